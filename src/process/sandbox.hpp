@@ -1,0 +1,42 @@
+// The sandbox: a command as bubblewrap sees it, with a tools tree as its root and nothing else of the host.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "process/command.hpp"
+
+namespace k8simg {
+
+struct SandboxBind {
+  std::filesystem::path host;   ///< folder or file
+  std::string inside;           ///< absolute path in the sandbox; the mount point must exist in the tools tree or below a tmpfs
+  bool writable = false;
+  bool device = false;          ///< --dev-bind (for /dev/kvm)
+};
+
+struct SandboxCommand {
+  std::filesystem::path root;                 ///< checked-out tools tree, mounted read-only at /
+  std::vector<std::string> argv;
+  std::map<std::string, std::string> environment;  ///< added to the fixed one (PATH, HOME=/tmp, LC_ALL=C.UTF-8, TZ=UTC)
+  std::string working_folder = "/build";
+  std::vector<SandboxBind> binds;
+  bool network = false;                       ///< share the host's network; binds its resolv.conf and CA bundle, passes proxy variables
+  bool map_root = false;                      ///< run as uid 0 inside (no privilege outside)
+  std::vector<std::string> extra_arguments;   ///< further bwrap arguments, such as --cap-add
+};
+
+/// The mount points that a tools tree must contain (empty folders, or empty files where the name ends in no slash):
+/// "dev/", "proc/", "tmp/", "in/", "out/", "build/", "cache/", "run/", "sys/", "etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt".
+const std::vector<std::string>& sandbox_mount_points();
+
+/// Wraps into a Command for bwrap: --unshare-all, --die-with-parent, --new-session (unless interactive), --clearenv, read-only root,
+/// /dev, /proc, tmpfs on /tmp and on /in and /build (unless bound). `log`, `interactive`, timeouts etc. are set by the caller on the result.
+Command sandbox(const SandboxCommand& command);
+
+/// Throws Error{Usage} naming the program to install or the setting to change (kernel.unprivileged_userns_clone,
+/// kernel.apparmor_restrict_unprivileged_userns, user.max_user_namespaces) when bwrap cannot make a user namespace here.
+void check_sandbox(CommandRunner& runner);
+
+}  // namespace k8simg

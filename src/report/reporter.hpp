@@ -1,0 +1,43 @@
+// What a run tells the outside: events, and the reporters that show them (terminal, plain lines, JSON lines).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace k8simg {
+
+struct Event {
+  enum class Kind {
+    Message,       ///< text for the user
+    Warning,
+    PlanReady,     ///< total = steps to run, done = steps cached
+    StepStarted,   ///< step, text = why it runs
+    StepProgress,  ///< step, done/total in bytes (total 0: unknown)
+    StepFinished,  ///< step, seconds
+    StepCached,    ///< step: found in the store after all (its inputs came out the same)
+    StepFailed,    ///< step, text = error
+    Finished       ///< text = one line; seconds
+  };
+  Kind kind = Kind::Message;
+  std::string step;
+  std::string text;
+  std::uint64_t done = 0, total = 0;
+  double seconds = 0;
+};
+
+/// Thread-safe: report() may be called from any thread.
+class Reporter {
+ public:
+  virtual ~Reporter() = default;
+  virtual void report(const Event& event) = 0;
+
+  void message(std::string text) { report({.kind = Event::Kind::Message, .text = std::move(text)}); }
+  void warning(std::string text) { report({.kind = Event::Kind::Warning, .text = std::move(text)}); }
+};
+
+enum class ProgressStyle { Auto, Terminal, Plain, Json, None };
+/// Auto: a live status area when `fd` is a terminal, else plain lines. Writes to `fd` (not owned).
+std::unique_ptr<Reporter> make_reporter(ProgressStyle style, int fd);
+
+}  // namespace k8simg

@@ -1,0 +1,58 @@
+// The one exception type: what went wrong, where it was met on the way up, and what to do about it.
+#pragma once
+
+#include <exception>
+#include <string>
+#include <vector>
+
+namespace k8simg {
+
+/// Kinds are exit codes of the program.
+enum class ErrorKind : int {
+  Internal = 1,
+  Usage = 2,        ///< command line or configuration
+  Resolve = 3,      ///< packages cannot be chosen, scripts nobody judged
+  Fetch = 4,        ///< download, size, hash or signature
+  Step = 5,         ///< a build step failed
+  Flash = 6,        ///< refused to write a device
+  Interrupted = 130 ///< the user pressed Ctrl-C
+};
+
+class Error : public std::exception {
+ public:
+  /// `message`: one sentence naming the file, line, key or package. `hint`: what to do (may be empty).
+  Error(ErrorKind kind, std::string message, std::string hint = {});
+
+  ErrorKind kind() const { return kind_; }
+  const std::string& message() const { return message_; }
+  const std::string& hint() const { return hint_; }
+  /// Innermost first: each layer adds the line that says what it was doing.
+  const std::vector<std::string>& context() const { return context_; }
+
+  Error& add_context(std::string line);
+  /// Several lines for people: message, "while ..." lines, hint.
+  std::string describe() const;
+  const char* what() const noexcept override { return message_.c_str(); }
+
+ private:
+  ErrorKind kind_;
+  std::string message_;
+  std::string hint_;
+  std::vector<std::string> context_;
+};
+
+/// Runs `body`; an Error that passes through gains `line` ("while unpacking pool/...").
+template <class Body>
+auto with_context(const std::string& line, Body&& body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (Error& error) {
+    error.add_context(line);
+    throw;
+  }
+}
+
+/// Throws Error{Internal} with `what: strerror(errno_value)` and the path.
+[[noreturn]] void throw_errno(const std::string& what, const std::string& path, int errno_value);
+
+}  // namespace k8simg

@@ -1,0 +1,30 @@
+// Small text functions that the standard library lacks.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace k8simg {
+
+std::vector<std::string> split(std::string_view text, char separator);          ///< keeps empty parts
+std::vector<std::string> split_words(std::string_view text);                    ///< on blanks, no empty parts
+std::string_view trim(std::string_view text);
+std::string join(const std::vector<std::string>& parts, std::string_view separator);
+std::string replace_all(std::string text, std::string_view from, std::string_view to);
+/// The candidate at the smallest edit distance, if near enough to be a typing error.
+std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates);
+/// fnmatch-like on paths: `*` and `?` do not match `/`, `**` matches anything, `[a-z]` classes. Full match.
+bool glob_match(std::string_view pattern, std::string_view path);
+/// "256M", "1.5G", "4096", "64MiB": binary units. nullopt when malformed.
+std::optional<std::uint64_t> parse_size(std::string_view text);
+std::string format_size(std::uint64_t bytes);  ///< "4.9 MiB"
+std::string format_duration(double seconds);   ///< "0.42 s", "3 min 12 s"
+/// Expands ${name}; an unknown name throws Error{Usage} naming it and `where`.
+std::string expand(std::string_view text, const std::vector<std::pair<std::string, std::string>>& values,
+                   const std::string& where);
+std::string base64_encode(std::string_view bytes);
+
+}  // namespace k8simg
