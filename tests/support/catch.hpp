@@ -1,0 +1,8 @@
+// Includes the Catch2 that the system has (2.13 in Debian 12, 3 in Debian 13); tests keep to what both offer.
+#pragma once
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+
+#else
+#include <catch2/catch.hpp>
+#endif
