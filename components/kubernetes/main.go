@@ -1,0 +1,110 @@
+// Command hyperkube is Kubernetes' seven programs in one file: the name it is called by says which one it is.
+//
+// The programs share most of their packages, so one binary is a third of the size of seven and its text is
+// shared in memory. Each case below does what upstream's cmd/NAME does in its main(); when Kubernetes is upgraded,
+// compare them again.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	_ "time/tzdata" // CronJob time zones, in kube-apiserver and kube-controller-manager
+
+	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubectl's authentication plug-ins
+	"k8s.io/component-base/cli"
+	"k8s.io/component-base/logs"
+	_ "k8s.io/component-base/logs/json/register"          // --logging-format=json
+	_ "k8s.io/component-base/metrics/prometheus/clientgo" // client metrics
+	_ "k8s.io/component-base/metrics/prometheus/version"  // build information metric
+	"k8s.io/component-base/version"
+	kubectl "k8s.io/kubectl/pkg/cmd"
+	kubectlutil "k8s.io/kubectl/pkg/cmd/util"
+	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
+	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
+	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+	kubeadm "k8s.io/kubernetes/cmd/kubeadm/app"
+	kubeadmerrors "k8s.io/kubernetes/cmd/kubeadm/app/util/errors"
+	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
+)
+
+// program is one of the names that hyperkube answers to. run returns the exit code; kubeadm and kubectl print
+// their errors and leave by themselves, as they do upstream.
+type program struct {
+	name string
+	run  func() int
+}
+
+// programs are built when they are asked for, never before: constructing a command registers flags, feature gates
+// and signal handlers, and two of them would collide in one process.
+var programs = []program{
+	{"kube-apiserver", func() int { return cli.Run(apiserver.NewAPIServerCommand()) }},
+	{"kube-controller-manager", func() int { return cli.Run(controllermanager.NewControllerManagerCommand()) }},
+	{"kube-proxy", func() int { return cli.Run(proxy.NewProxyCommand()) }},
+	{"kube-scheduler", func() int { return cli.Run(scheduler.NewSchedulerCommand()) }},
+	{"kubeadm", runKubeadm},
+	{"kubectl", runKubectl},
+	{"kubelet", func() int { return cli.Run(kubelet.NewKubeletCommand(context.Background())) }},
+}
+
+func runKubeadm() int {
+	kubeadmerrors.HandleError(kubeadm.Run())
+	return 0
+}
+
+func runKubectl() int {
+	// -v must take effect before the command is constructed: kubectl reads .kuberc and looks for plug-ins there.
+	logs.GlogSetter(kubectl.GetLogVerbosity(os.Args)) //nolint:errcheck // a bad level is reported by the flag itself
+	if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
+		kubectlutil.CheckErr(err)
+	}
+	return 0
+}
+
+func find(name string) *program {
+	for i := range programs {
+		if programs[i].name == name {
+			return &programs[i]
+		}
+	}
+	return nil
+}
+
+func usage(out io.Writer) {
+	fmt.Fprintf(out, "Usage: hyperkube PROGRAM [ARGUMENT...]\n       PROGRAM [ARGUMENT...]   through a link of that name\n\n"+
+		"Kubernetes %s in one binary. Programs:\n", version.Get().GitVersion)
+	for _, p := range programs {
+		fmt.Fprintf(out, "  %s\n", p.name)
+	}
+}
+
+func main() {
+	name := filepath.Base(os.Args[0])
+	selected := find(name)
+	if selected == nil && name == "hyperkube" && len(os.Args) > 1 {
+		switch name = os.Args[1]; name {
+		case "-h", "--help", "help":
+			usage(os.Stdout)
+			return
+		case "--version", "version":
+			fmt.Printf("hyperkube %s\n", version.Get().GitVersion)
+			return
+		}
+		if selected = find(name); selected != nil {
+			// From here on everything looks as if a link of that name had been called; kubectl and cobra read os.Args.
+			os.Args = os.Args[1:]
+		}
+	}
+	if selected == nil {
+		if name != "hyperkube" {
+			fmt.Fprintf(os.Stderr, "hyperkube: there is no program named %q\n\n", strings.TrimSpace(name))
+		}
+		usage(os.Stderr)
+		os.Exit(2)
+	}
+	os.Exit(selected.run())
+}
