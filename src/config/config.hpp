@@ -1,0 +1,147 @@
+// Config: what a defconfig with its board and parents says, checked, immutable, every value knowing the file and line that set it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace k8simg {
+
+struct SourcePosition { std::string file; int line = 0, column = 0; };  ///< file relative to the project; "--set" for the command line
+
+/// One effective value for `k8simg show`.
+struct Setting { std::string key, value; std::vector<SourcePosition> set_by; };  ///< lists: one position per contributing file
+
+struct RepositoryConfig { std::string name; std::vector<std::string> suites, sections; };  ///< sections: main, contrib, non-free-firmware
+
+struct KernelConfig {
+  std::string package;                    ///< "linux-source-6.12": ships usr/src/PACKAGE.tar.xz
+  std::string base;                       ///< "allnoconfig" or a defconfig target
+  std::vector<std::filesystem::path> fragments;  ///< project-relative, in order: kernel-fragments/X.config, then the board's own files
+  std::vector<std::string> targets;       ///< make targets: "bzImage", "dtbs"
+  std::string image;                      ///< path in the build tree: "arch/x86/boot/bzImage"
+  std::vector<std::string> dtbs;          ///< paths in the build tree
+  std::string cmdline;                    ///< without root=; templates add it
+  std::filesystem::path requirements;     ///< kernel-fragments/requirements.toml, read into `required`
+  struct Requirement { std::vector<std::string> any_of; std::vector<std::string> by; bool required = true; std::string note; };
+  std::vector<Requirement> required;
+};
+
+struct ArchConfig {
+  std::string debian, go, goarm, kernel;  ///< "amd64", "amd64", "", "x86"
+  std::string cross;                      ///< toolchain prefix, "" or "arm-linux-gnueabi-"
+  std::string triplet;                    ///< "x86_64-linux-gnu"
+};
+
+/// A file of the boot partition.
+struct BootFile {
+  std::string path;                       ///< in the partition
+  std::string from;                       ///< "kernel" (the image), "dtb:NAME", "package:NAME" (target or tools tree's package), "file" (project-relative)
+  std::string source;                     ///< path in the package (may be a glob for a folder target ending in "/"), or project-relative file
+  bool expand = false;                    ///< "file" only: replace ${cmdline}, ${root_partuuid}, ${kernel}, ${hostname}, ...
+};
+
+struct PartitionConfig {
+  std::string name;                       ///< "esp", "root", "data"
+  std::string type;                       ///< "esp", "root", "linux", "fat32-lba" or a GUID / MBR type number "0x0c"
+  std::string filesystem;                 ///< "vfat", "ext4"
+  std::string mount;                      ///< "/", "/boot", ""
+  std::uint64_t size = 0;                 ///< bytes; 0: computed from the content plus `free`
+  std::uint64_t free = 0;                 ///< bytes left over for the user
+  bool grow = false;                      ///< grown on the device by systemd-repart and growfs
+  bool create_on_device = false;          ///< not in the image: made by systemd-repart at first boot (data partitions)
+  bool bootable = false;                  ///< MBR active flag / GPT legacy BIOS bootable
+  std::string label;                      ///< filesystem label
+};
+
+struct DiskConfig {
+  std::string file;                       ///< "disk.img" or "sdcard.img"
+  std::string table;                      ///< "gpt" or "dos"
+  std::vector<PartitionConfig> partitions;
+  std::string boot_code_package, boot_code;  ///< package and path of the first 440 bytes (gptmbr.bin), or empty
+  std::string syslinux;                   ///< folder for the syslinux installer inside the boot FAT, or empty
+  std::string compress;                   ///< "zstd", "xz" or "none"
+  int compress_level = 0;
+  bool separate_data = false;             ///< also write data.img for /var/lib
+};
+
+struct QemuConfig {
+  std::string binary;                     ///< "qemu-system-x86_64"
+  std::string machine, cpu;               ///< "q35", "max"
+  int memory_mib = 0, cpus = 0;
+  std::string disk;                       ///< "virtio" or "sd"
+  std::vector<std::string> arguments;     ///< further arguments (network device, ...)
+  std::vector<std::string> firmware;      ///< "bios", "uefi", "kernel" (take kernel and DTB from the boot partition): how `test` boots, first is `run`'s default
+  std::string uefi_code, uefi_vars;       ///< paths in the tools tree
+  std::string dtb;                        ///< boot-partition path, for "kernel"
+  std::string extra_cmdline;              ///< for "kernel"
+  bool power_of_two = false;              ///< pad the overlay (SD cards)
+};
+
+struct BinaryCheck { std::string argv0; std::vector<std::string> argv; std::string expect; };
+struct ComponentBinary {
+  std::string name, package, install;
+  std::vector<std::string> links;
+  std::string link;                       ///< "", "multicall", "separate"
+  std::vector<BinaryCheck> checks;
+};
+struct ComponentConfig {
+  std::string name, version, description, license;
+  std::filesystem::path folder;           ///< project-relative
+  std::vector<std::string> tags, ldflags;
+  std::vector<ComponentBinary> binaries;  ///< those of the chosen link mode only
+};
+
+struct ScriptJudgement {
+  std::string package, script;            ///< "openssh-server", "postinst"
+  std::string remainder;                  ///< hex SHA-256 of what is left once the recognised blocks are out
+  std::string rule;                       ///< name of the rule that models it, or "" when harmless
+  std::string reason;
+};
+
+struct Config {
+  std::string name;                       ///< defconfig
+  std::string board, description;
+  std::filesystem::path project;          ///< absolute path of the project root
+  std::vector<std::string> parents;       ///< extends chain, nearest first
+  ArchConfig arch;
+  std::vector<RepositoryConfig> repositories;
+  std::vector<std::string> packages;      ///< target, to install
+  std::vector<std::string> exclude_packages;  ///< never installed although something depends on them, e.g. "perl-base"
+  std::vector<std::string> tools;         ///< packages of the tools tree
+  std::vector<std::string> backports;     ///< names taken from trixie-backports even if the stable suite has them
+  std::vector<ComponentConfig> components;
+  std::vector<std::string> overlays;      ///< overlays/NAME, later ones win over earlier ones where declared
+  KernelConfig kernel;
+  std::vector<BootFile> boot_files;
+  DiskConfig disk;
+  QemuConfig qemu;
+
+  std::vector<std::string> exclude_paths, keep_paths;        ///< globs on the target; keep wins
+  struct Replace { std::string path, reason; };
+  std::vector<Replace> replace;           ///< declared collisions: the later layer wins
+  std::string hostname, timezone;
+  std::vector<std::string> authorized_keys;  ///< lines for root
+  std::vector<std::string> enable_units, disable_units, mask_units;
+  std::map<std::string, std::string> alternatives;  ///< name → path chosen, "iptables" = "/usr/sbin/iptables-nft"
+  std::vector<ScriptJudgement> judgements;   ///< defconfigs/scripts.toml
+  std::optional<std::int64_t> source_date_epoch;  ///< set explicitly; else the environment's, else the lock's date
+  std::vector<Setting> settings;          ///< everything above as key = value with positions, sorted by key
+};
+
+struct ConfigOptions {
+  std::filesystem::path project;                  ///< folder with boards/ and defconfigs/
+  std::vector<std::string> set;                   ///< "key=value" from --set; TOML value syntax, a bare word is a string
+};
+
+/// Reads defconfigs/NAME.toml, its parents, its board and components. Throws Error{Usage} that lists *all* mistakes found, one a line:
+/// FILE:LINE:COLUMN: what is wrong with KEY (did you mean NAME?).
+Config load_config(const std::string& defconfig, const ConfigOptions& options);
+
+struct DefconfigSummary { std::string name, board, description; bool locked = false; };
+std::vector<DefconfigSummary> list_defconfigs(const std::filesystem::path& project);
+
+}  // namespace k8simg

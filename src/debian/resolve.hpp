@@ -1,0 +1,52 @@
+// From signed indexes to a list of packages: what `k8simg lock` asks of Debian's archive.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lock/lock.hpp"
+#include "process/command.hpp"
+#include "util/clock.hpp"
+
+namespace k8simg {
+
+struct Repository {
+  std::string name;                       ///< "debian", "debian-security"
+  std::vector<std::string> suites;        ///< in order of preference
+  std::vector<std::string> sections;      ///< "main", ...
+};
+
+/// Gets "dists/trixie/InRelease" of repository "debian" and returns the bytes. Throws Error{Fetch}; `optional` paths return nullopt on "not found".
+using IndexFetcher = std::function<std::optional<std::string>(const std::string& repository, const std::string& path, bool optional)>;
+
+struct IndexSet {
+  std::vector<LockedSuite> suites;
+  /// One Packages file each: text (uncompressed), with where it came from.
+  struct Packages { std::string repository, suite, section, architecture, text; };
+  std::vector<Packages> packages;
+};
+
+/// Fetches and verifies InRelease (gpgv with `keyring`; Valid-Until against `clock`; the signed Suite/Codename must be what was asked) and the Packages
+/// indexes of each section for `architectures` (and "all"), whose size and SHA-256 must match the signed file. A section or architecture that a suite does not
+/// have (armel in backports' non-free-firmware) is skipped when the InRelease does not list it. Error{Fetch} for anything tampered, expired or unsigned.
+IndexSet load_indexes(const std::vector<Repository>& repositories, const std::vector<std::string>& architectures, const IndexFetcher& fetch,
+                      CommandRunner& runner, const std::filesystem::path& keyring, const Clock& clock, const std::filesystem::path& scratch);
+
+struct ResolveRequest {
+  std::string architecture;               ///< Debian name
+  std::vector<std::string> install;       ///< names; "name=version" and "name/suite" (as apt) also
+  bool essential = true;                  ///< add every Essential: yes package
+  std::vector<std::string> exclude;       ///< treated as if installed and never taken, e.g. "perl-base"
+  std::vector<std::string> prefer_suites; ///< suites off by default unless asked for by name/suite: backports
+};
+
+/// Depends and Pre-Depends only (no Recommends), first alternative preferred as apt does. Sorted by name.
+/// Error{Resolve} says which dependency of which package cannot be met, and by whom it was asked for.
+std::vector<LockedPackage> resolve(const IndexSet& indexes, const ResolveRequest& request);
+
+}  // namespace k8simg
