@@ -1,0 +1,31 @@
+// What an ELF file says of itself: machine, linkage, symbols. Format: System V gABI, chapters 4 and 5 (ELF header, sections, program headers).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace k8simg {
+
+struct ElfInfo {
+  int bits = 0;                        ///< 32 or 64
+  bool little_endian = true;
+  std::uint16_t type = 0, machine = 0; ///< e_type, e_machine
+  std::uint32_t flags = 0;             ///< e_flags
+  std::string interpreter;             ///< PT_INTERP, "" if none
+  bool dynamic = false;                ///< has PT_DYNAMIC with DT_NEEDED entries
+  std::vector<std::string> sections;   ///< names
+  bool has_section(std::string_view name) const;
+};
+
+/// Throws Error{Step} naming `name`: not an ELF file, truncated, or offsets beyond its end. Fuzzed.
+ElfInfo read_elf(std::string_view bytes, const std::string& name);
+
+/// "x86-64", "ARM", "AArch64", ... or "machine 0x...".
+std::string elf_machine_name(std::uint16_t machine);
+/// What GOARCH stands for; throws Error{Usage} for an unknown one.
+struct ElfTarget { std::uint16_t machine; int bits; bool little_endian; };
+ElfTarget elf_target(const std::string& goarch);
+
+}  // namespace k8simg

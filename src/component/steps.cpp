@@ -1,0 +1,189 @@
+// How a component is made, step by step.
+#include "component/steps.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "component/elf.hpp"
+#include "tree/archive.hpp"
+#include "tree/tree.hpp"
+#include "util/error.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace {
+
+// The module cache's download folder has the layout of a module proxy (go.dev/ref/mod#goproxy-protocol), so that the compile step can
+// take it as one: file:///in/modules. What differs from run to run (locks, lists of versions) is left out.
+constexpr const char* modules_script = R"(set -eux
+cp -r /in/source/. /build/
+mkdir /build/.cache
+export GOMODCACHE=/build/.cache GOFLAGS=-modcacherw GOTOOLCHAIN=local
+go mod download
+mkdir -p /out/modules
+find .cache/cache/download -type f \( -name '*.lock' -o -name list -o -name '*.tmp' \) -delete
+rm -rf .cache/cache/download/sumdb
+cp -r .cache/cache/download/. /out/modules/
+)";
+
+/// One word for /bin/sh.
+std::string shell_word(const std::string& word) { return "'" + replace_all(word, "'", "'\\''") + "'"; }
+
+std::string build_script(const ComponentSpec& spec) {
+  std::string script =
+      "set -eux\n"
+      "cp -r /in/source/. /build/\n"
+      "mkdir -p /out/bin\n";
+  const std::string version_no_v = spec.version.starts_with("v") ? spec.version.substr(1) : spec.version;
+  const auto parts = split(version_no_v, '.');
+  const std::time_t epoch = spec.source_date_epoch;
+  const std::vector<std::pair<std::string, std::string>> values = {
+      {"version", spec.version}, {"version_no_v", version_no_v}, {"major", parts[0]}, {"minor", parts.size() > 1 ? parts[1] : "0"},
+      {"source_date", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(epoch))}, {"goarch", spec.goarch}};
+  std::string ldflags = "-s -w -buildid=";
+  for (const auto& flag : spec.ldflags) ldflags += " " + expand(flag, values, "build.ldflags of component " + spec.name);
+  for (const auto& binary : spec.binaries) {
+    script += "go build -o " + shell_word("/out/bin/" + binary.name);
+    if (!spec.tags.empty()) script += " -tags " + shell_word(join(spec.tags, ","));
+    script += " -ldflags " + shell_word(ldflags) + " " + shell_word(binary.package) + "\n";
+  }
+  return script;
+}
+
+/// qemu-user's name for a Go architecture; "" where the build machine runs it itself.
+std::string emulator(const std::string& goarch) {
+  static const std::vector<std::pair<std::string, std::string>> names = {
+      {"amd64", ""}, {"arm", "qemu-arm"}, {"arm64", "qemu-aarch64"}, {"ppc64le", "qemu-ppc64le"}, {"riscv64", "qemu-riscv64"}, {"s390x", "qemu-s390x"}};
+  for (const auto& [arch, name] : names) {
+    if (arch == goarch) return name;
+  }
+  throw Error(ErrorKind::Usage, "no emulator is known for Go architecture " + goarch);
+}
+
+void validate_elf(const ComponentSpec& spec, const std::string& name, const std::string& bytes) {
+  const ElfInfo info = read_elf(bytes, name);
+  const ElfTarget target = elf_target(spec.goarch);
+  const auto fail = [&](const std::string& what) {
+    throw Error(ErrorKind::Step, fmt::format("component {}: {}: {}", spec.name, name, what), "components are static, stripped binaries of the board's architecture");
+  };
+  if (info.machine != target.machine || info.bits != target.bits || info.little_endian != target.little_endian) {
+    fail(fmt::format("is {}-bit {}, wanted {}-bit {}", info.bits, elf_machine_name(info.machine), target.bits, elf_machine_name(target.machine)));
+  }
+  if (!info.interpreter.empty()) fail("is dynamically linked (interpreter " + info.interpreter + ")");
+  if (info.dynamic) fail("needs shared libraries");
+  if (info.has_section(".symtab") || info.has_section(".debug_info")) fail("is not stripped");
+}
+
+void run_check(StepContext& context, const ComponentSpec& spec, const ComponentBinarySpec& binary, const ComponentBinarySpec::Check& check,
+               const std::filesystem::path& tools, const std::filesystem::path& folder) {
+  const std::string argv0 = check.argv0.empty() ? binary.name : check.argv0;
+  std::vector<std::string> argv;
+  const std::string qemu = emulator(spec.goarch);
+  if (qemu.empty()) {
+    argv = {"/usr/bin/env", "-a", argv0, "/in/bin/" + binary.name};
+  } else {
+    argv = {"/usr/bin/" + qemu, "-0", argv0, "/in/bin/" + binary.name};
+  }
+  argv.insert(argv.end(), check.argv.begin(), check.argv.end());
+  // Programs print their version to either stream, so both go to one file of their own. A program's exit code is not judged:
+  // some answer a question for their version with 1 or 2; what counts is that it runs and says the version.
+  const auto log = context.scratch() / (argv0 + ".out");
+  Command command = sandbox({.root = tools, .argv = argv, .working_folder = "/tmp", .binds = {{folder, "/in/bin"}}});
+  command.log = log;
+  command.timeout_seconds = 120;
+  context.log("check: " + join(argv, " "));
+  context.runner().run(command, context.stop());
+  const std::string output = tail_of(log, 100000);
+  context.log(output);
+  if (output.find(check.expect) == std::string::npos) {
+    throw Error(ErrorKind::Step, fmt::format("component {}: {} {} does not say \"{}\" but:\n{}", spec.name, argv0, join(check.argv, " "), check.expect, tail_of(log, 20)),
+                "check the version in component.toml against go.mod, and the version flags in build.ldflags");
+  }
+}
+
+std::map<std::string, Value> validate(StepContext& context, const ComponentSpec& spec) {
+  Store& store = context.store();
+  const Tree built = get_tree(store, context.input("bin").digest);
+  const auto tools = checkout(store, context.input("tools"));
+  const auto folder = checkout(store, context.input("bin"));
+  const std::string origin = "component:" + spec.name;
+  Tree installed;
+  for (const auto& binary : spec.binaries) {
+    const Node* node = built.find(binary.name);
+    if (!node) throw Error(ErrorKind::Step, fmt::format("component {} did not give {}", spec.name, binary.name));
+    validate_elf(spec, binary.name, store.read(node->content));
+    for (const auto& check : binary.checks) run_check(context, spec, binary, check, tools, folder);
+    context.log(fmt::format("{}: {} bytes, static, stripped", binary.name, node->size));
+    if (binary.install.empty()) continue;
+    Node copy = *node;
+    copy.mode = 0755, copy.uid = copy.gid = 0, copy.mtime = spec.source_date_epoch, copy.origin = origin;
+    const std::string path = binary.install.substr(1);
+    installed.set(path, copy);
+    for (const auto& link : binary.links) {
+      const std::string from = link.substr(1);
+      // A link beside its target names it by its last part; any other by its absolute path.
+      const bool beside = from.substr(0, from.rfind('/')) == path.substr(0, path.rfind('/'));
+      installed.add_symlink(from, beside ? path.substr(path.rfind('/') + 1) : binary.install, origin);
+    }
+  }
+  installed.add_missing_parents(origin, spec.source_date_epoch);
+  return {{"files", put_tree(store, installed)}};
+}
+
+std::string canonical(const ComponentSpec& spec) {
+  nlohmann::json binaries = nlohmann::json::array();
+  for (const auto& binary : spec.binaries) {
+    nlohmann::json checks = nlohmann::json::array();
+    for (const auto& check : binary.checks) checks.push_back({{"argv0", check.argv0}, {"argv", check.argv}, {"expect", check.expect}});
+    binaries.push_back({{"name", binary.name}, {"install", binary.install}, {"links", binary.links}, {"checks", checks}});
+  }
+  return nlohmann::json{{"name", spec.name}, {"goarch", spec.goarch}, {"epoch", spec.source_date_epoch}, {"binaries", binaries}}.dump();
+}
+
+}  // namespace
+
+OutputRef add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source, const OutputRef& tools) {
+  const std::string id = "component/" + spec.name;
+  // Only go.mod and go.sum decide what is fetched, so that a change of our own main.go fetches nothing.
+  const Tree all = get_tree(store, source.digest);
+  Tree module_files;
+  for (const char* file : {"go.mod", "go.sum"}) {
+    const Node* node = all.find(file);
+    if (!node) throw Error(ErrorKind::Usage, fmt::format("component {} has no {}", spec.name, file), "run `go mod tidy` in components/" + spec.name);
+    module_files.set(file, *node);
+  }
+  graph.add({.id = id + "/modules",
+             .inputs = {{"tools", tools}, {"source", put_tree(store, module_files)}, {"modules.sh", store.put(modules_script)}},
+             .action = CommandAction{.tools = "tools",
+                                     .argv = {"/bin/sh", "/in/modules.sh"},
+                                     .mounts = {{"source", "/in/source"}, {"modules.sh", "/in/modules.sh"}},
+                                     .captures = {{"modules", "/out/modules", ValueKind::Tree}},
+                                     .network = true},
+             .resource = Resource::Network});
+
+  std::map<std::string, std::string> environment{
+      {"CGO_ENABLED", "0"},        {"GOOS", "linux"},      {"GOARCH", spec.goarch},  {"GOFLAGS", "-mod=readonly -trimpath -buildvcs=false"},
+      {"GOPROXY", "file:///in/modules"}, {"GOSUMDB", "off"}, {"GOTOOLCHAIN", "local"}, {"GOCACHE", "/cache/go-build"},
+      {"GOMODCACHE", "/build/.modules"}, {"GOTELEMETRY", "off"}};
+  if (!spec.goarm.empty()) environment["GOARM"] = spec.goarm;
+  graph.add({.id = id + "/build",
+             .inputs = {{"tools", tools}, {"source", source}, {"modules", OutputRef{id + "/modules", "modules"}}, {"build.sh", store.put(build_script(spec))}},
+             .action = CommandAction{.tools = "tools",
+                                     .argv = {"/bin/sh", "/in/build.sh"},
+                                     .environment = std::move(environment),
+                                     .mounts = {{"source", "/in/source"}, {"modules", "/in/modules"}, {"build.sh", "/in/build.sh"}},
+                                     .caches = {{"go-build", "/cache/go-build"}},
+                                     .captures = {{"bin", "/out/bin", ValueKind::Tree}}},
+             .resource = Resource::Heavy});
+
+  graph.add({.id = id + "/check",
+             .inputs = {{"tools", tools}, {"bin", OutputRef{id + "/build", "bin"}}},
+             .action = BuiltinAction{"component.validate", 1, canonical(spec), [spec](StepContext& context) { return validate(context, spec); }}});
+  return {id + "/check", "files"};
+}
+
+}  // namespace k8simg

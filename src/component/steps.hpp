@@ -1,0 +1,33 @@
+// The steps that make a component from Go modules: fetch once, compile offline, validate each binary.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "graph/graph.hpp"
+
+namespace k8simg {
+
+struct ComponentBinarySpec {
+  struct Check { std::string argv0; std::vector<std::string> argv; std::string expect; };
+  std::string name, package;               ///< output file name; Go package path, "." for the component's own main
+  std::string install;                     ///< absolute path in the root filesystem; "" if not installed
+  std::vector<std::string> links;          ///< further names, as symlinks
+  std::vector<Check> checks;               ///< run it (emulated where needed): its output must contain `expect`
+};
+
+struct ComponentSpec {
+  std::string name, version;
+  std::vector<std::string> tags, ldflags;
+  std::vector<ComponentBinarySpec> binaries;
+  std::string goarch, goarm;               ///< goarm: "5", "6", "7" or ""
+  std::int64_t source_date_epoch = 0;
+};
+
+/// Adds component/NAME/{modules,build,check}. `source`: tree of components/NAME (go.mod, go.sum, *.go).
+/// The result, a tree: the binaries and links at their installed places, every node's origin "component:NAME".
+OutputRef add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source, const OutputRef& tools);
+
+}  // namespace k8simg

@@ -1,0 +1,127 @@
+// Reads just enough of the Kconfig language (Documentation/kbuild/kconfig-language.rst) to say why a symbol could not be set.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "kernel/fragment.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace {
+
+/// Joins continuation lines; the number is that of the first.
+std::vector<std::pair<int, std::string>> logical_lines(const std::string& text) {
+  std::vector<std::pair<int, std::string>> lines;
+  int number = 0;
+  bool continued = false;
+  for (std::string line : split(text, '\n')) {
+    ++number;
+    const bool more = !line.empty() && line.back() == '\\';
+    if (more) line.pop_back();
+    if (continued) {
+      lines.back().second += line;
+    } else {
+      lines.emplace_back(number, std::move(line));
+    }
+    continued = more;
+  }
+  return lines;
+}
+
+std::size_t indent_of(std::string_view line) {
+  std::size_t width = 0;
+  for (const char c : line) {
+    if (c == '\t') width = (width / 8 + 1) * 8;
+    else if (c == ' ') ++width;
+    else break;
+  }
+  return width;
+}
+
+}  // namespace
+
+KconfigIndex::KconfigIndex(const std::vector<std::string>& files,
+                           const std::function<std::optional<std::string>(const std::string&)>& read) {
+  for (const std::string& file : files) {
+    const auto text = read(file);
+    if (!text) continue;
+    std::vector<std::pair<char, std::vector<std::string>>> enclosing;  // 'i'f, 'm'enu, 'c'hoice with their conditions
+    KconfigDefinition* current = nullptr;
+    bool in_block_header = false;  // directly after `menu` or `choice`: depends belong to the block
+    std::size_t help_indent = 0;
+    bool in_help = false;
+    for (const auto& [number, line] : logical_lines(*text)) {
+      const std::string_view body = trim(line);
+      if (body.empty()) continue;
+      if (in_help) {
+        if (help_indent == 0) help_indent = indent_of(line);
+        if (indent_of(line) >= help_indent && help_indent > 0) continue;
+        in_help = false;
+      }
+      if (body.front() == '#') continue;
+      const auto words = split_words(body);
+      const std::string& word = words.front();
+      const auto rest = std::string(trim(body.substr(word.size())));
+      if ((word == "config" || word == "menuconfig") && words.size() == 2) {
+        KconfigDefinition definition{file, number, {}, false};
+        for (const auto& [kind, conditions] : enclosing) {
+          definition.depends.insert(definition.depends.end(), conditions.begin(), conditions.end());
+        }
+        auto& list = definitions_[words[1]];
+        list.push_back(std::move(definition));
+        current = &list.back();
+        in_block_header = false;
+      } else if (word == "if") {
+        enclosing.emplace_back('i', std::vector<std::string>{rest});
+        current = nullptr, in_block_header = false;
+      } else if (word == "menu" || word == "choice") {
+        enclosing.emplace_back(word.front(), std::vector<std::string>{});
+        current = nullptr, in_block_header = true;
+      } else if (word == "endif" || word == "endmenu" || word == "endchoice") {
+        if (!enclosing.empty()) enclosing.pop_back();
+        current = nullptr, in_block_header = false;
+      } else if (word == "comment" || word == "source" || word == "mainmenu") {
+        current = nullptr, in_block_header = false;
+      } else if (word == "depends" && words.size() > 2 && words[1] == "on") {
+        std::string expression(trim(std::string_view(rest).substr(2)));
+        if (in_block_header && !enclosing.empty()) enclosing.back().second.push_back(expression);
+        else if (current) current->depends.push_back(expression);
+      } else if (word == "help" || word == "---help---") {
+        in_help = true;
+        help_indent = 0;
+      } else if (current && (word == "prompt" || ((word == "bool" || word == "tristate" || word == "int" || word == "hex" || word == "string") &&
+                                                  words.size() > 1))) {
+        current->has_prompt = true;
+      }
+    }
+  }
+}
+
+std::vector<KconfigDefinition> KconfigIndex::find(const std::string& symbol) const {
+  const auto found = definitions_.find(symbol);
+  return found == definitions_.end() ? std::vector<KconfigDefinition>{} : found->second;
+}
+
+std::string annotate_dependency(const std::string& expression, const std::map<std::string, std::string>& config) {
+  std::string result;
+  for (std::size_t i = 0; i < expression.size();) {
+    const auto is_name = [](unsigned char c) { return std::isalnum(c) || c == '_'; };
+    if (!is_name(expression[i])) {
+      result += expression[i++];
+      continue;
+    }
+    std::size_t end = i;
+    while (end < expression.size() && is_name(expression[end])) ++end;
+    const std::string name = expression.substr(i, end - i);
+    result += name;
+    if (std::isupper(static_cast<unsigned char>(name.front()))) {
+      const auto found = config.find("CONFIG_" + name);
+      result += fmt::format(" (={})", found == config.end() ? "n" : found->second);
+    }
+    i = end;
+  }
+  return result;
+}
+
+}  // namespace k8simg

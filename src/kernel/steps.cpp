@@ -1,0 +1,168 @@
+// How a kernel is made, step by step.
+#include "kernel/steps.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tree/archive.hpp"
+#include "tree/tree.hpp"
+#include "util/error.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace {
+
+// Runs with the source read-only at /in/linux, everything generated goes to /build.
+constexpr const char* configure_script = R"(set -eux
+kmake() { make -C /in/linux O=/build "ARCH=$KERNEL_ARCH" "CROSS_COMPILE=$KERNEL_CROSS" "$@"; }
+case "$KERNEL_BASE" in
+allnoconfig) kmake KCONFIG_ALLCONFIG=/in/request.config allnoconfig ;;
+*) kmake "$KERNEL_BASE"; cat /in/request.config >> /build/.config; kmake olddefconfig ;;
+esac
+cp /build/.config /out/config
+)";
+
+constexpr const char* build_script = R"(set -eux
+kmake() { make -C /in/linux O=/build "ARCH=$KERNEL_ARCH" "CROSS_COMPILE=$KERNEL_CROSS" "-j$JOBS" "$@"; }
+cp /in/config /build/.config
+kmake olddefconfig
+cmp /in/config /build/.config
+# shellcheck disable=SC2086
+kmake $KERNEL_TARGETS
+mkdir -p /out/kernel/modules
+cp "/build/$KERNEL_IMAGE" /out/kernel/image
+cp /build/.config /out/kernel/config
+cp /build/include/config/kernel.release /out/kernel/release
+for file in modules.builtin modules.builtin.modinfo modules.order; do
+  if [ -e "/build/$file" ]; then cp "/build/$file" "/out/kernel/modules/$file"; fi
+done
+case " $KERNEL_TARGETS " in *" modules "*)
+  kmake INSTALL_MOD_PATH=/build/installed DEPMOD=true modules_install
+  release=$(cat /out/kernel/release)
+  rm -f "/build/installed/lib/modules/$release/build" "/build/installed/lib/modules/$release/source"
+  cp -a "/build/installed/lib/modules/$release/." /out/kernel/modules/ ;;
+esac
+if [ -n "$KERNEL_DTBS" ]; then
+  mkdir /out/kernel/dtbs
+  for dtb in $KERNEL_DTBS; do cp "/build/$dtb" /out/kernel/dtbs/; done
+fi
+)";
+
+std::map<std::string, Value> make_source(StepContext& context, const std::string& package) {
+  const Tree tree = get_tree(context.store(), context.input("package").digest);
+  const std::string path = "usr/src/" + package + ".tar.xz";
+  const Node* archive = tree.find(path);
+  if (!archive) throw Error(ErrorKind::Step, fmt::format("package {} does not ship {}", package, path), "check kernel.package of the board");
+  context.log("unpacking " + path);
+  const Tree source = read_tar(context.store(), context.store().path(archive->content), {.origin = "package:" + package, .strip_components = 1});
+  return {{"source", put_tree(context.store(), source)}};
+}
+
+std::vector<KernelRequest> read_requests(StepContext& context) {
+  std::vector<std::vector<KernelRequest>> fragments;
+  for (const auto& input : context.inputs()) {
+    if (input.name.ends_with(".config")) fragments.push_back(parse_fragment(context.store().read(input.value.digest), input.name));
+  }
+  return merge_requests(fragments);
+}
+
+/// One paragraph: who asked, what came out, and which condition is in the way.
+std::string explain_mismatch(const KernelMismatch& mismatch, const KconfigIndex& index, const std::map<std::string, std::string>& config) {
+  const auto& request = mismatch.request;
+  std::string text = fmt::format("{}:{}: {}={} came out as {}", request.fragment, request.line, request.symbol, request.value, mismatch.actual);
+  const auto definitions = index.find(request.symbol.substr(7));
+  if (definitions.empty()) return text + "\n    this kernel has no such symbol: remove it, or look for its new name";
+  for (const auto& definition : definitions) {
+    text += fmt::format("\n    {}:{}", definition.file, definition.line);
+    if (!definition.has_prompt) text += " (no prompt: only other symbols can select it)";
+    for (const auto& depends : definition.depends) text += "\n      depends on " + annotate_dependency(depends, config);
+  }
+  return text;
+}
+
+std::map<std::string, Value> check_kernel(StepContext& context, const std::vector<KernelRequirement>& requirements) {
+  Store& store = context.store();
+  const auto config = parse_kernel_config(store.read(context.input("config").digest));
+  const auto mismatches = check_config(read_requests(context), config);
+  if (!mismatches.empty()) {
+    const Tree source = get_tree(store, context.input("source").digest);
+    std::vector<std::string> files;
+    for (const auto& [path, node] : source.nodes()) {
+      const auto name = path.substr(path.rfind('/') + 1);
+      if (node.type == NodeType::File && name.starts_with("Kconfig")) files.push_back(path);
+    }
+    const KconfigIndex index(files, [&](const std::string& path) -> std::optional<std::string> {
+      const Node* node = source.find(path);
+      return node ? std::optional(store.read(node->content)) : std::nullopt;
+    });
+    std::string list;
+    for (const auto& mismatch : mismatches) list += "\n  " + explain_mismatch(mismatch, index, config);
+    throw Error(ErrorKind::Step, fmt::format("{} requested kernel symbol{} did not survive:{}", mismatches.size(), mismatches.size() == 1 ? "" : "s", list),
+                "ask for the dependency in a fragment too, or drop the request");
+  }
+  std::string report, missing;
+  for (const auto& unmet : unmet_requirements(requirements, config)) {
+    const std::string line = fmt::format("{} (needed by {}){}", join(unmet.any_of, " or "), join(unmet.by, ", "), unmet.note.empty() ? "" : ": " + unmet.note);
+    if (unmet.required) missing += "\n  " + line;
+    else report += "recommended, not set: " + line + "\n";
+  }
+  if (!missing.empty()) throw Error(ErrorKind::Step, "the kernel lacks what the node needs:" + missing, "add the symbols to a fragment in kernel-fragments/");
+  context.log(report);
+  return {{"config", context.input("config")}, {"report", store.put(report)}};
+}
+
+}  // namespace
+
+OutputRef add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spec, const OutputRef& tools, const OutputRef& package) {
+  graph.add({.id = "kernel/source",
+             .inputs = {{"package", package}},
+             .action = BuiltinAction{"kernel.source", 1, nlohmann::json{{"package", spec.package}}.dump(),
+                                     [name = spec.package](StepContext& context) { return make_source(context, name); }}});
+
+  std::vector<Input> fragments = spec.fragments;
+  graph.add({.id = "kernel/request",
+             .inputs = fragments,
+             .action = BuiltinAction{"kernel.request", 1, "{}", [](StepContext& context) {
+               return std::map<std::string, Value>{{"request", context.store().put(render_requests(read_requests(context)))}};
+             }}});
+
+  const std::map<std::string, std::string> environment{
+      {"KERNEL_ARCH", spec.arch},          {"KERNEL_CROSS", spec.cross},          {"KERNEL_BASE", spec.base},
+      {"KERNEL_TARGETS", join(spec.targets, " ")}, {"KERNEL_IMAGE", spec.image},  {"KERNEL_DTBS", join(spec.dtbs, " ")},
+      {"KBUILD_BUILD_USER", "k8simg"},     {"KBUILD_BUILD_HOST", "k8simg"},       {"KBUILD_BUILD_VERSION", "1"},
+      {"KBUILD_BUILD_TIMESTAMP", fmt::format("@{}", spec.source_date_epoch)},
+      {"SOURCE_DATE_EPOCH", std::to_string(spec.source_date_epoch)}};
+
+  graph.add({.id = "kernel/config",
+             .inputs = {{"tools", tools}, {"linux", OutputRef{"kernel/source", "source"}}, {"request.config", OutputRef{"kernel/request", "request"}},
+                        {"configure.sh", store.put(configure_script)}},
+             .action = CommandAction{.tools = "tools",
+                                     .argv = {"/bin/sh", "/in/configure.sh"},
+                                     .environment = {{"KERNEL_ARCH", spec.arch}, {"KERNEL_CROSS", spec.cross}, {"KERNEL_BASE", spec.base}},
+                                     .mounts = {{"linux", "/in/linux"}, {"request.config", "/in/request.config"}, {"configure.sh", "/in/configure.sh"}},
+                                     .captures = {{"config", "/out/config"}}}});
+
+  nlohmann::json requirements = nlohmann::json::array();
+  for (const auto& r : spec.requirements) requirements.push_back({{"any_of", r.any_of}, {"by", r.by}, {"required", r.required}, {"note", r.note}});
+  std::vector<Input> check_inputs{{"config", OutputRef{"kernel/config", "config"}}, {"source", OutputRef{"kernel/source", "source"}}};
+  check_inputs.insert(check_inputs.end(), fragments.begin(), fragments.end());
+  graph.add({.id = "kernel/check",
+             .inputs = std::move(check_inputs),
+             .action = BuiltinAction{"kernel.check", 1, requirements.dump(),
+                                     [list = spec.requirements](StepContext& context) { return check_kernel(context, list); }}});
+
+  graph.add({.id = "kernel/build",
+             .inputs = {{"tools", tools}, {"linux", OutputRef{"kernel/source", "source"}}, {"config", OutputRef{"kernel/check", "config"}},
+                        {"build.sh", store.put(build_script)}},
+             .action = CommandAction{.tools = "tools",
+                                     .argv = {"/bin/sh", "/in/build.sh"},
+                                     .environment = environment,
+                                     .mounts = {{"linux", "/in/linux"}, {"config", "/in/config"}, {"build.sh", "/in/build.sh"}},
+                                     .captures = {{"kernel", "/out/kernel", ValueKind::Tree}}},
+             .resource = Resource::Heavy});
+  return {"kernel/build", "kernel"};
+}
+
+}  // namespace k8simg
