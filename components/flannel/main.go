@@ -1,0 +1,233 @@
+// Command flanneld joins this node's pods to those of the other nodes, with flannel's vxlan or host-gw backend.
+//
+// Upstream's own main package also links an etcd client, a cloud SDK and a UDP backend that needs cgo on amd64, so it does not
+// compile statically. This one is built of the same packages for a Kubernetes node: it takes its subnet from the node's
+// podCIDR, accepts the flags that upstream's manifest uses, and leaves /run/flannel/subnet.env behind for the CNI plug-ins.
+// Where upstream logs an error and goes on without network, it stops: systemd or the kubelet starts it again.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/flannel-io/flannel/pkg/backend"
+	_ "github.com/flannel-io/flannel/pkg/backend/hostgw"
+	_ "github.com/flannel-io/flannel/pkg/backend/vxlan"
+	"github.com/flannel-io/flannel/pkg/ipmatch"
+	"github.com/flannel-io/flannel/pkg/subnet"
+	"github.com/flannel-io/flannel/pkg/subnet/kube"
+	"github.com/flannel-io/flannel/pkg/trafficmngr"
+	"github.com/flannel-io/flannel/pkg/trafficmngr/iptables"
+	"github.com/flannel-io/flannel/pkg/trafficmngr/nftables"
+	"github.com/flannel-io/flannel/pkg/version"
+	"k8s.io/klog/v2"
+)
+
+func main() {
+	options, err := parseOptions(os.Args[1:], os.LookupEnv)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "flanneld: %v\n", err)
+		os.Exit(2)
+	}
+	if options.version {
+		fmt.Fprintln(os.Stderr, version.Version) // where upstream prints it
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err = run(ctx, options)
+	stop()
+	klog.Flush()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "flanneld: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// run sets the node's network up and keeps it until ctx ends. It returns only after the packet filter's rules have been
+// taken down again, which flannel's packages do when their context is cancelled.
+func run(ctx context.Context, options *options) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+
+	manager, err := kube.NewSubnetManager(ctx, options.kubeAPIURL, options.kubeconfig, options.annotationPrefix,
+		options.netConf, options.setNetworkAvailable)
+	if err != nil {
+		return fmt.Errorf("subnet manager: %w", err)
+	}
+	failed := make(chan error, 1)
+	if options.healthzPort > 0 {
+		serveHealthz(ctx, options, &running, failed)
+	}
+	config, err := manager.GetNetworkConfig(ctx)
+	if err != nil {
+		return fmt.Errorf("network configuration %s: %w", options.netConf, err)
+	}
+	if err := bridgeTrafficIsFiltered(config); err != nil {
+		return err
+	}
+	outside, err := findInterface(ctx, manager, config, options)
+	if err != nil {
+		return err
+	}
+	chosen, err := backend.NewManager(ctx, manager, outside).GetBackend(config.BackendType)
+	if err != nil {
+		return fmt.Errorf("%w (this flanneld has vxlan and host-gw; %s names it)", err, options.netConf)
+	}
+	network, err := chosen.RegisterNetwork(ctx, &running, config)
+	if err != nil {
+		return fmt.Errorf("backend %s: %w", config.BackendType, err)
+	}
+	if err := filterTraffic(ctx, &running, config, network, options); err != nil {
+		return err
+	}
+	lease := network.Lease()
+	if err := manager.HandleSubnetFile(options.subnetFile, config, options.ipMasq, lease.Subnet, lease.IPv6Subnet, network.MTU()); err != nil {
+		return fmt.Errorf("write %s: %w", options.subnetFile, err)
+	}
+	klog.Infof("Wrote %s", options.subnetFile)
+
+	running.Add(1)
+	go func() {
+		defer running.Done()
+		network.Run(ctx)
+	}()
+	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
+		klog.Errorf("systemd was not told that flanneld is ready: %v", err)
+	}
+	if err := manager.CompleteLease(ctx, lease, &running); err != nil {
+		return fmt.Errorf("node status: %w", err)
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
+
+// bridgeTrafficIsFiltered refuses to start where packets between pods would pass kube-proxy's rules by.
+func bridgeTrafficIsFiltered(config *subnet.Config) error {
+	needed := map[string]bool{
+		"/proc/sys/net/bridge/bridge-nf-call-iptables":  config.EnableIPv4,
+		"/proc/sys/net/bridge/bridge-nf-call-ip6tables": config.EnableIPv6,
+	}
+	for path, wanted := range needed {
+		if !wanted {
+			continue
+		}
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("br_netfilter is not there: %w", err)
+		}
+	}
+	return nil
+}
+
+// findInterface chooses the interface that other nodes reach this one by. An address annotated on the node wins over the
+// flags; without any wish it is the interface of the default route.
+func findInterface(ctx context.Context, manager subnet.Manager, config *subnet.Config, options *options) (*backend.ExternalInterface, error) {
+	family, err := ipmatch.GetIPFamily(config.EnableIPv4, config.EnableIPv6)
+	if err != nil {
+		return nil, fmt.Errorf("network configuration %s: %w", options.netConf, err)
+	}
+	public := ipmatch.PublicIPOpts{PublicIP: options.publicIP, PublicIPv6: options.publicIPv6}
+	v4, v6 := manager.GetStoredPublicIP(ctx)
+	if v4 != "" {
+		public.PublicIP = v4
+	}
+	if v6 != "" {
+		public.PublicIPv6 = v6
+	}
+
+	type wish struct{ name, expression, reach string }
+	var wishes []wish
+	for _, name := range options.interfaces {
+		wishes = append(wishes, wish{name: name})
+	}
+	for _, expression := range options.interfaceExpressions {
+		wishes = append(wishes, wish{expression: expression})
+	}
+	if options.interfaceCanReach != "" {
+		wishes = append(wishes, wish{reach: options.interfaceCanReach})
+	}
+	if len(wishes) == 0 {
+		address := public.PublicIP
+		if address == "" {
+			address = public.PublicIPv6
+		}
+		wishes = append(wishes, wish{name: address})
+	}
+	var refusals []error
+	for _, w := range wishes {
+		found, err := ipmatch.LookupExtIface(w.name, w.expression, w.reach, family, public)
+		if err == nil && found != nil {
+			return found, nil
+		}
+		refusals = append(refusals, err)
+	}
+	return nil, fmt.Errorf("no interface to reach other nodes by: %w", errors.Join(refusals...))
+}
+
+// filterTraffic installs the rules for masquerading and forwarding, and keeps them there. What the last run left in the subnet
+// file tells which rules are out of date.
+func filterTraffic(ctx context.Context, running *sync.WaitGroup, config *subnet.Config, network backend.Network, options *options) error {
+	var rules trafficmngr.TrafficManager = &iptables.IPTablesManager{}
+	if config.EnableNFTables {
+		rules = &nftables.NFTablesManager{}
+	}
+	if err := rules.Init(ctx, running); err != nil {
+		return fmt.Errorf("packet filter: %w", err)
+	}
+	if options.ipMasq {
+		last, err := readSubnetFile(options.subnetFile)
+		if err != nil {
+			klog.Warningf("Rules of an earlier run are not cleaned up: %v", err)
+		}
+		if err := rules.SetupAndEnsureMasqRules(ctx, config.Network, last.subnet, last.network,
+			config.IPv6Network, last.subnet6, last.network6, network.Lease(), options.resyncSeconds); err != nil {
+			return fmt.Errorf("masquerading rules: %w", err)
+		}
+	}
+	if options.forwardRules {
+		rules.SetupAndEnsureForwardRules(ctx, config.Network, config.IPv6Network, options.resyncSeconds)
+	}
+	return nil
+}
+
+// serveHealthz answers GET /healthz until ctx ends; a server that cannot listen is reported on failed.
+func serveHealthz(ctx context.Context, options *options, running *sync.WaitGroup, failed chan<- error) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "flanneld is running")
+	})
+	server := &http.Server{
+		Addr:              net.JoinHostPort(options.healthzIP, strconv.Itoa(options.healthzPort)),
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+	}
+	running.Add(2)
+	go func() {
+		defer running.Done()
+		if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("health server: %w", err)
+		}
+	}()
+	go func() {
+		defer running.Done()
+		<-ctx.Done()
+		grace, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		server.Shutdown(grace) //nolint:errcheck // the process ends in either case
+	}()
+}

@@ -1,0 +1,108 @@
+// The command line and the environment of flanneld: the flags of upstream's manifest, with FLANNELD_NAME for each.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+
+	"k8s.io/klog/v2"
+)
+
+type options struct {
+	version              bool
+	kubeAPIURL           string
+	kubeconfig           string
+	annotationPrefix     string
+	netConf              string
+	setNetworkAvailable  bool
+	interfaces           []string
+	interfaceExpressions []string
+	interfaceCanReach    string
+	publicIP, publicIPv6 string
+	subnetFile           string
+	ipMasq               bool
+	forwardRules         bool
+	resyncSeconds        int
+	healthzIP            string
+	healthzPort          int
+}
+
+// parseOptions reads flags; one that is not given is looked up as FLANNELD_NAME, with dashes as underscores.
+func parseOptions(arguments []string, lookup func(string) (string, bool)) (*options, error) {
+	o := &options{}
+	flags := flag.NewFlagSet("flanneld", flag.ExitOnError)
+	appendTo := func(list *[]string) func(string) error {
+		return func(value string) error {
+			*list = append(*list, value)
+			return nil
+		}
+	}
+	kubeSubnetManager := true
+	flags.BoolVar(&o.version, "version", false, "print the version and exit")
+	flags.BoolVar(&kubeSubnetManager, "kube-subnet-mgr", true, "take the subnet from the node's podCIDR; this flanneld has no other source")
+	flags.StringVar(&o.kubeAPIURL, "kube-api-url", "", "API server's `URL`; not needed in a pod or with a kubeconfig")
+	flags.StringVar(&o.kubeconfig, "kubeconfig-file", "", "kubeconfig `file`; not needed in a pod")
+	flags.StringVar(&o.annotationPrefix, "kube-annotation-prefix", "flannel.alpha.coreos.com", "prefix of the node's annotations")
+	flags.StringVar(&o.netConf, "net-config-path", "/etc/kube-flannel/net-conf.json", "network configuration `file`")
+	flags.BoolVar(&o.setNetworkAvailable, "set-node-network-unavailable", true, "set the node's condition NetworkUnavailable to false when ready")
+	flags.Func("iface", "interface (`name` or address) that other nodes reach this one by; may be repeated, the first match is taken", appendTo(&o.interfaces))
+	flags.Func("iface-regex", "the same as a regular `expression`; may be repeated", appendTo(&o.interfaceExpressions))
+	flags.StringVar(&o.interfaceCanReach, "iface-can-reach", "", "take the interface of the route to this `address`")
+	flags.StringVar(&o.publicIP, "public-ip", "", "`address` that other nodes reach this one by")
+	flags.StringVar(&o.publicIPv6, "public-ipv6", "", "IPv6 `address` that other nodes reach this one by")
+	flags.StringVar(&o.subnetFile, "subnet-file", "/run/flannel/subnet.env", "`file` that the subnet and MTU are written to")
+	flags.BoolVar(&o.ipMasq, "ip-masq", false, "masquerade traffic that leaves the pods' network")
+	flags.BoolVar(&o.forwardRules, "iptables-forward-rules", true, "accept the pods' traffic in the FORWARD chain")
+	flags.IntVar(&o.resyncSeconds, "iptables-resync", 5, "`seconds` between looks at the packet filter's rules")
+	flags.StringVar(&o.healthzIP, "healthz-ip", "0.0.0.0", "`address` of the health server")
+	flags.IntVar(&o.healthzPort, "healthz-port", 0, "`port` of the health server; 0: none")
+
+	// klog's flags about files stay out: everything goes to standard error and so into the journal.
+	logging := flag.NewFlagSet("", flag.ContinueOnError)
+	klog.InitFlags(logging)
+	for _, name := range []string{"v", "vmodule"} {
+		f := logging.Lookup(name)
+		flags.Var(f.Value, f.Name, f.Usage)
+	}
+
+	if err := flags.Parse(arguments); err != nil {
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if err := setFromEnvironment(flags, lookup); err != nil {
+		return nil, err
+	}
+	if o.version {
+		return o, nil
+	}
+	if !kubeSubnetManager {
+		return nil, errors.New("--kube-subnet-mgr=false: this flanneld takes its subnet from the Kubernetes API only")
+	}
+	// The library reads these itself; saying what is missing here is quicker than its search for a pod.
+	if os.Getenv("NODE_NAME") == "" && (os.Getenv("POD_NAME") == "" || os.Getenv("POD_NAMESPACE") == "") {
+		return nil, errors.New("the environment must name the node: NODE_NAME, or POD_NAME and POD_NAMESPACE")
+	}
+	return o, nil
+}
+
+func setFromEnvironment(flags *flag.FlagSet, lookup func(string) (string, bool)) error {
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	var mistakes []error
+	flags.VisitAll(func(f *flag.Flag) {
+		variable := "FLANNELD_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, found := lookup(variable)
+		if given[f.Name] || !found || value == "" {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			mistakes = append(mistakes, fmt.Errorf("%s=%s: %w", variable, value, err))
+		}
+	})
+	return errors.Join(mistakes...)
+}
