@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace k8simg {
@@ -16,13 +17,15 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
 std::string replace_all(std::string text, std::string_view from, std::string_view to);
 /// The candidate at the smallest edit distance, if near enough to be a typing error.
 std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates);
-/// fnmatch-like on paths: `*` and `?` do not match `/`, `**` matches anything, `[a-z]` classes. Full match.
+/// fnmatch-like on paths: `*` and `?` do not match `/`, `**` matches anything, `[a-z]` and `[!a-z]` classes, `\` takes
+/// the next character as it is. `**/` also matches no folder at all: `a/**/b` matches `a/b`. Full match.
 bool glob_match(std::string_view pattern, std::string_view path);
-/// "256M", "1.5G", "4096", "64MiB": binary units. nullopt when malformed.
+/// "256M", "1.5G", "4096", "64MiB": binary units (K, M, G, T, P, any case; `MB` is refused, it means two things),
+/// at most three decimals. nullopt when malformed or beyond 64 bits.
 std::optional<std::uint64_t> parse_size(std::string_view text);
 std::string format_size(std::uint64_t bytes);  ///< "4.9 MiB"
 std::string format_duration(double seconds);   ///< "0.42 s", "3 min 12 s"
-/// Expands ${name}; an unknown name throws Error{Usage} naming it and `where`.
+/// Expands ${name}; an unknown name or a missing brace throws Error{Usage} naming it and `where`. A `$` alone stays.
 std::string expand(std::string_view text, const std::vector<std::pair<std::string, std::string>>& values,
                    const std::string& where);
 std::string base64_encode(std::string_view bytes);
