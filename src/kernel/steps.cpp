@@ -35,15 +35,19 @@ mkdir -p /out/kernel/modules
 cp "/build/$KERNEL_IMAGE" /out/kernel/image
 cp /build/.config /out/kernel/config
 cp /build/include/config/kernel.release /out/kernel/release
-for file in modules.builtin modules.builtin.modinfo modules.order; do
-  if [ -e "/build/$file" ]; then cp "/build/$file" "/out/kernel/modules/$file"; fi
-done
+# depmod makes the indexes by which modprobe knows what is built in; /lib and /usr/lib are one, as on the target.
+release=$(cat /out/kernel/release)
+mkdir -p "/build/root/usr/lib/modules/$release"
+ln -s usr/lib /build/root/lib
 case " $KERNEL_TARGETS " in *" modules "*)
-  kmake INSTALL_MOD_PATH=/build/installed DEPMOD=true modules_install
-  release=$(cat /out/kernel/release)
-  rm -f "/build/installed/lib/modules/$release/build" "/build/installed/lib/modules/$release/source"
-  cp -a "/build/installed/lib/modules/$release/." /out/kernel/modules/ ;;
+  kmake INSTALL_MOD_PATH=/build/root DEPMOD=true modules_install
+  rm -f "/build/root/lib/modules/$release/build" "/build/root/lib/modules/$release/source" ;;
 esac
+for file in modules.builtin modules.builtin.modinfo modules.order; do
+  if [ -e "/build/$file" ]; then cp "/build/$file" "/build/root/lib/modules/$release/"; fi
+done
+depmod -b /build/root "$release"
+cp -a "/build/root/lib/modules/$release/." /out/kernel/modules/
 if [ -n "$KERNEL_DTBS" ]; then
   mkdir /out/kernel/dtbs
   for dtb in $KERNEL_DTBS; do cp "/build/$dtb" /out/kernel/dtbs/; done

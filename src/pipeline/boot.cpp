@@ -1,0 +1,100 @@
+// Collects the files of the boot partition from the kernel, packages and the board's own files.
+#include "pipeline/boot.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "tree/tree.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace {
+
+/// What one boot file is taken from, once inputs are at hand.
+struct Collector {
+  StepContext& context;
+  std::int64_t epoch;
+  Tree boot{};
+
+  void place(const std::string& path, const Node& node, const std::string& origin) {
+    Node copy = node;
+    copy.mode = 0755, copy.uid = copy.gid = 0, copy.mtime = epoch, copy.origin = origin;
+    copy.link_group.clear();
+    copy.xattrs.clear();
+    boot.set(path, copy);
+  }
+
+  [[noreturn]] void missing(const BootFile& file) const {
+    throw Error(ErrorKind::Step, fmt::format("boot file {}: {} has no {}", file.path, file.from, file.source), "check [[boot.files]] in the board's board.toml");
+  }
+
+  /// From a tree: one path, or every match of a glob when `path` ends in "/".
+  void from_tree(const BootFile& file, const Tree& tree, const std::string& source, const std::string& origin) {
+    if (!file.path.ends_with('/')) {
+      const auto resolved = tree.resolve(source);
+      const Node* node = resolved ? tree.find(*resolved) : nullptr;
+      if (!node || node->type != NodeType::File) missing(file);
+      return place(file.path, *node, origin);
+    }
+    bool any = false;
+    for (const auto& [path, node] : tree.nodes()) {
+      if (node.type != NodeType::File || !glob_match(source, path)) continue;
+      place(file.path + path.substr(path.rfind('/') + 1), node, origin);
+      any = true;
+    }
+    if (!any) missing(file);
+  }
+};
+
+std::map<std::string, Value> collect(StepContext& context, const std::vector<BootFile>& files,
+                                     const std::vector<std::pair<std::string, std::string>>& values, const std::string& board, std::int64_t epoch) {
+  Store& store = context.store();
+  Collector collector{context, epoch};
+  for (const BootFile& file : files) {
+    if (file.from == "kernel") {
+      collector.from_tree(file, get_tree(store, context.input("kernel").digest), "image", "kernel");
+    } else if (file.from.starts_with("dtb:")) {
+      collector.from_tree(file, get_tree(store, context.input("kernel").digest), "dtbs/" + file.from.substr(4), "kernel");
+    } else if (file.from.starts_with("package:")) {
+      collector.from_tree(file, get_tree(store, context.input(file.from).digest), file.source, file.from);
+    } else {
+      std::string text = store.read(context.input(file.source).digest);
+      if (file.expand) text = expand(text, values, file.source);
+      collector.boot.add_file(store, file.path, text, 0755, "board:" + board);
+    }
+  }
+  collector.boot.add_missing_parents("board:" + board, epoch);
+  return {{"tree", put_tree(store, collector.boot)}};
+}
+
+}  // namespace
+
+OutputRef add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageSteps& packages, const OutputRef& kernel, const DiskPlan& disk, std::int64_t epoch) {
+  const Config& config = in.config;
+  std::vector<Input> inputs{{"kernel", kernel}};
+  std::set<std::string> seen{"kernel"};
+  std::string kernel_path;
+  nlohmann::json parameters = nlohmann::json::array();
+  for (const BootFile& file : config.boot_files) {
+    parameters.push_back({file.path, file.from, file.source, file.expand});
+    if (file.from == "kernel") kernel_path = file.path;
+    if (file.from.starts_with("package:") && seen.insert(file.from).second) inputs.push_back({file.from, packages.unpacked(file.from.substr(8))});
+    if (file.from == "file" && seen.insert(file.source).second) inputs.push_back({file.source, in.store.put(read_file(config.project / file.source))});
+  }
+  const std::vector<std::pair<std::string, std::string>> values{{"cmdline", config.kernel.cmdline}, {"root_partuuid", disk.root_partuuid}, {"kernel", kernel_path},
+                                                                {"hostname", config.hostname},      {"name", config.name},                 {"board", config.board}};
+  graph.add({.id = "boot/tree",
+             .inputs = std::move(inputs),
+             .action = BuiltinAction{"boot.tree", 1, nlohmann::json{{"files", parameters}, {"values", values}, {"epoch", epoch}}.dump(),
+                                     [files = config.boot_files, values, board = config.board, epoch](StepContext& context) {
+                                       return collect(context, files, values, board, epoch);
+                                     }}});
+  return {"boot/tree", "tree"};
+}
+
+}  // namespace k8simg

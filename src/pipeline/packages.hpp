@@ -1,0 +1,35 @@
+// Locked packages as steps: fetch, unpack, and the tools tree made of them.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "graph/graph.hpp"
+#include "pipeline/pipeline.hpp"
+
+namespace k8simg {
+
+class PackageSteps {
+ public:
+  /// Keeps references to `graph` and what `inputs` refers to.
+  PackageSteps(StepGraph& graph, const PipelineInputs& inputs);
+
+  /// The unpacked tree of a package, of the target if it is there, else of the tools. Error{Usage} when the lock has neither.
+  OutputRef unpacked(const std::string& name);
+  /// Every target package's tree, in the lock's (name) order; input names are "package/NAME=VERSION:ARCH".
+  std::vector<Input> target();
+  OutputRef tools_tree(std::int64_t epoch);
+
+ private:
+  OutputRef add(const LockedPackage& package);
+
+  StepGraph& graph_;
+  PipelineInputs inputs_;
+  std::map<std::string, OutputRef> unpacked_;  // by file name of the .deb
+};
+
+/// "systemd=257.9-1:amd64": how inputs and provenance name a package.
+std::string package_identity(const LockedPackage& package);
+
+}  // namespace k8simg

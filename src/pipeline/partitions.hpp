@@ -1,0 +1,36 @@
+// The disk as planned from the config alone: identifiers, which partition is root and which boots; and the steps that write it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "graph/graph.hpp"
+#include "pipeline/packages.hpp"
+#include "util/uuid5.hpp"
+
+namespace k8simg {
+
+/// Every identifier is derived from the defconfig's and the partition's name, so the kernel's command line is known before the disk exists.
+struct PlannedPartition {
+  PartitionConfig config;
+  std::string type;          ///< with "root" made specific to the architecture
+  Uuid partition, filesystem;
+};
+struct DiskPlan {
+  Uuid disk;
+  std::vector<PlannedPartition> partitions;  ///< those that are in the image
+  std::size_t root = 0, boot = 0;            ///< indexes
+  std::string root_partuuid;
+};
+/// Error{Usage} when there is no root (mounted at /) or no boot partition (vfat) or several of either.
+DiskPlan plan_disk(const Config& config);
+
+struct DiskInputs { OutputRef tools, root, boot, kernel; };
+struct DiskOutputs { std::map<std::string, OutputRef> artifacts; };
+/// image/root, image/boot, image/disk, image/compressed, image/bmap, image/manifest, image/sums.
+DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSteps& packages, const DiskPlan& plan, const DiskInputs& inputs, std::int64_t epoch);
+
+}  // namespace k8simg

@@ -1,0 +1,79 @@
+// The recipe: packages, tools, kernel, components, root filesystem, boot partition, disk.
+#include "pipeline/pipeline.hpp"
+
+#include <fmt/format.h>
+
+#include "component/steps.hpp"
+#include "image/image.hpp"
+#include "image/manifest.hpp"
+#include "kernel/steps.hpp"
+#include "pipeline/boot.hpp"
+#include "pipeline/packages.hpp"
+#include "pipeline/partitions.hpp"
+#include "pipeline/root.hpp"
+#include "tree/archive.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+
+namespace k8simg {
+
+namespace {
+
+/// A file of the project as an input that is known now; its name is what a person reads in `k8simg plan --explain`.
+Input local_file(const PipelineInputs& in, const std::filesystem::path& relative) {
+  return {relative.string(), in.store.put(read_file(in.config.project / relative))};
+}
+
+KernelSpec kernel_spec(const PipelineInputs& in, std::int64_t epoch) {
+  const KernelConfig& kernel = in.config.kernel;
+  KernelSpec spec{.package = kernel.package, .arch = in.config.arch.kernel, .cross = in.config.arch.cross, .base = kernel.base,
+                  .targets = kernel.targets, .dtbs = kernel.dtbs, .image = kernel.image, .source_date_epoch = epoch};
+  for (const auto& fragment : kernel.fragments) spec.fragments.push_back(local_file(in, fragment));
+  for (const auto& r : kernel.required) spec.requirements.push_back({r.any_of, r.by, r.required, r.note});
+  return spec;
+}
+
+ComponentSpec component_spec(const PipelineInputs& in, const ComponentConfig& component, std::int64_t epoch) {
+  ComponentSpec spec{.name = component.name, .version = component.version, .tags = component.tags, .ldflags = component.ldflags,
+                     .goarch = in.config.arch.go, .goarm = in.config.arch.goarm, .source_date_epoch = epoch};
+  for (const auto& binary : component.binaries) {
+    ComponentBinarySpec one{.name = binary.name, .package = binary.package, .install = binary.install, .links = binary.links};
+    for (const auto& check : binary.checks) one.checks.push_back({check.argv0, check.argv, check.expect});
+    spec.binaries.push_back(std::move(one));
+  }
+  return spec;
+}
+
+}  // namespace
+
+Pipeline make_pipeline(const PipelineInputs& in) {
+  const Config& config = in.config;
+  const std::int64_t epoch = config.source_date_epoch.value_or(in.environment_epoch.value_or(in.lock.date));
+  Pipeline pipeline;
+  StepGraph& graph = pipeline.graph;
+
+  PackageSteps packages(graph, in);
+  pipeline.tools = packages.tools_tree(epoch);
+
+  const OutputRef kernel = add_kernel_steps(graph, in.store, kernel_spec(in, epoch), pipeline.tools, packages.unpacked(config.kernel.package));
+
+  std::vector<Input> layers;
+  for (const ComponentConfig& component : config.components) {
+    const Value source = put_tree(in.store, read_folder(in.store, config.project / component.folder, "component:" + component.name));
+    layers.push_back({"component:" + component.name, add_component_steps(graph, in.store, component_spec(in, component, epoch), source, pipeline.tools)});
+  }
+  layers.push_back({"kernel", add_kernel_layer(graph, kernel, epoch)});
+  for (const std::string& overlay : config.overlays) {
+    layers.push_back({"overlay:" + overlay, put_tree(in.store, read_folder(in.store, config.project / "overlays" / overlay, "overlay:" + overlay))});
+  }
+  pipeline.rootfs = add_rootfs_tree(graph, config, packages.target(), layers, epoch);
+
+  const DiskPlan disk = plan_disk(config);
+  pipeline.boot = add_boot_tree(graph, in, packages, kernel, disk, epoch);
+
+  const DiskOutputs outputs = add_disk_steps(graph, in, packages, disk, {.tools = pipeline.tools, .root = pipeline.rootfs, .boot = pipeline.boot, .kernel = kernel}, epoch);
+  pipeline.artifacts = outputs.artifacts;
+  return pipeline;
+}
+
+}  // namespace k8simg
