@@ -1,0 +1,30 @@
+// A strict JSON document that remembers the line of every value, so that a damaged lock can be named by line and field.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace k8simg::lock_document {
+
+enum class Kind { Null, Boolean, Integer, Other, String, Array, Object };
+
+struct Value {
+  Kind kind = Kind::Null;
+  int line = 0;                                          ///< 1-based line on which the value ends (starts, for arrays and objects)
+  std::string text;                                      ///< String
+  std::uint64_t integer = 0;                             ///< Integer: never negative
+  std::vector<Value> items;                              ///< Array
+  std::vector<std::pair<std::string, Value>> members;    ///< Object, in file order
+};
+
+const char* describe(Kind kind);                         ///< "a string", "a list", ...
+
+/// Throws Error{Usage} "NAME:LINE: ..." for anything that is not one JSON document (RFC 8259) of objects without repeated keys,
+/// nested no deeper than a lock is.
+Value parse(std::string_view text, const std::string& name);
+
+}  // namespace k8simg::lock_document

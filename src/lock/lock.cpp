@@ -1,0 +1,305 @@
+// Lock files: writing them so that diffs read well, reading them strictly, and saying what changed between two.
+#include "lock/lock.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <tuple>
+
+#include "lock/document.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+namespace {
+
+using lock_document::Kind;
+using lock_document::Value;
+
+constexpr std::uint64_t format_version = 1;
+const char* const damaged_hint = "the lock is written by `k8simg lock`: restore it from version control or lock again";
+
+// --- dates: seconds since 1970 in memory, RFC 3339 in the file, because people read lock diffs ---
+
+std::string format_date(std::int64_t seconds) {
+  using namespace std::chrono;
+  sys_seconds time{std::chrono::seconds(seconds)};
+  auto day = floor<days>(time);
+  year_month_day date{day};
+  hh_mm_ss clock{time - day};
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", int(date.year()), unsigned(date.month()), unsigned(date.day()),
+                     clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+}
+
+std::optional<std::int64_t> parse_date(std::string_view text) {
+  constexpr std::string_view shape = "0000-00-00T00:00:00Z";
+  if (text.size() != shape.size()) return std::nullopt;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    bool digit = text[i] >= '0' && text[i] <= '9';
+    if (shape[i] == '0' ? !digit : text[i] != shape[i]) return std::nullopt;
+  }
+  auto number = [&](std::size_t at, std::size_t length) {
+    int value = 0;
+    for (std::size_t i = at; i < at + length; ++i) value = value * 10 + (text[i] - '0');
+    return value;
+  };
+  using namespace std::chrono;
+  year_month_day date{year(number(0, 4)), month(unsigned(number(5, 2))), day(unsigned(number(8, 2)))};
+  if (!date.ok() || number(11, 2) > 23 || number(14, 2) > 59 || number(17, 2) > 59) return std::nullopt;
+  auto time = sys_days(date) + hours(number(11, 2)) + minutes(number(14, 2)) + std::chrono::seconds(number(17, 2));
+  return duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+}
+
+// --- writing ---
+
+std::string quote(const std::string& text) {
+  try {
+    return nlohmann::json(text).dump();
+  } catch (const nlohmann::json::exception&) {
+    throw Error(ErrorKind::Internal, "a name or version to be locked is not valid UTF-8");
+  }
+}
+
+/// {"key": "value", ...} on one line.
+class Line {
+ public:
+  Line& add(const char* key, const std::string& value) { return raw(key, quote(value)); }
+  Line& add(const char* key, std::uint64_t value) { return raw(key, std::to_string(value)); }
+  Line& add(const char* key, const Digest& value) { return raw(key, '"' + value.hex() + '"'); }
+  std::string text() const { return '{' + text_ + '}'; }
+  const std::string& members() const { return text_; }
+
+ private:
+  Line& raw(const char* key, const std::string& value) {
+    text_ += fmt::format("{}\"{}\": {}", text_.empty() ? "" : ", ", key, value);
+    return *this;
+  }
+  std::string text_;
+};
+
+std::string list(const std::vector<std::string>& lines, const std::string& indent) {
+  if (lines.empty()) return "[]";
+  return "[\n" + indent + " " + join(lines, ",\n" + indent + " ") + "\n" + indent + "]";
+}
+
+std::string list_packages(std::vector<LockedPackage> packages) {
+  std::sort(packages.begin(), packages.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  std::vector<std::string> lines;
+  for (const auto& package : packages)
+    lines.push_back(Line()
+                        .add("name", package.name)
+                        .add("version", package.version)
+                        .add("architecture", package.architecture)
+                        .add("source", package.source)
+                        .add("repository", package.repository)
+                        .add("suite", package.suite)
+                        .add("path", package.path)
+                        .add("size", package.size)
+                        .add("sha256", package.sha256)
+                        .text());
+  return list(lines, " ");
+}
+
+// --- reading ---
+
+/// One object of the file: every member must be taken, in any order, and nothing else may be there.
+class Fields {
+ public:
+  Fields(const Value& value, const std::string& file, std::string what) : value_(value), file_(file), what_(std::move(what)) {
+    if (value.kind != Kind::Object) fail(value.line, fmt::format("{} must be an object, not {}", what_, describe(value.kind)));
+  }
+
+  [[noreturn]] void fail(int line, const std::string& message, const char* hint = damaged_hint) const {
+    throw Error(ErrorKind::Usage, fmt::format("{}:{}: {}", file_, line, message), hint);
+  }
+  [[noreturn]] void fail(const char* key, const std::string& message) const { fail(take_line(key), fmt::format("\"{}\" of {} {}", key, what_, message)); }
+
+  const Value& take(const char* key, Kind kind) {
+    taken_.emplace_back(key);
+    for (const auto& [name, member] : value_.members) {
+      if (name != key) continue;
+      if (member.kind != kind)
+        fail(member.line, fmt::format("\"{}\" of {} must be {}, not {}", key, what_, describe(kind), describe(member.kind)));
+      return member;
+    }
+    fail(value_.line, fmt::format("{} has no \"{}\"", what_, key));
+  }
+  std::string text(const char* key) {
+    const std::string& text = take(key, Kind::String).text;
+    if (text.empty()) fail(key, "is empty");
+    for (unsigned char c : text)
+      if (c < 0x20 || c == 0x7f) fail(key, "has a control character");
+    return text;
+  }
+  Digest digest(const char* key) {
+    auto digest = Digest::parse(take(key, Kind::String).text);
+    if (!digest) fail(key, "must be 64 hexadecimal digits");
+    return *digest;
+  }
+  std::int64_t date(const char* key) {
+    auto date = parse_date(take(key, Kind::String).text);
+    if (!date) fail(key, "must be a date such as \"2026-11-15T08:33:11Z\"");
+    return *date;
+  }
+  std::uint64_t size(const char* key) { return take(key, Kind::Integer).integer; }
+  const std::vector<Value>& items(const char* key) { return take(key, Kind::Array).items; }
+
+  /// After the last take: what nobody asked for is a mistake or from a newer version.
+  void finish() const {
+    for (const auto& [name, member] : value_.members)
+      if (std::find(taken_.begin(), taken_.end(), name) == taken_.end()) {
+        auto known = nearest(name, taken_);
+        fail(member.line, fmt::format("{} has an unknown field {}{}", what_, quote(name), known ? fmt::format(" (did you mean \"{}\"?)", *known) : ""));
+      }
+  }
+  int line() const { return value_.line; }
+
+ private:
+  int take_line(const char* key) const {
+    for (const auto& [name, member] : value_.members)
+      if (name == key) return member.line;
+    return value_.line;
+  }
+  const Value& value_;
+  const std::string& file_;
+  std::string what_;
+  std::vector<std::string> taken_;
+};
+
+/// A lock never leaves the mirror it is used with: "pool/...", no host, no parent folder.
+bool is_mirror_path(const std::string& path) {
+  if (path.front() == '/' || path.find(':') != std::string::npos) return false;
+  for (const auto& part : split(path, '/'))
+    if (part.empty() || part == "." || part == "..") return false;
+  return true;
+}
+
+std::vector<LockedPackage> read_packages(Fields& root, const char* key, const std::string& file) {
+  std::vector<LockedPackage> packages;
+  for (const auto& item : root.items(key)) {
+    Fields fields(item, file, fmt::format("package {} of \"{}\"", packages.size() + 1, key));
+    LockedPackage package;
+    package.name = fields.text("name");
+    package.version = fields.text("version");
+    package.architecture = fields.text("architecture");
+    package.source = fields.text("source");
+    package.repository = fields.text("repository");
+    package.suite = fields.text("suite");
+    package.path = fields.text("path");
+    package.size = fields.size("size");
+    package.sha256 = fields.digest("sha256");
+    fields.finish();
+    if (!is_mirror_path(package.path)) fields.fail("path", "must be a path below the mirror's root: relative, no \"..\", no host");
+    if (package.size == 0) fields.fail("size", "must be more than 0");
+    if (!packages.empty() && !(packages.back().name < package.name))
+      fields.fail(fields.line(), fmt::format("package {} must come after {} only once: \"{}\" is sorted by name", quote(package.name), quote(packages.back().name), key));
+    packages.push_back(std::move(package));
+  }
+  return packages;
+}
+
+LockedComponent read_component(const Value& item, const std::string& file, std::size_t index) {
+  Fields fields(item, file, fmt::format("component {}", index + 1));
+  LockedComponent component;
+  component.name = fields.text("name");
+  component.version = fields.text("version");
+  component.go_mod = fields.digest("go_mod");
+  component.go_sum = fields.digest("go_sum");
+  for (const auto& entry : fields.items("modules")) {
+    Fields module(entry, file, fmt::format("module {} of component {}", component.modules.size() + 1, component.name));
+    LockedModule locked{module.text("path"), module.text("version"), module.text("h1")};
+    module.finish();
+    if (locked.h1.rfind("h1:", 0) != 0) module.fail("h1", "must be a module hash such as \"h1:...=\"");
+    if (!component.modules.empty()) {
+      const auto& before = component.modules.back();
+      if (!(std::tie(before.path, before.version) < std::tie(locked.path, locked.version)))
+        module.fail(module.line(), fmt::format("module {} is out of order: modules are sorted by path and version, each once", quote(locked.path)));
+    }
+    component.modules.push_back(std::move(locked));
+  }
+  fields.finish();
+  return component;
+}
+
+}  // namespace
+
+std::string Lock::serialise() const {
+  auto sorted_suites = suites;
+  std::sort(sorted_suites.begin(), sorted_suites.end(),
+            [](const auto& a, const auto& b) { return std::tie(a.repository, a.suite) < std::tie(b.repository, b.suite); });
+  std::vector<std::string> suite_lines;
+  for (const auto& suite : sorted_suites)
+    suite_lines.push_back(Line()
+                              .add("repository", suite.repository)
+                              .add("suite", suite.suite)
+                              .add("date", format_date(suite.date))
+                              .add("inrelease", suite.inrelease)
+                              .text());
+
+  auto sorted_components = components;
+  std::sort(sorted_components.begin(), sorted_components.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  std::vector<std::string> component_texts;
+  for (auto& component : sorted_components) {
+    std::sort(component.modules.begin(), component.modules.end(),
+              [](const auto& a, const auto& b) { return std::tie(a.path, a.version) < std::tie(b.path, b.version); });
+    std::vector<std::string> modules;
+    for (const auto& module : component.modules)
+      modules.push_back(Line().add("path", module.path).add("version", module.version).add("h1", module.h1).text());
+    Line head;
+    head.add("name", component.name).add("version", component.version).add("go_mod", component.go_mod).add("go_sum", component.go_sum);
+    component_texts.push_back(fmt::format("{{{}, \"modules\": {}}}", head.members(), list(modules, "  ")));
+  }
+
+  return fmt::format(
+      "{{\n \"format\": {},\n \"defconfig\": {},\n \"date\": {},\n \"suites\": {},\n \"target\": {},\n \"tools\": {},\n \"components\": {}\n}}\n",
+      format_version, quote(defconfig), quote(format_date(date)), list(suite_lines, " "), list_packages(target), list_packages(tools),
+      list(component_texts, " "));
+}
+
+Lock Lock::parse(std::string_view text, const std::string& name) {
+  Value document = lock_document::parse(text, name);
+  Fields root(document, name, "the lock");
+  const Value& format = root.take("format", Kind::Integer);
+  if (format.integer > format_version)
+    root.fail(format.line, fmt::format("this lock has format {}, but this k8simg reads format {} only", format.integer, format_version),
+              "use a newer k8simg, or lock again with this one");
+  if (format.integer != format_version) root.fail("format", fmt::format("must be {}", format_version));
+
+  Lock lock;
+  lock.defconfig = root.text("defconfig");
+  lock.date = root.date("date");
+  for (const auto& item : root.items("suites")) {
+    Fields fields(item, name, fmt::format("suite {}", lock.suites.size() + 1));
+    LockedSuite suite;
+    suite.repository = fields.text("repository");
+    suite.suite = fields.text("suite");
+    suite.date = fields.date("date");
+    suite.inrelease = fields.digest("inrelease");
+    fields.finish();
+    lock.suites.push_back(std::move(suite));
+  }
+  lock.target = read_packages(root, "target", name);
+  lock.tools = read_packages(root, "tools", name);
+  for (const auto& item : root.items("components")) {
+    auto component = read_component(item, name, lock.components.size());
+    if (!lock.components.empty() && !(lock.components.back().name < component.name))
+      root.fail(item.line, fmt::format("component {} is out of order: components are sorted by name, each once", quote(component.name)));
+    lock.components.push_back(std::move(component));
+  }
+  root.finish();
+  return lock;
+}
+
+Lock load_lock(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(file, ignored))
+    throw Error(ErrorKind::Usage, fmt::format("{} is missing: nothing says which packages and modules to build from", file.string()),
+                fmt::format("make it with `k8simg lock {}`", file.stem().string()));
+  return Lock::parse(read_file(file), file.filename().string());
+}
+
+}  // namespace k8simg
