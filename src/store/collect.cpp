@@ -1,0 +1,124 @@
+// Garbage collection: keeps what some defconfig's newest records reach, removes the rest.
+#include <sys/stat.h>
+
+#include <set>
+#include <unordered_set>
+
+#include "store/disk_state.hpp"
+#include "util/error.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+namespace {
+
+// Calls `visit(digest, path)` for every blob or record file; files with other names are not ours.
+void each_digest_file(const fs::path& folder, const std::function<void(const Digest&, const fs::path&)>& visit) {
+  std::error_code error;
+  for (const auto& shelf : fs::directory_iterator(folder, error)) {
+    std::error_code inner;
+    for (const auto& entry : fs::directory_iterator(shelf.path(), inner)) {
+      const auto digest = Digest::parse(shelf.path().filename().string() + entry.path().filename().string());
+      if (digest) visit(*digest, entry.path());
+    }
+  }
+}
+
+std::set<Digest> last_keys(const fs::path& folder) {
+  std::set<Digest> keys;
+  std::error_code error;
+  for (const auto& entry : fs::recursive_directory_iterator(folder, error)) {
+    if (!entry.is_regular_file()) continue;
+    if (const auto key = Digest::parse(trim(read_file(entry.path())))) keys.insert(*key);
+  }
+  return keys;
+}
+
+// What removing the file gives back: holes of disk images take no room.
+std::uint64_t bytes_on_disk(const fs::path& file) {
+  struct stat info {};
+  if (::lstat(file.c_str(), &info) != 0) return 0;
+  return std::min<std::uint64_t>(info.st_size, static_cast<std::uint64_t>(info.st_blocks) * 512);
+}
+
+}  // namespace
+
+DiskStore::Collected DiskStore::collect(const std::function<std::vector<Digest>(const Value&)>& references,
+                                        const std::vector<Digest>& extra_roots, bool dry_run) {
+  State& state = *state_;
+  const fs::path lock_file = state.root / "lock";
+  state.lock.reset();
+  auto exclusive = FileLock::try_lock(lock_file, FileLock::Mode::Exclusive);
+  // Whatever happens below, the store is held for reading again afterwards.
+  struct Restore {
+    State& state;
+    std::optional<FileLock>& exclusive;
+    const fs::path& lock_file;
+    ~Restore() {
+      exclusive.reset();
+      try {
+        state.lock = FileLock::wait(lock_file, FileLock::Mode::Shared);
+      } catch (const Error&) {  // the store's folder went away: nothing left to protect
+      }
+      std::lock_guard guard(state.mutex);
+      state.records.clear();
+    }
+  } restore{state, exclusive, lock_file};
+  if (!exclusive)
+    throw Error(ErrorKind::Usage, "the store " + state.root.string() + " is in use by a build", "run gc again when it is done");
+
+  const std::set<Digest> kept_records = last_keys(state.root / "last");
+  std::unordered_set<Digest> kept(extra_roots.begin(), extra_roots.end());
+  std::unordered_set<Digest> trees;  // of all records: they go before what they name
+  std::unordered_set<Digest> walked;
+  const auto keep = [&](const Value& value) {
+    kept.insert(value.digest);
+    if (value.kind != ValueKind::Tree || !has(value.digest) || !walked.insert(value.digest).second) return;
+    for (const Digest& digest : references(value)) kept.insert(digest);
+  };
+
+  std::vector<fs::path> dead_records;
+  each_digest_file(state.root / "steps", [&](const Digest& key, const fs::path& file) {
+    const auto record = state.read_record(key);
+    if (!record || !kept_records.contains(key)) dead_records.push_back(file);
+    if (!record) return;
+    const bool keeps = kept_records.contains(key);
+    const auto visit = [&](const Value& value) {
+      if (value.kind == ValueKind::Tree) trees.insert(value.digest);
+      if (keeps) keep(value);
+    };
+    // Inputs too: a package that another defconfig fetched has no record of its own here.
+    for (const auto& input : record->inputs) visit(input.value);
+    for (const auto& [name, value] : record->outputs) visit(value);
+  });
+
+  for (const Digest& root : extra_roots)
+    if (trees.contains(root)) keep({ValueKind::Tree, root, 0});
+
+  Collected collected;
+  std::vector<fs::path> dead_trees, dead_blobs;
+  each_digest_file(state.root / "blobs", [&](const Digest& digest, const fs::path& file) {
+    if (kept.contains(digest)) return;
+    (trees.contains(digest) ? dead_trees : dead_blobs).push_back(file);
+    collected.blobs++;
+    collected.bytes += bytes_on_disk(file);
+  });
+  std::vector<fs::path> dead_checkouts;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(state.root / "checkouts", error)) {
+    const auto digest = Digest::parse(entry.path().filename().string());
+    if (!digest || !kept.contains(*digest)) dead_checkouts.push_back(entry.path());
+  }
+  collected.records = dead_records.size();
+  collected.checkouts = dead_checkouts.size();
+  if (dry_run) return collected;
+
+  // Killed anywhere in this order, the store stays true: a tree never outlives its content, a record whose outputs are
+  // gone only means that the step runs again.
+  for (const auto& folder : dead_checkouts) remove_all_forced(folder);
+  for (const auto& file : dead_trees) fs::remove(file, error);
+  for (const auto& file : dead_blobs) fs::remove(file, error);
+  for (const auto& file : dead_records) fs::remove(file, error);
+  return collected;
+}
+
+}  // namespace k8simg

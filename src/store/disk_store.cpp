@@ -1,0 +1,270 @@
+// The store on disk: blobs named by their hash, records as small files, everything renamed into place when it is whole.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "store/disk_state.hpp"
+#include "store/record.hpp"
+#include "util/error.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+namespace {
+
+constexpr std::string_view version_prefix = "k8simg-store ";
+constexpr std::string_view version_line = "k8simg-store 1\n";
+constexpr std::size_t spill_bytes = 1 << 20;  // blobs up to this size are hashed in memory, and not written if known
+
+fs::path below(const fs::path& folder, const Digest& digest) {
+  const std::string hex = digest.hex();
+  return folder / hex.substr(0, 2) / hex.substr(2);
+}
+
+void check_version(const fs::path& root) {
+  const fs::path file = root / "version";
+  if (!fs::exists(file)) {
+    // Never take over a folder that is something else. "lock" and the version's own temporary come from a process that
+    // is opening the same new store right now.
+    for (const auto& entry : fs::directory_iterator(root)) {
+      const std::string name = entry.path().filename().string();
+      if (name == "lock" || name.starts_with(".tmp-")) continue;
+      if (fs::exists(file)) break;
+      throw Error(ErrorKind::Usage, root.string() + " is not empty and is not a k8simg store (it has \"" + name + "\" but no version file)",
+                  "choose another folder with --store or K8SIMG_STORE");
+    }
+    AtomicFile out(file, 0644, true);
+    out.write(version_line);
+    out.commit();
+    return;
+  }
+  const std::string text = read_file(file);
+  if (text == version_line) return;
+  if (text.starts_with(version_prefix)) {
+    const std::string number(trim(std::string_view(text).substr(version_prefix.size())));
+    if (!number.empty() && number.find_first_not_of("0123456789") == std::string::npos)
+      throw Error(ErrorKind::Usage, "the store " + root.string() + " has format " + number + "; this k8simg knows format 1",
+                  "use the k8simg that made it, or another folder with --store or K8SIMG_STORE");
+  }
+  throw Error(ErrorKind::Usage, file.string() + " does not say which format the store has",
+              "if the folder is a k8simg store, put \"" + std::string(trim(version_line)) + "\" into that file; else choose another with --store");
+}
+
+}  // namespace
+
+DiskStore::State::State(fs::path store_root) : root(std::move(store_root)) {
+  try {
+    fs::create_directories(root);
+  } catch (const fs::filesystem_error& error) {
+    throw Error(ErrorKind::Usage, "cannot make the store " + root.string() + ": " + error.code().message(),
+                "choose another folder with --store or K8SIMG_STORE");
+  }
+  root = fs::absolute(root).lexically_normal();
+  check_version(root);
+  lock = FileLock::wait(root / "lock", FileLock::Mode::Shared);
+  for (const char* name : {"blobs", "steps", "last"}) fs::create_directories(root / name);
+  scratch.emplace(root / "scratch");
+}
+
+fs::path DiskStore::State::blob_path(const Digest& digest) const { return below(root / "blobs", digest); }
+fs::path DiskStore::State::record_path(const Digest& key) const { return below(root / "steps", key); }
+
+fs::path DiskStore::State::last_path(const std::string& defconfig, const std::string& step) const {
+  return root / "last" / file_name_of(defconfig) / file_name_of(step);
+}
+
+fs::path DiskStore::State::new_scratch_file() { return scratch->path() / ("file-" + std::to_string(next_name++)); }
+
+std::optional<std::uint64_t> DiskStore::State::blob_size(const Digest& digest) const {
+  static const Digest nothing = sha256("");
+  struct stat info {};
+  if (::lstat(blob_path(digest).c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
+  if (info.st_size == 0 && digest != nothing) return std::nullopt;
+  return static_cast<std::uint64_t>(info.st_size);
+}
+
+void DiskStore::State::adopt(const fs::path& file, const Value& value) {
+  if (blob_size(value.digest) == value.size) {
+    ::unlink(file.c_str());
+    return;
+  }
+  if (::chmod(file.c_str(), 0555) != 0) throw_errno("cannot set the mode of", file.string(), errno);
+  const fs::path target = blob_path(value.digest);
+  if (::rename(file.c_str(), target.c_str()) == 0) return;
+  if (errno == ENOENT) {
+    fs::create_directories(target.parent_path());
+    if (::rename(file.c_str(), target.c_str()) == 0) return;
+  }
+  throw_errno("cannot rename to", target.string(), errno);
+}
+
+// Through scratch, not AtomicFile: what a killed process leaves behind is then removed with its scratch folder.
+void DiskStore::State::write_small_file(const fs::path& target, std::string_view bytes) {
+  const fs::path file = new_scratch_file();
+  write_all(Fd::open(file, O_WRONLY | O_CREAT | O_EXCL, 0644).get(), bytes, file);
+  fs::create_directories(target.parent_path());
+  if (::rename(file.c_str(), target.c_str()) != 0) throw_errno("cannot rename to", target.string(), errno);
+}
+
+std::optional<StepRecord> DiskStore::State::read_record(const Digest& key) const {
+  const fs::path file = record_path(key);
+  if (::access(file.c_str(), R_OK) != 0) return std::nullopt;
+  try {
+    auto record = record_from_json(read_file(file));
+    if (record && record->key == key) return record;
+  } catch (const Error&) {  // unreadable: the step is run again, which writes it anew
+  }
+  return std::nullopt;
+}
+
+DiskStore::DiskStore(std::filesystem::path root) : state_(std::make_unique<State>(std::move(root))) {}
+DiskStore::~DiskStore() = default;
+
+const std::filesystem::path& DiskStore::root() const { return state_->root; }
+
+bool DiskStore::has(const Digest& digest) const { return state_->blob_size(digest).has_value(); }
+
+std::optional<StepRecord> DiskStore::find_record(const Digest& key) const {
+  {
+    std::lock_guard guard(state_->mutex);
+    if (const auto found = state_->records.find(key); found != state_->records.end()) return found->second;
+  }
+  auto record = state_->read_record(key);
+  if (record) {
+    std::lock_guard guard(state_->mutex);
+    state_->records.try_emplace(key, *record);
+  }
+  return record;
+}
+
+std::optional<StepRecord> DiskStore::last_record(const std::string& defconfig, const std::string& step) const {
+  const fs::path file = state_->last_path(defconfig, step);
+  if (::access(file.c_str(), R_OK) != 0) return std::nullopt;
+  std::optional<Digest> key;
+  try {
+    key = Digest::parse(trim(read_file(file)));
+  } catch (const Error&) {
+  }
+  return key ? find_record(*key) : std::nullopt;
+}
+
+namespace {
+
+// Hashes while writing. Small blobs wait in memory: most of what a rebuild puts is in the store already. `size_of`, `adopt`,
+// `new_file` are the store's.
+class DiskWriter : public BlobWriter {
+ public:
+  struct Target {
+    std::function<std::optional<std::uint64_t>(const Digest&)> size_of;
+    std::function<void(const fs::path&, const Value&)> adopt;
+    std::function<fs::path()> new_file;
+  };
+
+  explicit DiskWriter(Target target) : target_(std::move(target)) {}
+  ~DiskWriter() override {
+    if (!file_.empty()) ::unlink(file_.c_str());
+  }
+
+  void write(std::string_view bytes) override {
+    hash_.update(bytes);
+    size_ += bytes.size();
+    if (!fd_.valid() && buffer_.size() + bytes.size() <= spill_bytes) {
+      buffer_ += bytes;
+      return;
+    }
+    spill();
+    write_all(fd_.get(), bytes, file_);
+  }
+
+  Value commit() override {
+    const Value value{ValueKind::Blob, hash_.finish(), size_};
+    if (target_.size_of(value.digest) != value.size) {
+      spill();
+      fd_.reset();
+      target_.adopt(file_, value);
+      file_.clear();
+    }
+    buffer_.clear();
+    size_ = 0;
+    return value;
+  }
+
+ private:
+  void spill() {
+    if (fd_.valid()) return;
+    file_ = target_.new_file();
+    fd_ = Fd::open(file_, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    write_all(fd_.get(), buffer_, file_);
+    buffer_.clear();
+  }
+
+  Target target_;
+  Sha256 hash_;
+  std::uint64_t size_ = 0;
+  std::string buffer_;
+  fs::path file_;
+  Fd fd_;
+};
+
+}  // namespace
+
+std::unique_ptr<BlobWriter> DiskStore::writer() {
+  State* state = state_.get();
+  return std::make_unique<DiskWriter>(
+      DiskWriter::Target{[state](const Digest& digest) { return state->blob_size(digest); },
+                         [state](const fs::path& file, const Value& value) { state->adopt(file, value); },
+                         [state] { return state->new_scratch_file(); }});
+}
+
+Value DiskStore::put_file(const std::filesystem::path& file, bool move) {
+  struct stat info {};
+  if (::lstat(file.c_str(), &info) != 0) throw_errno("cannot take into the store", file.string(), errno);
+  if (!S_ISREG(info.st_mode)) throw Error(ErrorKind::Internal, file.string() + " is not a regular file, so it cannot become a blob");
+
+  const fs::path mine = state_->new_scratch_file();
+  // A file with a second name could still be changed through it: copied.
+  bool renamed = move && info.st_nlink == 1 && ::rename(file.c_str(), mine.c_str()) == 0;
+  if (!renamed) copy_sparse(file, mine, 0600);
+  try {
+    struct stat taken {};
+    if (::stat(mine.c_str(), &taken) != 0) throw_errno("cannot read", mine.string(), errno);
+    const Value value{ValueKind::Blob, sha256_file(mine), static_cast<std::uint64_t>(taken.st_size)};
+    state_->adopt(mine, value);
+    if (move && !renamed) ::unlink(file.c_str());
+    return value;
+  } catch (...) {
+    ::unlink(mine.c_str());
+    throw;
+  }
+}
+
+std::string DiskStore::read(const Digest& digest) const { return read_file(path(digest)); }
+
+std::filesystem::path DiskStore::path(const Digest& digest) const {
+  if (!has(digest))
+    throw Error(ErrorKind::Internal, "blob " + digest.hex() + " is not in the store " + state_->root.string());
+  return state_->blob_path(digest);
+}
+
+// The record comes before the pointer to it; a process killed in between leaves an older, still true pointer.
+// No fsync: a build has hundreds of small steps. A power cut may lose the last seconds; a record cut off is read as absent.
+void DiskStore::save_record(const std::string& defconfig, const StepRecord& record) {
+  state_->write_small_file(state_->record_path(record.key), record_to_json(record));
+  state_->write_small_file(state_->last_path(defconfig, record.step), record.key.hex() + "\n");
+  std::lock_guard guard(state_->mutex);
+  state_->records.insert_or_assign(record.key, record);
+}
+
+std::filesystem::path DiskStore::folder(const std::string& name) const {
+  if (name == "scratch") return state_->scratch->path();  // ours alone, gone with us
+  const fs::path relative(name);
+  bool escapes = name.empty() || relative.is_absolute();
+  for (const auto& part : relative) escapes = escapes || part == "..";
+  if (escapes) throw Error(ErrorKind::Internal, "\"" + name + "\" is not the name of a folder of the store");
+  const fs::path folder = state_->root / relative;
+  fs::create_directories(folder);
+  return folder;
+}
+
+}  // namespace k8simg

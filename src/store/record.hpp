@@ -1,0 +1,22 @@
+// Step records as text: private to the store.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "store/store.hpp"
+
+namespace k8simg {
+
+/// One line of JSON: {"format":1,"key":HEX,"step":ID,"action":HEX,"seconds":S,
+/// "inputs":[[NAME,"blob"|"tree",HEX,BYTES],...],"outputs":{NAME:["blob"|"tree",HEX,BYTES],...}}
+std::string record_to_json(const StepRecord& record);
+
+/// nullopt for anything that record_to_json did not write (damaged, cut off, another format).
+std::optional<StepRecord> record_from_json(std::string_view text);
+
+/// A defconfig's or step's name as the name of one file: slashes become "__", and it is never empty, hidden, "." or "..".
+std::string file_name_of(const std::string& name);
+
+}  // namespace k8simg
