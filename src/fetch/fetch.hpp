@@ -24,7 +24,8 @@ struct Mirrors {
 struct MirrorOptions {
   std::vector<std::string> arguments;                    ///< --mirror: "URL" (repository debian; security derived) or "REPOSITORY=URL"
   std::optional<std::string> environment;                ///< K8SIMG_MIRROR: same, blank-separated
-  std::filesystem::path user_config;                     ///< ~/.config/k8simg/config.toml: [mirrors] debian = "...", archive-mirror = "..."
+  std::map<std::string, std::vector<std::string>> user;  ///< from the user's configuration (config/user_config.hpp)
+  std::optional<std::string> archive;                    ///< archive-mirror of the user's configuration
   std::filesystem::path apt_folder = "/etc/apt";         ///< sources.list, sources.list.d/*.{list,sources}
 };
 /// Precedence: arguments, environment, user config, the machine's apt sources (first URI whose suites are Debian's: *-security belongs to

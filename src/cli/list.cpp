@@ -1,0 +1,28 @@
+// `k8simg list`: the defconfigs of the project.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/verbs.hpp"
+
+namespace k8simg {
+
+void add_list(CLI::App& app, Options& options, Verb& run) {
+  auto* verb = app.add_subcommand("list", "list the defconfigs");
+  verb->add_flag("--json", options.json, "as JSON");
+  verb->callback([&run] {
+    run = [](Session& session) {
+      const auto all = list_defconfigs(session.project());
+      if (session.options().json) {
+        nlohmann::json list = nlohmann::json::array();
+        for (const auto& d : all) list.push_back({{"name", d.name}, {"board", d.board}, {"description", d.description}, {"locked", d.locked}});
+        fmt::print("{}\n", list.dump(2));
+        return 0;
+      }
+      for (const auto& d : all) fmt::print("{:<20} {:<20} {}{}\n", d.name, d.board, d.description, d.locked ? "" : " (not locked: run `k8simg lock " + d.name + "`)");
+      return 0;
+    };
+  });
+}
+
+}  // namespace k8simg

@@ -1,0 +1,114 @@
+// `k8simg lock NAME`: chooses packages from signed indexes, checks their scripts, and writes the lock.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+
+#include "cli/verbs.hpp"
+#include "component/go_sum.hpp"
+#include "debian/resolve.hpp"
+#include "pipeline/packages.hpp"
+#include "pipeline/root.hpp"
+#include "rootfs/rootfs.hpp"
+#include "tree/archive.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace {
+
+constexpr const char* build_architecture = "amd64";
+
+LockedComponent lock_component(const Config& config, const ComponentConfig& component) {
+  const auto folder = config.project / component.folder;
+  const std::string go_sum = read_file(folder / "go.sum");
+  return {component.name, component.version, sha256_file(folder / "go.mod"), sha256(go_sum), parse_go_sum(go_sum, (component.folder / "go.sum").string())};
+}
+
+Lock make_lock(Session& session, const Config& config) {
+  const Mirrors& mirrors = session.mirrors();
+  const auto scratch = session.store().folder("scratch");
+  const IndexFetcher fetcher = [&](const std::string& repository, const std::string& path, bool optional) {
+    session.reporter().message(fmt::format("index {} {}", repository, path));
+    auto text = fetch_text(session.downloader(), mirrors, repository, path, scratch, session.stop());
+    if (!text && !optional) throw Error(ErrorKind::Fetch, fmt::format("no mirror of {} has {}", repository, path), "check the suites of [[repository]] in the defconfig, and the mirror");
+    return text;
+  };
+  std::vector<Repository> repositories;
+  std::vector<std::string> backports;
+  for (const auto& r : config.repositories) {
+    repositories.push_back({r.name, r.suites, r.sections});
+    for (const auto& suite : r.suites) {
+      if (suite.ends_with("-backports")) backports.push_back(suite);
+    }
+  }
+  std::vector<std::string> architectures{config.arch.debian};
+  if (config.arch.debian != build_architecture) architectures.push_back(build_architecture);
+  const IndexSet indexes = load_indexes(repositories, architectures, fetcher, system_runner(), "/usr/share/keyrings/debian-archive-keyring.gpg", Clock::system(), scratch);
+
+  Lock lock{.defconfig = config.name, .date = 0, .suites = indexes.suites, .target = {}, .tools = {}, .components = {}};
+  for (const auto& suite : lock.suites) lock.date = std::max(lock.date, suite.date);
+  lock.target = with_context("while choosing the target's packages", [&] {
+    return resolve(indexes, {.architecture = config.arch.debian, .install = config.packages, .exclude = config.exclude_packages, .prefer_suites = backports});
+  });
+  lock.tools = with_context("while choosing the packages of the tools tree", [&] {
+    return resolve(indexes, {.architecture = build_architecture, .install = config.tools, .exclude = {}, .prefer_suites = backports});
+  });
+  for (const auto& component : config.components) lock.components.push_back(lock_component(config, component));
+  return lock;
+}
+
+/// The packages' scripts are looked at when they are locked, not when the machine boots.
+void check_target_scripts(Session& session, const Config& config, const Lock& lock) {
+  Pipeline pipeline;
+  const PipelineInputs inputs{.config = config, .lock = lock, .store = session.store(), .downloader = session.downloader(), .mirrors = session.mirrors(), .version = program_version(), .environment_epoch = {}};
+  PackageSteps packages(pipeline.graph, inputs);
+  const std::vector<Input> trees = packages.target();
+  std::vector<OutputRef> targets;
+  for (const auto& tree : trees) targets.push_back(std::get<OutputRef>(tree.source));
+  const auto values = session.build(pipeline, config.name, targets);
+  std::vector<PackageTree> list;
+  for (std::size_t i = 0; i < trees.size(); ++i) {
+    list.push_back({lock.target[i].name, lock.target[i].version, lock.target[i].architecture, get_tree(session.store(), values.at(targets[i]).digest)});
+  }
+  check_scripts(list, rootfs_options(config, lock.date).judgements);
+}
+
+}  // namespace
+
+void add_lock(CLI::App& app, Options& options, Verb& run) {
+  auto* verb = app.add_subcommand("lock", "choose packages from the suites' signed indexes and write defconfigs/NAME.lock");
+  auto name = std::make_shared<std::string>();
+  auto update = std::make_shared<bool>(false);
+  verb->add_option("defconfig", *name, "its name")->required();
+  verb->add_flag("--update", *update, "replace an existing lock with what the suites have now");
+  verb->add_option("--set", options.set, "override a value: key=value");
+  verb->add_option("--lock", options.lock_file, "write this file instead of defconfigs/NAME.lock");
+  verb->callback([=, &run] {
+    run = [=](Session& session) {
+      const Config config = session.config(*name);
+      const auto file = session.lock_file(*name);
+      std::optional<Lock> before;
+      if (std::filesystem::exists(file)) {
+        if (!*update) {
+          throw Error(ErrorKind::Usage, fmt::format("{} is there already", file.filename().string()), fmt::format("`k8simg lock {} --update` replaces it with what the suites have now, and shows what changed", *name));
+        }
+        before = load_lock(file);
+      }
+      const Lock lock = make_lock(session, config);
+      check_target_scripts(session, config, lock);
+      write_file_atomically(file, lock.serialise());
+      if (before) {
+        const auto changes = describe_changes(*before, lock);
+        for (const auto& line : changes) fmt::print("{}\n", line);
+        if (changes.empty()) fmt::print("no change\n");
+      }
+      fmt::print("{}: {} target packages, {} tools packages, {} components\n", file.filename().string(), lock.target.size(), lock.tools.size(), lock.components.size());
+      return 0;
+    };
+  });
+}
+
+}  // namespace k8simg

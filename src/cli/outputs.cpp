@@ -1,0 +1,54 @@
+// Publishes artifacts with a memory of what was published before.
+#include "cli/outputs.hpp"
+
+#include <sys/stat.h>
+
+#include <nlohmann/json.hpp>
+
+#include "util/error.hpp"
+#include "util/file.hpp"
+
+namespace k8simg {
+
+namespace {
+
+nlohmann::json read_memory(const fs::path& file) {
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) return nlohmann::json::object();
+  nlohmann::json memory = nlohmann::json::parse(read_file(file), nullptr, false);
+  return memory.is_object() ? memory : nlohmann::json::object();
+}
+
+/// Size and time of a file as one comparable value; null when it is not there.
+nlohmann::json fingerprint(const fs::path& file) {
+  struct stat info{};
+  if (stat(file.c_str(), &info) != 0) return nullptr;
+  return {info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_ino};
+}
+
+}  // namespace
+
+std::vector<std::string> publish(const Store& store, const std::map<std::string, Value>& artifacts, const fs::path& folder) {
+  fs::create_directories(folder);
+  const auto memory_file = folder / ".outputs.json";
+  nlohmann::json before = read_memory(memory_file), now = nlohmann::json::object();
+  std::vector<std::string> written;
+  for (const auto& [name, value] : artifacts) {
+    const auto target = folder / name;
+    const std::string digest = value.digest.hex();
+    const auto known = before.find(name);
+    const bool same = known != before.end() && known->is_object() && known->value("sha256", "") == digest && known->value("file", nlohmann::json()) == fingerprint(target);
+    if (!same) {
+      copy_sparse(store.path(value.digest), target);
+      written.push_back(name);
+    }
+    now[name] = {{"sha256", digest}, {"file", fingerprint(target)}};
+  }
+  for (const auto& [name, entry] : before.items()) {
+    if (!artifacts.contains(name)) fs::remove(folder / name);
+  }
+  if (now != before) write_file_atomically(memory_file, now.dump(1));
+  return written;
+}
+
+}  // namespace k8simg

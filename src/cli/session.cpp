@@ -1,0 +1,133 @@
+// Opens project, store and network for the verbs.
+#include "cli/session.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+
+#include "config/user_config.hpp"
+#include "process/sandbox.hpp"
+#include "tree/archive.hpp"
+#include "util/error.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::optional<std::string> environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value && *value ? std::optional<std::string>(value) : std::nullopt;
+}
+
+fs::path user_config_file() {
+  if (const auto folder = environment("XDG_CONFIG_HOME")) return fs::path(*folder) / "k8simg/config.toml";
+  if (const auto home = environment("HOME")) return fs::path(*home) / ".config/k8simg/config.toml";
+  return {};
+}
+
+std::optional<std::int64_t> environment_epoch() {
+  const auto text = environment("SOURCE_DATE_EPOCH");
+  if (!text) return std::nullopt;
+  if (text->find_first_not_of("0123456789") != std::string::npos || text->size() > 11) {
+    throw Error(ErrorKind::Usage, fmt::format("SOURCE_DATE_EPOCH=\"{}\" is not a number of seconds", *text), "unset it, or set it to seconds since 1970");
+  }
+  return std::stoll(*text);
+}
+
+ProgressStyle progress_style(const std::string& name) {
+  if (name == "json") return ProgressStyle::Json;
+  if (name == "plain") return ProgressStyle::Plain;
+  if (name == "none") return ProgressStyle::None;
+  return ProgressStyle::Auto;
+}
+
+}  // namespace
+
+std::string program_version() { return K8SIMG_VERSION; }
+
+Session::Session(Options options, std::stop_token stop) : options_(std::move(options)), stop_(std::move(stop)) {}
+
+fs::path Session::project() const {
+  const auto is_project = [](const fs::path& folder) { return fs::is_directory(folder / "boards") && fs::is_directory(folder / "defconfigs"); };
+  std::string chosen = options_.project;
+  if (chosen.empty()) chosen = environment("K8SIMG_PROJECT").value_or("");
+  if (!chosen.empty()) {
+    if (!is_project(chosen)) throw Error(ErrorKind::Usage, fmt::format("{} is not a project folder", chosen), "it needs the folders boards/ and defconfigs/");
+    return fs::canonical(chosen);
+  }
+  for (fs::path folder = fs::current_path(); ; folder = folder.parent_path()) {
+    if (is_project(folder)) return folder;
+    if (folder == folder.root_path()) break;
+  }
+  throw Error(ErrorKind::Usage, "no project here: neither this folder nor one above it has boards/ and defconfigs/", "change into one, or give --project FOLDER");
+}
+
+fs::path Session::output(const std::string& defconfig) const {
+  return (options_.output.empty() ? project() / "output" : fs::absolute(options_.output)) / defconfig;
+}
+
+fs::path Session::lock_file(const std::string& defconfig) const {
+  return options_.lock_file.empty() ? project() / "defconfigs" / (defconfig + ".lock") : fs::absolute(options_.lock_file);
+}
+
+DiskStore& Session::store() {
+  if (!store_) {
+    std::string folder = options_.store;
+    if (folder.empty()) folder = environment("K8SIMG_STORE").value_or("");
+    store_ = std::make_unique<DiskStore>(folder.empty() ? project() / "output/store" : fs::absolute(folder));
+  }
+  return *store_;
+}
+
+Reporter& Session::reporter() {
+  if (!reporter_) reporter_ = make_reporter(progress_style(options_.progress), STDERR_FILENO);
+  return *reporter_;
+}
+
+const Mirrors& Session::mirrors() {
+  if (!mirrors_) {
+    const UserConfig user = read_user_config(user_config_file());
+    mirrors_ = find_mirrors({.arguments = options_.mirrors, .environment = environment("K8SIMG_MIRROR"), .user = user.mirrors, .archive = user.archive_mirror});
+  }
+  return *mirrors_;
+}
+
+Downloader& Session::downloader() {
+  if (!downloader_) downloader_ = make_curl_downloader();
+  return *downloader_;
+}
+
+Config Session::config(const std::string& defconfig) const { return load_config(defconfig, {.project = project(), .set = options_.set}); }
+
+Pipeline Session::pipeline(const Config& config, const Lock& lock) {
+  return make_pipeline({.config = config, .lock = lock, .store = store(), .downloader = downloader(), .mirrors = mirrors(), .version = program_version(), .environment_epoch = environment_epoch()});
+}
+
+std::map<OutputRef, Value> Session::build(Pipeline& pipeline, const std::string& defconfig, const std::vector<OutputRef>& targets) {
+  const auto started = std::chrono::steady_clock::now();
+  for (const auto& target : targets) pipeline.graph.add_target(target);
+  const Plan plan = make_plan(pipeline.graph, store(), defconfig);
+  const auto to_run = plan.count(PlannedStep::State::Run) + plan.count(PlannedStep::State::Maybe);
+  // A machine that cannot run the sandbox says so before anything is downloaded.
+  if (to_run > 0) check_sandbox(system_runner());
+  reporter().report({.kind = Event::Kind::PlanReady, .done = plan.count(PlannedStep::State::Cached), .total = to_run});
+  auto values = run_plan(pipeline.graph, plan, store(), system_runner(), reporter(), {.defconfig = defconfig, .jobs = options_.jobs}, stop_);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  reporter().report({.kind = Event::Kind::Finished, .text = to_run == 0 ? "nothing to do: every step is cached" : fmt::format("{} in {}", defconfig, format_duration(seconds)), .seconds = seconds});
+  return values;
+}
+
+fs::path Session::tools(const std::string& defconfig) {
+  const Config loaded = config(defconfig);
+  const Lock lock = load_lock(lock_file(defconfig));
+  Pipeline made = pipeline(loaded, lock);
+  const auto values = build(made, defconfig, {made.tools});
+  return checkout(store(), values.at(made.tools));
+}
+
+}  // namespace k8simg

@@ -1,0 +1,34 @@
+// `k8simg show NAME`: every effective value, and the file and line that set it.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/verbs.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+void add_show(CLI::App& app, Options& options, Verb& run) {
+  auto* verb = app.add_subcommand("show", "show a defconfig's effective values and where each was set");
+  auto name = std::make_shared<std::string>();
+  verb->add_option("defconfig", *name, "its name")->required();
+  verb->add_flag("--json", options.json, "as JSON");
+  verb->add_option("--set", options.set, "override a value: key=value");
+  verb->callback([=, &run] {
+    run = [=](Session& session) {
+      const Config config = session.config(*name);
+      const auto position = [](const SourcePosition& p) { return p.line > 0 ? fmt::format("{}:{}", p.file, p.line) : p.file; };
+      nlohmann::json list = nlohmann::json::array();
+      for (const Setting& setting : config.settings) {
+        std::vector<std::string> where;
+        for (const auto& p : setting.set_by) where.push_back(position(p));
+        if (session.options().json) list.push_back({{"key", setting.key}, {"value", setting.value}, {"set_by", where}});
+        else fmt::print("{} = {}  # {}\n", setting.key, setting.value, join(where, ", "));
+      }
+      if (session.options().json) fmt::print("{}\n", list.dump(2));
+      return 0;
+    };
+  });
+}
+
+}  // namespace k8simg

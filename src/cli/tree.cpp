@@ -1,0 +1,60 @@
+// `k8simg tree NAME`: the root filesystem as data, listed or written as a tar.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "cli/verbs.hpp"
+#include "tree/archive.hpp"
+#include "util/file.hpp"
+
+namespace k8simg {
+
+namespace {
+
+char type_letter(NodeType type) {
+  switch (type) {
+    case NodeType::File: return '-';
+    case NodeType::Directory: return 'd';
+    case NodeType::Symlink: return 'l';
+    case NodeType::CharDevice: return 'c';
+    case NodeType::BlockDevice: return 'b';
+    case NodeType::Fifo: return 'p';
+  }
+  return '?';
+}
+
+}  // namespace
+
+void add_tree(CLI::App& app, Options& options, Verb& run) {
+  auto* verb = app.add_subcommand("tree", "list the root filesystem's paths with where each came from, or write it as a tar");
+  auto name = std::make_shared<std::string>();
+  auto tar = std::make_shared<std::string>();
+  auto which = std::make_shared<std::string>("root");
+  verb->add_option("defconfig", *name, "its name")->required();
+  verb->add_option("--tar", *tar, "write a tar to this file instead of listing");
+  verb->add_option("--of", *which, "root, boot or tools")->check(CLI::IsMember({"root", "boot", "tools"}));
+  verb->add_option("--set", options.set, "override a value: key=value");
+  verb->add_option("--lock", options.lock_file, "use this lock instead of defconfigs/NAME.lock");
+  verb->callback([=, &run] {
+    run = [=](Session& session) {
+      const Config config = session.config(*name);
+      const Lock lock = load_lock(session.lock_file(*name));
+      Pipeline pipeline = session.pipeline(config, lock);
+      const OutputRef target = *which == "boot" ? pipeline.boot : *which == "tools" ? pipeline.tools : pipeline.rootfs;
+      const Tree tree = get_tree(session.store(), session.build(pipeline, *name, {target}).at(target).digest);
+      if (!tar->empty()) {
+        AtomicFile file(*tar);
+        write_tar(session.store(), tree, file.fd());
+        file.commit();
+        return 0;
+      }
+      for (const auto& [path, node] : tree.nodes()) {
+        fmt::print("{}{:04o} {:>5}:{:<5} {:>10} /{}{}  [{}]\n", type_letter(node.type), node.mode, node.uid, node.gid, node.size, path,
+                   node.type == NodeType::Symlink ? " -> " + node.target : "", node.origin);
+      }
+      return 0;
+    };
+  });
+}
+
+}  // namespace k8simg

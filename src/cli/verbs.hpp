@@ -1,0 +1,26 @@
+// The verbs of the command line, one file each. A function adds its subcommand; when it was chosen, `run` is set to what it does.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+
+#include "cli/session.hpp"
+
+namespace k8simg {
+
+/// Returns the exit code.
+using Verb = std::function<int(Session&)>;
+
+void add_list(CLI::App& app, Options& options, Verb& run);
+void add_show(CLI::App& app, Options& options, Verb& run);
+void add_lock(CLI::App& app, Options& options, Verb& run);
+void add_plan(CLI::App& app, Options& options, Verb& run);
+void add_build(CLI::App& app, Options& options, Verb& run);
+void add_tree(CLI::App& app, Options& options, Verb& run);
+void add_run(CLI::App& app, Options& options, Verb& run);
+void add_test(CLI::App& app, Options& options, Verb& run);
+void add_verify(CLI::App& app, Options& options, Verb& run);
+void add_gc(CLI::App& app, Options& options, Verb& run);
+
+}  // namespace k8simg

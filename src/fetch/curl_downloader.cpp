@@ -1,0 +1,138 @@
+// Downloads through libcurl: resumed where they stopped, connections and TLS sessions shared between threads.
+#include <curl/curl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <mutex>
+
+#include "fetch/fetch.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+
+namespace k8simg {
+
+namespace {
+
+class CurlDownloader : public Downloader {
+ public:
+  CurlDownloader() { curl_global_init(CURL_GLOBAL_DEFAULT); }
+  ~CurlDownloader() override {
+    for (CURL* handle : idle_) curl_easy_cleanup(handle);
+    curl_global_cleanup();
+  }
+
+  std::optional<std::uint64_t> download(const std::string& url, int fd, std::uint64_t offset, std::stop_token stop,
+                                        const std::function<void(std::uint64_t, std::uint64_t)>& progress) override {
+    Transfer transfer{.fd = fd, .offset = offset, .stop = stop, .progress = progress, .url = url};
+    CURL* handle = take();
+    transfer.handle = handle;
+    curl_easy_reset(handle);
+    char error[CURL_ERROR_SIZE] = "";
+    curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
+    curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, error);
+    curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(handle, CURLOPT_MAXREDIRS, 8L);
+    curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, 30L);
+    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 100L);
+    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, 60L);
+    curl_easy_setopt(handle, CURLOPT_USERAGENT, "k8simg");
+    curl_easy_setopt(handle, CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(offset));
+    curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &Transfer::on_data);
+    curl_easy_setopt(handle, CURLOPT_WRITEDATA, &transfer);
+    curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, &Transfer::on_progress);
+    curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &transfer);
+    curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+    // The usual variables name a CA bundle of the site; libcurl itself reads only the proxy ones.
+    for (const char* name : {"CURL_CA_BUNDLE", "SSL_CERT_FILE"}) {
+      if (const char* bundle = std::getenv(name); bundle && *bundle) {
+        curl_easy_setopt(handle, CURLOPT_CAINFO, bundle);
+        break;
+      }
+    }
+    const CURLcode code = curl_easy_perform(handle);
+    long status = 0;
+    curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
+    give(handle);
+
+    if (stop.stop_requested()) throw Error(ErrorKind::Interrupted, "interrupted");
+    if (transfer.failure) throw *transfer.failure;
+    if (status == 404 || status == 410 || code == CURLE_FILE_COULDNT_READ_FILE) return std::nullopt;
+    // The file is already whole, or longer than the server's: the caller's check of size and hash tells.
+    if (status == 416) return transfer.offset;
+    if (code == CURLE_OK && (status == 0 || (status >= 200 && status < 300))) return transfer.offset;
+    const std::string what = code != CURLE_OK ? (*error ? std::string(error) : curl_easy_strerror(code)) : fmt::format("the server answered {}", status);
+    const bool retryable = code != CURLE_OK ? code != CURLE_UNSUPPORTED_PROTOCOL && code != CURLE_URL_MALFORMAT : status >= 500 || status == 429 || status == 408;
+    throw Error(ErrorKind::Fetch, fmt::format("{}: {}", url, what), retryable ? "retryable" : "");
+  }
+
+ private:
+  struct Transfer {
+    int fd;
+    std::uint64_t offset;
+    std::stop_token stop;
+    const std::function<void(std::uint64_t, std::uint64_t)>& progress;
+    const std::string& url;
+    CURL* handle = nullptr;
+    bool first = true;
+    std::optional<Error> failure{};
+
+    static std::size_t on_data(char* data, std::size_t size, std::size_t count, void* self) {
+      auto& transfer = *static_cast<Transfer*>(self);
+      try {
+        if (transfer.first) {
+          transfer.first = false;
+          long status = 0;
+          curl_easy_getinfo(transfer.handle, CURLINFO_RESPONSE_CODE, &status);
+          // An error page is not content; a server that ignores the range begins at byte 0 again.
+          if (status >= 300) return size * count;
+          if (transfer.offset > 0 && status == 200) {
+            transfer.offset = 0;
+            if (ftruncate(transfer.fd, 0) != 0 || lseek(transfer.fd, 0, SEEK_SET) != 0) throw_errno("cannot restart the download of", transfer.url, errno);
+          }
+        }
+        long status = 0;
+        curl_easy_getinfo(transfer.handle, CURLINFO_RESPONSE_CODE, &status);
+        if (status < 300) {
+          write_all(transfer.fd, {data, size * count}, "download of " + transfer.url);
+          transfer.offset += size * count;
+        }
+      } catch (const Error& error) {
+        transfer.failure = error;
+        return 0;
+      }
+      return size * count;
+    }
+    static int on_progress(void* self, curl_off_t total, curl_off_t, curl_off_t, curl_off_t) {
+      auto& transfer = *static_cast<Transfer*>(self);
+      if (transfer.progress && total > 0) transfer.progress(transfer.offset, std::max<std::uint64_t>(transfer.offset, static_cast<std::uint64_t>(total)));
+      return transfer.stop.stop_requested() ? 1 : 0;
+    }
+  };
+
+  CURL* take() {
+    const std::lock_guard lock(mutex_);
+    if (idle_.empty()) {
+      CURL* handle = curl_easy_init();
+      if (!handle) throw Error(ErrorKind::Internal, "libcurl cannot make a handle");
+      return handle;
+    }
+    CURL* handle = idle_.back();
+    idle_.pop_back();
+    return handle;
+  }
+  void give(CURL* handle) {
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(handle);
+  }
+
+  std::mutex mutex_;
+  std::vector<CURL*> idle_;  // handles keep their connections open between downloads
+};
+
+}  // namespace
+
+std::unique_ptr<Downloader> make_curl_downloader() { return std::make_unique<CurlDownloader>(); }
+
+}  // namespace k8simg

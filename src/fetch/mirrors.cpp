@@ -1,0 +1,134 @@
+// Finds the mirrors: command line, environment, the user's configuration, the machine's own apt sources.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+
+#include "fetch/fetch.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace {
+
+const std::set<std::string, std::less<>> codenames{"buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid", "stable", "oldstable", "testing", "unstable"};
+
+/// The repository that a suite of the machine's apt sources belongs to; nothing for a suite that is not Debian's.
+std::optional<std::string> repository_of(std::string_view suite) {
+  const auto dash = suite.find_first_of("-/");
+  if (!codenames.contains(suite.substr(0, dash))) return std::nullopt;
+  const std::string_view rest = dash == std::string_view::npos ? "" : suite.substr(dash + 1);
+  if (rest == "security" || rest == "updates/main") return "debian-security";
+  if (rest.empty() || rest == "updates" || rest == "backports" || rest == "proposed-updates") return "debian";
+  return std::nullopt;
+}
+
+using Bases = std::map<std::string, std::vector<std::string>>;
+
+void offer(Bases& bases, const std::vector<std::string>& uris, const std::vector<std::string>& suites) {
+  for (const auto& suite : suites) {
+    const auto repository = repository_of(suite);
+    if (!repository) continue;
+    for (const auto& uri : uris) {
+      if (!uri.starts_with("http://") && !uri.starts_with("https://") && !uri.starts_with("file:")) continue;
+      auto& list = bases[*repository];
+      if (std::find(list.begin(), list.end(), uri) == list.end()) list.push_back(uri);
+    }
+  }
+}
+
+/// deb822 style (sources.list(5)): paragraphs with Types, URIs, Suites; a line that starts with a blank goes on.
+void read_sources(Bases& bases, const std::string& text) {
+  std::map<std::string, std::string> fields;
+  std::string last;
+  const auto flush = [&] {
+    const auto types = split_words(fields["Types"]);
+    if (std::find(types.begin(), types.end(), "deb") != types.end() && fields["Enabled"] != "no") offer(bases, split_words(fields["URIs"]), split_words(fields["Suites"]));
+    fields.clear();
+  };
+  for (const std::string& line : split(text, '\n')) {
+    if (line.starts_with('#')) continue;
+    if (trim(line).empty()) {
+      flush();
+    } else if (line.front() == ' ' || line.front() == '\t') {
+      fields[last] += " " + std::string(trim(line));
+    } else if (const auto colon = line.find(':'); colon != std::string::npos) {
+      last = line.substr(0, colon);
+      fields[last] = std::string(trim(std::string_view(line).substr(colon + 1)));
+    }
+  }
+  flush();
+}
+
+/// One-line style: deb [options] URI SUITE SECTIONS...
+void read_list(Bases& bases, const std::string& text) {
+  for (const std::string& raw : split(text, '\n')) {
+    std::string line(raw.substr(0, raw.find('#')));
+    if (const auto open = line.find('['), close = line.find(']'); open != std::string::npos && close != std::string::npos && open < close) line.erase(open, close - open + 1);
+    const auto words = split_words(line);
+    if (words.size() >= 3 && words[0] == "deb") offer(bases, {words[1]}, {words[2]});
+  }
+}
+
+Bases machine_bases(const fs::path& folder) {
+  Bases bases;
+  std::vector<fs::path> files{folder / "sources.list"};
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder / "sources.list.d", ignored)) files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  for (const auto& file : files) {
+    if (!fs::is_regular_file(file, ignored)) continue;
+    if (file.extension() == ".sources") read_sources(bases, read_file(file));
+    else if (file.extension() == ".list") read_list(bases, read_file(file));
+  }
+  return bases;
+}
+
+/// "URL" sets debian (and debian-security beside it: .../debian → .../debian-security), "REPOSITORY=URL" sets one.
+void read_argument(Bases& bases, const std::string& argument, const std::string& where) {
+  const auto equals = argument.find('=');
+  const bool named = equals != std::string::npos && argument.find("://") > equals && argument.find("file:") > equals;
+  const std::string url = named ? argument.substr(equals + 1) : argument;
+  if (!url.starts_with("http://") && !url.starts_with("https://") && !url.starts_with("file:")) {
+    throw Error(ErrorKind::Usage, fmt::format("{}: \"{}\" is not a mirror", where, argument), "write URL or REPOSITORY=URL, with http://, https:// or file:");
+  }
+  if (named) {
+    bases[argument.substr(0, equals)].push_back(url);
+    return;
+  }
+  bases["debian"].push_back(url);
+  std::string stem = url;
+  while (stem.ends_with('/')) stem.pop_back();
+  if (stem.ends_with("/debian")) bases["debian-security"].push_back(stem + "-security");
+}
+
+}  // namespace
+
+Mirrors find_mirrors(const MirrorOptions& options) {
+  Bases arguments, environment;
+  for (const auto& argument : options.arguments) read_argument(arguments, argument, "--mirror");
+  for (const auto& word : split_words(options.environment.value_or(""))) read_argument(environment, word, "K8SIMG_MIRROR");
+
+  Mirrors mirrors;
+  mirrors.archive = options.archive;
+  // Repository by repository the first source that knows it wins: --mirror for one keeps the others.
+  for (const Bases& source : {arguments, environment, options.user, machine_bases(options.apt_folder)}) {
+    for (const auto& [repository, bases] : source) mirrors.bases.try_emplace(repository, bases);
+  }
+  // libcurl wants file:///path; apt's file:/path is the same.
+  for (auto& [repository, bases] : mirrors.bases) {
+    for (auto& base : bases) {
+      if (base.starts_with("file:/") && !base.starts_with("file://")) base = "file://" + base.substr(5);
+    }
+  }
+  if (mirrors.bases.empty()) {
+    throw Error(ErrorKind::Usage, "no Debian mirror is known",
+                fmt::format("give --mirror URL, or K8SIMG_MIRROR=URL, or [mirrors] debian = \"URL\" in the user's configuration (~/.config/k8simg/config.toml), or apt sources in {}", options.apt_folder.string()));
+  }
+  return mirrors;
+}
+
+}  // namespace k8simg
