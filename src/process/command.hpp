@@ -32,15 +32,17 @@ struct CommandResult {
 class CommandRunner {
  public:
   virtual ~CommandRunner() = default;
-  /// Returns when the program ended. A stop request kills the whole process group (TERM, then KILL after 2 s) and
-  /// throws Error{Interrupted}. Throws Error{Internal} when it cannot be started at all (says "not found" and the name).
+  /// Returns when the program ended; what it left running in its process group is killed. The program gets umask 022,
+  /// default signal handling and no open descriptor but 0 to 2. Past the timeout or after a stop request, TERM and
+  /// 2 s later KILL go to the whole group. A stop request throws Error{Interrupted}. Throws Error{Internal} when
+  /// the program cannot be started at all (says "not found" and the name).
   virtual CommandResult run(const Command& command, std::stop_token stop = {}) = 0;
 };
 
 /// The real one: posix fork/exec, own process group, PR_SET_PDEATHSIG so that nothing outlives a killed k8simg.
 CommandRunner& system_runner();
 
-/// Runs and throws Error{kind} when the exit code is not 0: names `what`, the exact argv, the log's path and its last 40 lines.
+/// Runs and throws Error{Step} when the exit code is not 0: names `what`, the exact argv, the log's path and its last 40 lines.
 CommandResult run_checked(CommandRunner& runner, const Command& command, const std::string& what, std::stop_token stop = {});
 
 /// argv as a person could paste it into a shell.

@@ -17,7 +17,13 @@ Error& Error::add_context(std::string line) {
 
 std::string Error::describe() const {
   std::string text = message_;
-  for (const std::string& line : context_) text += "\n  " + line;
+  for (const std::string& line : context_) {
+    text += "\n  ";
+    for (char c : line) {
+      text += c;
+      if (c == '\n') text += "  ";  // the end of a log, for one, has several lines
+    }
+  }
   if (!hint_.empty()) text += "\n" + hint_;
   return text;
 }
