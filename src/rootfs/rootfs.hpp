@@ -13,7 +13,9 @@ namespace k8simg {
 
 /// A recognised part of a maintainer script.
 struct ScriptBlock {
-  std::string kind;                  ///< "deb-systemd-helper", "sysusers", "tmpfiles", "alternatives", "triggers", "ldconfig", "py3compile", ...
+  /// "enable", "enable-user" (units that a new installation enables), "unit-state" (units that it leaves alone), "service" (starts and
+  /// restarts), "sysusers", "tmpfiles", "alternatives", "sysv", "conffile", "ldconfig", "triggers", "py3compile", "menu", "runit", "ucf".
+  std::string kind;
   std::string tool;                  ///< what debhelper wrote in its marker: "dh_installsystemd/13.24.1"
   std::vector<std::string> units;    ///< the arguments that matter: unit names, tmpfiles names, ...
 };
@@ -32,6 +34,12 @@ struct Judgement { std::string package, script, remainder, rule, reason; };  ///
 struct PackageTree { std::string name, version, architecture; Tree tree; };
 struct Layer { std::string name; Tree tree; };  ///< "component:containerd", "overlay:base"
 
+/// One line of /etc/fstab: a partition of the disk image. The root filesystem is among them.
+struct DiskMount {
+  std::string source, path, filesystem;  ///< "UUID=...", "/", "ext4"
+  bool grow = false;                     ///< grown to its partition at boot (x-systemd.growfs)
+};
+
 struct RootfsOptions {
   std::string architecture, triplet;
   std::int64_t source_date_epoch = 0;
@@ -41,14 +49,18 @@ struct RootfsOptions {
   std::vector<std::string> authorized_keys;
   std::vector<std::string> enable_units, disable_units, mask_units;
   std::map<std::string, std::string> alternatives;
+  std::vector<DiskMount> mounts;                                 ///< for /etc/fstab
   std::vector<Judgement> judgements;
   std::string canonical() const;                                 ///< JSON with sorted keys: the step's parameters
 };
 
-/// Throws Error{Resolve} listing each remainder that no judgement covers, with its text and hash, and how to judge it.
-void check_scripts(const std::vector<PackageTree>& packages, const std::vector<Judgement>& judgements);
+/// Throws Error{Resolve} listing each remainder that no judgement covers, with its text and hash, and how to judge it;
+/// Error{Usage} when a judgement names a rule that does not exist or says neither rule nor reason. The blobs of the scripts are in `store`.
+void check_scripts(const Store& store, const std::vector<PackageTree>& packages, const std::vector<Judgement>& judgements);
 
 /// Packages (in dependency-free, name order) are usr-merged, merged, then layers in order, then the rules; every node carries its origin.
+/// What a layer gives is never changed by a rule. Two packages with the same file: the one whose Replaces names the other wins, as with dpkg.
+/// Throws Error{Usage} for undeclared collisions, an unknown unit, alternative or time zone; Error{Resolve} for an account without a number.
 Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std::vector<Layer>& layers, const RootfsOptions& options,
                      const std::function<void(const std::string&)>& log);
 
