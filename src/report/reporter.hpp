@@ -37,7 +37,11 @@ class Reporter {
 };
 
 enum class ProgressStyle { Auto, Terminal, Plain, Json, None };
-/// Auto: a live status area when `fd` is a terminal, else plain lines. Writes to `fd` (not owned).
+/// Auto: a live status area when `fd` is a terminal that can move its cursor, else plain lines. Writes to `fd` (not owned)
+/// and drops what cannot be written. None is silent. The environment variable NO_COLOR switches colours off.
+/// The live area is repainted at most 10 times a second; steps under 1 s leave no line there.
+/// Json: one object per line, {"event": "step-started", "at": seconds since the start, "step", "text", ...}; plan-ready has
+/// "to_run" and "cached", step-progress "done" and "total" in bytes, step-finished and finished "seconds".
 std::unique_ptr<Reporter> make_reporter(ProgressStyle style, int fd);
 
 }  // namespace k8simg

@@ -1,0 +1,37 @@
+// The reporters that make_reporter() chooses from, and what they share.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "report/reporter.hpp"
+
+namespace k8simg {
+
+std::unique_ptr<Reporter> make_terminal_reporter(int fd);
+std::unique_ptr<Reporter> make_plain_reporter(int fd);
+std::unique_ptr<Reporter> make_json_reporter(int fd);
+
+/// Writes to a descriptor that may have gone away: progress that nobody can read must not end a build.
+void write_or_drop(int fd, std::string_view text);
+
+/// Without control characters other than newline and tab: a log's tail may hold any bytes, and a terminal obeys them.
+std::string printable(std::string_view text);
+
+/// The first line as it is, further ones indented by two blanks more than `text` has.
+std::string indented(std::string_view text);
+
+/// "1.0 MiB of 4.9 MiB"; without a total the first part alone; empty when both are 0.
+std::string bytes_text(std::uint64_t done, std::uint64_t total);
+
+/// How far the plan is: what to show as "[3/10]".
+struct Progress {
+  std::uint64_t to_run = 0, cached = 0, ended = 0;
+
+  void take(const Event& event);
+  std::string counter() const;  ///< "[ 3/10]"; empty before the plan is known
+};
+
+}  // namespace k8simg
