@@ -63,7 +63,12 @@ std::string partition_uuid(const std::string& table, const Uuid& disk_uuid, cons
 
 /// "zstd" or "xz"; deterministic with any number of threads.
 Value compress_blob(const ImageTools& tools, const Value& blob, const std::string& method, int level);
-/// Block map 2.0 (bmap-tools' XML) of a sparse blob, 4096-byte blocks, SHA-256 per range.
-std::string make_bmap(const Store& store, const Value& blob, const std::string& file_name);
+/// A run of bytes of an image.
+struct ByteRange { std::uint64_t start = 0, size = 0; };
+/// The blocks that an ext4 image's own bitmaps call free (asked of dumpe2fs), ascending. What lies there is of no meaning.
+std::vector<ByteRange> ext4_free_ranges(const ImageTools& tools, const Value& image);
+/// Block map 2.0 (bmap-tools' XML), 4096-byte blocks, SHA-256 per range: all of the image but `unused` (shrunk to whole blocks). Zeros that matter, such as
+/// FAT tables and inode tables, are therefore mapped, and the map does not depend on where the store's filesystem keeps holes.
+std::string make_bmap(const Store& store, const Value& blob, const std::string& file_name, const std::vector<ByteRange>& unused);
 
 }  // namespace k8simg

@@ -118,10 +118,18 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
   const OutputRef image{"image/disk", "image"};
   artifacts[disk.file] = image;
 
+  // Only what the root filesystem's own bitmaps call free need not be written.
+  const std::string root_name = plan.partitions[plan.root].config.name;
   graph.add({.id = "image/bmap",
-             .inputs = {{"disk", image}},
-             .action = BuiltinAction{"image.bmap", 1, nlohmann::json{{"file", disk.file}}.dump(), [file = disk.file](StepContext& context) {
-               return Outputs{{"bmap", context.store().put(make_bmap(context.store(), context.input("disk"), file))}};
+             .inputs = {{"tools", inputs.tools}, {"disk", image}, {"root", OutputRef{"image/root", "image"}}, {"layout", OutputRef{"image/disk", "layout"}}},
+             .action = BuiltinAction{"image.bmap", 1, nlohmann::json{{"file", disk.file}, {"root", root_name}}.dump(), [file = disk.file, root_name](StepContext& context) {
+               const DiskLayout written = parse_layout(context.store().read(context.input("layout").digest));
+               std::vector<ByteRange> unused = ext4_free_ranges(image_tools(context), context.input("root"));
+               for (const auto& partition : written.partitions) {
+                 if (partition.name != root_name) continue;
+                 for (auto& range : unused) range.start += partition.start;
+               }
+               return Outputs{{"bmap", context.store().put(make_bmap(context.store(), context.input("disk"), file, unused))}};
              }}});
   artifacts[disk.file + ".bmap"] = {"image/bmap", "bmap"};
 

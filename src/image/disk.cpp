@@ -1,0 +1,155 @@
+// Partition tables through libfdisk on a plain file. Formats: UEFI specification chapter 5 (GPT), the PC's MBR; types from the
+// Discoverable Partitions Specification.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <libfdisk/libfdisk.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "image/image.hpp"
+#include "image/tool.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+
+namespace k8simg {
+
+namespace {
+
+constexpr std::uint64_t sector = 512;
+
+/// Known names; anything else is taken as a GUID or MBR type as it is.
+std::string type_code(const std::string& type, const std::string& table) {
+  static const std::map<std::string, std::string> gpt = {
+      {"esp", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"},         {"linux", "0FC63DAF-8483-4772-8E79-3D69D8477DE4"},
+      {"root-x86-64", "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"}, {"root-arm64", "B921B045-1DF0-41C3-AF44-4C6F280D3FAE"},
+      {"root-arm", "69DAD710-2CE4-4E3C-B16C-21A1D49ABED3"}};
+  static const std::map<std::string, std::string> dos = {{"esp", "ef"}, {"linux", "83"}, {"root", "83"}, {"fat32-lba", "c"}};
+  const auto& known = table == "gpt" ? gpt : dos;
+  const auto found = known.find(type);
+  if (found != known.end()) return found->second;
+  if (table == "dos" && type.starts_with("0x")) return type.substr(2);
+  if (table == "gpt" && type.size() == 36) return type;
+  throw Error(ErrorKind::Usage, fmt::format("unknown partition type \"{}\" for a {} table", type, table),
+              table == "gpt" ? "use esp, root, linux or a GUID" : "use esp, root, linux, fat32-lba or a number such as 0x0c");
+}
+
+std::string disk_identifier(const std::string& table, const Uuid& uuid) {
+  if (table == "gpt") return uuid.text();
+  return fmt::format("{:02x}{:02x}{:02x}{:02x}", uuid.bytes[0], uuid.bytes[1], uuid.bytes[2], uuid.bytes[3]);
+}
+
+/// The script of sfdisk(8), which libfdisk reads too: the only interface that sets every identifier.
+std::string table_script(const DiskSpec& spec, const DiskLayout& layout) {
+  std::string text = fmt::format("label: {}\nlabel-id: {}{}\nunit: sectors\n", spec.table, spec.table == "dos" ? "0x" : "", disk_identifier(spec.table, spec.disk_uuid));
+  for (std::size_t i = 0; i < spec.partitions.size(); ++i) {
+    const PartitionSpec& partition = spec.partitions[i];
+    text += fmt::format("start={}, size={}, type={}", layout.partitions[i].start / sector, layout.partitions[i].size / sector, type_code(partition.type, spec.table));
+    if (spec.table == "gpt") {
+      if (partition.uuid) text += ", uuid=" + partition.uuid->text();
+      text += ", name=\"" + partition.name + "\"";
+      if (partition.bootable) text += ", attrs=\"LegacyBIOSBootable\"";
+    } else if (partition.bootable) {
+      text += ", bootable";
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+void check(int result, const char* what) {
+  if (result < 0) throw_errno(std::string("libfdisk: ") + what, "the partition table", -result);
+}
+
+void write_table(const std::filesystem::path& file, const std::string& table, const std::string& script_text) {
+  const std::unique_ptr<fdisk_context, decltype(&fdisk_unref_context)> context(fdisk_new_context(), &fdisk_unref_context);
+  if (!context) throw Error(ErrorKind::Internal, "libfdisk cannot make a context");
+  fdisk_disable_dialogs(context.get(), 1);
+  check(fdisk_assign_device(context.get(), file.c_str(), 0), "cannot open");
+  const std::unique_ptr<fdisk_script, decltype(&fdisk_unref_script)> script(fdisk_new_script(context.get()), &fdisk_unref_script);
+  std::string copy = script_text;
+  const std::unique_ptr<FILE, decltype(&fclose)> stream(fmemopen(copy.data(), copy.size(), "r"), &fclose);
+  check(fdisk_script_read_file(script.get(), stream.get()), "cannot read the script");
+  // Without the script set first, a new label gets a random identifier.
+  check(fdisk_set_script(context.get(), script.get()), "cannot use the script");
+  check(fdisk_create_disklabel(context.get(), table.c_str()), "cannot make the label");
+  check(fdisk_apply_script(context.get(), script.get()), "cannot apply the script");
+  check(fdisk_write_disklabel(context.get()), "cannot write");
+  check(fdisk_deassign_device(context.get(), 0), "cannot close");
+}
+
+/// Copies a blob to `offset`, leaving holes where it has holes.
+void copy_content(int target, std::uint64_t offset, const std::filesystem::path& blob, const std::stop_token& stop) {
+  const Fd source = Fd::open(blob, O_RDONLY);
+  std::string buffer(mebibyte, '\0');
+  off_t at = 0;
+  struct stat info{};
+  if (fstat(source.get(), &info) != 0) throw_errno("cannot read", blob.string(), errno);
+  while (at < info.st_size) {
+    const off_t data = lseek(source.get(), at, SEEK_DATA);
+    if (data < 0) break;  // only a hole is left
+    const off_t end = lseek(source.get(), data, SEEK_HOLE);
+    for (at = data; at < end;) {
+      if (stop.stop_requested()) throw Error(ErrorKind::Interrupted, "interrupted");
+      const auto wanted = static_cast<std::size_t>(std::min<off_t>(end - at, static_cast<off_t>(buffer.size())));
+      const ssize_t got = pread(source.get(), buffer.data(), wanted, at);
+      if (got <= 0) throw_errno("cannot read", blob.string(), errno);
+      for (ssize_t done = 0; done < got;) {
+        const ssize_t put = pwrite(target, buffer.data() + done, static_cast<std::size_t>(got - done), static_cast<off_t>(offset) + at + done);
+        if (put < 0) throw_errno("cannot write", "the disk image", errno);
+        done += put;
+      }
+      at += got;
+    }
+  }
+}
+
+}  // namespace
+
+std::string partition_uuid(const std::string& table, const Uuid& disk_uuid, const std::optional<Uuid>& uuid, int index) {
+  if (table == "gpt") {
+    if (!uuid) throw Error(ErrorKind::Internal, "a GPT partition needs a UUID of its own");
+    return uuid->text();
+  }
+  // The kernel names MBR partitions DISKID-NN (block/partitions/msdos.c).
+  return fmt::format("{}-{:02x}", disk_identifier(table, disk_uuid), index + 1);
+}
+
+Disk make_disk(StepContext& context, const DiskSpec& spec) {
+  if (spec.table != "gpt" && spec.table != "dos") throw Error(ErrorKind::Usage, fmt::format("unknown partition table \"{}\"", spec.table), "use gpt or dos");
+  if (spec.table == "dos" && spec.partitions.size() > 4) throw Error(ErrorKind::Usage, "a dos partition table holds four partitions", "use gpt, or fewer");
+  if (spec.boot_code.size() > 440) throw Error(ErrorKind::Usage, fmt::format("the boot code has {} bytes, the start of the disk holds 440", spec.boot_code.size()), "check disk.boot-code of the board");
+
+  DiskLayout layout;
+  std::uint64_t at = mebibyte;
+  for (std::size_t i = 0; i < spec.partitions.size(); ++i) {
+    const PartitionSpec& partition = spec.partitions[i];
+    const std::uint64_t size = round_up(partition.content.size, mebibyte);
+    layout.partitions.push_back({partition.name, at, size, partition.type, partition_uuid(spec.table, spec.disk_uuid, partition.uuid, static_cast<int>(i))});
+    at += size;
+  }
+  // The last MiB holds GPT's second header and table.
+  layout.size = at + (spec.table == "gpt" ? mebibyte : 0);
+
+  const auto file = context.scratch() / "disk.img";
+  make_empty_file(file, layout.size);
+  const std::string script = table_script(spec, layout);
+  context.log(script);
+  write_table(file, spec.table, script);
+  {
+    const Fd fd = Fd::open(file, O_RDWR);
+    if (!spec.boot_code.empty() && pwrite(fd.get(), spec.boot_code.data(), spec.boot_code.size(), 0) != static_cast<ssize_t>(spec.boot_code.size())) {
+      throw_errno("cannot write boot code to", file.string(), errno);
+    }
+    for (std::size_t i = 0; i < spec.partitions.size(); ++i) {
+      copy_content(fd.get(), layout.partitions[i].start, context.store().path(spec.partitions[i].content.digest), context.stop());
+      context.progress(layout.partitions[i].start + layout.partitions[i].size, layout.size);
+    }
+  }
+  return {context.store().put_file(file, true), layout};
+}
+
+}  // namespace k8simg

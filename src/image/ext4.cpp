@@ -1,0 +1,151 @@
+// ext4: a tree as a tar into mke2fs -d, sized from the tree, with every identifier given.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "image/image.hpp"
+#include "image/tool.hpp"
+#include "tree/archive.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace {
+
+constexpr std::uint64_t block = 4096;
+constexpr std::uint64_t inode_bytes = 256;
+
+/// What the tree itself takes: data in whole blocks, an extent block for large files, folders by the room of their entries, and inodes.
+struct Need { std::uint64_t data = 0, inodes = 0; };
+
+Need need_of(const Tree& tree) {
+  Need need{.data = 0, .inodes = 16};
+  std::map<std::string, std::uint64_t, std::less<>> folders;
+  std::set<std::string> groups;
+  for (const auto& [path, node] : tree.nodes()) {
+    const auto slash = path.rfind('/');
+    const std::string parent = slash == std::string::npos ? "" : path.substr(0, slash);
+    folders[parent] += 12 + round_up(path.size() - (slash == std::string::npos ? 0 : slash + 1), 4);
+    if (!node.link_group.empty() && !groups.insert(node.link_group).second) continue;
+    ++need.inodes;
+    if (node.type == NodeType::File) need.data += round_up(node.size, block) + (node.size > 256 * block ? block : 0);
+    if (node.type == NodeType::Directory) need.data += block;
+    if (node.type == NodeType::Symlink && node.target.size() >= 60) need.data += block;
+  }
+  for (const auto& [folder, bytes] : folders) need.data += round_up(bytes * 4 / 3, block);
+  return need;
+}
+
+std::uint64_t little(const std::string& bytes, std::size_t offset, int width) {
+  std::uint64_t value = 0;
+  for (int i = width - 1; i >= 0; --i) value = value << 8 | static_cast<unsigned char>(bytes.at(offset + static_cast<std::size_t>(i)));
+  return value;
+}
+
+/// Bytes that a user may still fill: superblock fields s_free_blocks_count and s_r_blocks_count (ext4 on-disk layout, "The Super Block").
+std::uint64_t user_free(const std::filesystem::path& image) {
+  const Fd fd = Fd::open(image, O_RDONLY);
+  std::string super(1024, '\0');
+  if (pread(fd.get(), super.data(), super.size(), 1024) != 1024 || little(super, 0x38, 2) != 0xef53) {
+    throw Error(ErrorKind::Internal, "mke2fs did not write an ext4 superblock");
+  }
+  const std::uint64_t free_blocks = little(super, 0x0c, 4) | little(super, 0x158, 4) << 32;
+  const std::uint64_t reserved = little(super, 0x08, 4) | little(super, 0x154, 4) << 32;
+  return free_blocks > reserved ? (free_blocks - reserved) * block : 0;
+}
+
+/// mke2fs keeps only some extended attributes of a tar, so those that the tree has are compared with what the image says.
+void check_capabilities(const ImageTools& tools, const Tree& tree, const std::filesystem::path& image, std::int64_t epoch) {
+  for (const auto& [path, node] : tree.nodes()) {
+    for (const auto& [name, value] : node.xattrs) {
+      if (name != "security.capability") {
+        throw Error(ErrorKind::Usage, fmt::format("/{}: extended attribute {} cannot be written to ext4 (from {})", path, name, node.origin), "only file capabilities are kept; remove the attribute");
+      }
+      const auto result = run_tool(tools, {"/usr/sbin/debugfs", "-R", "ea_get -x \"/" + path + "\" " + name, "/in/image"}, {{image, "/in/image"}}, epoch, true);
+      std::string wanted;
+      for (const unsigned char byte : value) wanted += fmt::format("{:02x}", byte);
+      std::string found = result.output.substr(std::min(result.output.size(), result.output.find('=') + 1));
+      std::erase_if(found, [](unsigned char c) { return !std::isxdigit(c); });
+      if (found.find(wanted) == std::string::npos) {
+        throw Error(ErrorKind::Step, fmt::format("/{}: its file capability did not reach the image: debugfs says \"{}\"", path, trim(result.output)), "e2fsprogs 1.47.2 or newer is needed in the tools tree");
+      }
+    }
+  }
+}
+
+}  // namespace
+
+Value make_ext4(const ImageTools& tools, const Tree& tree, const Ext4Options& options) {
+  StepContext& context = tools.context;
+  const auto scratch = context.scratch();
+  const auto tar = scratch / "root.tar", image = scratch / "image.ext4";
+  {
+    const Fd fd = Fd::open(tar, O_WRONLY | O_CREAT | O_TRUNC);
+    write_tar(context.store(), tree, fd.get(), {.clamp_mtime = options.source_date_epoch});
+  }
+  const Need need = need_of(tree);
+  // Metadata: inode tables, bitmaps and group descriptors (2 %), the journal, the reserve for growing.
+  const std::uint64_t overhead = 40 * mebibyte;
+  const std::uint64_t minimum = need.data + need.inodes * inode_bytes;
+  std::uint64_t size = options.size ? options.size : round_up((minimum + options.free) * 103 / 100 + overhead, mebibyte);
+  const auto too_small = [&] {
+    return Error(ErrorKind::Usage, fmt::format("an image of {} is too small for its tree, which needs {} and {} free space", format_size(size), format_size(minimum), format_size(options.free)),
+                 "raise the partition's size, or leave it out and give only its free space");
+  };
+  if (size < minimum) throw too_small();
+
+  for (int round = 0;; ++round) {
+    // Enough inodes for the tree and half as many again; the ratio holds when the filesystem grows on the device.
+    const std::uint64_t ratio = std::clamp<std::uint64_t>(size / (need.inodes * 3 / 2) / block * block, block, 16384);
+    make_empty_file(image, size);
+    const auto result = try_tool(tools,
+                                 {"/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-b", std::to_string(block), "-I", std::to_string(inode_bytes), "-i", std::to_string(ratio), "-m", "1",
+                                  "-L", options.label, "-U", options.uuid.text(), "-E", "hash_seed=" + options.hash_seed.text() + ",lazy_itable_init=0,assume_storage_prezeroed=1",
+                                  "-d", "/in/root.tar", "/out/image.ext4"},
+                                 {{tar, "/in/root.tar"}, {image, "/out/image.ext4", true}}, options.source_date_epoch);
+    const std::uint64_t left = result.exit_code == 0 ? user_free(image) : 0;
+    if (result.exit_code == 0 && left >= options.free) {
+      context.log(fmt::format("{} bytes, {} free for the user", size, left));
+      break;
+    }
+    const std::string log = tail_of(context.log_file(), 20);
+    const bool full = result.exit_code == 0 || log.find("Could not allocate") != std::string::npos || log.find("No free space") != std::string::npos || log.find("No space left") != std::string::npos;
+    if (!full || round >= 4) {
+      throw Error(ErrorKind::Step, fmt::format("mke2fs failed with exit code {}; see {}\n{}", result.exit_code, context.log_file().string(), log));
+    }
+    if (options.size) throw too_small();
+    size += round_up(std::max(options.free - std::min(left, options.free), size / 20), mebibyte);
+  }
+  check_capabilities(tools, tree, image, options.source_date_epoch);
+  fs::remove(tar);
+  return context.store().put_file(image, true);
+}
+
+std::vector<ByteRange> ext4_free_ranges(const ImageTools& tools, const Value& image) {
+  const auto result = run_tool(tools, {"/usr/sbin/dumpe2fs", "/in/image"}, {{tools.context.store().path(image.digest), "/in/image"}}, 0, true);
+  std::vector<ByteRange> ranges;
+  for (const std::string& line : split(result.output, '\n')) {
+    const std::string_view body = trim(line);
+    constexpr std::string_view prefix = "Free blocks: ";
+    // The header has "Free blocks: N" too, but unindented; groups are indented.
+    if (!line.starts_with("  ") || !body.starts_with(prefix)) continue;
+    for (const std::string& part : split(body.substr(prefix.size()), ',')) {
+      const std::string_view run = trim(part);
+      if (run.empty()) continue;
+      const auto dash = run.find('-');
+      const std::uint64_t first = std::stoull(std::string(run.substr(0, dash)));
+      const std::uint64_t last = dash == std::string_view::npos ? first : std::stoull(std::string(run.substr(dash + 1)));
+      if (!ranges.empty() && ranges.back().start + ranges.back().size == first * block) ranges.back().size += (last - first + 1) * block;
+      else ranges.push_back({first * block, (last - first + 1) * block});
+    }
+  }
+  return ranges;
+}
+
+}  // namespace k8simg
