@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "store/disk_state.hpp"
+#include "store/file_name.hpp"
 #include "store/record.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"

@@ -3,8 +3,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "util/text.hpp"
-
 namespace k8simg {
 namespace {
 
@@ -73,12 +71,6 @@ std::optional<StepRecord> record_from_json(std::string_view text) {
     record.outputs.emplace(name, *value);
   }
   return record;
-}
-
-std::string file_name_of(const std::string& name) {
-  std::string file = replace_all(name, "/", "__");
-  if (file.empty() || file.front() == '.') file.insert(0, "_");
-  return file;
 }
 
 }  // namespace k8simg

@@ -16,7 +16,4 @@ std::string record_to_json(const StepRecord& record);
 /// nullopt for anything that record_to_json did not write (damaged, cut off, another format).
 std::optional<StepRecord> record_from_json(std::string_view text);
 
-/// A defconfig's or step's name as the name of one file: slashes become "__", and it is never empty, hidden, "." or "..".
-std::string file_name_of(const std::string& name);
-
 }  // namespace k8simg

@@ -1,5 +1,8 @@
-// What every store shares: putting a string in through a writer.
+// What every store shares: putting a string in through a writer, and the names of its small files.
 #include "store/store.hpp"
+
+#include "store/file_name.hpp"
+#include "util/text.hpp"
 
 namespace k8simg {
 
@@ -9,6 +12,11 @@ Value Store::put(std::string_view bytes, ValueKind kind) {
   Value value = blob->commit();
   value.kind = kind;
   return value;
+}
+
+std::string file_name_of(const std::string& name) {
+  const std::string file = replace_all(name, "/", "__");
+  return file.empty() || file.front() == '.' ? "_" + file : file;
 }
 
 }  // namespace k8simg

@@ -1,6 +1,7 @@
 // What every Store promises, held against both: blobs, records, last pointers.
 #include "store/store.hpp"
 
+#include "store/file_name.hpp"
 #include "store/record.hpp"
 #include "support/catch.hpp"
 #include "util/error.hpp"

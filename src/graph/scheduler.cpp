@@ -1,0 +1,274 @@
+// Carries out a plan: worker threads for each kind of resource, the longest remaining path first.
+#include <sched.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "graph/execute.hpp"
+#include "graph/explain.hpp"
+#include "graph/frontier.hpp"
+#include "store/file_name.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+
+namespace k8simg {
+namespace {
+
+using State = PlannedStep::State;
+
+int cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
+  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+// What a step that never ran here may take: kernels and Go builds come first until better is known.
+double expected_seconds(const PlannedStep& planned, Resource resource) {
+  if (planned.state != State::Run && planned.state != State::Maybe) return 0;
+  if (planned.last_seconds > 0) return planned.last_seconds;
+  return resource == Resource::Heavy ? 300 : 1;
+}
+
+class Scheduler {
+ public:
+  Scheduler(const StepGraph& graph, const Plan& plan, Store& store, CommandRunner& runner, Reporter& reporter,
+            const RunOptions& options, std::stop_token stop)
+      : graph_(graph), plan_(plan), store_(store), runner_(runner), reporter_(reporter), options_(options),
+        jobs_(options.jobs > 0 ? options.jobs : cores()), user_stop_(std::move(stop)), frontier_(graph, store, options.defconfig),
+        reported_(graph.steps().size()) {
+    if (plan.steps.size() != graph.steps().size()) throw Error(ErrorKind::Internal, "the plan is of another graph");
+    for (std::size_t i = 0; i < plan.steps.size(); ++i)
+      if (plan.steps[i].id != graph.steps()[i].id) throw Error(ErrorKind::Internal, "the plan is of another graph");
+    rank_steps();
+  }
+
+  std::map<OutputRef, Value> run() {
+    const std::size_t to_run = plan_.count(State::Run) + plan_.count(State::Maybe);
+    reporter_.report({.kind = Event::Kind::PlanReady, .done = plan_.count(State::Cached), .total = to_run});
+    const std::stop_callback pass_on(user_stop_, [this] { stop_.request_stop(); });
+    frontier_.begin();
+    emit(collect());
+    work_off();
+
+    // A failure is only kept if nobody had asked to stop by then.
+    const bool interrupted = user_stop_.stop_requested() && !frontier_.complete();
+    if (failure_ && !(interrupted && options_.keep_going)) throw *failure_;
+    if (interrupted) throw Error(ErrorKind::Interrupted, "the build was interrupted");
+    if (!frontier_.complete()) throw Error(ErrorKind::Internal, "the build came to a halt before its targets were made");
+    for (std::size_t i = 0; i < plan_.steps.size(); ++i)  // planned for the case that somebody needs it, and nobody did
+      if (expected_to_run(i) && !reported_[i])
+        reporter_.report({.kind = Event::Kind::StepCached, .step = graph_.steps()[i].id});
+    return frontier_.target_values();
+  }
+
+ private:
+  static constexpr std::size_t resources = 3;
+
+  void rank_steps() {
+    const Edges edges(graph_);
+    rank_.resize(graph_.steps().size());
+    for (std::size_t i = rank_.size(); i-- > 0;) {
+      double longest = 0;
+      for (const std::size_t dependent : edges.nodes[i].dependents) longest = std::max(longest, rank_[dependent]);
+      rank_[i] = longest + expected_seconds(plan_.steps[i], graph_.steps()[i].resource);
+    }
+  }
+
+  bool expected_to_run(std::size_t i) const {
+    return plan_.steps[i].state == State::Run || plan_.steps[i].state == State::Maybe;
+  }
+
+  std::size_t limit(Resource resource) const {
+    const int most = resource == Resource::Heavy ? 1 : resource == Resource::Network ? std::max(1, options_.downloads) : jobs_;
+    const auto& steps = graph_.steps();
+    const auto there = std::count_if(steps.begin(), steps.end(), [&](const Step& step) { return step.resource == resource; });
+    return static_cast<std::size_t>(std::min<std::ptrdiff_t>(most, there));
+  }
+
+  void work_off() {
+    if (idle_) return;
+    std::vector<std::jthread> threads;
+    for (const Resource resource : {Resource::Cpu, Resource::Heavy, Resource::Network})
+      for (std::size_t n = limit(resource); n > 0; --n) threads.emplace_back([this, resource] { work(resource); });
+  }
+
+  void work(Resource resource) {
+    auto& waiting = waiting_[static_cast<std::size_t>(resource)];
+    while (true) {
+      std::size_t step = 0;
+      {
+        std::unique_lock lock(mutex_);
+        std::optional<std::size_t> best;
+        wake_.wait(lock, stop_.get_token(), [&] { return idle_ || (best = choose(waiting)); });
+        if (stop_.stop_requested() || !best) return;
+        step = *best;
+        std::erase(waiting, step);
+        running_.insert(frontier_.key(step));
+      }
+      std::vector<Event> events;
+      try {
+        const auto outputs = carry_out(step);
+        std::lock_guard lock(mutex_);
+        frontier_.finished(step, outputs);
+        running_.erase(frontier_.key(step));
+        events = collect();
+      } catch (Error& error) {
+        fail(step, error);
+      } catch (const std::exception& error) {
+        Error wrapped(ErrorKind::Internal, error.what());
+        fail(step, wrapped);
+      }
+      emit(events);
+      wake_.notify_all();
+    }
+  }
+
+  // The waiting step with the longest path; not one whose twin runs, since that will leave the record it needs.
+  std::optional<std::size_t> choose(const std::vector<std::size_t>& waiting) const {
+    std::optional<std::size_t> best;
+    for (const std::size_t i : waiting) {
+      if (running_.contains(frontier_.key(i))) continue;
+      const bool better = !best || rank_[i] > rank_[*best] || (rank_[i] == rank_[*best] && i < *best);
+      if (better) best = i;
+    }
+    return best;
+  }
+
+  // With the mutex held (or before there are threads): sorts what the frontier found.
+  std::vector<Event> collect() {
+    for (const std::size_t i : frontier_.take_ready()) waiting_[static_cast<std::size_t>(graph_.steps()[i].resource)].push_back(i);
+    std::vector<Event> events;
+    for (const std::size_t i : frontier_.take_cached())
+      if (expected_to_run(i) && !reported_[i]) {
+        reported_[i] = true;
+        events.push_back({.kind = Event::Kind::StepCached, .step = graph_.steps()[i].id});
+      }
+    settle_idle();
+    return events;
+  }
+
+  void settle_idle() {
+    idle_ = running_.empty() && std::all_of(waiting_.begin(), waiting_.end(), [](const auto& waiting) { return waiting.empty(); });
+  }
+
+  // Without the mutex: a reporter may do what it likes.
+  void emit(const std::vector<Event>& events) {
+    for (const Event& event : events) reporter_.report(event);
+  }
+
+  void fail(std::size_t i, Error& error) {
+    const std::string& id = graph_.steps()[i].id;
+    error.add_context("in step " + id);
+    bool first = false, report = false;
+    {
+      std::lock_guard lock(mutex_);
+      running_.erase(frontier_.key(i));
+      settle_idle();
+      report = !stop_.stop_requested();  // else it ended because everything ends
+      if (report && !failure_) {
+        failure_ = error;
+        first = true;
+      }
+    }
+    if (report) reporter_.report({.kind = Event::Kind::StepFailed, .step = id, .text = error.describe()});
+    if (first && !options_.keep_going) stop_.request_stop();
+  }
+
+  // A store without a disk (tests) has no folder for logs; a disk that refuses one says so when the step asks for it.
+  fs::path log_path(const std::string& id) {
+    fs::path folder;
+    try {
+      folder = store_.folder("logs");
+    } catch (const Error&) {
+      return {};
+    }
+    folder /= file_name_of(options_.defconfig);
+    fs::create_directories(folder);
+    return folder / (file_name_of(id) + ".log");
+  }
+
+  // The same key may have been built by another process, or by a twin in this graph, since we looked.
+  std::optional<StepRecord> found_meanwhile(std::size_t i) const {
+    auto record = store_.find_record(frontier_.key(i));
+    if (!record) return std::nullopt;
+    for (const auto& name : frontier_.asked(i))
+      if (!record->outputs.contains(name)) return std::nullopt;
+    for (const auto& [name, value] : record->outputs)
+      if (!store_.has(value.digest)) return std::nullopt;
+    for (const auto& [name, value] : graph_.steps()[i].known_outputs)
+      if (const auto given = record->outputs.find(name); given == record->outputs.end() || !(given->second.digest == value.digest))
+        return std::nullopt;
+    return record;
+  }
+
+  std::string reason_to_run(std::size_t i) const {
+    const Step& step = graph_.steps()[i];
+    const PlannedStep& planned = plan_.steps[i];
+    if (planned.state == State::Run) return planned.reason;
+    if (!step.known_outputs.empty()) return "needed by a step that runs";
+    if (store_.find_record(frontier_.key(i))) return "its output was removed from the store";
+    return explain_change(step, frontier_.inputs(i), store_.last_record(options_.defconfig, step.id));
+  }
+
+  // Without the mutex: the key and inputs of a step that is ready no longer change.
+  std::map<std::string, Value> carry_out(std::size_t i) {
+    const Step& step = graph_.steps()[i];
+    {
+      std::lock_guard lock(mutex_);
+      reported_[i] = true;
+    }
+    if (auto record = found_meanwhile(i)) {
+      record->step = step.id;
+      store_.save_record(options_.defconfig, *record);
+      reporter_.report({.kind = Event::Kind::StepCached, .step = step.id});
+      return record->outputs;
+    }
+    const auto& inputs = frontier_.inputs(i);
+    const std::string reason = reason_to_run(i);
+    reporter_.report({.kind = Event::Kind::StepStarted, .step = step.id, .text = reason});
+
+    const auto start = std::chrono::steady_clock::now();
+    auto outputs = execute({.step = step, .key = frontier_.key(i), .inputs = inputs, .asked = frontier_.asked(i), .reason = reason,
+                            .log = log_path(step.id), .jobs = jobs_, .store = store_, .runner = runner_, .reporter = reporter_,
+                            .stop = stop_.get_token()});
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    store_.save_record(options_.defconfig, {frontier_.key(i), step.id, action_digest(step), inputs, outputs, seconds});
+    reporter_.report({.kind = Event::Kind::StepFinished, .step = step.id, .seconds = seconds});
+    return outputs;
+  }
+
+  const StepGraph& graph_;
+  const Plan& plan_;
+  Store& store_;
+  CommandRunner& runner_;
+  Reporter& reporter_;
+  const RunOptions& options_;
+  const int jobs_;
+  const std::stop_token user_stop_;
+  std::vector<double> rank_;   // seconds from a step's start to the end of the longest path from it
+
+  std::stop_source stop_;      // asked by the user's token and by the first failure
+  std::mutex mutex_;           // guards all below
+  std::condition_variable_any wake_;
+  Frontier frontier_;
+  std::array<std::vector<std::size_t>, resources> waiting_;  // ready steps by resource
+  std::vector<bool> reported_; // started, or told as cached
+  std::set<Digest> running_;   // keys
+  bool idle_ = false;          // nothing runs and nothing can
+  std::optional<Error> failure_;
+};
+
+}  // namespace
+
+std::map<OutputRef, Value> run_plan(const StepGraph& graph, const Plan& plan, Store& store, CommandRunner& runner, Reporter& reporter,
+                                    const RunOptions& options, std::stop_token stop) {
+  return Scheduler(graph, plan, store, runner, reporter, options, std::move(stop)).run();
+}
+
+}  // namespace k8simg

@@ -1,0 +1,11 @@
+// Names of defconfigs and steps as names of files: the store's "last" pointers and the step logs agree on it.
+#pragma once
+
+#include <string>
+
+namespace k8simg {
+
+/// Slashes become "__"; the result is never empty, hidden, "." or "..".
+std::string file_name_of(const std::string& name);
+
+}  // namespace k8simg
