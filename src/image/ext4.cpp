@@ -107,8 +107,8 @@ Value make_ext4(const ImageTools& tools, const Tree& tree, const Ext4Options& op
     const auto result = try_tool(tools,
                                  {"/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-b", std::to_string(block), "-I", std::to_string(inode_bytes), "-i", std::to_string(ratio), "-m", "1",
                                   "-L", options.label, "-U", options.uuid.text(), "-E", "hash_seed=" + options.hash_seed.text() + ",lazy_itable_init=0,assume_storage_prezeroed=1",
-                                  "-d", "/in/root.tar", "/out/image.ext4"},
-                                 {{tar, "/in/root.tar"}, {image, "/out/image.ext4", true}}, options.source_date_epoch);
+                                  "-d", "/in/root.tar", "/in/image.ext4"},
+                                 {{tar, "/in/root.tar"}, {image, "/in/image.ext4", true}}, options.source_date_epoch);
     const std::uint64_t left = result.exit_code == 0 ? user_free(image) : 0;
     if (result.exit_code == 0 && left >= options.free) {
       context.log(fmt::format("{} bytes, {} free for the user", size, left));

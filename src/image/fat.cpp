@@ -73,8 +73,8 @@ Value make_fat(const ImageTools& tools, const Tree& tree, const FatOptions& opti
 
   const auto image = context.scratch() / "image.vfat";
   make_empty_file(image, size);
-  const SandboxBind image_bind{image, "/out/image.vfat", true};
-  const std::string target = "/out/image.vfat";
+  const SandboxBind image_bind{image, "/in/image.vfat", true};
+  const std::string target = "/in/image.vfat";
   std::vector<std::string> mkfs{"/usr/sbin/mkfs.fat", "--invariant", "-F", fat32 ? "32" : "16", "-i", fmt::format("{:08x}", options.volume_id)};
   if (small_clusters) mkfs.insert(mkfs.end(), {"-s", "1"});
   if (!options.label.empty()) mkfs.insert(mkfs.end(), {"-n", options.label});
