@@ -7,13 +7,14 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	_ "time/tzdata" // CronJob time zones, in kube-apiserver and kube-controller-manager
 
+	"github.com/spf13/pflag"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubectl's authentication plug-ins
 	"k8s.io/component-base/cli"
 	"k8s.io/component-base/logs"
@@ -37,26 +38,31 @@ import (
 type program struct {
 	name string
 	run  func() int
+	// Flags that packages register globally when they are linked. Those of Go's flag package come from cAdvisor and are the
+	// kubelet's; pflag has --version, which the servers have. kubeadm and kube-proxy would offer every one they find.
+	goFlags, pFlags bool
 }
 
 // programs are built when they are asked for, never before: constructing a command registers flags, feature gates
 // and signal handlers, and two of them would collide in one process.
 var programs = []program{
-	{"kube-apiserver", func() int { return cli.Run(apiserver.NewAPIServerCommand()) }},
-	{"kube-controller-manager", func() int { return cli.Run(controllermanager.NewControllerManagerCommand()) }},
-	{"kube-proxy", func() int { return cli.Run(proxy.NewProxyCommand()) }},
-	{"kube-scheduler", func() int { return cli.Run(scheduler.NewSchedulerCommand()) }},
-	{"kubeadm", runKubeadm},
-	{"kubectl", runKubectl},
-	{"kubelet", func() int { return cli.Run(kubelet.NewKubeletCommand(context.Background())) }},
+	{name: "kube-apiserver", run: func() int { return cli.Run(apiserver.NewAPIServerCommand()) }, pFlags: true},
+	{name: "kube-controller-manager", run: func() int { return cli.Run(controllermanager.NewControllerManagerCommand()) }, pFlags: true},
+	{name: "kube-proxy", run: func() int { return cli.Run(proxy.NewProxyCommand()) }, pFlags: true},
+	{name: "kube-scheduler", run: func() int { return cli.Run(scheduler.NewSchedulerCommand()) }, pFlags: true},
+	{name: "kubeadm", run: runKubeadm},
+	{name: "kubectl", run: runKubectl},
+	{name: "kubelet", run: func() int { return cli.Run(kubelet.NewKubeletCommand(context.Background())) }, goFlags: true, pFlags: true},
 }
 
 func runKubeadm() int {
+	useClientGatesFromEnvironment()
 	kubeadmerrors.HandleError(kubeadm.Run())
 	return 0
 }
 
 func runKubectl() int {
+	useClientGatesFromEnvironment()
 	// -v must take effect before the command is constructed: kubectl reads .kuberc and looks for plug-ins there.
 	logs.GlogSetter(kubectl.GetLogVerbosity(os.Args)) //nolint:errcheck // a bad level is reported by the flag itself
 	if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
@@ -101,10 +107,16 @@ func main() {
 	}
 	if selected == nil {
 		if name != "hyperkube" {
-			fmt.Fprintf(os.Stderr, "hyperkube: there is no program named %q\n\n", strings.TrimSpace(name))
+			fmt.Fprintf(os.Stderr, "hyperkube: there is no program named %q\n\n", name)
 		}
 		usage(os.Stderr)
 		os.Exit(2)
+	}
+	if !selected.goFlags {
+		flag.CommandLine = flag.NewFlagSet(os.Args[0], flag.ExitOnError)
+	}
+	if !selected.pFlags {
+		pflag.CommandLine = pflag.NewFlagSet(os.Args[0], pflag.ExitOnError)
 	}
 	os.Exit(selected.run())
 }
