@@ -1,0 +1,40 @@
+// Errors: the text people read, context gathered on the way up, errno.
+#include "util/error.hpp"
+
+#include <cerrno>
+
+#include "support/catch.hpp"
+
+using namespace k8simg;
+
+TEST_CASE("an error describes itself with context, innermost first, and the hint last") {
+  try {
+    with_context("while building pc", [] {
+      with_context("while unpacking a.deb", []() -> int { throw Error(ErrorKind::Step, "a.deb is broken", "Fetch it again."); });
+    });
+    FAIL("no error");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::Step);
+    CHECK(error.what() == std::string("a.deb is broken"));
+    CHECK(error.describe() == "a.deb is broken\n  while unpacking a.deb\n  while building pc\nFetch it again.");
+  }
+}
+
+TEST_CASE("several lines of context stay together") {
+  Error error(ErrorKind::Step, "failed");
+  error.add_context("log:\nfirst\nsecond");
+  CHECK(error.describe() == "failed\n  log:\n  first\n  second");
+}
+
+TEST_CASE("with_context passes the value through when nothing is thrown") {
+  CHECK(with_context("unused", [] { return 42; }) == 42);
+}
+
+TEST_CASE("errno becomes an error that names the path; a full disk has a hint") {
+  try {
+    throw_errno("cannot write", "/some/file", ENOSPC);
+  } catch (const Error& error) {
+    CHECK(error.message() == "cannot write /some/file: No space left on device");
+    CHECK(error.hint().find("free some space") != std::string::npos);
+  }
+}
