@@ -7,9 +7,9 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -161,7 +161,8 @@ class TerminalGuard {
 /// A started program. Its destructor leaves nothing behind: the group is killed and the program is reaped.
 class Child {
  public:
-  explicit Child(pid_t pid) : pid_(pid), watch_(::pidfd_open(pid, 0)) {}
+  // The bare system call: Debian 12's <sys/pidfd.h> declares pidfd_open with C++ linkage. The descriptor is O_CLOEXEC.
+  explicit Child(pid_t pid) : pid_(pid), watch_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
   ~Child() {
     if (pid_ > 0) reap();
   }
