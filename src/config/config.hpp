@@ -13,6 +13,7 @@ namespace k8simg {
 struct SourcePosition { std::string file; int line = 0, column = 0; };  ///< file relative to the project; "--set" for the command line
 
 /// One effective value for `k8simg show`.
+/// `key`: dotted, as in TOML and --set. `value`: JSON text, which is TOML too: "text", 12, true, ["a", "b"]. Sizes as they were written.
 struct Setting { std::string key, value; std::vector<SourcePosition> set_by; };  ///< lists: one position per contributing file
 
 struct RepositoryConfig { std::string name; std::vector<std::string> suites, sections; };  ///< sections: main, contrib, non-free-firmware
@@ -73,7 +74,7 @@ struct QemuConfig {
   std::string machine, cpu;               ///< "q35", "max"
   int memory_mib = 0, cpus = 0;
   std::string disk;                       ///< "virtio" or "sd"
-  std::vector<std::string> arguments;     ///< further arguments (network device, ...)
+  std::vector<std::string> arguments;     ///< further arguments; network devices name the netdev "net0", which run and test define
   std::vector<std::string> firmware;      ///< "bios", "uefi", "kernel" (take kernel and DTB from the boot partition): how `test` boots, first is `run`'s default
   std::string uefi_code, uefi_vars;       ///< paths in the tools tree
   std::string dtb;                        ///< boot-partition path, for "kernel"
@@ -134,7 +135,7 @@ struct Config {
 
 struct ConfigOptions {
   std::filesystem::path project;                  ///< folder with boards/ and defconfigs/
-  std::vector<std::string> set;                   ///< "key=value" from --set; TOML value syntax, a bare word is a string
+  std::vector<std::string> set;                   ///< "key=value" (replaces) or "key+=value" (adds to a list); TOML value syntax, a bare word is a string
 };
 
 /// Reads defconfigs/NAME.toml, its parents, its board and components. Throws Error{Usage} that lists *all* mistakes found, one a line:

@@ -1,0 +1,162 @@
+// Turns toml++'s trees into plain data, so that schemas and rules need not know toml++.
+#include "config/document.hpp"
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+
+#include "util/error.hpp"
+#include "util/text.hpp"
+
+namespace k8simg::config {
+namespace {
+
+SourcePosition position_of(const toml::source_region& region, const std::string& file) {
+  return {file, static_cast<int>(region.begin.line), static_cast<int>(region.begin.column)};
+}
+
+Value convert(const toml::node& node, const std::string& file) {
+  Value value;
+  value.position = position_of(node.source(), file);
+  if (const auto* text = node.as_string()) {
+    value.kind = Kind::String;
+    value.text = text->get();
+  } else if (const auto* integer = node.as_integer()) {
+    value.kind = Kind::Integer;
+    value.integer = integer->get();
+  } else if (const auto* boolean = node.as_boolean()) {
+    value.kind = Kind::Boolean;
+    value.boolean = boolean->get();
+  } else if (const auto* array = node.as_array()) {
+    value.kind = Kind::Array;
+    for (const auto& item : *array) value.items.push_back(convert(item, file));
+  } else if (const auto* table = node.as_table()) {
+    value.kind = Kind::Table;
+    for (const auto& [key, member] : *table) {
+      SourcePosition position = position_of(key.source(), file);
+      value.members.push_back({std::string(key.str()), position, convert(member, file)});
+    }
+    // toml++ sorts by key; people read from top to bottom.
+    std::stable_sort(value.members.begin(), value.members.end(), [](const Member& a, const Member& b) {
+      return std::pair(a.position.line, a.position.column) < std::pair(b.position.line, b.position.column);
+    });
+  } else {
+    value.other = node.is_floating_point() ? "a number with a fraction" : "a date or time";
+  }
+  return value;
+}
+
+/// nullopt on a syntax error, which is described in `error` when that is given.
+std::optional<Value> parse(std::string_view text, const std::string& file, std::optional<toml::parse_error>* error) {
+  try {
+    toml::table table = toml::parse(text, file);
+    return convert(table, file);
+  } catch (const toml::parse_error& failure) {
+    if (error) *error = failure;
+    return std::nullopt;
+  }
+}
+
+/// Marks everything below `value` as coming from the command line; leaves keep what was typed.
+void mark_typed(Value& value, const std::string& typed) {
+  value.typed = true;
+  value.position = {"--set", 0, 0};
+  for (auto& member : value.members) {
+    member.position = value.position;
+    mark_typed(member.value, typed);
+  }
+  for (auto& item : value.items) mark_typed(item, item.text);
+  if (value.kind != Kind::String && value.kind != Kind::Array && value.kind != Kind::Table) value.text = typed;
+}
+
+}  // namespace
+
+std::string describe(const SourcePosition& position) {
+  return position.line == 0 ? position.file : fmt::format("{}:{}:{}", position.file, position.line, position.column);
+}
+
+void Diagnostics::add(const SourcePosition& position, const std::string& message) {
+  std::string line = describe(position) + ": " + message;
+  // The same mistake is met again when a file is read for several defconfigs or names.
+  if (std::find(lines_.begin(), lines_.end(), line) == lines_.end()) lines_.push_back(std::move(line));
+}
+
+void Diagnostics::throw_if_any() const {
+  if (!lines_.empty()) throw Error(ErrorKind::Usage, join(lines_, "\n"));
+}
+
+std::string suggest(const std::string& word, const std::vector<std::string>& candidates) {
+  if (auto near = nearest(word, candidates)) return fmt::format(" (did you mean \"{}\"?)", *near);
+  if (candidates.empty()) return "";
+  auto sorted = candidates;
+  std::sort(sorted.begin(), sorted.end());
+  return fmt::format(" (there is {})", join(sorted, ", "));
+}
+
+std::string quote(std::string_view text) {
+  std::string quoted = "\"";
+  for (unsigned char c : text) {
+    if (c == '"' || c == '\\')
+      quoted += {'\\', static_cast<char>(c)};
+    else if (c < 0x20 || c == 0x7f)
+      quoted += fmt::format("\\u{:04x}", c);
+    else
+      quoted += static_cast<char>(c);
+  }
+  return quoted + '"';
+}
+
+const char* describe(const Value& value) {
+  switch (value.kind) {
+    case Kind::String: return "a string";
+    case Kind::Integer: return "a whole number";
+    case Kind::Boolean: return "true or false";
+    case Kind::Array: return "a list";
+    case Kind::Table: return "a table";
+    case Kind::Other: break;
+  }
+  return value.other;
+}
+
+const Member* find(const Value& table, std::string_view key) {
+  for (const auto& member : table.members)
+    if (member.key == key) return &member;
+  return nullptr;
+}
+
+std::optional<Value> parse_document(std::string_view text, const std::string& file, Diagnostics& diagnostics) {
+  std::optional<toml::parse_error> error;
+  auto document = parse(text, file, &error);
+  if (!document) diagnostics.add(position_of(error->source(), file), std::string(error->description()));
+  return document;
+}
+
+std::optional<Override> parse_override(const std::string& argument, Diagnostics& diagnostics) {
+  const SourcePosition position{"--set", 0, 0};
+  auto equals = argument.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    diagnostics.add(position, fmt::format("{} is not KEY=VALUE or KEY+=VALUE", quote(argument)));
+    return std::nullopt;
+  }
+  Override result;
+  std::string key = argument.substr(0, equals), typed(trim(std::string_view(argument).substr(equals + 1)));
+  if (key.back() == '+') {
+    result.append = true;
+    key.pop_back();
+  }
+  // A value that is no TOML is a bare word: a string. More than one line could smuggle in further keys.
+  bool one_line = argument.find_first_of("\r\n") == std::string::npos;
+  std::optional<Value> document;
+  if (one_line) document = parse(key + " = " + typed, "--set", nullptr);
+  if (!document && one_line) document = parse(key + " = " + quote(typed), "--set", nullptr);
+  if (!document) {
+    diagnostics.add(position, fmt::format("{} is not KEY=VALUE: the key must be dotted names, the value one line", quote(argument)));
+    return std::nullopt;
+  }
+  mark_typed(*document, typed);
+  result.document = std::move(*document);
+  return result;
+}
+
+}  // namespace k8simg::config

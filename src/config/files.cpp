@@ -1,0 +1,124 @@
+// Reads component.toml, scripts.toml and requirements.toml, and lists what a project's folders hold.
+#include "config/files.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "util/error.hpp"
+#include "util/file.hpp"
+
+namespace k8simg::config {
+namespace {
+
+/// Names in `folder`: of files that end in `suffix`, or of folders that hold the file `inside`.
+std::vector<std::string> list_names(const fs::path& folder, const std::string& suffix, const std::string& inside) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const fs::path& path = entry->path();
+    std::string name = path.filename().string();
+    std::error_code ignored;
+    if (!suffix.empty()) {
+      if (path.extension() == suffix && entry->is_regular_file(ignored)) names.push_back(path.stem().string());
+    } else if (entry->is_directory(ignored) && name.front() != '.' && (inside.empty() || fs::exists(path / inside, ignored))) {
+      names.push_back(name);
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+ProjectNames scan_project(const fs::path& project) {
+  ProjectNames names;
+  names.boards = list_names(project / "boards", "", "board.toml");
+  names.defconfigs = list_names(project / "defconfigs", ".toml", "");
+  names.defconfigs.erase(std::remove(names.defconfigs.begin(), names.defconfigs.end(), "scripts"), names.defconfigs.end());  // the judgements
+  names.components = list_names(project / "components", "", "component.toml");
+  names.overlays = list_names(project / "overlays", "", "");
+  names.fragments = list_names(project / "kernel-fragments", ".config", "");
+  return names;
+}
+
+std::optional<Value> read_document(const fs::path& project, const std::string& file, Diagnostics& diagnostics) {
+  try {
+    return parse_document(read_file(project / file), file, diagnostics);
+  } catch (const Error& error) {
+    diagnostics.add({file, 1, 1}, "cannot be read: " + error.message());
+    return std::nullopt;
+  }
+}
+
+std::optional<ComponentConfig> read_component(const fs::path& project, const std::string& name, const std::string& asked, const SourcePosition& asked_at,
+                                              Diagnostics& diagnostics, std::vector<Setting>& settings) {
+  const std::string folder = "components/" + name, file = folder + "/component.toml";
+  auto document = read_document(project, file, diagnostics);
+  if (!document) return std::nullopt;
+  const std::size_t before = diagnostics.size();
+  ComponentConfig component;
+  Table table = component_table(component);
+  Reader reader(diagnostics);
+  reader.read(table, *document, Anywhere);
+  reader.complete(table, {file, 1, 1});
+  if (const auto* at = reader.position("name"); at && component.name != name)
+    diagnostics.add(*at, fmt::format("name must be the folder's, {}, not {}", quote(name), quote(component.name)));
+  for (const char* needed : {"go.mod", "go.sum"})
+    if (std::error_code ignored; !fs::is_regular_file(project / folder / needed, ignored)) diagnostics.add({file, 1, 1}, fmt::format("{}/{} is missing", folder, needed));
+
+  std::vector<std::string> modes;
+  for (const auto& binary : component.binaries)
+    if (!binary.link.empty() && std::find(modes.begin(), modes.end(), binary.link) == modes.end()) modes.push_back(binary.link);
+  std::string chosen = asked;
+  if (chosen.empty() && !modes.empty()) chosen = std::find(modes.begin(), modes.end(), "multicall") != modes.end() ? "multicall" : modes.front();
+  if (!asked.empty() && std::find(modes.begin(), modes.end(), asked) == modes.end())
+    diagnostics.add(asked_at, fmt::format("components.{}.link: {} has no binary with link = {}", name, file, quote(asked)));
+  if (diagnostics.size() != before) return std::nullopt;
+
+  const std::string prefix = "components." + name + ".";
+  std::vector<std::string> unused{prefix + "name"};  // keys that have no effect
+  auto other_mode = [&](const ComponentBinary& binary) { return !binary.link.empty() && binary.link != chosen; };
+  for (const auto& binary : component.binaries)
+    if (other_mode(binary)) unused.push_back(join_key(prefix + "binary", binary.name) + ".");
+  component.binaries.erase(std::remove_if(component.binaries.begin(), component.binaries.end(), other_mode), component.binaries.end());
+  component.folder = folder;
+  for (auto& setting : reader.settings(prefix))
+    if (std::none_of(unused.begin(), unused.end(), [&](const std::string& key) { return setting.key.rfind(key, 0) == 0; })) settings.push_back(std::move(setting));
+  return component;
+}
+
+std::vector<ScriptJudgement> read_judgements(const fs::path& project, Diagnostics& diagnostics) {
+  const std::string file = "defconfigs/scripts.toml";
+  std::vector<ScriptJudgement> judgements;
+  std::error_code ignored;
+  if (!fs::exists(project / file, ignored)) return judgements;
+  auto document = read_document(project, file, diagnostics);
+  if (!document) return judgements;
+  Reader reader(diagnostics);
+  reader.read(judgements_table(judgements), *document, Anywhere);
+  return judgements;
+}
+
+std::vector<KernelConfig::Requirement> read_requirements(const fs::path& project, const std::string& file, Diagnostics& diagnostics) {
+  std::vector<KernelConfig::Requirement> requirements;
+  auto document = read_document(project, file, diagnostics);
+  if (!document) return requirements;
+  std::vector<RequirementEntry> entries;
+  Reader reader(diagnostics);
+  reader.read(requirements_table(entries), *document, Anywhere);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    auto& entry = entries[i];
+    if (entry.symbol.empty() == entry.any_of.empty()) {
+      const Member* list = find(*document, "requirement");
+      SourcePosition where = list && i < list->value.items.size() ? list->value.items[i].position : document->position;
+      diagnostics.add(where, fmt::format("requirement.{} needs either symbol or any_of", i + 1));
+    }
+    if (!entry.symbol.empty()) entry.any_of = {entry.symbol};
+    requirements.push_back({entry.any_of, entry.by, entry.level == "required", entry.note});
+  }
+  return requirements;
+}
+
+}  // namespace k8simg::config

@@ -1,0 +1,168 @@
+// From a defconfig's name to a Config: the extends chain, its board, --set, and everything these name.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "config/config.hpp"
+#include "config/files.hpp"
+#include "config/rules.hpp"
+#include "util/error.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+namespace {
+
+using namespace config;
+namespace fs = std::filesystem;
+
+std::string defconfig_file(const std::string& name) { return "defconfigs/" + name + ".toml"; }
+
+/// A top-level string of a document that may still be wrong in every other way.
+const Member* find_text(const Value& document, std::string_view key) {
+  const Member* member = find(document, key);
+  return member && member->value.kind == Kind::String ? member : nullptr;
+}
+
+struct Link { std::string name; Value document; };
+
+/// The defconfig and its parents, nearest first. Stops at what cannot be read or found.
+std::vector<Link> read_chain(const fs::path& project, const std::string& defconfig, const ProjectNames& names, Diagnostics& diagnostics) {
+  std::vector<Link> chain;
+  std::string next = defconfig;
+  while (!next.empty()) {
+    auto document = read_document(project, defconfig_file(next), diagnostics);
+    if (!document) break;
+    chain.push_back({next, std::move(*document)});
+    const Member* extends = find_text(chain.back().document, "extends");
+    if (!extends) break;
+    next = extends->value.text;
+    const SourcePosition& at = extends->value.position;
+    std::string path;
+    for (const auto& link : chain) path += link.name + " → ";
+    if (std::any_of(chain.begin(), chain.end(), [&](const Link& link) { return link.name == next; })) {
+      diagnostics.add(at, fmt::format("extends goes in a circle: {}{}", path, next));
+      break;
+    }
+    if (std::find(names.defconfigs.begin(), names.defconfigs.end(), next) == names.defconfigs.end()) {
+      diagnostics.add(at, fmt::format("extends: unknown defconfig {}{}", quote(next), suggest(next, names.defconfigs)));
+      break;
+    }
+  }
+  return chain;
+}
+
+/// The board that the chain settles on: the nearest defconfig that names one.
+const Member* find_board(const std::vector<Link>& chain) {
+  for (const auto& link : chain)
+    if (const Member* board = find_text(link.document, "board")) return board;
+  return nullptr;
+}
+
+void fill_from_draft(Config& config, const Draft& draft) {
+  for (const auto& name : draft.fragments) config.kernel.fragments.push_back("kernel-fragments/" + name + ".config");
+  for (const auto& file : draft.board_fragments) config.kernel.fragments.push_back("boards/" + config.board + "/" + file);
+  config.kernel.cmdline = join(draft.cmdline, " ");
+}
+
+}  // namespace
+
+Config load_config(const std::string& defconfig, const ConfigOptions& options) {
+  const fs::path project = fs::absolute(options.project).lexically_normal();
+  const ProjectNames names = scan_project(project);
+  if (std::find(names.defconfigs.begin(), names.defconfigs.end(), defconfig) == names.defconfigs.end())
+    throw Error(ErrorKind::Usage, fmt::format("unknown defconfig {}{}", quote(defconfig), suggest(defconfig, names.defconfigs)), "`k8simg list` shows what there is");
+
+  Diagnostics diagnostics;
+  Config config;
+  Draft draft;
+  config.name = defconfig;
+  config.project = project;
+  const Table table = config_table(config, draft, names);
+  Reader reader(diagnostics);
+
+  auto chain = read_chain(project, defconfig, names, diagnostics);
+  const bool chain_is_whole = diagnostics.empty();
+
+  // The board first: everything it says can be changed by a defconfig.
+  bool board_is_read = false;
+  SourcePosition board_start;
+  if (const Member* board = find_board(chain)) {
+    const std::string& name = board->value.text;
+    if (std::find(names.boards.begin(), names.boards.end(), name) == names.boards.end()) {
+      diagnostics.add(board->value.position, fmt::format("board: unknown board {}{}", quote(name), suggest(name, names.boards)));
+    } else {
+      board_start = {"boards/" + name + "/board.toml", 1, 1};
+      if (auto document = read_document(project, board_start.file, diagnostics)) {
+        reader.read(table, *document, Board);
+        board_is_read = true;
+        if (const auto* at = reader.position("name"); at && draft.board_name != name)
+          diagnostics.add(*at, fmt::format("name must be the folder's, {}, not {}", quote(name), quote(draft.board_name)));
+      }
+    }
+  } else if (chain_is_whole && !chain.empty() && !find(chain.front().document, "board")) {
+    diagnostics.add({defconfig_file(defconfig), 1, 1}, "board is missing: it names a folder in boards/");
+  }
+
+  // Then the defconfigs, the root of the chain first. What a file says about itself is not inherited.
+  for (auto link = chain.rbegin(); link != chain.rend(); ++link) {
+    draft.abstract = false;
+    reader.read(table, link->document, Defconfig);
+  }
+  if (draft.abstract)
+    diagnostics.add(find(chain.front().document, "abstract")->position, fmt::format("{} is abstract: it is there to be extended, not to be built", quote(defconfig)));
+  for (std::size_t i = 1; i < chain.size(); ++i) config.parents.push_back(chain[i].name);
+
+  for (const auto& argument : options.set)
+    if (auto override = parse_override(argument, diagnostics)) reader.read(table, override->document, CommandLine, !override->append);
+
+  // What is missing or does not fit can only be said of files that were all readable.
+  if (board_is_read && chain_is_whole) {
+    reader.complete(table, board_start);
+    check_rules(config, names, reader);
+  }
+
+  config.settings = reader.settings();
+  for (const auto& name : draft.components) {
+    if (std::find(names.components.begin(), names.components.end(), name) == names.components.end()) continue;
+    const SourcePosition* at = reader.position(join_key("components", name) + ".link");
+    if (auto component = read_component(project, name, draft.links[name], at ? *at : SourcePosition{}, diagnostics, config.settings))
+      config.components.push_back(std::move(*component));
+  }
+  config.judgements = read_judgements(project, diagnostics);
+  config.kernel.requirements = "kernel-fragments/requirements.toml";
+  config.kernel.required = read_requirements(project, config.kernel.requirements.string(), diagnostics);
+
+  diagnostics.throw_if_any();
+  fill_from_draft(config, draft);
+  // These say what a file is rather than what is built.
+  auto& settings = config.settings;
+  settings.erase(std::remove_if(settings.begin(), settings.end(), [](const Setting& s) { return s.key == "name" || s.key == "extends" || s.key == "abstract"; }), settings.end());
+  std::sort(settings.begin(), settings.end(), [](const Setting& a, const Setting& b) { return a.key < b.key; });
+  return config;
+}
+
+std::vector<DefconfigSummary> list_defconfigs(const fs::path& project) {
+  const ProjectNames names = scan_project(project);
+  std::vector<DefconfigSummary> summaries;
+  for (const auto& name : names.defconfigs) {
+    Diagnostics diagnostics;
+    auto chain = read_chain(project, name, names, diagnostics);
+    DefconfigSummary summary;
+    summary.name = name;
+    if (!chain.empty()) {
+      const Member* abstract = find(chain.front().document, "abstract");
+      if (abstract && abstract->value.boolean) continue;
+      if (const Member* board = find_board(chain)) summary.board = board->value.text;
+      if (const Member* description = find_text(chain.front().document, "description")) summary.description = description->value.text;
+    }
+    // A broken file must not hide the others.
+    if (!diagnostics.empty()) summary.description = "cannot be read: " + diagnostics.lines().front();
+    std::error_code ignored;
+    summary.locked = fs::is_regular_file(project / ("defconfigs/" + name + ".lock"), ignored);
+    summaries.push_back(std::move(summary));
+  }
+  return summaries;
+}
+
+}  // namespace k8simg

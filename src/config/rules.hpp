@@ -1,0 +1,11 @@
+// What must fit together once everything is read: values of one key against those of another, and names against folders.
+#pragma once
+
+#include "config/tables.hpp"
+
+namespace k8simg::config {
+
+/// Adds every mistake to `reader`'s diagnostics.
+void check_rules(const Config& config, const ProjectNames& names, Reader& reader);
+
+}  // namespace k8simg::config

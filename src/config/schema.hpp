@@ -1,0 +1,148 @@
+// What a file may say: tables of key, type and destination, and the reader that holds documents against them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/document.hpp"
+
+namespace k8simg::config {
+
+/// Who may set a key.
+enum Origin : unsigned { Board = 1, Defconfig = 2, CommandLine = 4, Anywhere = 7 };
+/// Whether a list that is set again grows ("!x" takes an inherited x out) or is replaced.
+enum class Growth { Accumulate, Replace };
+/// Returns what is wrong with a value ("must be ..."), or "".
+using Check = std::function<std::string(const std::string&)>;
+
+class Reader;
+struct Table;
+
+struct Field {
+  std::string key;
+  std::function<void(Reader&, const std::string& path, const Member&)> read;
+  /// Looks for required keys below `path`; only tables have one.
+  std::function<void(Reader&, const std::string& path, const SourcePosition& where)> complete;
+  bool required = false;
+  unsigned allowed = Anywhere;
+
+  Field require() && { required = true; return std::move(*this); }
+  Field from(unsigned origins) && { allowed = origins; return std::move(*this); }
+};
+
+struct Table {
+  std::vector<Field> fields;
+};
+
+// --- the types; each binds a key to the place its value goes to ---
+Field text(const std::string& key, std::string& target, Check check = {});
+Field list(const std::string& key, std::vector<std::string>& target, Growth growth = Growth::Accumulate, Check check = {});
+Field number(const std::string& key, int& target, std::int64_t least, std::int64_t most);
+Field number(const std::string& key, std::optional<std::int64_t>& target, std::int64_t least);
+Field size(const std::string& key, std::uint64_t& target);  ///< bytes: a whole number, or "256M"
+Field flag(const std::string& key, bool& target);
+Field text_map(const std::string& key, std::map<std::string, std::string>& target, Check check = {});
+Field table(const std::string& key, Table table);
+/// A list of tables told apart by one of their keys. [[key]] adds an entry or changes the one of that name; [key.NAME] changes one.
+template <class Entry>
+Field entries(const std::string& key, const std::string& id, std::vector<Entry>& target, std::string Entry::*name,
+              std::function<Table(Entry&)> table);
+/// A list of tables without names: [[key]], or one inline table.
+template <class Entry>
+Field records(const std::string& key, std::vector<Entry>& target, std::function<Table(Entry&)> table);
+
+Check one_of(std::vector<std::string> choices);
+/// "a.b" or "a.\"b c\"".
+std::string join_key(const std::string& path, const std::string& key);
+
+/// Holds documents against tables, one after another; remembers who set what.
+class Reader {
+ public:
+  explicit Reader(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
+
+  /// `origin`: what kind of document this is; `replace`: lists of this document replace whatever was there (--set key=value).
+  void read(const Table& table, const Value& document, Origin origin, bool replace = false);
+  /// Reports the required keys that nobody set; `where`: the file that should have them.
+  void complete(const Table& table, const SourcePosition& where);
+
+  /// An item of a list, with where it was written.
+  struct Item { std::string text; SourcePosition position; };
+  const std::vector<Item>& items(const std::string& path) const;
+  /// Where `path` was set last; nullptr when it was not.
+  const SourcePosition* position(const std::string& path) const;
+  bool has(const std::string& path) const { return position(path) != nullptr; }
+  /// Each item of the list that is not among `names` is a mistake: "unknown overlay ...".
+  void check_names(const std::string& path, const std::string& what, const std::vector<std::string>& names);
+  std::vector<Setting> settings(const std::string& prefix = "") const;  ///< sorted by key
+
+  // For the fields' own code:
+  Diagnostics& diagnostics() { return diagnostics_; }
+  void read_table(const Table& table, const std::string& path, const Value& value);
+  void complete_table(const Table& table, const std::string& path, const SourcePosition& where);
+  bool expect(Kind kind, const char* what, const std::string& path, const Value& value);
+  bool passes(const Check& check, const std::string& text, const std::string& path, const SourcePosition& position);
+  void record(const std::string& path, const Value& value, std::string shown);
+  void read_list(const std::string& path, const Value& value, std::vector<std::string>& target, Growth growth, const Check& check);
+  std::optional<std::string> as_text(const std::string& path, const Value& value);
+  void open(const std::string& path, const SourcePosition& position) { opened_[path] = position; }
+  const SourcePosition* opened(const std::string& path) const;
+
+ private:
+  struct Scalar { std::string shown; SourcePosition position; };
+  struct List { std::vector<Item> items; std::vector<SourcePosition> set_by; };
+  Diagnostics& diagnostics_;
+  Origin origin_ = Anywhere;
+  bool replace_ = false;
+  std::map<std::string, Scalar> scalars_;
+  std::map<std::string, List> lists_;
+  std::map<std::string, SourcePosition> opened_;  ///< tables and entries that were written down
+};
+
+// --- templates ---
+
+/// What `entries` and `records` share with every Entry type; in schema.cpp.
+struct EntryList {
+  std::function<int(const std::string& name)> find;         ///< index, or -1
+  std::function<int(const std::string& name)> add;          ///< index of the new entry
+  std::function<Table(int index)> table;
+  std::function<std::vector<std::string>()> names;
+};
+Field entries_field(const std::string& key, const std::string& id, EntryList list);
+Field records_field(const std::string& key, std::function<Table()> add);
+
+template <class Entry>
+Field entries(const std::string& key, const std::string& id, std::vector<Entry>& target, std::string Entry::*name,
+              std::function<Table(Entry&)> make) {
+  EntryList list;
+  list.find = [&target, name](const std::string& wanted) {
+    for (std::size_t i = 0; i < target.size(); ++i)
+      if (target[i].*name == wanted) return static_cast<int>(i);
+    return -1;
+  };
+  list.add = [&target, name](const std::string& wanted) {
+    target.emplace_back();
+    target.back().*name = wanted;
+    return static_cast<int>(target.size()) - 1;
+  };
+  list.table = [&target, make](int index) { return make(target[static_cast<std::size_t>(index)]); };
+  list.names = [&target, name] {
+    std::vector<std::string> names;
+    for (const auto& entry : target) names.push_back(entry.*name);
+    return names;
+  };
+  return entries_field(key, id, std::move(list));
+}
+
+template <class Entry>
+Field records(const std::string& key, std::vector<Entry>& target, std::function<Table(Entry&)> make) {
+  return records_field(key, [&target, make] {
+    target.emplace_back();
+    return make(target.back());
+  });
+}
+
+}  // namespace k8simg::config

@@ -1,0 +1,206 @@
+// The keys of every kind of file, each with its type and where its value goes.
+#include "config/tables.hpp"
+
+#include "config/value_checks.hpp"
+
+namespace k8simg::config {
+namespace {
+
+Table partition_table(PartitionConfig& partition) {
+  return {{
+      text("type", partition.type, single_line()).require(),
+      text("filesystem", partition.filesystem, one_of({"vfat", "ext4"})).require(),
+      text("mount", partition.mount),
+      size("size", partition.size),
+      size("free", partition.free),
+      flag("grow", partition.grow),
+      flag("create-on-device", partition.create_on_device),
+      flag("bootable", partition.bootable),
+      text("label", partition.label, single_line()),
+  }};
+}
+
+Table kernel_table(KernelConfig& kernel, Draft& draft) {
+  return {{
+      text("package", kernel.package, package_name()).require(),
+      text("base", kernel.base, single_line()).require(),
+      list("fragments", draft.fragments, Growth::Accumulate, file_name()),
+      list("config", draft.board_fragments, Growth::Accumulate, relative_path()),
+      list("targets", kernel.targets, Growth::Replace, single_line()).require(),
+      text("image", kernel.image, relative_path()).require(),
+      list("dtbs", kernel.dtbs, Growth::Accumulate, relative_path()),
+      list("cmdline", draft.cmdline, Growth::Accumulate, single_line()),
+  }};
+}
+
+Table disk_table(DiskConfig& disk) {
+  return {{
+      text("file", disk.file, file_name()).require(),
+      text("table", disk.table, one_of({"gpt", "dos"})).require(),
+      entries<PartitionConfig>("partition", "name", disk.partitions, &PartitionConfig::name, partition_table).require(),
+      text("boot-code-package", disk.boot_code_package, package_name()),
+      text("boot-code", disk.boot_code, relative_path()),
+      text("syslinux", disk.syslinux, relative_path()),
+      text("compress", disk.compress, one_of({"zstd", "xz", "none"})).require(),
+      number("compress-level", disk.compress_level, 0, 19),
+      flag("separate-data", disk.separate_data),
+  }};
+}
+
+Table qemu_table(QemuConfig& qemu) {
+  return {{
+      text("binary", qemu.binary, file_name()).require(),
+      text("machine", qemu.machine, single_line()).require(),
+      text("cpu", qemu.cpu),
+      number("memory", qemu.memory_mib, 32, 1 << 20).require(),
+      number("cpus", qemu.cpus, 1, 256).require(),
+      text("disk", qemu.disk, one_of({"virtio", "sd"})).require(),
+      list("arguments", qemu.arguments, Growth::Replace),
+      list("firmware", qemu.firmware, Growth::Replace, one_of({"bios", "uefi", "kernel"})).require(),
+      text("uefi-code", qemu.uefi_code, relative_path()),
+      text("uefi-vars", qemu.uefi_vars, relative_path()),
+      text("dtb", qemu.dtb, relative_path()),
+      text("extra-cmdline", qemu.extra_cmdline),
+      flag("power-of-two", qemu.power_of_two),
+  }};
+}
+
+Table components_table(Draft& draft, const ProjectNames& names) {
+  Table components{{list("enable", draft.components, Growth::Accumulate)}};
+  for (const auto& name : names.components)
+    components.fields.push_back(table(name, {{text("link", draft.links[name], one_of({"multicall", "separate"}))}}));
+  return components;
+}
+
+}  // namespace
+
+Table config_table(Config& config, Draft& draft, const ProjectNames& names) {
+  return {{
+      // what the file is
+      text("name", draft.board_name).from(Board).require(),
+      text("description", config.description, single_line()).from(Board | Defconfig).require(),
+      text("board", config.board).from(Defconfig),
+      text("extends", draft.extends).from(Defconfig),
+      flag("abstract", draft.abstract).from(Defconfig),
+
+      // hardware
+      table("arch", {{
+                        text("debian", config.arch.debian, one_of({"amd64", "arm64", "armel", "armhf"})).require(),
+                        text("go", config.arch.go, one_of({"amd64", "arm64", "arm"})).require(),
+                        text("goarm", config.arch.goarm, one_of({"5", "6", "7"})),
+                        text("kernel", config.arch.kernel, file_name()).require(),
+                        text("cross", config.arch.cross, single_line()),
+                        text("triplet", config.arch.triplet, file_name()).require(),
+                    }})
+          .from(Board)
+          .require(),
+      table("kernel", kernel_table(config.kernel, draft)).require(),
+      table("boot", {{entries<BootFile>("files", "path", config.boot_files, &BootFile::path,
+                                        [](BootFile& file) {
+                                          return Table{{
+                                              text("from", file.from, single_line()).require(),
+                                              text("source", file.source, relative_path()),
+                                              flag("expand", file.expand),
+                                          }};
+                                        })}}),
+      table("disk", disk_table(config.disk)).require(),
+      table("qemu", qemu_table(config.qemu)).require(),
+
+      // software
+      entries<RepositoryConfig>("repository", "name", config.repositories, &RepositoryConfig::name,
+                                [](RepositoryConfig& repository) {
+                                  return Table{{
+                                      list("suites", repository.suites, Growth::Accumulate, file_name()).require(),
+                                      list("sections", repository.sections, Growth::Accumulate, file_name()).require(),
+                                  }};
+                                })
+          .require(),
+      table("packages", {{
+                            list("install", config.packages, Growth::Accumulate, package_choice()).require(),
+                            list("exclude", config.exclude_packages, Growth::Accumulate, package_name()),
+                            list("backports", config.backports, Growth::Accumulate, package_name()),
+                        }})
+          .require(),
+      table("tools", {{list("packages", config.tools, Growth::Accumulate, package_choice()).require()}}).require(),
+      table("components", components_table(draft, names)),
+
+      // the root filesystem
+      table("overlays", {{list("use", config.overlays, Growth::Accumulate)}}),
+      table("rootfs", {{
+                          list("exclude", config.exclude_paths, Growth::Accumulate, target_glob()),
+                          list("keep", config.keep_paths, Growth::Accumulate, target_glob()),
+                          entries<Config::Replace>("replace", "path", config.replace, &Config::Replace::path,
+                                                   [](Config::Replace& replace) { return Table{{text("reason", replace.reason, single_line()).require()}}; }),
+                          text_map("alternatives", config.alternatives, absolute_path()),
+                      }}),
+      table("system", {{
+                          text("hostname", config.hostname, host_name()).require(),
+                          text("timezone", config.timezone, relative_path()).require(),
+                          list("authorized-keys", config.authorized_keys, Growth::Accumulate, single_line()),
+                          table("services", {{
+                                                list("enable", config.enable_units, Growth::Accumulate, unit_name()),
+                                                list("disable", config.disable_units, Growth::Accumulate, unit_name()),
+                                                list("mask", config.mask_units, Growth::Accumulate, unit_name()),
+                                            }}),
+                      }})
+          .require(),
+      table("build", {{number("source-date-epoch", config.source_date_epoch, 0)}}),
+  }};
+}
+
+Table component_table(ComponentConfig& component) {
+  return {{
+      text("name", component.name, file_name()).require(),
+      text("version", component.version, single_line()).require(),
+      text("description", component.description, single_line()).require(),
+      text("license", component.license, single_line()).require(),
+      table("build", {{
+                         list("tags", component.tags, Growth::Replace, single_line()),
+                         list("ldflags", component.ldflags, Growth::Replace, single_line()),
+                     }}),
+      entries<ComponentBinary>("binary", "name", component.binaries, &ComponentBinary::name,
+                               [](ComponentBinary& binary) {
+                                 return Table{{
+                                     text("package", binary.package, single_line()).require(),
+                                     text("install", binary.install, absolute_path()),
+                                     list("links", binary.links, Growth::Replace, absolute_path()),
+                                     text("link", binary.link, one_of({"multicall", "separate"})),
+                                     records<BinaryCheck>("check", binary.checks,
+                                                          [](BinaryCheck& check) {
+                                                            return Table{{
+                                                                text("argv0", check.argv0, file_name()),
+                                                                list("argv", check.argv, Growth::Replace).require(),
+                                                                text("expect", check.expect, single_line()).require(),
+                                                            }};
+                                                          }),
+                                 }};
+                               })
+          .require(),
+  }};
+}
+
+Table judgements_table(std::vector<ScriptJudgement>& judgements) {
+  return {{records<ScriptJudgement>("judgement", judgements, [](ScriptJudgement& judgement) {
+    return Table{{
+        text("package", judgement.package, package_name()).require(),
+        text("script", judgement.script, one_of({"preinst", "postinst"})).require(),
+        text("remainder", judgement.remainder, hex_digest()).require(),
+        text("rule", judgement.rule),
+        text("reason", judgement.reason, single_line()).require(),
+    }};
+  })}};
+}
+
+Table requirements_table(std::vector<RequirementEntry>& requirements) {
+  return {{records<RequirementEntry>("requirement", requirements, [](RequirementEntry& requirement) {
+    return Table{{
+        text("symbol", requirement.symbol, kernel_symbol()),
+        list("any_of", requirement.any_of, Growth::Replace, kernel_symbol()),
+        list("by", requirement.by, Growth::Replace, single_line()).require(),
+        text("level", requirement.level, one_of({"required", "recommended"})).require(),
+        text("note", requirement.note, single_line()),
+    }};
+  })}};
+}
+
+}  // namespace k8simg::config

@@ -1,0 +1,36 @@
+// Which keys each kind of file has: board.toml and defconfigs, component.toml, scripts.toml, requirements.toml.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "config/schema.hpp"
+
+namespace k8simg::config {
+
+/// What the project's folders offer.
+struct ProjectNames { std::vector<std::string> boards, defconfigs, components, overlays, fragments; };
+ProjectNames scan_project(const std::filesystem::path& project);
+
+/// What files say that Config holds in another shape.
+struct Draft {
+  std::string board_name, extends;
+  bool abstract = false;
+  std::vector<std::string> fragments, board_fragments;  ///< names in kernel-fragments/; files relative to the board
+  std::vector<std::string> cmdline;                     ///< words
+  std::vector<std::string> components;
+  std::map<std::string, std::string> links;             ///< component → "multicall" or "separate"
+};
+
+/// board.toml, defconfigs and --set: one table, since a defconfig may change what its board says. `config` and `draft` must outlive it.
+Table config_table(Config& config, Draft& draft, const ProjectNames& names);
+/// components/NAME/component.toml; all binaries, of every link mode.
+Table component_table(ComponentConfig& component);
+/// defconfigs/scripts.toml
+Table judgements_table(std::vector<ScriptJudgement>& judgements);
+/// One [[requirement]] of kernel-fragments/requirements.toml as written: either `symbol` or `any_of`.
+struct RequirementEntry { std::string symbol, level, note; std::vector<std::string> any_of, by; };
+Table requirements_table(std::vector<RequirementEntry>& requirements);
+
+}  // namespace k8simg::config

@@ -1,0 +1,105 @@
+// The looks of single strings.
+#include "config/value_checks.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "util/text.hpp"
+
+namespace k8simg::config {
+namespace {
+
+bool only(const std::string& text, std::string_view extra, bool upper) {
+  return std::all_of(text.begin(), text.end(), [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (upper && c >= 'A' && c <= 'Z') || extra.find(c) != std::string_view::npos;
+  });
+}
+
+bool clean_parts(std::string_view path) {
+  for (const auto& part : split(path, '/'))
+    if (part.empty() || part == "." || part == "..") return false;
+  return true;
+}
+
+bool is_package_name(const std::string& name) { return name.size() >= 2 && only(name, "+.-", false) && name.front() != '+' && name.front() != '.' && name.front() != '-'; }
+
+Check check(std::function<bool(const std::string&)> good, std::string wanted) {
+  return [good = std::move(good), wanted = std::move(wanted)](const std::string& text) {
+    return good(text) ? "" : fmt::format("must be {}, not {}", wanted, quote(text));
+  };
+}
+
+}  // namespace
+
+Check absolute_path() {
+  return check([](const std::string& text) { return text.size() > 1 && text.front() == '/' && clean_parts(std::string_view(text).substr(1)); },
+               "an absolute path such as \"/usr/bin/x\"");
+}
+
+Check target_glob() {
+  return check([](const std::string& text) { return text.size() > 1 && text.front() == '/' && clean_parts(std::string_view(text).substr(1)); },
+               "an absolute path or glob such as \"/usr/share/doc/**\"");
+}
+
+Check relative_path() {
+  return check(
+      [](const std::string& text) {
+        std::string_view path = text;
+        if (!path.empty() && path.back() == '/') path.remove_suffix(1);
+        return !path.empty() && path.front() != '/' && clean_parts(path);
+      },
+      "a relative path without \"..\"");
+}
+
+Check file_name() {
+  return check([](const std::string& text) { return !text.empty() && text != "." && text != ".." && text.find('/') == std::string::npos; }, "a file name");
+}
+
+Check package_name() { return check(is_package_name, "the name of a Debian package"); }
+
+Check package_choice() {
+  return check(
+      [](const std::string& text) {
+        auto end = text.find_first_of("=/");
+        if (end == std::string::npos) return is_package_name(text);
+        std::string rest = text.substr(end + 1);
+        return is_package_name(text.substr(0, end)) && !rest.empty() && only(rest, "+.~:-_", true);
+      },
+      "the name of a Debian package, NAME=VERSION or NAME/SUITE");
+}
+
+Check unit_name() {
+  return check(
+      [](const std::string& text) {
+        auto dot = text.rfind('.');
+        if (dot == std::string::npos || dot == 0 || !only(text, ":-_.\\@", true)) return false;
+        const std::vector<std::string> suffixes = {"service", "socket", "target", "timer", "mount", "automount", "path", "slice", "swap", "scope", "device"};
+        return std::find(suffixes.begin(), suffixes.end(), text.substr(dot + 1)) != suffixes.end();
+      },
+      "a systemd unit with its suffix, such as \"ssh.service\"");
+}
+
+Check host_name() {
+  return check([](const std::string& text) { return !text.empty() && text.size() <= 63 && only(text, "-", false) && text.front() != '-' && text.back() != '-'; },
+               "a host name: up to 63 of a-z, 0-9 and -");
+}
+
+Check single_line() {
+  return check([](const std::string& text) { return !trim(text).empty() && text.find_first_of("\r\n") == std::string::npos; }, "one line that is not empty");
+}
+
+Check kernel_symbol() {
+  return check([](const std::string& text) { return text.rfind("CONFIG_", 0) == 0 && text.size() > 7 && only(text, "_", true); },
+               "a kernel symbol such as \"CONFIG_OVERLAY_FS\"");
+}
+
+Check hex_digest() {
+  return check(
+      [](const std::string& text) {
+        return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+      },
+      "a SHA-256: 64 hexadecimal digits");
+}
+
+}  // namespace k8simg::config

@@ -1,0 +1,20 @@
+// What a single string must look like: paths, package names, unit names and the like.
+#pragma once
+
+#include "config/schema.hpp"
+
+namespace k8simg::config {
+
+Check absolute_path();   ///< "/usr/local/bin/kubelet": no "..", no "//"
+Check target_glob();     ///< an absolute path that may hold *, ? and [...]
+Check relative_path();   ///< stays below where it starts
+Check file_name();       ///< one path part
+Check package_name();    ///< Debian Policy 5.6.1
+Check package_choice();  ///< as apt: NAME, NAME=VERSION or NAME/SUITE
+Check unit_name();       ///< systemd.unit(5), with its suffix
+Check host_name();       ///< RFC 1123 label
+Check single_line();     ///< not empty, no line breaks
+Check kernel_symbol();   ///< "CONFIG_OVERLAY_FS"
+Check hex_digest();      ///< SHA-256 as 64 lower-case digits
+
+}  // namespace k8simg::config
