@@ -21,24 +21,10 @@ void Frontier::begin() {
 void Frontier::finished(std::size_t i, const std::map<std::string, Value>& outputs) {
   Node& node = nodes_[i];
   node.ran = true;
-  const bool changed = std::any_of(outputs.begin(), outputs.end(), [&](const auto& output) {
-    const auto known = node.outputs.find(output.first);
-    return known != node.outputs.end() && !(known->second == output.second);
-  });
   for (const auto& [name, value] : outputs) {
     node.outputs.insert_or_assign(name, value);
     node.present.insert(name);
   }
-  // A step that was run again because its bytes were gone may give other bytes. Whoever waits to run on them has another key now.
-  if (changed)
-    for (const std::size_t d : edges_.nodes[i].dependents)
-      if (Node& dependent = nodes_[d]; !dependent.ran && !dependent.ready && dependent.must_run) {
-        dependent.must_run = false;
-        dependent.key.reset();
-        dependent.inputs.clear();
-        dependent.outputs = graph_.steps()[d].known_outputs;
-        dependent.present.clear();
-      }
   wake_dependents(i);
   advance_all();
 }
@@ -144,6 +130,26 @@ void Frontier::keep_as_last(std::size_t i, const StepRecord& record) {
   store_.save_record(defconfig_, mine);
 }
 
+// A step that ran again because its bytes were gone may have given other bytes than its record said.
+bool Frontier::inputs_changed(std::size_t i) const {
+  for (std::size_t n = 0; n < nodes_[i].inputs.size(); ++n) {
+    const auto& source = edges_.nodes[i].sources[n];
+    if (source.step && !(nodes_[*source.step].outputs.at(source.output) == nodes_[i].inputs[n].value)) return true;
+  }
+  return false;
+}
+
+// With another key there may be a record after all.
+void Frontier::start_over(std::size_t i) {
+  Node& node = nodes_[i];
+  node.must_run = false;
+  node.key.reset();
+  node.inputs.clear();
+  node.outputs = graph_.steps()[i].known_outputs;
+  node.present.clear();
+  to_advance_.push_back(i);
+}
+
 void Frontier::start_if_inputs_present(std::size_t i) {
   if (!nodes_[i].key && !find_key(i)) return;
   const Step& step = graph_.steps()[i];
@@ -162,6 +168,7 @@ void Frontier::start_if_inputs_present(std::size_t i) {
     waits = true;
   }
   if (waits) return;
+  if (inputs_changed(i)) return start_over(i);
   nodes_[i].ready = true;
   ready_.push_back(i);
 }

@@ -50,6 +50,8 @@ class Frontier {
   void advance_all();
   void advance(std::size_t i);
   bool find_key(std::size_t i);
+  bool inputs_changed(std::size_t i) const;
+  void start_over(std::size_t i);
   void start_if_inputs_present(std::size_t i);
   bool knows_wanted(const Node& node) const;
   void want(std::size_t i, const std::string& output, bool bytes);
