@@ -1,6 +1,6 @@
 // Command hyperkube is Kubernetes' seven programs in one file: the name it is called by says which one it is.
 //
-// The programs share most of their packages, so one binary is a third of the size of seven and its text is
+// The programs share most of their packages, so one binary is smaller than three of them and its text is
 // shared in memory. Each case below does what upstream's cmd/NAME does in its main(); when Kubernetes is upgraded,
 // compare them again.
 package main
