@@ -75,7 +75,7 @@ std::optional<Command> recognise(const std::vector<std::string>& words) {
     if (is_one_of(verb, {"unmask", "update-state", "purge", "disable"})) return Command{"unit-state", names};
     return std::nullopt;
   }
-  if (program == "systemctl" && words.back() != "systemctl" && std::find(words.begin(), words.end(), "daemon-reload") != words.end()) return Command{"service", {}};
+  if (program == "systemctl" && std::find(words.begin(), words.end(), "daemon-reload") != words.end()) return Command{"service", {}};
   if (is_one_of(program, {"deb-systemd-invoke", "invoke-rc.d"})) return Command{"service", {}};
   if (program == "systemd-sysusers") return Command{"sysusers", names_only(words, 1)};
   if (program == "systemd-tmpfiles") return Command{"tmpfiles", names_only(words, 1)};

@@ -1,0 +1,115 @@
+// From packages and layers to the finished tree: merge, lay over, apply the rules in order.
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "process/sandbox.hpp"
+#include "rootfs/rules.hpp"
+#include "util/error.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace rootfs {
+
+const std::vector<Rule>& rules() {
+  static const std::vector<Rule> all = {
+      {"usr-merge", usr_merge, "/bin, /sbin and /lib are links into /usr"},
+      {"base-files", base_files, "the folders of every Debian system, mount points and empty log files"},
+      {"default-files", default_files, "files that packages copy from /usr/share to /etc once"},
+      {"accounts", accounts, "users and groups with fixed numbers"},
+      {"owners", owners, "owners and modes that scripts set"},
+      {"alternatives", alternatives, "update-alternatives"},
+      {"pam", pam, "pam-auth-update"},
+      {"nsswitch", nsswitch, "/etc/nsswitch.conf with the NSS modules that are installed"},
+      {"units", units, "which systemd units are enabled or masked"},
+      {"certificates", certificates, "update-ca-certificates"},
+      {"file-capabilities", file_capabilities, "setcap"},
+      {"identity", identity, "host name, machine id, root's keys"},
+      {"time-zone", time_zone, "/etc/localtime"},
+      {"disk-mounts", disk_mounts, "/etc/fstab"},
+      {"exclusions", exclusions, "paths that the defconfig leaves out"},
+      {"library-cache", library_cache, "ldconfig"},
+      {"package-database", package_database, "dpkg's record of what is installed"},
+      {"update-stamps", update_stamps, "/etc/.updated and /var/.updated"},
+  };
+  return all;
+}
+
+bool is_rule(std::string_view name) {
+  for (const auto& rule : rules()) {
+    if (name == rule.name) return true;
+  }
+  return false;
+}
+
+namespace {
+
+void lay_over(Assembly& assembly, const std::vector<Layer>& layers) {
+  MergeRules declared;
+  for (const auto& [glob, reason] : assembly.options.replace) declared.replace.emplace_back(relative(glob), reason);
+  std::vector<Conflict> conflicts;
+  for (const auto& layer : layers) {
+    const auto found = merge(assembly.tree, layer.tree, declared);
+    conflicts.insert(conflicts.end(), found.begin(), found.end());
+  }
+  if (!conflicts.empty()) throw_conflicts(conflicts);
+}
+
+}  // namespace
+
+}  // namespace rootfs
+
+std::string RootfsOptions::canonical() const {
+  auto judged = nlohmann::json::array();
+  for (const auto& each : judgements) judged.push_back({each.package, each.script, each.remainder, each.rule, each.reason});
+  auto mounted = nlohmann::json::array();
+  for (const auto& each : mounts) mounted.push_back({each.source, each.path, each.filesystem, each.grow});
+  return nlohmann::json{{"architecture", architecture}, {"triplet", triplet}, {"source_date_epoch", source_date_epoch}, {"exclude", exclude}, {"keep", keep},
+                        {"replace", replace}, {"hostname", hostname}, {"timezone", timezone}, {"authorized_keys", authorized_keys},
+                        {"enable_units", enable_units}, {"disable_units", disable_units}, {"mask_units", mask_units}, {"alternatives", alternatives},
+                        {"mounts", mounted}, {"judgements", judged}}
+      .dump();
+}
+
+Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std::vector<Layer>& layers, const RootfsOptions& options,
+                     const std::function<void(const std::string&)>& log) {
+  check_scripts(store, packages, options.judgements);
+  rootfs::Assembly assembly{store, options, log ? log : [](const std::string&) {}, rootfs::take_apart(store, std::move(packages)), {}, {}, {}};
+  assembly.tree = rootfs::merge_packages(assembly.packages);
+  assembly.log(fmt::format("{} packages merged: {} paths", assembly.packages.size(), assembly.tree.nodes().size()));
+  rootfs::lay_over(assembly, layers);
+  for (const auto& rule : rootfs::rules()) {
+    with_context(fmt::format("while applying the rule {} ({})", rule.name, rule.what), [&] { rule.apply(assembly); });
+  }
+  assembly.tree.add_missing_parents("rule:base-files", options.source_date_epoch);
+  assembly.log(fmt::format("root filesystem: {} paths", assembly.tree.nodes().size()));
+  return std::move(assembly.tree);
+}
+
+Tree assemble_tools(Store& store, std::vector<PackageTree> packages, const std::string& triplet, std::int64_t source_date_epoch) {
+  RootfsOptions options;
+  options.triplet = triplet;
+  options.source_date_epoch = source_date_epoch;
+  rootfs::Assembly assembly{store, options, [](const std::string&) {}, rootfs::take_apart(store, std::move(packages)), {}, {}, {}};
+  assembly.tree = rootfs::merge_packages(assembly.packages);
+  rootfs::usr_merge(assembly);
+  rootfs::alternatives(assembly);
+  // The sandbox mounts the tree read-only, so every mount point must be in it.
+  for (const auto& point : sandbox_mount_points()) {
+    if (point.ends_with('/')) {
+      const auto path = point.substr(0, point.size() - 1);
+      assembly.folder_if_absent("base-files", path, path == "tmp" ? 01777 : 0755);
+    } else {
+      assembly.file_if_absent("base-files", point, "");
+    }
+  }
+  assembly.folder_if_absent("base-files", "var/tmp", 01777);
+  assembly.file_if_absent("accounts", "etc/passwd",
+                          "root:x:0:0:root:/root:/bin/sh\nbuild:x:1000:1000:build:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
+  assembly.file_if_absent("accounts", "etc/group", "root:x:0:\nbuild:x:1000:\nnogroup:x:65534:\n");
+  assembly.file_if_absent("nsswitch", "etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
+  assembly.tree.add_missing_parents("rule:base-files", source_date_epoch);
+  return std::move(assembly.tree);
+}
+
+}  // namespace k8simg

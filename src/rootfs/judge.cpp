@@ -1,0 +1,64 @@
+// The judgement table held against the scripts: every remainder is somebody's decision.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "rootfs/rules.hpp"
+#include "util/error.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace {
+
+void check_table(const std::vector<Judgement>& judgements) {
+  for (const auto& each : judgements) {
+    if (!each.rule.empty() && !rootfs::is_rule(each.rule)) {
+      std::vector<std::string> names;
+      for (const auto& rule : rootfs::rules()) names.emplace_back(rule.name);
+      const auto near = nearest(each.rule, names);
+      throw Error(ErrorKind::Usage, fmt::format("the judgement of {} {} names a rule that does not exist: {}", each.package, each.script, each.rule),
+                  near ? fmt::format("Did you mean {}?", *near) : fmt::format("Rules are: {}.", join(names, ", ")));
+    }
+    if (trim(each.reason).empty()) {
+      throw Error(ErrorKind::Usage, fmt::format("the judgement of {} {} gives no reason", each.package, each.script),
+                  "Say in `reason` what the rule models, or why nothing needs to be done.");
+    }
+  }
+}
+
+std::string indented(const std::string& text) {
+  std::string result;
+  for (const auto& line : split(trim(text), '\n')) result += "    | " + line + "\n";
+  return result;
+}
+
+}  // namespace
+
+void check_scripts(const Store& store, const std::vector<PackageTree>& packages, const std::vector<Judgement>& judgements) {
+  check_table(judgements);
+  std::string unjudged;
+  int count = 0;
+  for (const auto& package : packages) {
+    for (const std::string script : {"preinst", "postinst"}) {
+      const auto* node = package.tree.find("DEBIAN/" + script);
+      if (node == nullptr) continue;
+      const auto analysis = analyse_script(store.read(node->content), package.name, script);
+      if (analysis.remainder.empty()) continue;
+      const bool judged = std::any_of(judgements.begin(), judgements.end(), [&](const Judgement& each) {
+        return each.package == package.name && each.script == script && each.remainder == analysis.remainder_sha256;
+      });
+      if (judged) continue;
+      ++count;
+      const bool known = std::any_of(judgements.begin(), judgements.end(), [&](const Judgement& each) { return each.package == package.name && each.script == script; });
+      unjudged += fmt::format("\n{} of {} {} ({}){}\n  remainder = \"{}\"\n{}", script, package.name, package.version, package.architecture,
+                              known ? ", which has changed since it was judged" : "", analysis.remainder_sha256, indented(analysis.remainder));
+    }
+  }
+  if (count == 0) return;
+  throw Error(ErrorKind::Resolve, fmt::format("{} maintainer script{} something that nobody has judged:{}", count, count == 1 ? " does" : "s do", unjudged),
+              "Read what is left of each script. Add a [[judgement]] to defconfigs/scripts.toml with package, script, remainder, and either "
+              "the rule that models it or, when nothing of it matters for a fresh image, the reason alone.");
+}
+
+}  // namespace k8simg

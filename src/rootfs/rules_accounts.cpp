@@ -1,0 +1,242 @@
+// Users and groups: base-passwd's masters, then sysusers.d and adduser calls, with numbers that never depend on the order of packages.
+// Formats: passwd(5), group(5), shadow(5), gshadow(5), sysusers.d(5).
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "rootfs/rules.hpp"
+#include "rootfs/shell_words.hpp"
+#include "util/error.hpp"
+#include "util/text.hpp"
+
+namespace k8simg::rootfs {
+
+namespace {
+
+constexpr std::uint32_t nogroup = 65534;
+
+/// Numbers of accounts that Debian gives out in order of installation (100-999, Policy 9.2.2). A number is for ever: lines are only
+/// added. A group of the same name as a user has the user's number.
+struct FixedNumber { std::string_view name; std::uint32_t number; };
+constexpr std::array<FixedNumber, 41> fixed_numbers = {{
+    {"_rpc", 100}, {"statd", 101}, {"sshd", 102}, {"messagebus", 103}, {"systemd-network", 104}, {"systemd-resolve", 105}, {"systemd-timesync", 106},
+    {"systemd-coredump", 107}, {"systemd-oom", 108}, {"systemd-journal-remote", 109}, {"systemd-journal-gateway", 110}, {"systemd-journal-upload", 111},
+    {"polkitd", 112}, {"tss", 113}, {"uuidd", 114}, {"_chrony", 115}, {"dnsmasq", 116}, {"tcpdump", 117}, {"rtkit", 118}, {"avahi", 119}, {"nut", 120},
+    {"systemd-journal", 130}, {"input", 131}, {"sgx", 132}, {"clock", 133}, {"kvm", 134}, {"render", 135}, {"_ssh", 136}, {"netdev", 137}, {"crontab", 138},
+    {"i2c", 139}, {"spi", 140}, {"gpio", 141}, {"ssl-cert", 142}, {"wireshark", 143}, {"lxd", 144}, {"docker", 145}, {"pulse", 146}, {"nvpd", 147},
+    {"etcd", 148}, {"containerd", 149},
+}};
+
+std::optional<std::uint32_t> number(std::string_view text) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+class Accounts {
+ public:
+  explicit Accounts(Assembly& assembly) : assembly_(assembly) {}
+
+  bool has_user(std::string_view name) const {
+    return std::any_of(assembly_.users.begin(), assembly_.users.end(), [&](const User& user) { return user.name == name; });
+  }
+  Group* group(std::string_view name) {
+    const auto found = std::find_if(assembly_.groups.begin(), assembly_.groups.end(), [&](const Group& each) { return each.name == name; });
+    return found == assembly_.groups.end() ? nullptr : &*found;
+  }
+
+  std::uint32_t fixed(const std::string& name, const std::string& asked_by) const {
+    for (const auto& each : fixed_numbers) {
+      if (each.name == name) return each.number;
+    }
+    throw Error(ErrorKind::Resolve, fmt::format("{} asks for the account {} without saying its number, and none is set aside for it", asked_by, name),
+                fmt::format("Give it one in an overlay, /usr/lib/sysusers.d/{}-number.conf with the line `u {} NUMBER`, or in the table of "
+                            "src/rootfs/rules_accounts.cpp.", name, name));
+  }
+
+  void add_group(const std::string& name, std::optional<std::uint32_t> gid, const std::string& asked_by) {
+    if (group(name) != nullptr) return;
+    assembly_.groups.push_back({name, gid ? *gid : fixed(name, asked_by), {}});
+  }
+
+  void add_user(User user, std::optional<std::uint32_t> uid, const std::string& asked_by) {
+    if (has_user(user.name)) return;
+    user.uid = uid ? *uid : fixed(user.name, asked_by);
+    assembly_.users.push_back(std::move(user));
+  }
+
+ private:
+  Assembly& assembly_;
+};
+
+void read_masters(Assembly& assembly) {
+  for (const auto& line : split(assembly.text("usr/share/base-passwd/passwd.master"), '\n')) {
+    const auto fields = split(line, ':');
+    if (fields.size() < 7) continue;
+    assembly.users.push_back({fields[0], number(fields[2]).value_or(nogroup), number(fields[3]).value_or(nogroup), fields[4], fields[5], fields[6], "*", true, false});
+  }
+  for (const auto& line : split(assembly.text("usr/share/base-passwd/group.master"), '\n')) {
+    const auto fields = split(line, ':');
+    if (fields.size() < 4) continue;
+    assembly.groups.push_back({fields[0], number(fields[2]).value_or(nogroup), {}});
+  }
+  if (assembly.users.empty()) throw Error(ErrorKind::Usage, "no package gives the accounts that every system needs", "Add base-passwd to the defconfig's packages.");
+}
+
+struct Line { std::vector<std::string> words; std::string source; };
+
+/// sysusers.d(5): a file in /etc hides the one of the same name in /usr/lib; files in the order of their names.
+std::vector<Line> sysusers_lines(const Assembly& assembly) {
+  std::map<std::string, std::string> files;
+  for (const auto* folder : {"usr/lib/sysusers.d", "etc/sysusers.d"}) {
+    for (const auto& path : assembly.tree.children(folder)) {
+      if (path.ends_with(".conf")) files[path.substr(path.rfind('/') + 1)] = path;
+    }
+  }
+  std::vector<Line> lines;
+  for (const auto& [name, path] : files) {
+    for (const auto& line : split(assembly.text(path), '\n')) {
+      auto words = shell_words(line);
+      if (words.size() >= 2) lines.push_back({std::move(words), "/" + path});
+    }
+  }
+  return lines;
+}
+
+/// "N", "N:GROUP", "-:GROUP", "/path" (a number to copy: not used by packages), "-".
+struct Identifier { std::optional<std::uint32_t> uid; std::string group; };
+Identifier identifier(const std::vector<std::string>& words) {
+  if (words.size() < 3 || words[2] == "-") return {};
+  const auto parts = split(words[2], ':');
+  return {number(parts[0]), parts.size() > 1 ? parts[1] : std::string()};
+}
+
+std::string word_or(const std::vector<std::string>& words, std::size_t index, const std::string& otherwise) {
+  return index < words.size() && words[index] != "-" && !words[index].empty() ? words[index] : otherwise;
+}
+
+void read_sysusers(Assembly& assembly, Accounts& accounts) {
+  const auto lines = sysusers_lines(assembly);
+  // An explicit number wins over "-" for the same name in another file: that is how an overlay sets one.
+  std::map<std::string, std::uint32_t> said;
+  for (const auto& [words, source] : lines) {
+    if (const auto id = identifier(words); id.uid) said.emplace(words[1], *id.uid);
+  }
+  const auto number_of = [&](const std::string& name) -> std::optional<std::uint32_t> {
+    const auto found = said.find(name);
+    return found == said.end() ? std::nullopt : std::optional(found->second);
+  };
+  for (const auto& [words, source] : lines) {
+    if (words[0] == "g") accounts.add_group(words[1], number_of(words[1]), source);
+  }
+  for (const auto& [words, source] : lines) {
+    if (words[0] != "u" && words[0] != "u!") continue;
+    const auto& name = words[1];
+    if (accounts.has_user(name)) continue;
+    const auto id = identifier(words);
+    User user{.name = name, .comment = word_or(words, 3, ""), .home = word_or(words, 4, "/"), .shell = word_or(words, 5, "/usr/sbin/nologin"), .password = "!*", .expired = words[0] == "u!"};
+    if (const auto gid = number(id.group)) {
+      user.gid = *gid;
+    } else if (!id.group.empty()) {
+      accounts.add_group(id.group, number_of(id.group), source);
+      user.gid = accounts.group(id.group)->gid;
+    } else {
+      accounts.add_group(name, number_of(name), source);
+      user.gid = accounts.group(name)->gid;
+    }
+    accounts.add_user(std::move(user), number_of(name), source);
+  }
+  for (const auto& [words, source] : lines) {
+    if (words[0] != "m" || words.size() < 3) continue;
+    accounts.add_group(words[2], number_of(words[2]), source);
+    auto& members = accounts.group(words[2])->members;
+    if (std::find(members.begin(), members.end(), words[1]) == members.end()) members.push_back(words[1]);
+  }
+}
+
+/// adduser --system and addgroup --system as adduser(8) defines them: group nogroup unless --group, no shell, locked.
+void read_adduser_calls(const Assembly& assembly, Accounts& accounts) {
+  for (const auto& package : assembly.packages) {
+    const auto& script = package.postinst.remainder;
+    const auto asked_by = fmt::format("the postinst of {}", package.name);
+    for (const std::string program : {"addgroup", "adduser"}) {
+      for (const auto& call : calls_of(script, program)) {
+        User user{.home = "/nonexistent", .shell = "/usr/sbin/nologin", .password = "!"};
+        bool system = false, own_group = program == "addgroup";
+        std::string group_name;
+        for (std::size_t i = 1; i < call.size(); ++i) {
+          const auto value = [&] { return i + 1 < call.size() ? call[++i] : std::string(); };
+          if (call[i] == "--system") system = true;
+          else if (call[i] == "--group") own_group = true;
+          else if (call[i] == "--home") user.home = value();
+          else if (call[i] == "--shell") user.shell = value();
+          else if (call[i] == "--gecos" || call[i] == "--comment") user.comment = value();
+          else if (call[i] == "--ingroup") group_name = value();
+          else if (call[i] == "--uid" || call[i] == "--gid") value();
+          else if (!call[i].starts_with('-') && call[i].find('$') == std::string::npos && user.name.empty()) user.name = call[i];
+        }
+        if (!system || user.name.empty()) continue;
+        if (own_group) accounts.add_group(user.name, std::nullopt, asked_by);
+        if (program == "addgroup") continue;
+        if (!group_name.empty()) accounts.add_group(group_name, std::nullopt, asked_by);
+        user.gid = own_group ? accounts.group(user.name)->gid : group_name.empty() ? nogroup : accounts.group(group_name)->gid;
+        accounts.add_user(std::move(user), std::nullopt, asked_by);
+      }
+    }
+  }
+}
+
+void check_numbers(const Assembly& assembly) {
+  std::map<std::uint32_t, std::string> seen;
+  for (const auto& user : assembly.users) {
+    const auto [place, fresh] = seen.emplace(user.uid, user.name);
+    if (!fresh) throw Error(ErrorKind::Resolve, fmt::format("the users {} and {} both have the number {}", place->second, user.name, user.uid), "Give one of them another number in its sysusers.d file.");
+  }
+  seen.clear();
+  for (const auto& group : assembly.groups) {
+    const auto [place, fresh] = seen.emplace(group.gid, group.name);
+    if (!fresh) throw Error(ErrorKind::Resolve, fmt::format("the groups {} and {} both have the number {}", place->second, group.name, group.gid), "Give one of them another number in its sysusers.d file.");
+  }
+}
+
+}  // namespace
+
+void accounts(Assembly& assembly) {
+  const std::string rule = "accounts";
+  read_masters(assembly);
+  Accounts accounts(assembly);
+  read_sysusers(assembly, accounts);
+  read_adduser_calls(assembly, accounts);
+  check_numbers(assembly);
+  // The masters' order, then by number: packages may come and go without moving other lines.
+  std::stable_sort(assembly.users.begin(), assembly.users.end(), [](const User& a, const User& b) { return a.aged != b.aged ? a.aged : !a.aged && a.uid < b.uid; });
+
+  const auto day = assembly.options.source_date_epoch / 86400;
+  std::string passwd, shadow, group, gshadow;
+  for (const auto& user : assembly.users) {
+    passwd += fmt::format("{}:x:{}:{}:{}:{}:{}\n", user.name, user.uid, user.gid, user.comment, user.home, user.shell);
+    // No account has a password: root too is reached with a key.
+    shadow += fmt::format("{}:{}:{}:{}:{}:\n", user.name, user.password, day, user.aged ? "0:99999:7" : "::", user.expired ? ":1" : ":");
+  }
+  std::stable_sort(assembly.groups.begin(), assembly.groups.end(), [](const Group& a, const Group& b) {
+    const bool first = a.gid >= 100 && a.gid < 1000 && a.name != "users", second = b.gid >= 100 && b.gid < 1000 && b.name != "users";
+    return first != second ? second : first && a.gid < b.gid;
+  });
+  for (const auto& each : assembly.groups) {
+    group += fmt::format("{}:x:{}:{}\n", each.name, each.gid, join(each.members, ","));
+    gshadow += fmt::format("{}:*::{}\n", each.name, join(each.members, ","));
+  }
+  const auto shadow_group = assembly.group("shadow").gid;
+  assembly.file(rule, "etc/passwd", passwd);
+  assembly.file(rule, "etc/group", group);
+  assembly.file(rule, "etc/shadow", shadow, 0640, 0, shadow_group);
+  assembly.file(rule, "etc/gshadow", gshadow, 0640, 0, shadow_group);
+  assembly.file_if_absent(rule, "etc/subuid", "");
+  assembly.file_if_absent(rule, "etc/subgid", "");
+}
+
+}  // namespace k8simg::rootfs

@@ -1,0 +1,109 @@
+// dpkg's database: what dpkg-query and vulnerability scanners read. Formats: dpkg's lib/dpkg/parse.c (status), deb-conffiles(5), deb-md5sums(5).
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "rootfs/openssl.hpp"
+#include "rootfs/rules.hpp"
+#include "tree/usr_merge.hpp"
+#include "util/text.hpp"
+
+namespace k8simg::rootfs {
+
+namespace {
+
+const std::string rule = "package-database";
+const std::string database = "var/lib/dpkg/";
+
+/// dpkg's own order of fields; others follow as the package has them.
+constexpr std::array<std::string_view, 24> field_order = {
+    "Package", "Essential", "Protected", "Status", "Priority", "Section", "Installed-Size", "Origin", "Maintainer", "Bugs", "Architecture", "Multi-Arch",
+    "Source", "Version", "Replaces", "Provides", "Depends", "Pre-Depends", "Recommends", "Suggests", "Breaks", "Conflicts", "Enhances", "Conffiles"};
+
+struct Conffile { std::string path, md5; };
+
+/// Configuration files as shipped, also where an overlay or a rule has since replaced them: that is what dpkg would compare with.
+std::vector<Conffile> conffiles(const Assembly& assembly, const Package& package) {
+  std::vector<Conffile> result;
+  const auto list = package.members.find("conffiles");
+  if (list == package.members.end()) return result;
+  for (const auto& line : split(list->second, '\n')) {
+    const auto words = split_words(line);
+    if (words.size() != 1) continue;  // "remove-on-upgrade PATH" names a file that is gone
+    const auto* node = package.data.find(usr_merged_path(relative(words[0])));
+    if (node == nullptr || node->type != NodeType::File) continue;
+    result.push_back({words[0], md5_hex(assembly.store.read(node->content))});
+  }
+  return result;
+}
+
+std::string status_paragraph(const Assembly& assembly, const Package& package) {
+  std::string text;
+  const auto add = [&](std::string_view name, const std::string& value) {
+    if (!value.empty()) text += fmt::format("{}:{}{}\n", name, value.front() == '\n' ? "" : " ", value);
+  };
+  for (const auto name : field_order) {
+    if (name == "Status") {
+      add(name, "install ok installed");
+    } else if (name == "Conffiles") {
+      std::string lines;
+      for (const auto& [path, md5] : conffiles(assembly, package)) lines += fmt::format("\n {} {}", path, md5);
+      add(name, lines);
+    } else {
+      add(name, package.control.get(name));
+    }
+  }
+  add("Description", package.control.get("Description"));
+  for (const auto& [name, value] : package.control.fields) {
+    if (name != "Description" && std::find(field_order.begin(), field_order.end(), name) == field_order.end()) add(name, value);
+  }
+  return text;
+}
+
+/// The paths of the package that are in the image: what the defconfig left out is not claimed.
+std::string file_list(const Assembly& assembly, const Package& package) {
+  std::set<std::string> paths;
+  for (const auto& [path, node] : package.data.nodes()) {
+    if (assembly.tree.find(path) == nullptr) continue;
+    for (auto slash = path.find('/'); slash != path.npos; slash = path.find('/', slash + 1)) paths.insert(path.substr(0, slash));
+    paths.insert(path);
+  }
+  std::string text = "/.\n";
+  for (const auto& path : paths) text += "/" + path + "\n";
+  return text;
+}
+
+std::string md5sums(const Assembly& assembly, const Package& package) {
+  const auto list = package.members.find("md5sums");
+  if (list == package.members.end()) return {};
+  std::string text;
+  for (const auto& line : split(list->second, '\n')) {
+    const auto blank = line.find("  ");
+    if (blank != line.npos && assembly.tree.find(usr_merged_path(relative(line.substr(blank + 2)))) != nullptr) text += line + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+void package_database(Assembly& assembly) {
+  std::string status;
+  for (const auto& package : assembly.packages) {
+    status += status_paragraph(assembly, package) + "\n";
+    const auto info = database + "info/" + package.file_name();
+    assembly.file(rule, info + ".list", file_list(assembly, package));
+    if (const auto sums = md5sums(assembly, package); !sums.empty()) assembly.file(rule, info + ".md5sums", sums);
+    if (const auto list = package.members.find("conffiles"); list != package.members.end()) assembly.file(rule, info + ".conffiles", list->second);
+  }
+  assembly.file(rule, database + "status", status);
+  assembly.file(rule, database + "info/format", "1\n");
+  assembly.file(rule, database + "arch-native", assembly.options.architecture + "\n");
+  assembly.file_if_absent(rule, database + "diversions", "");
+  const auto dbus = assembly.tree.find("usr/lib/dbus-1.0/dbus-daemon-launch-helper") != nullptr && assembly.package("dbus") != nullptr;
+  assembly.file_if_absent(rule, database + "statoverride", dbus ? "root messagebus 4754 /usr/lib/dbus-1.0/dbus-daemon-launch-helper\n" : "");
+  for (const auto* folder : {"alternatives", "parts", "updates", "triggers"}) assembly.folder_if_absent(rule, database + folder);
+}
+
+}  // namespace k8simg::rootfs

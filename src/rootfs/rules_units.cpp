@@ -1,0 +1,197 @@
+// Which systemd units are enabled: what Debian's scripts enable, then the presets of overlays, then the defconfig; and the links of each.
+// Formats: systemd.unit(5) [Install], systemd.preset(5).
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "rootfs/rules.hpp"
+#include "rootfs/shell_words.hpp"
+#include "rootfs/unit_file.hpp"
+#include "util/error.hpp"
+#include "util/text.hpp"
+
+namespace k8simg::rootfs {
+
+namespace {
+
+const std::string rule = "units";
+
+/// The units of one manager: the system's, or that of every user.
+class UnitSet {
+ public:
+  UnitSet(Assembly& assembly, std::string scope) : assembly_(assembly), scope_(std::move(scope)) {}
+
+  /// Path of the unit's file; a template's for an instance; "" when there is none.
+  std::string file_of(const std::string& unit) const {
+    for (const auto& name : {unit, template_of(unit)}) {
+      for (const auto* folder : {"etc/systemd/", "usr/local/lib/systemd/", "usr/lib/systemd/"}) {
+        const auto path = folder + scope_ + "/" + name;
+        const auto* node = assembly_.tree.find(path);
+        if (node != nullptr && (node->type == NodeType::File || assembly_.exists(path))) return path;
+      }
+    }
+    return {};
+  }
+
+  std::vector<std::string> names() const {
+    std::set<std::string> names;
+    for (const auto* folder : {"etc/systemd/", "usr/local/lib/systemd/", "usr/lib/systemd/"}) {
+      for (const auto& path : assembly_.tree.children(folder + scope_)) {
+        const auto name = path.substr(path.rfind('/') + 1);
+        const auto* node = assembly_.tree.find(path);
+        if (node->type != NodeType::Directory && name.find('.') != std::string::npos) names.insert(name);
+      }
+    }
+    return {names.begin(), names.end()};
+  }
+
+  InstallSection install(const std::string& unit) const {
+    const auto path = file_of(unit);
+    return path.empty() ? InstallSection{} : read_install_section(assembly_.text(path));
+  }
+
+  void enable(const std::string& unit) {
+    auto name = unit;
+    if (template_of(unit) == unit && unit.find('@') != std::string::npos) {
+      const auto instance = install(unit).default_instance;
+      if (!instance.empty()) name = with_instance(unit, instance);
+    }
+    if (enabled_.insert(name).second) {
+      for (const auto& also : install(name).also) enable(also);
+    }
+  }
+  void disable(const std::string& unit) {
+    std::erase_if(enabled_, [&](const std::string& each) { return each == unit || template_of(each) == unit; });
+  }
+  void mask(const std::string& unit) {
+    disable(unit);
+    masked_.insert(unit);
+  }
+
+  const std::set<std::string>& enabled() const { return enabled_; }
+
+  void write() {
+    for (const auto& unit : enabled_) write_links(unit);
+    for (const auto& unit : masked_) assembly_.link(rule, "etc/systemd/" + scope_ + "/" + unit, "/dev/null");
+  }
+
+ private:
+  void write_links(const std::string& unit) {
+    const auto path = file_of(unit);
+    if (path.empty()) return;
+    const auto section = install(unit);
+    const auto folder = "etc/systemd/" + scope_ + "/";
+    const auto connect = [&](const std::vector<std::string>& targets, const std::string& kind) {
+      for (const auto& target : targets) assembly_.link(rule, folder + expanded(target, unit) + kind + "/" + unit, "/" + path);
+    };
+    connect(section.wanted_by, ".wants");
+    connect(section.required_by, ".requires");
+    connect(section.upheld_by, ".upholds");
+    for (const auto& alias : section.alias) {
+      if (alias != unit) assembly_.link(rule, folder + expanded(alias, unit), "/" + path);
+    }
+  }
+
+  static std::string expanded(std::string text, const std::string& unit) {
+    const auto instance = instance_of(unit);
+    for (const auto* specifier : {"%i", "%I"}) text = replace_all(std::move(text), specifier, instance);
+    return replace_all(std::move(text), "%n", unit);
+  }
+
+  Assembly& assembly_;
+  std::string scope_;
+  std::set<std::string> enabled_, masked_;
+};
+
+void enable_what_packages_enable(Assembly& assembly, UnitSet& system, UnitSet& user) {
+  for (const auto& package : assembly.packages) {
+    for (const auto& block : package.postinst.blocks) {
+      if (block.kind != "enable" && block.kind != "enable-user") continue;
+      for (const auto& unit : block.units) {
+        auto& units = block.kind == "enable" ? system : user;
+        if (!units.file_of(unit).empty()) units.enable(unit);
+      }
+    }
+    // systemd's own postinst: `systemctl enable getty@tty1.service`.
+    for (const auto& call : calls_of(package.postinst.remainder, "systemctl")) {
+      const auto verb = std::find(call.begin(), call.end(), "enable");
+      for (auto each = verb; each != call.end(); ++each) {
+        if (each != verb && !each->starts_with('-') && !system.file_of(*each).empty()) system.enable(*each);
+      }
+    }
+  }
+}
+
+/// Presets of layers, first match wins as with systemctl preset; package presets are what Debian ships for `systemctl preset-all`, which
+/// Debian does not run at installation.
+void apply_presets_of_layers(Assembly& assembly, UnitSet& system) {
+  std::map<std::string, std::string> files;
+  for (const auto* folder : {"usr/lib/systemd/system-preset", "etc/systemd/system-preset"}) {
+    for (const auto& path : assembly.tree.children(folder)) {
+      if (path.ends_with(".preset") && assembly.from_layer(path)) files[path.substr(path.rfind('/') + 1)] = path;
+    }
+  }
+  std::vector<Preset> presets;
+  for (const auto& [name, path] : files) {
+    const auto read = read_presets(assembly.text(path));
+    presets.insert(presets.end(), read.begin(), read.end());
+  }
+  if (presets.empty()) return;
+  for (const auto& unit : system.names()) {
+    const auto match = std::find_if(presets.begin(), presets.end(), [&](const Preset& preset) { return glob_match(preset.glob, unit); });
+    if (match == presets.end()) continue;
+    if (!match->enable) {
+      system.disable(unit);
+    } else if (match->instances.empty()) {
+      if (!system.install(unit).empty()) system.enable(unit);
+    } else {
+      for (const auto& instance : match->instances) system.enable(with_instance(unit, instance));
+    }
+  }
+}
+
+void require(const UnitSet& units, const std::string& unit, const char* list) {
+  if (!units.file_of(unit).empty()) return;
+  const auto near = nearest(unit, units.names());
+  throw Error(ErrorKind::Usage, fmt::format("{} names the unit {}, which the tree does not have", list, unit),
+              near ? fmt::format("Did you mean {}?", *near) : std::string("Add the package, component or overlay that ships it, or leave the name out."));
+}
+
+/// First boot runs `systemctl preset-all` because the machine id is not there yet (machine-id(5)); with Debian's presets that would enable
+/// whatever no preset names. This one states the set as it is.
+std::string first_boot_preset(const UnitSet& system) {
+  std::map<std::string, std::vector<std::string>> lines;
+  for (const auto& unit : system.enabled()) {
+    const auto instance = instance_of(unit);
+    auto& instances = lines[instance.empty() ? unit : template_of(unit)];
+    if (!instance.empty()) instances.push_back(instance);
+  }
+  std::string text = "# What this image enables; everything else stays off when the first boot applies presets.\n";
+  for (const auto& [unit, instances] : lines) text += "enable " + unit + (instances.empty() ? "" : " " + join(instances, " ")) + "\n";
+  return text + "disable *\n";
+}
+
+}  // namespace
+
+void units(Assembly& assembly) {
+  if (assembly.tree.find("usr/lib/systemd/system") == nullptr) return;
+  UnitSet system(assembly, "system"), user(assembly, "user");
+  enable_what_packages_enable(assembly, system, user);
+  apply_presets_of_layers(assembly, system);
+  for (const auto& unit : assembly.options.enable_units) {
+    require(system, unit, "enable");
+    system.enable(unit);
+  }
+  for (const auto& unit : assembly.options.disable_units) {
+    require(system, unit, "disable");
+    system.disable(unit);
+  }
+  for (const auto& unit : assembly.options.mask_units) system.mask(unit);
+  system.write();
+  user.write();
+  assembly.file(rule, "etc/systemd/system-preset/00-image.preset", first_boot_preset(system));
+  assembly.log(fmt::format("units enabled: {}", join({system.enabled().begin(), system.enabled().end()}, " ")));
+}
+
+}  // namespace k8simg::rootfs
