@@ -27,7 +27,10 @@ using IndexFetcher = std::function<std::optional<std::string>(const std::string&
 struct IndexSet {
   std::vector<LockedSuite> suites;
   /// One Packages file each: text (uncompressed), with where it came from.
-  struct Packages { std::string repository, suite, section, architecture, text; };
+  struct Packages {
+    std::string repository, suite, section, architecture, text;
+    bool not_automatic = false;  ///< its release says so (backports): as if named in ResolveRequest::prefer_suites
+  };
   std::vector<Packages> packages;
 };
 

@@ -1,0 +1,131 @@
+// load_indexes: from a suite's signed InRelease to the text of its Packages indexes, each checked before it is unpacked.
+#include <archive.h>
+#include <archive_entry.h>
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "debian/release.hpp"
+#include "debian/resolve.hpp"
+#include "util/error.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace {
+
+/// One Packages index as the release lists it.
+struct Listed {
+  std::string path;              ///< "main/binary-amd64/Packages.xz"
+  IndexFile file;
+  std::uint64_t unpacked = 0;    ///< bytes, from the entry of the plain file; 0: not listed
+  bool compressed = false;
+};
+
+std::optional<Listed> find_index(const Release& release, const std::string& section, const std::string& architecture) {
+  const std::string plain = fmt::format("{}/binary-{}/Packages", section, architecture);
+  const auto plain_entry = release.files.find(plain);
+  for (const char* suffix : {".xz", ".gz", ""}) {
+    const auto entry = release.files.find(plain + suffix);
+    if (entry == release.files.end()) continue;
+    return Listed{plain + suffix, entry->second, plain_entry == release.files.end() ? 0 : plain_entry->second.size, *suffix != '\0'};
+  }
+  return std::nullopt;
+}
+
+std::string decompress(const std::string& bytes, const Listed& listed, const std::string& name) {
+  const std::unique_ptr<archive, int (*)(archive*)> reader(archive_read_new(), archive_read_free);
+  archive_read_support_filter_all(reader.get());
+  archive_read_support_format_raw(reader.get());
+  archive_read_support_format_empty(reader.get());
+  const auto fail = [&](const std::string& what) { throw Error(ErrorKind::Fetch, fmt::format("{} cannot be decompressed: {}", name, what)); };
+  const auto said = [&] {
+    const char* text = archive_error_string(reader.get());
+    return std::string(text ? text : "no reason given");
+  };
+  archive_entry* entry = nullptr;
+  if (archive_read_open_memory(reader.get(), bytes.data(), bytes.size()) != ARCHIVE_OK) fail(said());
+  const int opened = archive_read_next_header(reader.get(), &entry);
+  std::string text;
+  if (opened == ARCHIVE_OK) {
+    text.resize(listed.unpacked ? listed.unpacked + 1 : bytes.size() * 8 + 4096);
+    std::size_t used = 0;
+    for (;;) {
+      const la_ssize_t got = archive_read_data(reader.get(), text.data() + used, text.size() - used);
+      if (got < 0) fail(said());
+      if (got == 0) break;
+      used += static_cast<std::size_t>(got);
+      // One byte more than announced is asked for, so that a longer text is noticed and a bomb never grows.
+      if (listed.unpacked && used > listed.unpacked) fail("it is longer than the release says");
+      if (used == text.size()) text.resize(text.size() * 2);
+    }
+    text.resize(used);
+  } else if (opened != ARCHIVE_EOF) {
+    fail(said());
+  }
+  if (listed.unpacked && text.size() != listed.unpacked) fail(fmt::format("{} bytes came out, the release says {}", text.size(), listed.unpacked));
+  return text;
+}
+
+std::string fetch_index(const IndexFetcher& fetch, const std::string& repository, const std::string& suite, const Release& release, const Listed& listed) {
+  const std::string base = "dists/" + suite + "/";
+  const std::string name = fmt::format("{} of {}", base + listed.path, repository);
+  std::optional<std::string> bytes;
+  if (release.acquire_by_hash) {
+    const std::string folder = listed.path.substr(0, listed.path.rfind('/'));
+    bytes = fetch(repository, base + folder + "/by-hash/SHA256/" + listed.file.sha256.hex(), true);
+  }
+  if (!bytes) bytes = fetch(repository, base + listed.path, false);
+  if (!bytes) throw Error(ErrorKind::Fetch, name + " is not on the mirror although its release lists it", "The mirror is incomplete or just being updated: try again or use another one.");
+  const auto refuse = [&](const std::string& what) {
+    throw Error(ErrorKind::Fetch, fmt::format("{} is refused: {}", name, what), "The mirror is broken, tampered with, or just being updated: try again or use another one.");
+  };
+  if (bytes->size() != listed.file.size) refuse(fmt::format("it has {} bytes, the signed release says {}", bytes->size(), listed.file.size));
+  if (const Digest found = sha256(*bytes); found != listed.file.sha256)
+    refuse(fmt::format("its SHA-256 is {}, the signed release says {}", found.hex(), listed.file.sha256.hex()));
+  return listed.compressed ? decompress(*bytes, listed, name) : std::move(*bytes);
+}
+
+bool has_section(const Release& release, const std::string& section) {
+  // trixie-security writes its components as "updates/main"; the paths below dists/ say "main" all the same.
+  for (const std::string& component : release.components)
+    if (component == section || component.ends_with("/" + section)) return true;
+  return release.components.empty();
+}
+
+}  // namespace
+
+IndexSet load_indexes(const std::vector<Repository>& repositories, const std::vector<std::string>& architectures, const IndexFetcher& fetch,
+                      CommandRunner& runner, const std::filesystem::path& keyring, const Clock& clock, const std::filesystem::path& scratch) {
+  IndexSet set;
+  for (const Repository& repository : repositories) {
+    for (const std::string& suite : repository.suites) {
+      const std::string path = "dists/" + suite + "/InRelease", name = path + " of " + repository.name;
+      const std::optional<std::string> inrelease = fetch(repository.name, path, false);
+      if (!inrelease) throw Error(ErrorKind::Fetch, name + " is not on the mirror", "Check the suite's name and the mirror.");
+      const std::string text = verify_inrelease(*inrelease, name, runner, keyring, scratch);
+      auto release = parse_release(text);
+      if (!release) throw Error(ErrorKind::Fetch, fmt::format("{}, line {}: {}", name, release.error().line, release.error().message));
+      check_release(*release, suite, name, clock);
+      set.suites.push_back({repository.name, suite, release->date, sha256(*inrelease)});
+
+      for (const std::string& section : repository.sections) {
+        if (!has_section(*release, section))
+          throw Error(ErrorKind::Fetch, fmt::format("suite {} of {} has no section \"{}\"; it has {}", suite, repository.name, section, join(release->components, ", ")));
+        std::vector<std::string> wanted = architectures;
+        if (release->separate_all_index) wanted.push_back("all");
+        for (const std::string& architecture : wanted)
+          if (const auto listed = find_index(*release, section, architecture))
+            set.packages.push_back({repository.name, suite, section, architecture, fetch_index(fetch, repository.name, suite, *release, *listed), release->not_automatic});
+      }
+    }
+  }
+  for (const std::string& architecture : architectures) {
+    bool found = false;
+    for (const IndexSet::Packages& packages : set.packages) found = found || packages.architecture == architecture;
+    if (!found) throw Error(ErrorKind::Fetch, fmt::format("no suite has packages for the architecture \"{}\"", architecture), "Use Debian's name of the architecture, such as amd64, arm64 or armel.");
+  }
+  return set;
+}
+
+}  // namespace k8simg

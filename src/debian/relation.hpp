@@ -1,0 +1,39 @@
+// Relations between packages: the Depends, Conflicts, Provides, ... fields of binary packages.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "debian/control.hpp"
+
+namespace k8simg {
+
+enum class VersionOperator { None, Earlier, EarlierOrEqual, Equal, LaterOrEqual, Later };  ///< << <= = >= >>
+
+/// One package of a relation. Views into the field.
+struct Relation {
+  std::string_view name;
+  std::string_view qualifier;   ///< "any", an architecture, or ""
+  VersionOperator op = VersionOperator::None;
+  std::string_view version;     ///< "" when op is None
+};
+
+/// "a (>= 1) | b": any one of them satisfies the dependency.
+using Alternatives = std::vector<Relation>;
+
+/// Format: Debian Policy 7.1, as it stands in binary packages: architecture lists `[...]` and build profiles `<...>` are refused.
+/// The old operators `<` and `>` mean <= and >=, as dpkg reads them. An empty field is an empty list; a stray comma is accepted, as apt does.
+tl::expected<std::vector<Alternatives>, ParseError> parse_relations(std::string_view field);
+
+/// Is `version` one that the relation asks for? With op None every version is; an empty `version` (an unversioned Provides) satisfies only op None.
+bool satisfies(std::string_view version, const Relation& relation);
+
+std::string to_string(const Relation& relation);          ///< "libc6 (>= 2.38)"
+std::string to_string(const Alternatives& alternatives);  ///< "a | b (>= 2)"
+
+/// Debian Policy 5.6.1, and upper case letters, which a few older packages outside the archive have.
+bool is_package_name(std::string_view name);
+
+}  // namespace k8simg
