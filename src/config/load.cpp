@@ -83,6 +83,10 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
 
   auto chain = read_chain(project, defconfig, names, diagnostics);
   const bool chain_is_whole = diagnostics.empty();
+  if (!chain.empty())
+    if (const Member* abstract = find(chain.front().document, "abstract"); abstract && abstract->value.boolean)
+      throw Error(ErrorKind::Usage, fmt::format("{}: {} is abstract: it is there to be extended, not to be built", describe(abstract->value.position), quote(defconfig)),
+                  "`k8simg list` shows what can be built");
 
   // The board first: everything it says can be changed by a defconfig.
   bool board_is_read = false;
@@ -104,13 +108,8 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
     diagnostics.add({defconfig_file(defconfig), 1, 1}, "board is missing: it names a folder in boards/");
   }
 
-  // Then the defconfigs, the root of the chain first. What a file says about itself is not inherited.
-  for (auto link = chain.rbegin(); link != chain.rend(); ++link) {
-    draft.abstract = false;
-    reader.read(table, link->document, Defconfig);
-  }
-  if (draft.abstract)
-    diagnostics.add(find(chain.front().document, "abstract")->position, fmt::format("{} is abstract: it is there to be extended, not to be built", quote(defconfig)));
+  // Then the defconfigs, the root of the chain first.
+  for (auto link = chain.rbegin(); link != chain.rend(); ++link) reader.read(table, link->document, Defconfig);
   for (std::size_t i = 1; i < chain.size(); ++i) config.parents.push_back(chain[i].name);
 
   for (const auto& argument : options.set)

@@ -48,6 +48,7 @@ void Reader::read_table(const Table& table, const std::string& path, const Value
       const char* place = field->allowed & Board ? "the board's board.toml" : "a defconfig";
       diagnostics_.add(member.position, fmt::format("{} cannot be set here: it belongs in {}", full, place));
     } else {
+      attempted_.insert(full);
       field->read(*this, full, member);
     }
   }
@@ -58,8 +59,9 @@ void Reader::complete_table(const Table& table, const std::string& path, const S
     std::string full = join_key(path, field.key);
     if (field.complete) {
       const SourcePosition* own = opened(full);
-      if (own || field.required) field.complete(*this, full, own ? *own : where);
-    } else if (field.required && !has(full)) {
+      // A section that was refused as a whole is one mistake, not one for each key that it lacks.
+      if (own || (field.required && !attempted(full))) field.complete(*this, full, own ? *own : where);
+    } else if (field.required && !attempted(full)) {
       diagnostics_.add(where, fmt::format("{} is missing", full));
     }
   }

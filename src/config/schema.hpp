@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -74,7 +75,6 @@ class Reader {
   const std::vector<Item>& items(const std::string& path) const;
   /// Where `path` was set last; nullptr when it was not.
   const SourcePosition* position(const std::string& path) const;
-  bool has(const std::string& path) const { return position(path) != nullptr; }
   /// Each item of the list that is not among `names` is a mistake: "unknown overlay ...".
   void check_names(const std::string& path, const std::string& what, const std::vector<std::string>& names);
   std::vector<Setting> settings(const std::string& prefix = "") const;  ///< sorted by key
@@ -90,6 +90,8 @@ class Reader {
   std::optional<std::string> as_text(const std::string& path, const Value& value);
   void open(const std::string& path, const SourcePosition& position) { opened_[path] = position; }
   const SourcePosition* opened(const std::string& path) const;
+  /// Whether somebody wrote the key at all, if only with a value that was refused.
+  bool attempted(const std::string& path) const { return attempted_.count(path) > 0; }
 
  private:
   struct Scalar { std::string shown; SourcePosition position; };
@@ -100,6 +102,7 @@ class Reader {
   std::map<std::string, Scalar> scalars_;
   std::map<std::string, List> lists_;
   std::map<std::string, SourcePosition> opened_;  ///< tables and entries that were written down
+  std::set<std::string> attempted_;
 };
 
 // --- templates ---

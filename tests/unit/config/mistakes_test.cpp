@@ -1,0 +1,244 @@
+// Every kind of mistake in a project's files: said with file, line, column, key and the nearest name, all of them at once.
+#include <string>
+
+#include "project.hpp"
+
+using namespace k8simg;
+using namespace test_project;
+
+TEST_CASE("an unknown key is named with its place and the nearest key") {
+  Project project;
+  project.append("defconfigs/node.toml", "\n[packges]\ninstall = [\"less\"]\n");
+  CHECK(project.mistakes() == "defconfigs/node.toml:14:2: unknown key packges (did you mean \"packages\"?)");
+}
+
+TEST_CASE("an unknown key deep inside is named in full") {
+  Project project;
+  project.edit("boards/toy/board.toml", "grow = true", "gorw = true");
+  CHECK(project.mistakes() == "boards/toy/board.toml:40:1: unknown key disk.partition.root.gorw (did you mean \"grow\"?)");
+  project.edit("boards/toy/board.toml", "gorw = true", "zzz = true");
+  CHECK(project.mistakes() == "boards/toy/board.toml:40:1: unknown key disk.partition.root.zzz (there is bootable, create-on-device, filesystem, free, grow, label, mount, size, type)");
+}
+
+TEST_CASE("a wrong type is named with what it should be") {
+  Project project;
+  project.edit("boards/toy/board.toml", "memory = 512", "memory = \"512\"");
+  CHECK(project.mistakes() == "boards/toy/board.toml:45:10: qemu.memory must be a whole number, not a string");
+  project.edit("boards/toy/board.toml", "memory = \"512\"", "memory = 512.5");
+  CHECK(project.mistakes() == "boards/toy/board.toml:45:10: qemu.memory must be a whole number, not a number with a fraction");
+  project.edit("boards/toy/board.toml", "memory = 512.5", "memory = 0");
+  CHECK(project.mistakes() == "boards/toy/board.toml:45:10: qemu.memory must be from 32 to 1048576, not 0");
+}
+
+TEST_CASE("wrong types of lists, flags, sizes and tables") {
+  Project project;
+  project.edit("defconfigs/node.toml", "install = [\"crun\"]", "install = \"crun\"");
+  project.edit("boards/toy/board.toml", "grow = true", "grow = \"yes\"");
+  project.edit("boards/toy/board.toml", "free = \"256M\"", "free = \"much\"");
+  project.edit("defconfigs/base.toml", "[system]\nhostname = \"node\"\ntimezone = \"Etc/UTC\"\n", "");
+  project.edit("defconfigs/base.toml", "abstract = true\n", "abstract = true\nsystem = 3\n");
+  CHECK(project.mistakes() ==
+        "boards/toy/board.toml:39:8: disk.partition.root.free must be a size such as \"256M\" or a number of bytes, not \"much\"\n"
+        "boards/toy/board.toml:40:8: disk.partition.root.grow must be true or false, not a string\n"
+        "defconfigs/base.toml:2:10: system must be a table, not a whole number\n"
+        "defconfigs/node.toml:6:11: packages.install must be a list of strings, not a string");
+}
+
+TEST_CASE("an item of the wrong type is named by its own place") {
+  Project project;
+  project.edit("defconfigs/node.toml", "install = [\"crun\"]", "install = [\"crun\", 7]");
+  CHECK(project.mistakes() == "defconfigs/node.toml:6:20: packages.install must be a list of strings, but this is a whole number");
+}
+
+TEST_CASE("all mistakes of all files come at once") {
+  Project project;
+  project.edit("boards/toy/board.toml", "table = \"gpt\"", "table = \"gtp\"");
+  project.edit("defconfigs/base.toml", "hostname = \"node\"", "hostname = \"No de\"");
+  project.edit("defconfigs/node.toml", "[\"base\"]", "[\"bases\"]");
+  project.edit("components/engine/component.toml", "license", "licence");
+  project.edit("kernel-fragments/requirements.toml", "\"recommended\"", "\"optional\"");
+  project.write("defconfigs/scripts.toml", "[[judgement]]\npackage = \"bash\"\n");
+  CHECK(project.mistakes({"qemu.cpu+=1", "qemu.cpuz=1"}) ==
+        "boards/toy/board.toml:31:9: disk.table must be \"gpt\" or \"dos\", not \"gtp\" (did you mean \"gpt\"?)\n"
+        "defconfigs/base.toml:16:12: system.hostname must be a host name: up to 63 of a-z, 0-9 and -, not \"No de\"\n"
+        "--set: unknown key qemu.cpuz (did you mean \"cpu\"?)\n"
+        "defconfigs/node.toml:12:8: overlays.use: unknown overlay \"bases\" (did you mean \"base\"?)\n"
+        "components/engine/component.toml:4:1: unknown key licence (did you mean \"license\"?)\n"
+        "components/engine/component.toml:1:1: license is missing\n"
+        "defconfigs/scripts.toml:1:1: judgement.1.script is missing\n"
+        "defconfigs/scripts.toml:1:1: judgement.1.remainder is missing\n"
+        "defconfigs/scripts.toml:1:1: judgement.1.reason is missing\n"
+        "kernel-fragments/requirements.toml:9:9: requirement.2.level must be \"required\" or \"recommended\", not \"optional\"");
+}
+
+TEST_CASE("broken TOML is named by its place, in every file that is broken") {
+  Project project;
+  project.append("boards/toy/board.toml", "[broken\n");
+  project.append("defconfigs/base.toml", "key = [1,\n");
+  std::string mistakes = project.mistakes();
+  CHECK(mistakes.find("boards/toy/board.toml:49:8: ") != std::string::npos);
+  CHECK(mistakes.find("defconfigs/base.toml:1") != std::string::npos);
+  // Nothing is said to be missing when the file that may have it could not be read.
+  CHECK(mistakes.find("is missing") == std::string::npos);
+}
+
+TEST_CASE("a board without required fields is told which") {
+  Project project;
+  project.edit("boards/toy/board.toml", "debian = \"amd64\"\n", "");
+  project.edit("boards/toy/board.toml", "filesystem = \"ext4\"\n", "");
+  project.edit("boards/toy/board.toml", "targets = [\"bzImage\"]\n", "");
+  CHECK(project.mistakes() ==
+        "boards/toy/board.toml:4:2: arch.debian is missing\n"
+        "boards/toy/board.toml:9:2: kernel.targets is missing\n"
+        "boards/toy/board.toml:32:1: disk.partition.root.filesystem is missing");
+}
+
+TEST_CASE("a board without a whole section") {
+  Project project;
+  std::string text = board_toml;
+  project.write("boards/toy/board.toml", text.substr(0, text.find("[qemu]")));
+  CHECK(project.mistakes().find("boards/toy/board.toml:1:1: qemu.binary is missing\n") == 0);
+  project.write("boards/toy/board.toml", text.substr(0, text.find("[[disk.partition]]")) + text.substr(text.find("[qemu]")));
+  CHECK(project.mistakes() == "boards/toy/board.toml:29:2: disk.partition is missing: write at least one [[disk.partition]]");
+}
+
+TEST_CASE("unknown names are said with the nearest that exists") {
+  Project project;
+  SECTION("board") {
+    project.edit("defconfigs/node.toml", "board = \"toy\"", "board = \"tyo\"");
+    CHECK(project.mistakes() == "defconfigs/node.toml:1:9: board: unknown board \"tyo\" (did you mean \"toy\"?)");
+  }
+  SECTION("component") {
+    project.edit("defconfigs/node.toml", "\"engine\"", "\"engin\"");
+    CHECK(project.mistakes() == "defconfigs/node.toml:9:11: components.enable: unknown component \"engin\" (did you mean \"engine\"?)");
+  }
+  SECTION("settings of a component") {
+    project.append("defconfigs/node.toml", "[components.engin]\nlink = \"separate\"\n");
+    CHECK(project.mistakes() == "defconfigs/node.toml:13:13: unknown key components.engin (did you mean \"engine\"?)");
+  }
+  SECTION("fragment") {
+    project.append("defconfigs/node.toml", "[kernel]\nfragments = [\"vlxan\"]\n");
+    CHECK(project.mistakes() == "defconfigs/node.toml:14:14: kernel.fragments: unknown fragment \"vlxan\" (did you mean \"vxlan\"?)");
+  }
+  SECTION("parent") {
+    project.edit("defconfigs/node.toml", "extends = \"base\"", "extends = \"bsae\"");
+    CHECK(project.mistakes() == "defconfigs/node.toml:2:11: extends: unknown defconfig \"bsae\" (did you mean \"base\"?)");
+  }
+  SECTION("partition") {
+    project.append("defconfigs/node.toml", "[disk.partition.rot]\nfree = 0\n");
+    CHECK(project.mistakes() ==
+          "defconfigs/node.toml:13:17: disk.partition.rot: no disk.partition has that name (did you mean \"root\"?); a new one is written [[disk.partition]] with name = \"rot\"");
+  }
+  SECTION("defconfig") {
+    CHECK(project.mistakes({}, "nod") == "unknown defconfig \"nod\" (did you mean \"node\"?)");
+    CHECK(project.mistakes({}, "scripts").find("unknown defconfig") == 0);
+    CHECK(project.mistakes({}, "../node").find("unknown defconfig") == 0);
+  }
+}
+
+TEST_CASE("a chain of extends that bites its tail is an error") {
+  Project project;
+  project.append("defconfigs/base.toml", "");
+  project.edit("defconfigs/base.toml", "abstract = true\n", "abstract = true\nextends = \"node\"\n");
+  CHECK(project.mistakes() == "defconfigs/base.toml:2:11: extends goes in a circle: node → base → node");
+  project.write("defconfigs/self.toml", "extends = \"self\"\n");
+  CHECK(project.mistakes({}, "self") == "defconfigs/self.toml:1:11: extends goes in a circle: self → self");
+}
+
+TEST_CASE("abstract defconfigs and defconfigs without a board are not built") {
+  Project project;
+  CHECK(project.mistakes({}, "base").find("defconfigs/base.toml:1:12: \"base\" is abstract") != std::string::npos);
+  project.edit("defconfigs/node.toml", "board = \"toy\"\n", "");
+  CHECK(project.mistakes() == "defconfigs/node.toml:1:1: board is missing: it names a folder in boards/");
+}
+
+TEST_CASE("!x must take something out") {
+  Project project;
+  project.edit("defconfigs/node.toml", "[\"crun\"]", "[\"!udv\"]");
+  CHECK(project.mistakes() == "defconfigs/node.toml:6:12: packages.install: \"!udv\" takes out what nothing before it put in (did you mean \"udev\"?)");
+  project.edit("defconfigs/node.toml", "[\"!udv\"]", "[\"less\", \"!less\"]");
+  CHECK(project.mistakes().find("defconfigs/node.toml:6:20: packages.install: \"!less\" takes out") == 0);
+  project.edit("defconfigs/node.toml", "[\"less\", \"!less\"]", "[\"less\", \"less\"]");
+  CHECK(project.mistakes() == "defconfigs/node.toml:6:20: packages.install names \"less\" twice");
+}
+
+TEST_CASE("keys that belong elsewhere say so") {
+  Project project;
+  project.append("defconfigs/node.toml", "[arch]\ndebian = \"arm64\"\n");
+  CHECK(project.mistakes() == "defconfigs/node.toml:13:2: arch cannot be set here: it belongs in the board's board.toml");
+  Project other;
+  other.edit("boards/toy/board.toml", "name = \"toy\"", "name = \"toy\"\nextends = \"base\"");
+  CHECK(other.mistakes() == "boards/toy/board.toml:2:1: extends cannot be set here: it belongs in a defconfig");
+}
+
+TEST_CASE("--set is checked like a file") {
+  Project project;
+  CHECK(project.mistakes({"foo"}) == "--set: \"foo\" is not KEY=VALUE or KEY+=VALUE");
+  CHECK(project.mistakes({"=x"}) == "--set: \"=x\" is not KEY=VALUE or KEY+=VALUE");
+  CHECK(project.mistakes({"a b=x"}).find("--set: \"a b=x\" is not KEY=VALUE: the key must be dotted names") == 0);
+  CHECK(project.mistakes({"qemu.memory=1\nqemu.cpus=2"}).find("the value one line") != std::string::npos);
+  CHECK(project.mistakes({"board=toy"}) == "--set: board cannot be set here: it belongs in a defconfig");
+  CHECK(project.mistakes({"qemu.memory=much"}) == "--set: qemu.memory must be a whole number, not a string");
+  CHECK(project.mistakes({"disk=gpt"}) == "--set: disk must be a table, not a string");
+  CHECK(project.mistakes({"packages.install={}"}) == "--set: packages.install must be a list of strings, not a table");
+}
+
+TEST_CASE("values that do not fit each other") {
+  Project project;
+  auto mistake = [&](const std::string& set) { return project.mistakes({set}); };
+  CHECK(mistake("disk.partition.root.filesystem=vfat") == "--set: disk.partition.root.filesystem cannot be \"vfat\": the root filesystem needs owners and modes");
+  CHECK(mistake("disk.partition.root.mount=/data") == "boards/toy/board.toml:34:8: disk.partition: none has mount = \"/\"");
+  CHECK(mistake("disk.partition.root.label=a-label-that-is-too-long").find("is longer than the 16 characters") != std::string::npos);
+  CHECK(mistake("disk.compress=zstd") == "--set: disk.compress is \"zstd\": that needs disk.compress-level from 1 to 19");
+  CHECK(mistake("disk.boot-code=x.bin").find("disk.boot-code needs disk.boot-code-package") != std::string::npos);
+  CHECK(mistake("qemu.firmware=uefi").find("qemu.firmware has \"uefi\": that needs") != std::string::npos);
+  CHECK(mistake("kernel.cmdline+=root=/dev/sda1").find("must not say root=") != std::string::npos);
+  CHECK(mistake("kernel.package=linux-source-6.13").find("--set: kernel.package is \"linux-source-6.13\", which tools.packages does not name (did you mean \"linux-source-6.12\"?)") == 0);
+  CHECK(mistake("packages.exclude=crun") == "--set: packages.exclude: \"crun\" is in packages.install too (defconfigs/node.toml:6:12)");
+  CHECK(mistake("components.engine.link=multi").find("must be \"multicall\" or \"separate\"") != std::string::npos);
+  CHECK(mistake("boot.files.bzImage.from=dtb:toy.dtb").find("names the DTB \"toy.dtb\", which is not in kernel.dtbs") != std::string::npos);
+  CHECK(mistake("boot.files.bzImage.from=package:firmware").find("needs source") != std::string::npos);
+  CHECK(mistake("boot.files.bzImage.from=nowhere").find("must be \"kernel\", \"dtb:NAME\"") != std::string::npos);
+  CHECK(mistake("rootfs.exclude=usr/share/doc").find("must be an absolute path or glob") != std::string::npos);
+  CHECK(mistake("packages.install+=Bad_Name").find("must be the name of a Debian package") != std::string::npos);
+  CHECK(mistake("system.services.enable=networkd").find("must be a systemd unit with its suffix") != std::string::npos);
+  CHECK(project.mistakes({"system.services.enable=a.service", "system.services.mask=a.service"}).find("system.services.mask: \"a.service\" is in system.services.enable too") != std::string::npos);
+}
+
+TEST_CASE("files that are named must be there") {
+  Project project;
+  project.remove("boards/toy/kernel.config");
+  project.remove("boards/toy/entry.conf");
+  project.remove("components/engine/go.sum");
+  project.remove("kernel-fragments/requirements.toml");
+  std::string mistakes = project.mistakes();
+  CHECK(mistakes.find("boards/toy/board.toml:14:11: kernel.config: boards/toy/kernel.config is missing") != std::string::npos);
+  CHECK(mistakes.find("boards/toy/board.toml:26:10: boot.files.\"loader/entry.conf\".source: boards/toy/entry.conf is missing") != std::string::npos);
+  CHECK(mistakes.find("components/engine/component.toml:1:1: components/engine/go.sum is missing") != std::string::npos);
+  CHECK(mistakes.find("kernel-fragments/requirements.toml:1:1: cannot be read") != std::string::npos);
+}
+
+TEST_CASE("components are held against their own schema") {
+  Project project;
+  const std::string file = "components/engine/component.toml";
+  SECTION("name") {
+    project.edit(file, "name = \"engine\"", "name = \"other\"");
+    CHECK(project.mistakes() == file + ":1:8: name must be the folder's, \"engine\", not \"other\"");
+  }
+  SECTION("check without expectation") {
+    project.edit(file, ", expect = \"v1.0.0\"", "");
+    CHECK(project.mistakes() == file + ":15:9: binary.all.check.1.expect is missing");
+  }
+  SECTION("two binaries of one name") {
+    project.edit(file, "name = \"one\"", "name = \"all\"");
+    CHECK(project.mistakes() == file + ":18:8: binary \"all\" is there twice");
+  }
+  SECTION("binary without name") {
+    project.edit(file, "name = \"one\"\n", "");
+    CHECK(project.mistakes() == file + ":17:1: name is missing in this [[binary]]");
+  }
+  SECTION("no binary of that link mode") {
+    project.edit(file, "link = \"separate\"\n", "");
+    CHECK(project.mistakes({"components.engine.link=separate"}) == "--set: components.engine.link: " + file + " has no binary with link = \"separate\"");
+  }
+}
