@@ -115,7 +115,6 @@ std::map<OutputRef, Value> Session::build(Pipeline& pipeline, const std::string&
   const auto to_run = plan.count(PlannedStep::State::Run) + plan.count(PlannedStep::State::Maybe);
   // A machine that cannot run the sandbox says so before anything is downloaded.
   if (to_run > 0) check_sandbox(system_runner());
-  reporter().report({.kind = Event::Kind::PlanReady, .done = plan.count(PlannedStep::State::Cached), .total = to_run});
   auto values = run_plan(pipeline.graph, plan, store(), system_runner(), reporter(), {.defconfig = defconfig, .jobs = options_.jobs}, stop_);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   reporter().report({.kind = Event::Kind::Finished, .text = to_run == 0 ? "nothing to do: every step is cached" : fmt::format("{} in {}", defconfig, format_duration(seconds)), .seconds = seconds});

@@ -7,6 +7,7 @@
 
 #include "rootfs/rules.hpp"
 #include "rootfs/shell_words.hpp"
+#include "tree/usr_merge.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -98,7 +99,7 @@ void alternatives(Assembly& assembly) {
     }
     const auto connect = [&](const std::string& link, const std::string& each, const std::string& path) {
       assembly.link(rule, "etc/alternatives/" + each, path);
-      assembly.link(rule, relative(link), "/etc/alternatives/" + each);
+      assembly.link(rule, usr_merged_path(relative(link)), "/etc/alternatives/" + each);  // "/lib/cpp" lies below a link
     };
     connect(alternative.link, name, best->first);
     for (const auto& [slave, link] : alternative.slave_links) {
