@@ -1,7 +1,10 @@
 // The real runner: exit codes, signals, limits, streams and the environment of programs it starts.
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -243,6 +246,44 @@ TEST_CASE("the program dies when we are killed") {
   CHECK(alive(program));
   ::kill(us, SIGKILL);
   CHECK(dies_soon(program));
+}
+
+TEST_CASE("an interactive program has the terminal, cannot stay stopped, and leaves the terminal as it was") {
+  const Fd master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  REQUIRE(master.valid());
+  REQUIRE(::grantpt(master.get()) == 0);
+  REQUIRE(::unlockpt(master.get()) == 0);
+  const std::string name = ::ptsname(master.get());
+  const pid_t us = ::fork();
+  if (us == 0) {
+    ::setsid();
+    const int slave = ::open(name.c_str(), O_RDWR);  // becomes the controlling terminal
+    for (int fd = 0; fd < 3; ++fd) ::dup2(slave, fd);
+    Command command = shell("read line; echo got $line; kill -TSTP $$; stty raw -echo; exit 5");
+    command.interactive = true;
+    command.capture_stdout = false;
+    int code = 0;
+    try {
+      const CommandResult result = system_runner().run(command);
+      termios attributes{};
+      if (result.exit_code != 5) code = 1;
+      if (::tcgetpgrp(0) != ::getpgrp()) code = 2;
+      if (::tcgetattr(0, &attributes) != 0 || (attributes.c_lflag & ICANON) == 0) code = 3;
+    } catch (...) {
+      code = 4;
+    }
+    ::_exit(code);
+  }
+  REQUIRE(::write(master.get(), "hello\n", 6) == 6);
+  std::string output;
+  char buffer[256];
+  for (ssize_t count = 0; (count = ::read(master.get(), buffer, sizeof buffer)) > 0;)
+    output.append(buffer, static_cast<std::size_t>(count));
+  int status = 0;
+  ::waitpid(us, &status, 0);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(output.find("got hello") != std::string::npos);
 }
 
 TEST_CASE("many programs run at once from several threads") {
