@@ -5,8 +5,7 @@
 #include <fmt/format.h>
 
 #include "rootfs/rules.hpp"
-#include "rootfs/shell_words.hpp"
-#include "util/error.hpp"
+#include "tree/usr_merge.hpp"
 #include "util/text.hpp"
 
 namespace k8simg::rootfs {
@@ -26,26 +25,23 @@ std::string read_template(const Assembly& assembly, const std::string& path) {
   return node == nullptr ? std::string() : assembly.store.read(node->content);
 }
 
-/// /etc/shells: the template, then the shells that packages declare in shells.d, as debianutils' update-shells gives them: each also
-/// under its name without /usr.
-std::string shells(const Assembly& assembly) {
-  std::string text = read_template(assembly, "usr/share/debianutils/shells");
-  std::vector<std::string> known;
-  for (const auto& line : split(text, '\n')) known.push_back(line);
+/// debianutils' update-shells: the shells of the template and of shells.d, each also under its name in the merged /usr, in this order.
+std::vector<std::string> declared_shells(const Assembly& assembly) {
+  std::vector<std::string> files = assembly.tree.children("usr/share/debianutils/shells.d");
+  files.insert(files.begin(), "usr/share/debianutils/shells");
+  std::vector<std::string> shells;
   const auto add = [&](const std::string& shell) {
-    if (shell.empty() || std::find(known.begin(), known.end(), shell) != known.end()) return;
-    known.push_back(shell);
-    text += shell + "\n";
+    if (std::find(shells.begin(), shells.end(), shell) == shells.end()) shells.push_back(shell);
   };
-  for (const auto& path : assembly.tree.children("usr/share/debianutils/shells.d")) {
+  for (const auto& path : files) {
     for (const auto& line : split(assembly.text(path), '\n')) {
-      const auto shell = std::string(trim(line));
-      if (shell.empty() || shell.front() == '#') continue;
-      if (shell.starts_with("/usr/bin/") && shell != "/usr/bin/dash") add(shell.substr(4));
+      const auto shell = std::string(trim(std::string_view(line).substr(0, line.find('#'))));
+      if (shell.empty()) continue;
       add(shell);
+      add("/" + usr_merged_path(relative(shell)));
     }
   }
-  return text;
+  return shells;
 }
 
 }  // namespace
@@ -79,6 +75,10 @@ void base_files(Assembly& assembly) {
   assembly.folder_if_absent(rule, "root", 0700);
   assembly.folder_if_absent(rule, "var/mail", 02775, 0, 8);
   assembly.link_if_absent(rule, "var/spool/mail", "../mail");
+  // base-files ships both as folders and makes them links; what a package put into them would be hidden by the tmpfs on /run anyway.
+  for (const auto* path : {"var/run", "var/lock"}) {
+    if (assembly.tree.find(path) != nullptr && !assembly.from_layer(path)) assembly.tree.erase_below(path);
+  }
   assembly.link_if_absent(rule, "var/run", "/run");
   assembly.link_if_absent(rule, "var/lock", "/run/lock");
   assembly.link_if_absent(rule, "etc/os-release", "../usr/lib/os-release");
@@ -91,7 +91,6 @@ void base_files(Assembly& assembly) {
   if (assembly.package("systemd") != nullptr) {
     // systemd's postinst: a persistent journal. Its group and mode are set by the rule owners.
     assembly.folder_if_absent(rule, "var/log/journal");
-    // /run is a tmpfs at run time; these are here because the read-only tree is also looked at without it.
     assembly.link_if_absent(rule, "usr/sbin/init", "../lib/systemd/systemd");
   }
   if (assembly.package("libpam-modules") != nullptr) assembly.file_if_absent(rule, "etc/security/opasswd", "", 0600);
@@ -135,10 +134,17 @@ void default_files(Assembly& assembly) {
     }
   }
   if (assembly.package("debianutils") != nullptr) {
-    const auto text = shells(assembly);
+    auto text = read_template(assembly, "usr/share/debianutils/shells");
+    const auto lines = split(text, '\n');
+    std::string state;
+    for (const auto& shell : declared_shells(assembly)) {
+      state += shell + "\n";
+      if (std::find(lines.begin(), lines.end(), shell) == lines.end()) text += shell + "\n";
+    }
     assembly.file_if_absent(rule, "etc/shells", text);
+    assembly.file_if_absent(rule, "var/lib/shells.state", state);
   }
-  assembly.file_if_absent(rule, "etc/networks", "default\t\t0.0.0.0\nloopback\t127.0.0.0\nlink-local\t169.254.0.0\n");
+  assembly.file_if_absent(rule, "etc/networks", "default\t\t0.0.0.0\nloopback\t127.0.0.0\nlink-local\t169.254.0.0\n\n");
   if (assembly.package("libwrap0") != nullptr) {
     assembly.file_if_absent(rule, "etc/hosts.allow", hosts_allow);
     assembly.file_if_absent(rule, "etc/hosts.deny", hosts_deny);

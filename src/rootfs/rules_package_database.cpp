@@ -22,7 +22,7 @@ constexpr std::array<std::string_view, 24> field_order = {
     "Package", "Essential", "Protected", "Status", "Priority", "Section", "Installed-Size", "Origin", "Maintainer", "Bugs", "Architecture", "Multi-Arch",
     "Source", "Version", "Replaces", "Provides", "Depends", "Pre-Depends", "Recommends", "Suggests", "Breaks", "Conflicts", "Enhances", "Conffiles"};
 
-struct Conffile { std::string path, md5; };
+struct Conffile { std::string path, state; };  // state: MD5, or dpkg's words for a file that is not there
 
 /// Configuration files as shipped, also where an overlay or a rule has since replaced them: that is what dpkg would compare with.
 std::vector<Conffile> conffiles(const Assembly& assembly, const Package& package) {
@@ -31,7 +31,8 @@ std::vector<Conffile> conffiles(const Assembly& assembly, const Package& package
   if (list == package.members.end()) return result;
   for (const auto& line : split(list->second, '\n')) {
     const auto words = split_words(line);
-    if (words.size() != 1) continue;  // "remove-on-upgrade PATH" names a file that is gone
+    if (words.size() == 2 && words[0] == "remove-on-upgrade") result.push_back({words[1], "newconffile remove-on-upgrade"});
+    if (words.size() != 1) continue;
     const auto* node = package.data.find(usr_merged_path(relative(words[0])));
     if (node == nullptr || node->type != NodeType::File) continue;
     result.push_back({words[0], md5_hex(assembly.store.read(node->content))});
@@ -49,7 +50,7 @@ std::string status_paragraph(const Assembly& assembly, const Package& package) {
       add(name, "install ok installed");
     } else if (name == "Conffiles") {
       std::string lines;
-      for (const auto& [path, md5] : conffiles(assembly, package)) lines += fmt::format("\n {} {}", path, md5);
+      for (const auto& [path, state] : conffiles(assembly, package)) lines += fmt::format("\n {} {}", path, state);
       add(name, lines);
     } else {
       add(name, package.control.get(name));

@@ -62,7 +62,11 @@ std::string block(const std::vector<const Profile*>& profiles, const std::string
   }
   std::string text;
   if (lines.empty() && kind == "Primary") return fmt::format("{}\t[default=1]\t\t\tpam_permit.so\n", type);
-  for (std::size_t i = 0; i < lines.size(); ++i) text += fmt::format("{}\t{}\n", type, replace_all(lines[i], "end", std::to_string(lines.size() - i)));
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    auto line = replace_all(lines[i], "=end", "=" + std::to_string(lines.size() - i));
+    if (line.ends_with(".so")) line += ' ';  // pam-auth-update puts a blank between module and options, also when there are none
+    text += fmt::format("{}\t{}\n", type, line);
+  }
   return text;
 }
 

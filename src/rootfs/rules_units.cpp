@@ -104,13 +104,42 @@ class UnitSet {
   std::set<std::string> enabled_, masked_;
 };
 
+enum class From { Packages, Layers };
+
+/// Presets in the order of their files' names; a name in /etc hides the one in /usr/lib.
+std::vector<Preset> presets_of(const Assembly& assembly, const std::string& scope, From from) {
+  std::map<std::string, std::string> files;
+  for (const auto* folder : {"usr/lib/systemd/", "etc/systemd/"}) {
+    for (const auto& path : assembly.tree.children(folder + scope + "-preset")) {
+      if (path.ends_with(".preset")) files[path.substr(path.rfind('/') + 1)] = path;
+    }
+  }
+  std::vector<Preset> presets;
+  for (const auto& [name, path] : files) {
+    if (assembly.from_layer(path) != (from == From::Layers)) continue;
+    const auto read = read_presets(assembly.text(path));
+    presets.insert(presets.end(), read.begin(), read.end());
+  }
+  return presets;
+}
+
+const Preset* first_match(const std::vector<Preset>& presets, const std::string& unit) {
+  for (const auto& preset : presets) {
+    if (glob_match(preset.glob, unit) || glob_match(preset.glob, template_of(unit))) return &preset;
+  }
+  return nullptr;
+}
+
+/// deb-systemd-helper enables what a script lists unless a preset of the system says otherwise; what no preset names is enabled.
 void enable_what_packages_enable(Assembly& assembly, UnitSet& system, UnitSet& user) {
+  const auto system_presets = presets_of(assembly, "system", From::Packages), user_presets = presets_of(assembly, "user", From::Packages);
   for (const auto& package : assembly.packages) {
     for (const auto& block : package.postinst.blocks) {
       if (block.kind != "enable" && block.kind != "enable-user") continue;
       for (const auto& unit : block.units) {
         auto& units = block.kind == "enable" ? system : user;
-        if (!units.file_of(unit).empty()) units.enable(unit);
+        const auto* preset = first_match(block.kind == "enable" ? system_presets : user_presets, unit);
+        if (!units.file_of(unit).empty() && (preset == nullptr || preset->enable)) units.enable(unit);
       }
     }
     // systemd's own postinst: `systemctl enable getty@tty1.service`.
@@ -123,32 +152,23 @@ void enable_what_packages_enable(Assembly& assembly, UnitSet& system, UnitSet& u
   }
 }
 
-/// Presets of layers, first match wins as with systemctl preset; package presets are what Debian ships for `systemctl preset-all`, which
-/// Debian does not run at installation.
+/// Presets of layers say what is on and off whatever the packages do; first match wins, as with systemctl preset.
 void apply_presets_of_layers(Assembly& assembly, UnitSet& system) {
-  std::map<std::string, std::string> files;
-  for (const auto* folder : {"usr/lib/systemd/system-preset", "etc/systemd/system-preset"}) {
-    for (const auto& path : assembly.tree.children(folder)) {
-      if (path.ends_with(".preset") && assembly.from_layer(path)) files[path.substr(path.rfind('/') + 1)] = path;
-    }
-  }
-  std::vector<Preset> presets;
-  for (const auto& [name, path] : files) {
-    const auto read = read_presets(assembly.text(path));
-    presets.insert(presets.end(), read.begin(), read.end());
-  }
-  if (presets.empty()) return;
+  const auto presets = presets_of(assembly, "system", From::Layers);
+  std::vector<std::string> off;
   for (const auto& unit : system.names()) {
-    const auto match = std::find_if(presets.begin(), presets.end(), [&](const Preset& preset) { return glob_match(preset.glob, unit); });
-    if (match == presets.end()) continue;
+    const auto* match = first_match(presets, unit);
+    if (match == nullptr) continue;
     if (!match->enable) {
-      system.disable(unit);
-    } else if (match->instances.empty()) {
-      if (!system.install(unit).empty()) system.enable(unit);
-    } else {
+      off.push_back(unit);
+    } else if (!match->instances.empty()) {
       for (const auto& instance : match->instances) system.enable(with_instance(unit, instance));
+    } else if (!system.install(unit).empty()) {
+      system.enable(unit);
     }
   }
+  // Last, because enabling one unit may enable another by Also=.
+  for (const auto& unit : off) system.disable(unit);
 }
 
 void require(const UnitSet& units, const std::string& unit, const char* list) {
