@@ -72,7 +72,7 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
 
   bool key(string_t& text) override {
     for (const auto& member : stack_.back().members)
-      if (member.first == text) fail(progress_.line, fmt::format("the key \"{}\" is there twice", text));
+      if (member.key == text) fail(progress_.line, fmt::format("the key \"{}\" is there twice", text));
     keys_.back() = text;
     return true;
   }
@@ -107,7 +107,7 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
     else if (stack_.back().kind == Kind::Array)
       stack_.back().items.push_back(std::move(value));
     else
-      stack_.back().members.emplace_back(keys_.back(), std::move(value));
+      stack_.back().members.push_back({keys_.back(), std::move(value)});
     return true;
   }
   bool open(Value value) {

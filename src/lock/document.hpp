@@ -5,21 +5,22 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace k8simg::lock_document {
 
 enum class Kind { Null, Boolean, Integer, Other, String, Array, Object };
 
+struct Member;
 struct Value {
   Kind kind = Kind::Null;
   int line = 0;                                          ///< 1-based line on which the value ends (starts, for arrays and objects)
   std::string text;                                      ///< String
   std::uint64_t integer = 0;                             ///< Integer: never negative
   std::vector<Value> items;                              ///< Array
-  std::vector<std::pair<std::string, Value>> members;    ///< Object, in file order
+  std::vector<Member> members;                           ///< Object, in file order
 };
+struct Member { std::string key; Value value; };
 
 const char* describe(Kind kind);                         ///< "a string", "a list", ...
 
