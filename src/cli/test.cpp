@@ -1,0 +1,122 @@
+// `k8simg test NAME`: boots the built image by each firmware that the board names and checks it from the inside.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/machine.hpp"
+#include "cli/verbs.hpp"
+#include "oci/archive.hpp"
+#include "run/checks.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace {
+
+constexpr const char* test_image = "k8simg.local/check:1";
+constexpr const char* container_program = "opt/cni/bin/loopback";  // the smallest static program of ours
+
+/// An image whose only file is a static program of the root filesystem.
+std::filesystem::path container_archive(Session& session, const BuiltImage& image) {
+  const Node* program = image.root.find(container_program);
+  if (!program) return {};
+  Tree layer;
+  layer.set("loopback", *program);
+  const Value archive = make_oci_archive(session.store(), {{.reference = test_image, .architecture = image.config.arch.go, .variant = image.config.arch.goarm.empty() ? "" : "v" + image.config.arch.goarm,
+                                                            .layers = {layer}, .entrypoint = {"/loopback"}}}, image.epoch);
+  return session.store().path(archive.digest);
+}
+
+/// Every program of the node that can say its version: the components' own checks, for what is installed, and the OCI runtime.
+std::vector<std::vector<std::string>> versions(const BuiltImage& image) {
+  std::vector<std::vector<std::string>> list;
+  for (const auto& component : image.config.components) {
+    for (const auto& binary : component.binaries) {
+      for (const auto& check : binary.checks) {
+        const std::string name = check.argv0.empty() ? binary.name : check.argv0;
+        std::string path;
+        if (binary.install.substr(binary.install.rfind('/') + 1) == name) path = binary.install;
+        for (const auto& link : binary.links) {
+          if (link.substr(link.rfind('/') + 1) == name) path = link;
+        }
+        if (path.empty() || path.starts_with("/opt/cni/")) continue;
+        std::vector<std::string> words{path};
+        words.insert(words.end(), check.argv.begin(), check.argv.end());
+        words.push_back(check.expect);
+        list.push_back(std::move(words));
+      }
+    }
+  }
+  if (image.root.find("usr/bin/crun")) list.push_back({"/usr/bin/crun", "--version", "crun version"});
+  return list;
+}
+
+nlohmann::json to_json(const std::string& firmware, const GuestReport& report, const CommandResult& result) {
+  nlohmann::json checks = nlohmann::json::array();
+  for (const auto& check : report.checks) checks.push_back({{"name", check.name}, {"ok", check.ok}, {"detail", check.detail}});
+  return {{"firmware", firmware}, {"ok", report.ok()}, {"finished", report.finished}, {"timed_out", result.timed_out}, {"seconds", result.seconds}, {"checks", checks}, {"figures", report.figures}};
+}
+
+void print_report(const std::string& firmware, const GuestReport& report, const CommandResult& result, const std::filesystem::path& console) {
+  for (const auto& check : report.checks) fmt::print("{} {:<4}  {:<24} {}\n", firmware, check.ok ? "ok" : "FAIL", check.name, check.detail);
+  for (const auto& [name, value] : report.figures) fmt::print("{} {:<30} {}\n", firmware, name, value);
+  if (!report.finished) {
+    fmt::print("{} FAIL  the checks did not come to their end ({}); the console's last lines:\n{}\n", firmware, result.timed_out ? "timed out" : fmt::format("QEMU ended with {}", result.exit_code), tail_of(console, 40));
+  }
+}
+
+}  // namespace
+
+void add_test(CLI::App& app, Options& options, Verb& run) {
+  auto* verb = app.add_subcommand("test", "boot the built image in QEMU and check it from the inside");
+  struct Chosen { std::string name, accel = "auto"; std::vector<std::string> firmware; int timeout = 900; };
+  auto chosen = std::make_shared<Chosen>();
+  verb->add_option("defconfig", chosen->name, "its name")->required();
+  verb->add_option("--firmware", chosen->firmware, "bios, uefi (default: all that the board names)");
+  verb->add_option("--timeout", chosen->timeout, "seconds for each boot")->check(CLI::PositiveNumber);
+  verb->add_option("--accel", chosen->accel, "auto, kvm or tcg")->check(CLI::IsMember({"auto", "kvm", "tcg"}));
+  verb->add_option("--lock", options.lock_file, "the lock that the image was built with, if not defconfigs/NAME.lock");
+  verb->add_flag("--json", options.json, "as JSON");
+  verb->callback([=, &run] {
+    run = [=](Session& session) {
+      const BuiltImage image = open_image(session, chosen->name);
+      const Machine machine = machine_of(image.config.qemu);
+      const auto archive = container_archive(session, image);
+      const auto logs = session.store().folder("logs") / chosen->name;
+      std::filesystem::create_directories(logs);
+      bool kvm = false;
+      {
+        const TempDir scratch(session.store().folder("scratch"), "kvm");
+        kvm = choose_kvm(session, machine, image.tools, scratch.path(), chosen->accel);
+      }
+      constexpr std::uint64_t disk_size = 4ull << 30;
+      nlohmann::json reports = nlohmann::json::array();
+      bool all_ok = true;
+      for (const std::string& firmware : chosen->firmware.empty() ? image.config.qemu.firmware : chosen->firmware) {
+        session.reporter().message(fmt::format("booting {} by {}", image.disk.filename().string(), firmware));
+        Expectations expect{.kernel = image.kernel_release, .firmware = firmware, .earliest_time = image.epoch, .root_bytes = disk_size - (disk_size >> 3), .versions = versions(image)};
+        if (!archive.empty()) expect.container_image = test_image, expect.container_says = "CNI";
+        const TempDir scratch(session.store().folder("scratch"), "test");
+        Boot boot{.tools = image.tools, .image = image.disk, .scratch = scratch.path(), .firmware = parse_firmware(firmware), .disk_size = disk_size, .kvm = kvm,
+                  .credentials = check_credentials(expect), .timeout_seconds = static_cast<double>(chosen->timeout)};
+        if (!archive.empty()) boot.drives.push_back(archive);
+        const CommandResult result = run_machine(system_runner(), machine, boot, session.stop());
+        const auto console = logs / ("console-" + firmware + ".log");
+        std::error_code none;
+        std::filesystem::copy_file(scratch.path() / "console.log", console, std::filesystem::copy_options::overwrite_existing, none);
+        if (none) throw Error(ErrorKind::Step, fmt::format("QEMU did not start (exit code {})", result.exit_code), tail_of(scratch.path() / "qemu.log", 20));
+        const GuestReport report = read_report(read_file(console));
+        all_ok = all_ok && report.ok();
+        if (session.options().json) reports.push_back(to_json(firmware, report, result));
+        else print_report(firmware, report, result, console);
+      }
+      if (session.options().json) fmt::print("{}\n", nlohmann::json{{"name", chosen->name}, {"accelerator", kvm ? "kvm" : "tcg"}, {"boots", reports}}.dump(2));
+      else fmt::print("{}\n", all_ok ? "all checks passed" : "some checks failed");
+      return all_ok ? 0 : static_cast<int>(ErrorKind::Step);
+    };
+  });
+}
+
+}  // namespace k8simg

@@ -1,0 +1,25 @@
+// OCI images from trees, written as one archive that containerd, docker, podman and skopeo read.
+// Formats: OCI Image Format Specification 1.1 (image-spec: manifest.md, config.md, image-layout.md).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tree/tree.hpp"
+
+namespace k8simg {
+
+struct OciImage {
+  std::string reference;                    ///< "registry.k8s.io/pause:3.10.2"
+  std::string architecture, variant;        ///< GOARCH; "v6", "v7", "v8" or ""
+  std::vector<Tree> layers;
+  std::vector<std::string> entrypoint, command, environment;
+  std::string user;                         ///< "65535:65535" or "" for root
+};
+
+/// A layout (oci-layout, index.json, blobs/sha256/...) as an uncompressed tar, blobs that images share stored once, sorted: the same images give the
+/// same bytes. Layers are uncompressed tars with times clamped to `source_date_epoch`.
+Value make_oci_archive(Store& store, const std::vector<OciImage>& images, std::int64_t source_date_epoch);
+
+}  // namespace k8simg

@@ -1,0 +1,149 @@
+// The guest's script and the reading of its report.
+#include "run/checks.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace {
+
+// Each line of the report begins with this; the console carries other lines too.
+constexpr std::string_view mark = "@k8simg@";
+
+constexpr const char* unit = R"([Unit]
+Description=Checks of the image
+After=multi-user.target
+[Service]
+Type=exec
+ImportCredential=k8simg.checks
+ExecStart=/bin/bash ${CREDENTIALS_DIRECTORY}/k8simg.checks
+StandardOutput=journal+console
+StandardError=journal+console
+)";
+
+constexpr const char* dropin = "[Unit]\nWants=k8simg-checks.service\n";
+
+// $1 of check: name; the rest runs, its output is the detail (first line when it succeeds, all when it fails).
+constexpr const char* script = R"sh(export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
+say() { printf '\n@k8simg@ %s\n' "$1" >/dev/console; }
+check() {
+  local name=$1 output status
+  shift
+  output=$("$@" 2>&1) && status=ok || status=FAIL
+  [ $status = ok ] && output=$(printf '%s' "$output" | head -n 1)
+  say "$status $name $(printf '%s' "$output" | tail -c 1500 | tr '\n\t' '; ')"
+}
+equal() { [ "$1" = "$2" ] && echo "$1" || { echo "is \"$1\", wanted \"$2\""; return 1; }; }
+has() { local text; text=$("${@:2}" 2>&1) || [ -n "$text" ] || return 1; case $text in *"$1"*) printf '%s\n' "$text" | grep -F -- "$1" | head -n 1 ;; *) echo "does not say $1: $text"; return 1 ;; esac; }
+
+system_state() {
+  local state
+  state=$(timeout 600 systemctl is-system-running --wait)
+  [ "$state" = running ] && { echo running; return; }
+  echo "$state"; systemctl --failed --no-legend --plain; systemctl list-jobs --no-legend
+  for unit in $(systemctl --failed --no-legend --plain | cut -d' ' -f1); do journalctl -b -u "$unit" -n 8 --no-pager -o cat; done
+  return 1
+}
+controllers() {
+  local all c
+  all=" $(cat /sys/fs/cgroup/cgroup.controllers) "
+  for c in cpuset cpu io memory pids; do case $all in *" $c "*) ;; *) echo "no $c among$all"; return 1 ;; esac; done
+  echo "$all"
+}
+overlay() {
+  mkdir -p "$work"/{lower,upper,work,merged} && echo below >"$work/lower/file" &&
+  mount -t overlay overlay -o "lowerdir=$work/lower,upperdir=$work/upper,workdir=$work/work" "$work/merged" &&
+  echo above >"$work/merged/file" && equal "$(cat "$work/lower/file" "$work/upper/file" | tr '\n' ' ')" "below above " && umount "$work/merged"
+}
+vxlan() { ip link add k8simg-vx type vxlan id 42 dstport 8472 local 127.0.0.1 dev lo && ip -d link show k8simg-vx | grep -o 'vxlan id 42' && ip link del k8simg-vx; }
+nft_rule() { nft add table inet k8simg && nft add chain inet k8simg c '{ type filter hook input priority 0; }' && nft add rule inet k8simg c tcp dport 6443 counter accept && nft list table inet k8simg | grep -o 'tcp dport 6443 counter.*accept' && nft delete table inet k8simg; }
+iptables_rule() {
+  iptables -t nat -N K8SIMG && iptables -t nat -A K8SIMG -p tcp -m comment --comment "a service" -m multiport --dports 80,443 -m statistic --mode random --probability 0.5 -j MASQUERADE &&
+  iptables -t nat -S K8SIMG | grep -o 'multiport.*MASQUERADE' && iptables -t nat -F K8SIMG && iptables -t nat -X K8SIMG && iptables --version | grep -q nf_tables
+}
+clock() { local now; now=$(date +%s); [ "$now" -ge "$earliest" ] && date -u || { echo "$(date -u) is before the image was made"; return 1; }; }
+network() { timeout 60 bash -c 'until networkctl --no-pager list | grep -E "ether.*routable"; do sleep 1; done' || { networkctl --no-pager list; return 1; }; }
+address() { ip -4 route show default | grep -o 'default via .*' || { ip address; return 1; }; }
+grown() { local size; size=$(df --block-size=1 --output=size / | tail -n 1); [ "$size" -ge "$root_bytes" ] && echo "$size bytes" || { echo "the root filesystem has $size bytes, wanted $root_bytes"; journalctl -b -u systemd-repart -u systemd-growfs-root -n 20 --no-pager -o cat; return 1; }; }
+root_partition() { findmnt -n -o SOURCE,FSTYPE / | grep ext4; }
+no_passwords() { awk -F: '$2 !~ /^[!*]/ { print "has a password field: " $1; bad = 1 } END { exit bad }' /etc/shadow && echo locked; }
+container() {
+  ctr image import /dev/vdb >/dev/null && has "$container_says" ctr run --rm --runc-binary /usr/bin/crun "$container_image" k8simg-check
+}
+work=/var/tmp/k8simg-checks
+mkdir -p $work
+
+read -r up _ </proc/uptime
+check system-state system_state
+read -r settled _ </proc/uptime
+say "figure boot_seconds $up"
+say "figure settled_seconds $settled"
+say "figure memory_used_mib $(free -m | awk '/^Mem:/ { print $3 }')"
+say "figure memory_available_mib $(free -m | awk '/^Mem:/ { print $7 }')"
+say "figure memory_total_mib $(free -m | awk '/^Mem:/ { print $2 }')"
+check kernel equal "$(uname -r)" "$kernel"
+check firmware equal "$([ -d /sys/firmware/efi ] && echo uefi || echo bios)" "$firmware"
+check cgroup-controllers controllers
+check overlay-mount overlay
+check vxlan-link vxlan
+check nftables-rule nft_rule
+check iptables-rule iptables_rule
+check clock clock
+check network network
+check default-route address
+check root-filesystem root_partition
+check root-grown grown
+check no-passwords no_passwords
+)sh";
+
+std::string shell_word(const std::string& word) { return "'" + replace_all(word, "'", "'\\''") + "'"; }
+
+}  // namespace
+
+bool GuestReport::ok() const {
+  return finished && !checks.empty() && std::all_of(checks.begin(), checks.end(), [](const CheckResult& check) { return check.ok; });
+}
+
+std::map<std::string, std::string> check_credentials(const Expectations& expectations) {
+  std::string text = fmt::format("kernel={}\nfirmware={}\nearliest={}\nroot_bytes={}\ncontainer_image={}\ncontainer_says={}\n", shell_word(expectations.kernel), shell_word(expectations.firmware),
+                                 expectations.earliest_time, expectations.root_bytes, shell_word(expectations.container_image), shell_word(expectations.container_says));
+  text += script;
+  for (const auto& words : expectations.versions) {
+    if (words.size() < 2) continue;
+    text += fmt::format("check {} has {}", shell_word("version-" + words.front().substr(words.front().rfind('/') + 1)), shell_word(words.back()));
+    for (std::size_t i = 0; i + 1 < words.size(); ++i) text += " " + shell_word(words[i]);
+    text += "\n";
+  }
+  if (!expectations.container_image.empty()) text += "check container container\n";
+  text += "say 'end'\nsystemctl poweroff --no-block\n";
+  return {{"systemd.extra-unit.k8simg-checks.service", unit}, {"systemd.unit-dropin.multi-user.target", dropin}, {"k8simg.checks", text}};
+}
+
+GuestReport read_report(std::string_view console) {
+  GuestReport report;
+  for (const std::string& line : split(console, '\n')) {
+    const auto at = line.find(mark);
+    if (at == std::string::npos) continue;
+    const std::string_view rest = trim(std::string_view(line).substr(at + mark.size()));
+    const auto words = split_words(rest);
+    if (words.empty()) continue;
+    if (words[0] == "end") {
+      report.finished = true;
+    } else if (words[0] == "figure" && words.size() == 3) {
+      double value = 0;
+      const auto parsed = std::from_chars(words[2].data(), words[2].data() + words[2].size(), value);
+      if (parsed.ec == std::errc()) report.figures[words[1]] = value;
+    } else if ((words[0] == "ok" || words[0] == "FAIL") && words.size() >= 2) {
+      const auto detail = rest.find(words[1], words[0].size());
+      report.checks.push_back({words[1], words[0] == "ok", std::string(trim(rest.substr(detail + words[1].size())))});
+    }
+  }
+  return report;
+}
+
+}  // namespace k8simg

@@ -1,0 +1,36 @@
+// The checks that run inside a booted image: a script handed over as a systemd credential, its report read from the console.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace k8simg {
+
+/// What the guest is held against.
+struct Expectations {
+  std::string kernel;                      ///< uname -r
+  std::string firmware;                    ///< "bios" or "uefi"
+  std::int64_t earliest_time = 0;          ///< the clock must not be before this
+  std::uint64_t root_bytes = 0;            ///< the root filesystem must have grown to at least this
+  std::vector<std::vector<std::string>> versions;  ///< {program, argument..., text that it must print}
+  std::string container_image;             ///< reference in the archive on the second disk; "" for none
+  std::string container_says;              ///< what the container prints
+};
+
+struct CheckResult { std::string name; bool ok = false; std::string detail; };
+struct GuestReport {
+  std::vector<CheckResult> checks;
+  std::map<std::string, double> figures;   ///< "boot_seconds", "memory_used_mib", "memory_available_mib", ...
+  bool finished = false;                   ///< the script came to its end
+  bool ok() const;
+};
+
+/// Credentials for run/qemu.hpp: the unit, its place in multi-user.target, the script.
+std::map<std::string, std::string> check_credentials(const Expectations& expectations);
+/// Finds the report's lines among all else that the console shows.
+GuestReport read_report(std::string_view console);
+
+}  // namespace k8simg

@@ -1,0 +1,113 @@
+// Command lines for QEMU, and the probe for KVM.
+#include "run/qemu.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "process/sandbox.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace {
+
+Command in_sandbox(const std::filesystem::path& tools, std::vector<std::string> argv, std::vector<SandboxBind> binds, const std::filesystem::path& scratch, bool network, bool interactive) {
+  binds.push_back({scratch, "/build", true});
+  SandboxCommand command{.root = tools, .argv = std::move(argv), .environment = {}, .working_folder = "/build", .binds = std::move(binds), .network = network};
+  command.interactive = interactive;
+  return sandbox(command);
+}
+
+std::vector<std::string> machine_arguments(const Machine& machine, bool kvm) {
+  std::vector<std::string> argv{"/usr/bin/" + machine.binary, "-machine", machine.model, "-accel", kvm ? "kvm" : "tcg,thread=multi"};
+  if (!machine.cpu.empty()) argv.insert(argv.end(), {"-cpu", kvm ? "host" : machine.cpu});
+  return argv;
+}
+
+}  // namespace
+
+Firmware parse_firmware(const std::string& name) {
+  if (name == "bios") return Firmware::Bios;
+  if (name == "uefi") return Firmware::Uefi;
+  throw Error(ErrorKind::Usage, fmt::format("unknown firmware \"{}\"", name), "bios and uefi are known");
+}
+
+CommandResult run_machine(CommandRunner& runner, const Machine& machine, const Boot& boot, std::stop_token stop) {
+  const auto log = boot.scratch / "qemu.log";
+  std::vector<std::string> create{"/usr/bin/qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "/in/disk.img", "/build/overlay.qcow2"};
+  if (boot.disk_size) create.push_back(std::to_string(boot.disk_size));
+  Command overlay = in_sandbox(boot.tools, create, {{boot.image, "/in/disk.img"}}, boot.scratch, false, false);
+  overlay.log = log;
+  run_checked(runner, overlay, "qemu-img", stop);
+
+  std::vector<std::string> argv = machine_arguments(machine, boot.kvm);
+  const auto add = [&](std::initializer_list<std::string> words) { argv.insert(argv.end(), words); };
+  std::vector<SandboxBind> binds{{boot.image, "/in/disk.img"}};
+  if (boot.kvm) binds.push_back({"/dev/kvm", "/dev/kvm", true, true});
+  add({"-m", std::to_string(machine.memory_mib), "-smp", std::to_string(machine.cpus), "-no-reboot", "-nodefaults"});
+  add({"-drive", "if=virtio,format=qcow2,file=/build/overlay.qcow2,cache=unsafe"});
+  for (std::size_t i = 0; i < boot.drives.size(); ++i) {
+    const std::string inside = fmt::format("/in/drive{}", i);
+    binds.push_back({boot.drives[i], inside});
+    add({"-drive", "if=virtio,format=raw,readonly=on,file=" + inside});
+  }
+  if (boot.firmware == Firmware::Uefi) {
+    std::filesystem::copy_file(boot.tools / machine.uefi_vars, boot.scratch / "vars.fd", std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::permissions(boot.scratch / "vars.fd", std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
+    add({"-drive", "if=pflash,format=raw,readonly=on,file=/" + machine.uefi_code, "-drive", "if=pflash,format=raw,file=/build/vars.fd"});
+  }
+  std::string netdev = "user,id=net0";
+  if (!boot.network) netdev += ",restrict=on";
+  for (const auto& forward : boot.forwards) netdev += ",hostfwd=" + forward;
+  add({"-netdev", netdev});
+  argv.insert(argv.end(), machine.arguments.begin(), machine.arguments.end());
+  int number = 0;
+  for (const auto& [name, bytes] : boot.credentials) {
+    // By file: a value on the command line may not hold commas, and may be long.
+    const std::string file = fmt::format("credential{}", number++);
+    write_file_atomically(boot.scratch / file, "io.systemd.credential.binary:" + name + "=" + base64_encode(bytes));
+    add({"-smbios", "type=11,path=/build/" + file});
+  }
+  if (boot.interactive) {
+    add({"-nographic"});
+  } else {
+    add({"-display", "none", "-monitor", "none", "-serial", "file:/build/console.log"});
+  }
+  Command command = in_sandbox(boot.tools, argv, std::move(binds), boot.scratch, boot.network, boot.interactive);
+  if (!boot.interactive) command.log = log;
+  command.timeout_seconds = boot.timeout_seconds;
+  return runner.run(command, stop);
+}
+
+bool probe_kvm(CommandRunner& runner, const Machine& machine, const std::filesystem::path& tools, const std::filesystem::path& scratch, std::string& why_not) {
+  if (access("/dev/kvm", R_OK | W_OK) != 0) {
+    why_not = std::filesystem::exists("/dev/kvm") ? "/dev/kvm may not be opened by this user" : "there is no /dev/kvm";
+    return false;
+  }
+  if (machine.binary != "qemu-system-x86_64") {
+    why_not = "the machine is of another architecture";
+    return false;
+  }
+  // mov $0x10,%al; out %al,$0xf4: QEMU leaves with status (0x10 << 1) | 1.
+  std::string sector(512, '\0');
+  const unsigned char code[] = {0xb0, 0x10, 0xe6, 0xf4, 0xf4, 0xeb, 0xfd};
+  std::copy(std::begin(code), std::end(code), sector.begin());
+  sector[510] = static_cast<char>(0x55), sector[511] = static_cast<char>(0xaa);
+  const auto disk = scratch / "kvm-probe.img";
+  write_file_atomically(disk, sector);
+  std::vector<std::string> argv = machine_arguments(machine, true);
+  for (const char* word : {"-m", "64", "-nodefaults", "-display", "none", "-no-reboot", "-drive", "if=ide,format=raw,file=/build/kvm-probe.img", "-device", "isa-debug-exit,iobase=0xf4"}) argv.emplace_back(word);
+  Command command = in_sandbox(tools, argv, {{"/dev/kvm", "/dev/kvm", true, true}}, scratch, false, false);
+  command.log = scratch / "kvm-probe.log";
+  command.timeout_seconds = 10;
+  const CommandResult result = runner.run(command);
+  if (result.exit_code == 33) return true;
+  why_not = result.timed_out ? "/dev/kvm is there, but a guest that should leave at once hangs" : fmt::format("/dev/kvm is there, but QEMU ends with {}: {}", result.exit_code, trim(tail_of(command.log, 1)));
+  return false;
+}
+
+}  // namespace k8simg

@@ -1,0 +1,49 @@
+// A finished image in QEMU: the emulator from the tools tree, in the sandbox, over an overlay that leaves the image untouched.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "process/command.hpp"
+
+namespace k8simg {
+
+/// The machine, as the board describes it.
+struct Machine {
+  std::string binary, model, cpu;          ///< "qemu-system-x86_64", "q35", "max"
+  int memory_mib = 0, cpus = 0;
+  std::vector<std::string> arguments;      ///< devices; the network device uses netdev "net0"
+  std::string uefi_code, uefi_vars;        ///< paths in the tools tree
+};
+
+enum class Firmware { Bios, Uefi };
+/// "bios", "uefi"; Error{Usage} naming the known ones.
+Firmware parse_firmware(const std::string& name);
+
+struct Boot {
+  std::filesystem::path tools;             ///< checked-out tools tree
+  std::filesystem::path image;             ///< raw disk image, opened read-only
+  std::filesystem::path scratch;           ///< writable folder: overlay, firmware variables, console.log
+  Firmware firmware = Firmware::Bios;
+  std::uint64_t disk_size = 0;             ///< bytes of the overlay (0: the image's): a larger disk for it to grow into
+  bool kvm = false;
+  bool interactive = false;                ///< console on this terminal; else to scratch/console.log
+  bool network = false;                    ///< let the guest reach the host's network (user-mode NAT); else an isolated one with DHCP only
+  std::vector<std::string> forwards;       ///< "tcp:127.0.0.1:2222-:22", with `network`
+  std::map<std::string, std::string> credentials;  ///< systemd credentials (name → bytes), through SMBIOS type 11
+  std::vector<std::filesystem::path> drives;       ///< further raw disks, read-only: /dev/vdb, /dev/vdc, ...
+  double timeout_seconds = 0;
+};
+
+/// Makes the overlay and runs QEMU until the guest powers off. Throws as CommandRunner does; a time-out is in the result.
+CommandResult run_machine(CommandRunner& runner, const Machine& machine, const Boot& boot, std::stop_token stop = {});
+
+/// Whether KVM really executes guest code here: boots a sector that leaves through the debug-exit port, within 10 s. /dev/kvm being there proves nothing.
+/// `why_not` says what happened otherwise.
+bool probe_kvm(CommandRunner& runner, const Machine& machine, const std::filesystem::path& tools, const std::filesystem::path& scratch, std::string& why_not);
+
+}  // namespace k8simg
