@@ -73,7 +73,7 @@ void check_target_scripts(Session& session, const Config& config, const Lock& lo
   for (std::size_t i = 0; i < trees.size(); ++i) {
     list.push_back({lock.target[i].name, lock.target[i].version, lock.target[i].architecture, get_tree(session.store(), values.at(targets[i]).digest)});
   }
-  check_scripts(session.store(), list, rootfs_options(config, lock.date).judgements);
+  check_scripts(session.store(), list, rootfs_options(config, {}, lock.date).judgements);
 }
 
 }  // namespace

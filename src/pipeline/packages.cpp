@@ -68,7 +68,7 @@ OutputRef PackageSteps::tools_tree(std::int64_t epoch) {
   const std::string triplet = "x86_64-linux-gnu";
   graph_.add({.id = "tools/tree",
               .inputs = std::move(inputs),
-              .action = BuiltinAction{"rootfs.tools", 1, nlohmann::json{{"triplet", triplet}, {"epoch", epoch}}.dump(), [triplet, epoch](StepContext& context) {
+              .action = BuiltinAction{"rootfs.tools", 2, nlohmann::json{{"triplet", triplet}, {"epoch", epoch}}.dump(), [triplet, epoch](StepContext& context) {
                 Store& store = context.store();
                 return std::map<std::string, Value>{{"tree", put_tree(store, assemble_tools(store, read_packages(context), triplet, epoch))}};
               }}});

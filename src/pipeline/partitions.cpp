@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "image/image.hpp"
 #include "util/error.hpp"
 
@@ -41,6 +43,46 @@ DiskPlan plan_disk(const Config& config) {
   need_one(boots, "vfat partitions to boot from");
   plan.root_partuuid = partition_uuid(config.disk.table, plan.disk, plan.partitions[plan.root].partition, static_cast<int>(plan.root));
   return plan;
+}
+
+std::vector<DiskMount> disk_mounts(const Config& config, const DiskPlan& plan) {
+  std::vector<DiskMount> mounts;
+  for (std::size_t i = 0; i < plan.partitions.size(); ++i) {
+    const PlannedPartition& partition = plan.partitions[i];
+    if (partition.config.mount.empty()) continue;
+    mounts.push_back({"PARTUUID=" + partition_uuid(config.disk.table, plan.disk, partition.partition, static_cast<int>(i)), partition.config.mount, partition.config.filesystem, partition.config.grow});
+  }
+  for (const PartitionConfig& partition : config.disk.partitions) {
+    if (partition.create_on_device && !partition.mount.empty()) mounts.push_back({"PARTLABEL=" + partition.name, partition.mount, partition.filesystem, partition.grow});
+  }
+  // Outer mounts before inner ones.
+  std::stable_sort(mounts.begin(), mounts.end(), [](const DiskMount& a, const DiskMount& b) { return a.path < b.path; });
+  return mounts;
+}
+
+Tree repart_definitions(Store& store, const Config& config, const DiskPlan& plan) {
+  Tree tree;
+  const std::string origin = "board:" + config.board;
+  int number = 50;
+  const auto define = [&](const PartitionConfig& partition, const std::string& text) {
+    tree.add_file(store, fmt::format("etc/repart.d/{}-{}.conf", number++, partition.name), "[Partition]\n" + text, 0644, origin);
+  };
+  for (const PlannedPartition& planned : plan.partitions) {
+    if (!planned.config.grow) continue;
+    // repart.d(5) knows "root" as the root partition of the running architecture.
+    const std::string type = planned.config.type == "root" ? "root" : planned.config.type == "linux" ? "linux-generic" : planned.type;
+    define(planned.config, fmt::format("Type={}\nGrowFileSystem=yes\n", type));
+  }
+  for (const PartitionConfig& partition : config.disk.partitions) {
+    if (!partition.create_on_device) continue;
+    std::string text = fmt::format("Type=linux-generic\nLabel={}\nFormat={}\n", partition.name, partition.filesystem);
+    if (partition.size) text += fmt::format("SizeMinBytes={}\n", partition.size);
+    if (partition.size && !partition.grow) text += fmt::format("SizeMaxBytes={}\n", partition.size);
+    if (partition.grow) text += "GrowFileSystem=yes\nWeight=4000\n";  // the root partition has 1000: most of the room is for data
+    define(partition, text);
+  }
+  tree.add_missing_parents(origin);
+  return tree;
 }
 
 }  // namespace k8simg

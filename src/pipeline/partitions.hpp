@@ -9,6 +9,8 @@
 #include "config/config.hpp"
 #include "graph/graph.hpp"
 #include "pipeline/packages.hpp"
+#include "rootfs/rootfs.hpp"
+#include "tree/tree.hpp"
 #include "util/uuid5.hpp"
 
 namespace k8simg {
@@ -27,6 +29,11 @@ struct DiskPlan {
 };
 /// Error{Usage} when there is no root (mounted at /) or no boot partition (vfat) or several of either.
 DiskPlan plan_disk(const Config& config);
+
+/// Lines for /etc/fstab: what is in the image by PARTUUID, what systemd-repart makes on the device by its partition label.
+std::vector<DiskMount> disk_mounts(const Config& config, const DiskPlan& plan);
+/// /etc/repart.d (repart.d(5)) as a tree: a definition for each partition that grows or is made on the device; the root partition first, so that it keeps its place.
+Tree repart_definitions(Store& store, const Config& config, const DiskPlan& plan);
 
 struct DiskInputs { OutputRef tools, root, boot, kernel; };
 struct DiskOutputs { std::map<std::string, OutputRef> artifacts; };

@@ -66,9 +66,10 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   for (const std::string& overlay : config.overlays) {
     layers.push_back({"overlay:" + overlay, put_tree(in.store, read_folder(in.store, config.project / "overlays" / overlay, "overlay:" + overlay))});
   }
-  pipeline.rootfs = add_rootfs_tree(graph, config, packages.target(), layers, epoch);
-
   const DiskPlan disk = plan_disk(config);
+  layers.push_back({"board:" + config.board, put_tree(in.store, repart_definitions(in.store, config, disk))});
+  pipeline.rootfs = add_rootfs_tree(graph, rootfs_options(config, disk_mounts(config, disk), epoch), packages.target(), layers);
+
   pipeline.boot = add_boot_tree(graph, in, packages, kernel, disk, epoch);
 
   const DiskOutputs outputs = add_disk_steps(graph, in, packages, disk, {.tools = pipeline.tools, .root = pipeline.rootfs, .boot = pipeline.boot, .kernel = kernel}, epoch);

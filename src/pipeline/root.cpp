@@ -43,11 +43,11 @@ std::vector<PackageTree> read_packages(StepContext& context) {
   return packages;
 }
 
-RootfsOptions rootfs_options(const Config& config, std::int64_t epoch) {
+RootfsOptions rootfs_options(const Config& config, std::vector<DiskMount> mounts, std::int64_t epoch) {
   RootfsOptions options{.architecture = config.arch.debian, .triplet = config.arch.triplet, .source_date_epoch = epoch, .exclude = config.exclude_paths,
                         .keep = config.keep_paths, .hostname = config.hostname, .timezone = config.timezone, .authorized_keys = config.authorized_keys,
                         .enable_units = config.enable_units, .disable_units = config.disable_units, .mask_units = config.mask_units,
-                        .alternatives = config.alternatives};
+                        .alternatives = config.alternatives, .mounts = std::move(mounts)};
   for (const auto& entry : config.replace) options.replace.emplace_back(entry.path, entry.reason);
   for (const auto& j : config.judgements) options.judgements.push_back({j.package, j.script, j.remainder, j.rule, j.reason});
   return options;
@@ -76,10 +76,9 @@ OutputRef add_kernel_layer(StepGraph& graph, const OutputRef& kernel, std::int64
   return {"kernel/layer", "tree"};
 }
 
-OutputRef add_rootfs_tree(StepGraph& graph, const Config& config, std::vector<Input> packages, const std::vector<Input>& layers, std::int64_t epoch) {
+OutputRef add_rootfs_tree(StepGraph& graph, const RootfsOptions& options, std::vector<Input> packages, const std::vector<Input>& layers) {
   std::vector<Input> inputs = std::move(packages);
   inputs.insert(inputs.end(), layers.begin(), layers.end());
-  const RootfsOptions options = rootfs_options(config, epoch);
   graph.add({.id = "rootfs/tree",
              .inputs = std::move(inputs),
              .action = BuiltinAction{"rootfs.assemble", 1, options.canonical(), [options](StepContext& context) { return assemble(context, options); }}});

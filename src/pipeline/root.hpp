@@ -13,12 +13,12 @@ namespace k8simg {
 /// The package inputs of a step ("package/NAME=VERSION:ARCH") as the trees that rootfs/ works on.
 std::vector<PackageTree> read_packages(StepContext& context);
 
-RootfsOptions rootfs_options(const Config& config, std::int64_t epoch);
+RootfsOptions rootfs_options(const Config& config, std::vector<DiskMount> mounts, std::int64_t epoch);
 
 /// kernel/layer: what the kernel build gives to the root filesystem (/usr/lib/modules/RELEASE).
 OutputRef add_kernel_layer(StepGraph& graph, const OutputRef& kernel, std::int64_t epoch);
 
-/// rootfs/tree. `layers`: inputs named "component:NAME", "kernel", "overlay:NAME", laid over the packages in this order.
-OutputRef add_rootfs_tree(StepGraph& graph, const Config& config, std::vector<Input> packages, const std::vector<Input>& layers, std::int64_t epoch);
+/// rootfs/tree. `layers`: inputs named "component:NAME", "kernel", "overlay:NAME", "board:NAME", laid over the packages in this order.
+OutputRef add_rootfs_tree(StepGraph& graph, const RootfsOptions& options, std::vector<Input> packages, const std::vector<Input>& layers);
 
 }  // namespace k8simg
