@@ -66,7 +66,6 @@ struct DiskConfig {
   std::string syslinux;                   ///< folder for the syslinux installer inside the boot FAT, or empty
   std::string compress;                   ///< "zstd", "xz" or "none"
   int compress_level = 0;
-  bool separate_data = false;             ///< also write data.img for /var/lib
 };
 
 struct QemuConfig {

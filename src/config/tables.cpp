@@ -43,7 +43,6 @@ Table disk_table(DiskConfig& disk) {
       text("syslinux", disk.syslinux, relative_path()),
       text("compress", disk.compress, one_of({"zstd", "xz", "none"})).require(),
       number("compress-level", disk.compress_level, 0, 19),
-      flag("separate-data", disk.separate_data),
   }};
 }
 
