@@ -182,7 +182,7 @@ OutputRef add_component_steps(StepGraph& graph, Store& store, const ComponentSpe
 
   graph.add({.id = id + "/check",
              .inputs = {{"tools", tools}, {"bin", OutputRef{id + "/build", "bin"}}},
-             .action = BuiltinAction{"component.validate", 1, canonical(spec), [spec](StepContext& context) { return validate(context, spec); }}});
+             .action = BuiltinAction{"component.validate", canonical(spec), [spec](StepContext& context) { return validate(context, spec); }}});
   return {id + "/check", "files"};
 }
 

@@ -34,7 +34,7 @@ std::string describe(const CommandAction& action) {
   return text;
 }
 std::string describe(const BuiltinAction& action) {
-  return "built-in: " + action.function + " version " + std::to_string(action.version) + " " + action.parameters + "\n";
+  return "built-in: " + action.function + " " + action.parameters + "\n";
 }
 
 void start_log(const StepRun& run) {

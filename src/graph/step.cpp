@@ -3,6 +3,7 @@
 
 #include <concepts>
 
+#include "graph/code_digest.hpp"
 #include "util/digest.hpp"
 
 namespace k8simg {
@@ -46,7 +47,7 @@ void add(Canonical& out, const CommandAction& action) {
 }
 
 void add(Canonical& out, const BuiltinAction& action) {
-  out.text("builtin").text(action.function).number(action.version).text(action.parameters);
+  out.text("builtin").text(code_digest()).text(action.function).text(action.parameters);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// A step: one unit of work with declared inputs and outputs, as data (command) or as a named, versioned function (built-in).
+// A step: one unit of work with declared inputs and outputs, as data (command) or as a named function of this program (built-in).
 #pragma once
 
 #include <filesystem>
@@ -62,7 +62,6 @@ class StepContext {
 
 struct BuiltinAction {
   std::string function;                  ///< "debian.unpack"
-  int version = 1;                       ///< raised when its results change
   std::string parameters;                ///< canonical text (JSON); part of the key, and all that `run` may depend on besides inputs
   std::function<std::map<std::string, Value>(StepContext&)> run;
 };

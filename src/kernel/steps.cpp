@@ -122,13 +122,13 @@ std::map<std::string, Value> check_kernel(StepContext& context, const std::vecto
 OutputRef add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spec, const OutputRef& tools, const OutputRef& package) {
   graph.add({.id = "kernel/source",
              .inputs = {{"package", package}},
-             .action = BuiltinAction{"kernel.source", 1, nlohmann::json{{"package", spec.package}}.dump(),
+             .action = BuiltinAction{"kernel.source", nlohmann::json{{"package", spec.package}}.dump(),
                                      [name = spec.package](StepContext& context) { return make_source(context, name); }}});
 
   std::vector<Input> fragments = spec.fragments;
   graph.add({.id = "kernel/request",
              .inputs = fragments,
-             .action = BuiltinAction{"kernel.request", 1, "{}", [](StepContext& context) {
+             .action = BuiltinAction{"kernel.request", "{}", [](StepContext& context) {
                return std::map<std::string, Value>{{"request", context.store().put(render_requests(read_requests(context)))}};
              }}});
 
@@ -154,7 +154,7 @@ OutputRef add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spe
   check_inputs.insert(check_inputs.end(), fragments.begin(), fragments.end());
   graph.add({.id = "kernel/check",
              .inputs = std::move(check_inputs),
-             .action = BuiltinAction{"kernel.check", 1, requirements.dump(),
+             .action = BuiltinAction{"kernel.check", requirements.dump(),
                                      [list = spec.requirements](StepContext& context) { return check_kernel(context, list); }}});
 
   graph.add({.id = "kernel/build",

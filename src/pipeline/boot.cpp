@@ -90,7 +90,7 @@ OutputRef add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageSteps
                                                                 {"hostname", config.hostname},      {"name", config.name},                 {"board", config.board}};
   graph.add({.id = "boot/tree",
              .inputs = std::move(inputs),
-             .action = BuiltinAction{"boot.tree", 1, nlohmann::json{{"files", parameters}, {"values", values}, {"epoch", epoch}}.dump(),
+             .action = BuiltinAction{"boot.tree", nlohmann::json{{"files", parameters}, {"values", values}, {"epoch", epoch}}.dump(),
                                      [files = config.boot_files, values, board = config.board, epoch](StepContext& context) {
                                        return collect(context, files, values, board, epoch);
                                      }}});

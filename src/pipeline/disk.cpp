@@ -46,7 +46,7 @@ OutputRef add_filesystem(StepGraph& graph, const std::string& id, const OutputRe
                          const std::string& syslinux, std::int64_t epoch) {
   graph.add({.id = id,
              .inputs = {{"tools", tools}, {"tree", tree}},
-             .action = BuiltinAction{"image.filesystem", 1, nlohmann::json{{"partition", partition_json(partition)}, {"syslinux", syslinux}, {"epoch", epoch}}.dump(),
+             .action = BuiltinAction{"image.filesystem", nlohmann::json{{"partition", partition_json(partition)}, {"syslinux", syslinux}, {"epoch", epoch}}.dump(),
                                      [=](StepContext& context) {
                                        const Tree content = get_tree(context.store(), context.input("tree").digest);
                                        return Outputs{{"image", make_filesystem(image_tools(context), content, partition, syslinux, epoch)}};
@@ -91,7 +91,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
   DiskOutputs result;
   auto& artifacts = result.artifacts;
 
-  graph.add({.id = "kernel/publish", .inputs = {{"kernel", inputs.kernel}}, .action = BuiltinAction{"kernel.publish", 1, "{}", publish_kernel}});
+  graph.add({.id = "kernel/publish", .inputs = {{"kernel", inputs.kernel}}, .action = BuiltinAction{"kernel.publish", "{}", publish_kernel}});
   artifacts[config.kernel.image.substr(config.kernel.image.rfind('/') + 1)] = {"kernel/publish", "image"};
   artifacts["kernel.config"] = {"kernel/publish", "config"};
 
@@ -113,7 +113,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
   for (const auto& partition : plan.partitions) layout.push_back(partition_json(partition));
   graph.add({.id = "image/disk",
              .inputs = disk_inputs,
-             .action = BuiltinAction{"image.disk", 1, nlohmann::json{{"table", disk.table}, {"disk", plan.disk.text()}, {"partitions", layout}, {"boot_code", disk.boot_code}}.dump(),
+             .action = BuiltinAction{"image.disk", nlohmann::json{{"table", disk.table}, {"disk", plan.disk.text()}, {"partitions", layout}, {"boot_code", disk.boot_code}}.dump(),
                                      [config, plan](StepContext& context) { return write_disk(context, config, plan); }}});
   const OutputRef image{"image/disk", "image"};
   artifacts[disk.file] = image;
@@ -122,7 +122,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
   const std::string root_name = plan.partitions[plan.root].config.name;
   graph.add({.id = "image/bmap",
              .inputs = {{"tools", inputs.tools}, {"disk", image}, {"root", OutputRef{"image/root", "image"}}, {"layout", OutputRef{"image/disk", "layout"}}},
-             .action = BuiltinAction{"image.bmap", 1, nlohmann::json{{"file", disk.file}, {"root", root_name}}.dump(), [file = disk.file, root_name](StepContext& context) {
+             .action = BuiltinAction{"image.bmap", nlohmann::json{{"file", disk.file}, {"root", root_name}}.dump(), [file = disk.file, root_name](StepContext& context) {
                const DiskLayout written = parse_layout(context.store().read(context.input("layout").digest));
                std::vector<ByteRange> unused = ext4_free_ranges(image_tools(context), context.input("root"));
                for (const auto& partition : written.partitions) {
@@ -136,7 +136,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
   if (disk.compress != "none") {
     graph.add({.id = "image/compressed",
                .inputs = {{"tools", inputs.tools}, {"disk", image}},
-               .action = BuiltinAction{"image.compress", 1, nlohmann::json{{"method", disk.compress}, {"level", disk.compress_level}}.dump(),
+               .action = BuiltinAction{"image.compress", nlohmann::json{{"method", disk.compress}, {"level", disk.compress_level}}.dump(),
                                        [method = disk.compress, level = disk.compress_level](StepContext& context) {
                                          return Outputs{{"image", compress_blob(image_tools(context), context.input("disk"), method, level)}};
                                        }},
@@ -154,7 +154,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
   for (const auto& package : in.lock.target) parameters["packages"].push_back(package_identity(package) + "@" + package.sha256.hex());
   graph.add({.id = "image/manifest",
              .inputs = std::move(manifest_inputs),
-             .action = BuiltinAction{"image.manifest", 1, parameters.dump(), [base, plan](StepContext& context) {
+             .action = BuiltinAction{"image.manifest", parameters.dump(), [base, plan](StepContext& context) {
                Store& store = context.store();
                ManifestInput manifest = base;
                const Tree root = get_tree(store, context.input("root").digest), boot = get_tree(store, context.input("boot").digest);
@@ -178,7 +178,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
 
   std::vector<Input> sums;
   for (const auto& [file, output] : artifacts) sums.push_back({file, output});
-  graph.add({.id = "image/sums", .inputs = std::move(sums), .action = BuiltinAction{"image.sums", 1, "{}", [](StepContext& context) {
+  graph.add({.id = "image/sums", .inputs = std::move(sums), .action = BuiltinAction{"image.sums", "{}", [](StepContext& context) {
     std::string text;
     for (const auto& input : context.inputs()) text += fmt::format("{}  {}\n", input.value.digest.hex(), input.name);
     return Outputs{{"sums", context.store().put(text)}};

@@ -28,7 +28,7 @@ OutputRef PackageSteps::add(const LockedPackage& package) {
   const FetchRequest request{.repository = package.repository, .path = package.path, .size = package.size, .sha256 = package.sha256,
                              .name = package_identity(package), .date = inputs_.lock.date};
   graph_.add({.id = "fetch/" + name,
-              .action = BuiltinAction{"fetch", 1, nlohmann::json{{"sha256", package.sha256.hex()}, {"size", package.size}}.dump(),
+              .action = BuiltinAction{"fetch", nlohmann::json{{"sha256", package.sha256.hex()}, {"size", package.size}}.dump(),
                                       [request, &downloader = inputs_.downloader, &mirrors = inputs_.mirrors](StepContext& context) {
                                         const auto progress = [&](std::uint64_t done, std::uint64_t total) { context.progress(done, total); };
                                         return std::map<std::string, Value>{
@@ -40,7 +40,7 @@ OutputRef PackageSteps::add(const LockedPackage& package) {
   const std::string origin = "package:" + package_identity(package);
   graph_.add({.id = "unpack/" + name,
               .inputs = {{"deb", OutputRef{"fetch/" + name, "deb"}}},
-              .action = BuiltinAction{"debian.unpack", 1, nlohmann::json{{"origin", origin}}.dump(), [origin](StepContext& context) {
+              .action = BuiltinAction{"debian.unpack", nlohmann::json{{"origin", origin}}.dump(), [origin](StepContext& context) {
                 Store& store = context.store();
                 return std::map<std::string, Value>{{"tree", put_tree(store, deb_tree(store, store.path(context.input("deb").digest), origin))}};
               }}});
@@ -68,7 +68,7 @@ OutputRef PackageSteps::tools_tree(std::int64_t epoch) {
   const std::string triplet = "x86_64-linux-gnu";
   graph_.add({.id = "tools/tree",
               .inputs = std::move(inputs),
-              .action = BuiltinAction{"rootfs.tools", 2, nlohmann::json{{"triplet", triplet}, {"epoch", epoch}}.dump(), [triplet, epoch](StepContext& context) {
+              .action = BuiltinAction{"rootfs.tools", nlohmann::json{{"triplet", triplet}, {"epoch", epoch}}.dump(), [triplet, epoch](StepContext& context) {
                 Store& store = context.store();
                 return std::map<std::string, Value>{{"tree", put_tree(store, assemble_tools(store, read_packages(context), triplet, epoch))}};
               }}});

@@ -56,7 +56,7 @@ RootfsOptions rootfs_options(const Config& config, std::vector<DiskMount> mounts
 OutputRef add_kernel_layer(StepGraph& graph, const OutputRef& kernel, std::int64_t epoch) {
   graph.add({.id = "kernel/layer",
              .inputs = {{"kernel", kernel}},
-             .action = BuiltinAction{"kernel.layer", 1, nlohmann::json{{"epoch", epoch}}.dump(), [epoch](StepContext& context) {
+             .action = BuiltinAction{"kernel.layer", nlohmann::json{{"epoch", epoch}}.dump(), [epoch](StepContext& context) {
                Store& store = context.store();
                const Tree built = get_tree(store, context.input("kernel").digest);
                const Node* release = built.find("release");
@@ -81,7 +81,7 @@ OutputRef add_rootfs_tree(StepGraph& graph, const RootfsOptions& options, std::v
   inputs.insert(inputs.end(), layers.begin(), layers.end());
   graph.add({.id = "rootfs/tree",
              .inputs = std::move(inputs),
-             .action = BuiltinAction{"rootfs.assemble", 1, options.canonical(), [options](StepContext& context) { return assemble(context, options); }}});
+             .action = BuiltinAction{"rootfs.assemble", options.canonical(), [options](StepContext& context) { return assemble(context, options); }}});
   return {"rootfs/tree", "tree"};
 }
 
