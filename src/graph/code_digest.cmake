@@ -1,0 +1,18 @@
+# Writes code_digest.cpp: `cmake -DSOURCE=src -DOUTPUT=file -P code_digest.cmake`. Run at build time, whenever a source file changed.
+file(GLOB_RECURSE files RELATIVE ${SOURCE} ${SOURCE}/*.cpp ${SOURCE}/*.hpp)
+list(SORT files)
+# What only shows or plans things cannot change a result.
+list(FILTER files EXCLUDE REGEX "^(cli|report|run|guest|config|lock|main)")
+set(all "")
+foreach(file ${files})
+  file(SHA256 ${SOURCE}/${file} hash)
+  string(APPEND all "${file} ${hash}\n")
+endforeach()
+string(SHA256 digest "${all}")
+set(text "// Made by src/graph/code_digest.cmake.\n#include \"graph/code_digest.hpp\"\n\nnamespace k8simg {\nstd::string_view code_digest() { return \"${digest}\"; }\n}  // namespace k8simg\n")
+if(EXISTS ${OUTPUT})
+  file(READ ${OUTPUT} before)
+endif()
+if(NOT "${before}" STREQUAL "${text}")
+  file(WRITE ${OUTPUT} "${text}")
+endif()
