@@ -136,10 +136,10 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
   if (disk.compress != "none") {
     graph.add({.id = "image/compressed",
                .inputs = {{"tools", inputs.tools}, {"disk", image}},
-               .action = BuiltinAction{"image.compress", nlohmann::json{{"method", disk.compress}, {"level", disk.compress_level}}.dump(),
-                                       [method = disk.compress, level = disk.compress_level](StepContext& context) {
-                                         return Outputs{{"image", compress_blob(image_tools(context), context.input("disk"), method, level)}};
-                                       }},
+               .action = CommandAction{.tools = "tools",
+                                       .argv = compress_command(disk.compress, disk.compress_level, "/in/disk", "/out/compressed"),
+                                       .mounts = {{"disk", "/in/disk"}},
+                                       .captures = {{"image", "/out/compressed"}}},
                .resource = Resource::Heavy});
     artifacts[disk.file + (disk.compress == "xz" ? ".xz" : ".zst")] = {"image/compressed", "image"};
   }

@@ -61,7 +61,6 @@ CommandResult run_machine(CommandRunner& runner, const Machine& machine, const B
     add({"-drive", "if=pflash,format=raw,readonly=on,file=/" + machine.uefi_code, "-drive", "if=pflash,format=raw,file=/build/vars.fd"});
   }
   std::string netdev = "user,id=net0";
-  if (!boot.network) netdev += ",restrict=on";
   for (const auto& forward : boot.forwards) netdev += ",hostfwd=" + forward;
   add({"-netdev", netdev});
   argv.insert(argv.end(), machine.arguments.begin(), machine.arguments.end());

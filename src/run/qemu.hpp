@@ -32,7 +32,7 @@ struct Boot {
   std::uint64_t disk_size = 0;             ///< bytes of the overlay (0: the image's): a larger disk for it to grow into
   bool kvm = false;
   bool interactive = false;                ///< console on this terminal; else to scratch/console.log
-  bool network = false;                    ///< let the guest reach the host's network (user-mode NAT); else an isolated one with DHCP only
+  bool network = false;                    ///< user-mode NAT to the network of the host; else the same inside the sandbox, which has none
   std::vector<std::string> forwards;       ///< "tcp:127.0.0.1:2222-:22", with `network`
   std::map<std::string, std::string> credentials;  ///< systemd credentials (name → bytes), through SMBIOS type 11
   std::vector<std::filesystem::path> drives;       ///< further raw disks, read-only: /dev/vdb, /dev/vdc, ...
