@@ -4,6 +4,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
@@ -72,7 +73,11 @@ void check_shape(std::string_view text, const std::string& name) {
 tl::expected<std::int64_t, ParseError> parse_release_date(std::string_view text) {
   const auto fail = [&]() { return tl::make_unexpected(ParseError{0, "not a date: \"" + std::string(text.substr(0, 40)) + "\""}); };
   std::vector<std::string> words = split_words(text);
-  if (!words.empty() && words[0].ends_with(',')) words.erase(words.begin());
+  if (!words.empty() && words[0].ends_with(',')) {
+    static const std::vector<std::string> days = {"Mon,", "Tue,", "Wed,", "Thu,", "Fri,", "Sat,", "Sun,"};
+    if (std::find(days.begin(), days.end(), words[0]) == days.end()) return fail();
+    words.erase(words.begin());
+  }
   if (words.size() != 5) return fail();
   if (words[4] != "UTC" && words[4] != "GMT" && words[4] != "Z" && words[4] != "+0000") return fail();
   static const std::vector<std::string> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
