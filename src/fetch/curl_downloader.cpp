@@ -24,7 +24,7 @@ class CurlDownloader : public Downloader {
 
   std::optional<std::uint64_t> download(const std::string& url, int fd, std::uint64_t offset, std::stop_token stop,
                                         const std::function<void(std::uint64_t, std::uint64_t)>& progress) override {
-    Transfer transfer{.fd = fd, .offset = offset, .stop = stop, .progress = progress, .url = url};
+    Transfer transfer{.fd = fd, .start = offset, .offset = offset, .stop = stop, .progress = progress, .url = url};
     CURL* handle = take();
     transfer.handle = handle;
     curl_easy_reset(handle);
@@ -38,7 +38,9 @@ class CurlDownloader : public Downloader {
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 100L);
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, 60L);
     curl_easy_setopt(handle, CURLOPT_USERAGENT, "k8simg");
-    curl_easy_setopt(handle, CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(offset));
+    // Not CURLOPT_RESUME_FROM: libcurl gives up (CURLE_RANGE_ERROR) on a server that ignores the range, where on_data begins again.
+    const std::string range = fmt::format("{}-", offset);
+    if (offset > 0) curl_easy_setopt(handle, CURLOPT_RANGE, range.c_str());
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &Transfer::on_data);
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, &transfer);
     curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, &Transfer::on_progress);
@@ -70,7 +72,7 @@ class CurlDownloader : public Downloader {
  private:
   struct Transfer {
     int fd;
-    std::uint64_t offset;
+    std::uint64_t start, offset;  // where this answer's bytes begin in the file, and where they have come to
     std::stop_token stop;
     const std::function<void(std::uint64_t, std::uint64_t)>& progress;
     const std::string& url;
@@ -88,7 +90,7 @@ class CurlDownloader : public Downloader {
           // An error page is not content; a server that ignores the range begins at byte 0 again.
           if (status >= 300) return size * count;
           if (transfer.offset > 0 && status == 200) {
-            transfer.offset = 0;
+            transfer.start = transfer.offset = 0;
             if (ftruncate(transfer.fd, 0) != 0 || lseek(transfer.fd, 0, SEEK_SET) != 0) throw_errno("cannot restart the download of", transfer.url, errno);
           }
         }
@@ -106,7 +108,8 @@ class CurlDownloader : public Downloader {
     }
     static int on_progress(void* self, curl_off_t total, curl_off_t, curl_off_t, curl_off_t) {
       auto& transfer = *static_cast<Transfer*>(self);
-      if (transfer.progress && total > 0) transfer.progress(transfer.offset, std::max<std::uint64_t>(transfer.offset, static_cast<std::uint64_t>(total)));
+      // libcurl counts the bytes of this answer only; no bytes yet: it may be an error page that it counts.
+      if (transfer.progress && total > 0 && transfer.offset > transfer.start) transfer.progress(transfer.offset, transfer.start + static_cast<std::uint64_t>(total));
       return transfer.stop.stop_requested() ? 1 : 0;
     }
   };

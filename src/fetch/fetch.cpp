@@ -31,6 +31,18 @@ void pause_before_retry(int attempt, const std::stop_token& stop) {
   if (stop.stop_requested()) throw Error(ErrorKind::Interrupted, "interrupted");
 }
 
+/// The lock of one blob's download. Another build may hold it for long, so the wait ends with a stop request too.
+FileLock wait_for_lock(const fs::path& file, const std::stop_token& stop) {
+  for (;;) {
+    if (auto lock = FileLock::try_lock(file, FileLock::Mode::Exclusive)) return std::move(*lock);
+    std::mutex mutex;
+    std::condition_variable_any condition;
+    std::unique_lock guard(mutex);
+    condition.wait_for(guard, stop, std::chrono::milliseconds(50), [] { return false; });
+    if (stop.stop_requested()) throw Error(ErrorKind::Interrupted, "interrupted");
+  }
+}
+
 std::string join_url(const std::string& base, const std::string& path) { return base + (base.ends_with('/') ? "" : "/") + path; }
 
 /// Downloads with retries. nullopt: not there.
@@ -70,8 +82,15 @@ Value fetch(Store& store, Downloader& downloader, const Mirrors& mirrors, const 
 
   // One partial file per blob and process at a time: a second build waits here and then finds the blob.
   const auto folder = store.folder("partial");
-  const FileLock lock = FileLock::wait(folder / (request.sha256.hex() + ".lock"), FileLock::Mode::Exclusive);
-  if (store.has(request.sha256)) return {ValueKind::Blob, request.sha256, request.size};
+  const auto lock_file = folder / (request.sha256.hex() + ".lock");
+  const FileLock lock = wait_for_lock(lock_file, stop);
+  // Once the blob is there nobody needs the lock's file: who waited on it looks into the store next.
+  const auto done = [&](const Value& value) {
+    std::error_code ignored;
+    fs::remove(lock_file, ignored);
+    return value;
+  };
+  if (store.has(request.sha256)) return done({ValueKind::Blob, request.sha256, request.size});
   const auto partial = folder / request.sha256.hex();
 
   std::vector<std::string> failures;
@@ -101,10 +120,7 @@ Value fetch(Store& store, Downloader& downloader, const Mirrors& mirrors, const 
       const Digest digest = sha256_file(partial);
       if (*got == request.size && digest == request.sha256) {
         if (fsync(fd.get()) != 0) throw_errno("cannot write", partial.string(), errno);
-        const Value value = store.put_file(partial, true);
-        std::error_code ignored;
-        fs::remove(folder / (request.sha256.hex() + ".lock"), ignored);
-        return value;
+        return done(store.put_file(partial, true));
       }
       failures.push_back(*got != request.size ? fmt::format("{}: {} bytes, the lock says {}", url, *got, request.size)
                                               : fmt::format("{}: SHA-256 {}, the lock says {}", url, digest.hex(), request.sha256.hex()));

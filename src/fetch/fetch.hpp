@@ -29,7 +29,8 @@ struct MirrorOptions {
   std::filesystem::path apt_folder = "/etc/apt";         ///< sources.list, sources.list.d/*.{list,sources}
 };
 /// Precedence: arguments, environment, user config, the machine's apt sources (first URI whose suites are Debian's: *-security belongs to
-/// "debian-security", the rest of Debian's own names to "debian"; third-party sources are skipped by their lack of a Debian suite name). Error{Usage} naming the four ways when nothing is found.
+/// "debian-security", the rest of Debian's own names to "debian"; third-party sources are skipped: they lack a Debian suite name or "main", or are signed
+/// by a key of their own). Error{Usage} naming the four ways when nothing is found.
 Mirrors find_mirrors(const MirrorOptions& options);
 
 class Downloader {

@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
+#include <cctype>
 #include <set>
 
 #include "fetch/fetch.hpp"
@@ -18,17 +18,29 @@ const std::set<std::string, std::less<>> codenames{"buster", "bullseye", "bookwo
 
 /// The repository that a suite of the machine's apt sources belongs to; nothing for a suite that is not Debian's.
 std::optional<std::string> repository_of(std::string_view suite) {
-  const auto dash = suite.find_first_of("-/");
-  if (!codenames.contains(suite.substr(0, dash))) return std::nullopt;
-  const std::string_view rest = dash == std::string_view::npos ? "" : suite.substr(dash + 1);
-  if (rest == "security" || rest == "updates/main") return "debian-security";
+  const auto end = suite.find_first_of("-/");
+  if (!codenames.contains(suite.substr(0, end))) return std::nullopt;
+  const std::string_view rest = end == std::string_view::npos ? "" : suite.substr(end + 1);
+  // CODENAME/updates: what security suites were called before bullseye.
+  if (rest == "security" || (rest == "updates" && suite[end] == '/')) return "debian-security";
   if (rest.empty() || rest == "updates" || rest == "backports" || rest == "proposed-updates") return "debian";
   return std::nullopt;
 }
 
 using Bases = std::map<std::string, std::vector<std::string>>;
 
-void offer(Bases& bases, const std::vector<std::string>& uris, const std::vector<std::string>& suites) {
+bool has(const std::vector<std::string>& words, std::string_view word) { return std::find(words.begin(), words.end(), word) != words.end(); }
+
+/// One entry of the apt sources. Others than Debian use its suite names too ("bookworm main"), but they have keys of their own and say so.
+struct Source {
+  std::vector<std::string> uris, suites, components;
+  std::string signed_by;
+};
+
+void offer(Bases& bases, const Source& source) {
+  if (!has(source.components, "main")) return;
+  if (!source.signed_by.empty() && source.signed_by.find("debian-archive") == std::string::npos) return;
+  const auto& [uris, suites, components, signed_by] = source;
   for (const auto& suite : suites) {
     const auto repository = repository_of(suite);
     if (!repository) continue;
@@ -40,13 +52,21 @@ void offer(Bases& bases, const std::vector<std::string>& uris, const std::vector
   }
 }
 
-/// deb822 style (sources.list(5)): paragraphs with Types, URIs, Suites; a line that starts with a blank goes on.
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return result;
+}
+
+/// deb822 style (sources.list(5)): paragraphs with Types, URIs, Suites, Components; a line that starts with a blank goes on, names have any case.
 void read_sources(Bases& bases, const std::string& text) {
   std::map<std::string, std::string> fields;
   std::string last;
   const auto flush = [&] {
-    const auto types = split_words(fields["Types"]);
-    if (std::find(types.begin(), types.end(), "deb") != types.end() && fields["Enabled"] != "no") offer(bases, split_words(fields["URIs"]), split_words(fields["Suites"]));
+    const std::set<std::string, std::less<>> no{"no", "false", "without", "off", "disable", "0"};  // apt's own list
+    if (has(split_words(fields["types"]), "deb") && !no.contains(lower(fields["enabled"]))) {
+      offer(bases, {split_words(fields["uris"]), split_words(fields["suites"]), split_words(fields["components"]), fields["signed-by"]});
+    }
     fields.clear();
   };
   for (const std::string& line : split(text, '\n')) {
@@ -56,7 +76,7 @@ void read_sources(Bases& bases, const std::string& text) {
     } else if (line.front() == ' ' || line.front() == '\t') {
       fields[last] += " " + std::string(trim(line));
     } else if (const auto colon = line.find(':'); colon != std::string::npos) {
-      last = line.substr(0, colon);
+      last = lower(line.substr(0, colon));
       fields[last] = std::string(trim(std::string_view(line).substr(colon + 1)));
     }
   }
@@ -67,9 +87,15 @@ void read_sources(Bases& bases, const std::string& text) {
 void read_list(Bases& bases, const std::string& text) {
   for (const std::string& raw : split(text, '\n')) {
     std::string line(raw.substr(0, raw.find('#')));
-    if (const auto open = line.find('['), close = line.find(']'); open != std::string::npos && close != std::string::npos && open < close) line.erase(open, close - open + 1);
+    std::string signed_by;
+    if (const auto open = line.find('['), close = line.find(']'); open != std::string::npos && close != std::string::npos && open < close) {
+      for (const auto& option : split_words(line.substr(open + 1, close - open - 1))) {
+        if (lower(option).starts_with("signed-by=")) signed_by = option.substr(10);
+      }
+      line.erase(open, close - open + 1);
+    }
     const auto words = split_words(line);
-    if (words.size() >= 3 && words[0] == "deb") offer(bases, {words[1]}, {words[2]});
+    if (words.size() >= 4 && words[0] == "deb") offer(bases, {{words[1]}, {words[2]}, {words.begin() + 3, words.end()}, signed_by});
   }
 }
 

@@ -1,0 +1,286 @@
+// What reaches the store and what never does, with a downloader that does as it is told.
+#include "fetch/fetch.hpp"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "support/catch.hpp"
+#include "support/step_context.hpp"
+
+using namespace k8simg;
+using test::contains;
+using test::failure;
+
+namespace {
+
+using namespace std::chrono_literals;
+using Answer = std::function<std::optional<std::uint64_t>(int fd, std::uint64_t offset)>;
+
+/// Gives what is missing of `bytes` after `offset`.
+Answer whole(const std::string& bytes) {
+  return [bytes](int fd, std::uint64_t offset) {
+    if (offset < bytes.size()) write_all(fd, std::string_view(bytes).substr(offset), "test");
+    return std::optional(std::max<std::uint64_t>(offset, bytes.size()));
+  };
+}
+/// Gives some bytes and then fails.
+Answer broken(const std::string& bytes, bool retryable) {
+  return [=](int fd, std::uint64_t) -> std::optional<std::uint64_t> {
+    write_all(fd, bytes, "test");
+    throw Error(ErrorKind::Fetch, "the line is cut", retryable ? "retryable" : "");
+  };
+}
+Answer missing() {
+  return [](int, std::uint64_t) -> std::optional<std::uint64_t> { return std::nullopt; };
+}
+
+class ScriptedDownloader : public Downloader {
+ public:
+  std::optional<std::uint64_t> download(const std::string& url, int fd, std::uint64_t offset, std::stop_token, const std::function<void(std::uint64_t, std::uint64_t)>&) override {
+    Answer answer;
+    {
+      const std::lock_guard guard(mutex_);
+      calls.emplace_back(url, offset);
+      auto& list = answers[url];
+      if (list.empty()) throw Error(ErrorKind::Internal, "nobody expected a download of " + url);
+      answer = list.front();
+      if (list.size() > 1) list.pop_front();  // the last answer stays
+    }
+    return answer(fd, offset);
+  }
+
+  std::map<std::string, std::deque<Answer>> answers;
+  std::vector<std::pair<std::string, std::uint64_t>> calls;
+
+ private:
+  std::mutex mutex_;
+};
+
+using Calls = std::vector<std::pair<std::string, std::uint64_t>>;
+
+const std::string content = "the bytes of a package, as its maintainer made them";
+
+struct Fixture {
+  TempDir folder{fs::temp_directory_path(), "fetch"};
+  DiskStore store{folder.path() / "store"};
+  ScriptedDownloader downloader;
+  Mirrors mirrors{.bases = {{"debian", {"http://a.example/debian", "http://b.example/debian/"}}}, .archive = {}};
+  FetchRequest request{.repository = "debian", .path = "pool/x.deb", .size = content.size(), .sha256 = sha256(content), .name = "x=1:amd64", .date = 1763195591};
+  const std::string a = "http://a.example/debian/pool/x.deb", b = "http://b.example/debian/pool/x.deb";
+
+  Value run(std::stop_token stop = {}) { return fetch(store, downloader, mirrors, request, stop); }
+  fs::path partial() const { return store.folder("partial") / request.sha256.hex(); }
+};
+
+}  // namespace
+
+TEST_CASE("a download enters the store and leaves nothing beside it") {
+  Fixture f;
+  f.downloader.answers[f.a] = {whole(content)};
+  CHECK(f.run() == Value{ValueKind::Blob, sha256(content), content.size()});
+  CHECK(f.store.read(sha256(content)) == content);
+  CHECK(fs::is_empty(f.store.folder("partial")));
+  CHECK(f.downloader.calls == Calls{{f.a, 0}});
+  CHECK(f.run().digest == sha256(content));
+  CHECK(f.downloader.calls.size() == 1);
+}
+
+TEST_CASE("mirrors are tried in order, the archive last and dated") {
+  Fixture f;
+  f.mirrors.archive = "http://archive.example/${repository}/${timestamp}/";
+  const std::string archive = "http://archive.example/debian/20251115T083311Z/pool/x.deb";
+  f.downloader.answers[f.a] = {missing()};
+  f.downloader.answers[f.b] = {broken("", false)};
+  f.downloader.answers[archive] = {whole(content)};
+  f.run();
+  CHECK(f.downloader.calls == Calls{{f.a, 0}, {f.b, 0}, {archive, 0}});
+  CHECK(f.store.has(sha256(content)));
+
+  f.mirrors.archive = "http://archive.example/${date}";
+  f.request.sha256 = sha256("other");
+  CHECK(contains(failure([&] { f.run(); }), "archive-mirror"));
+}
+
+TEST_CASE("a package that has left every mirror: the message says how to go on") {
+  Fixture f;
+  f.downloader.answers[f.a] = {missing()};
+  f.downloader.answers[f.b] = {missing()};
+  const std::string text = failure([&] { f.run(); });
+  INFO(text);
+  CHECK(contains(text, "x=1:amd64"));
+  CHECK(contains(text, "pool/x.deb"));
+  CHECK(contains(text, "k8simg lock --update"));
+  CHECK(f.downloader.calls == Calls{{f.a, 0}, {f.b, 0}});
+  // A mirror that could not be asked may still have it.
+  f.downloader.answers[f.b] = {broken("", false)};
+  CHECK_FALSE(contains(failure([&] { f.run(); }), "lock --update"));
+}
+
+TEST_CASE("altered bytes never enter the store and are not asked for twice") {
+  Fixture f;
+  std::string altered = content;
+  altered[5] ^= 1;
+  f.downloader.answers[f.a] = {whole(altered)};
+  f.downloader.answers[f.b] = {whole(altered)};
+  const std::string text = failure([&] { f.run(); });
+  INFO(text);
+  CHECK(contains(text, "SHA-256 " + sha256(altered).hex() + ", the lock says " + sha256(content).hex()));
+  CHECK_FALSE(contains(text, "lock --update"));
+  CHECK(f.downloader.calls == Calls{{f.a, 0}, {f.b, 0}});
+  CHECK_FALSE(f.store.has(sha256(altered)));
+  CHECK_FALSE(f.store.has(sha256(content)));
+  CHECK_FALSE(fs::exists(f.partial()));
+  f.downloader.answers[f.b] = {whole(content)};
+  f.run();
+  CHECK(f.store.read(sha256(content)) == content);
+}
+
+TEST_CASE("a wrong size is said as such") {
+  Fixture f;
+  f.mirrors.bases["debian"].pop_back();
+  f.downloader.answers[f.a] = {whole(content + "x")};
+  CHECK(contains(failure([&] { f.run(); }), std::to_string(content.size() + 1) + " bytes, the lock says " + std::to_string(content.size())));
+  f.downloader.answers[f.a] = {whole(content.substr(1))};
+  CHECK(contains(failure([&] { f.run(); }), std::to_string(content.size() - 1) + " bytes"));
+  CHECK(f.downloader.calls.size() == 2);
+  CHECK_FALSE(f.store.has(sha256(content)));
+}
+
+TEST_CASE("a cut line is taken up where it stopped, within one build and by the next") {
+  Fixture f;
+  f.downloader.answers[f.a] = {broken(content.substr(0, 10), true), broken(content.substr(10, 5), false)};
+  f.downloader.answers[f.b] = {missing()};
+  CHECK(contains(failure([&] { f.run(); }), "resumed by the next build"));
+  CHECK(f.downloader.calls == Calls{{f.a, 0}, {f.a, 10}, {f.b, 15}});
+  CHECK(read_file(f.partial()) == content.substr(0, 15));
+  f.downloader.answers[f.a] = {whole(content)};
+  f.run();
+  CHECK(f.downloader.calls.back() == std::pair<std::string, std::uint64_t>{f.a, 15});
+  CHECK(f.store.read(sha256(content)) == content);
+}
+
+TEST_CASE("a damaged part is found out and fetched anew, once") {
+  Fixture f;
+  write_file_atomically(f.partial(), "not what it was");
+  f.downloader.answers[f.a] = {whole(content)};
+  f.run();
+  CHECK(f.downloader.calls == Calls{{f.a, 15}, {f.a, 0}});
+  CHECK(f.store.read(sha256(content)) == content);
+
+  Fixture g;
+  write_file_atomically(g.partial(), "not what it was");
+  g.mirrors.bases["debian"].pop_back();
+  g.downloader.answers[g.a] = {whole(std::string(content.size(), 'x'))};
+  CHECK(contains(failure([&] { g.run(); }), "SHA-256"));
+  CHECK(g.downloader.calls == Calls{{g.a, 15}, {g.a, 0}});
+}
+
+TEST_CASE("a part that is too long begins again at byte 0") {
+  Fixture f;
+  write_file_atomically(f.partial(), content + " and more");
+  f.downloader.answers[f.a] = {whole(content)};
+  f.run();
+  CHECK(f.downloader.calls == Calls{{f.a, 0}});
+  CHECK(f.store.read(sha256(content)) == content);
+}
+
+TEST_CASE("what may pass is tried four times, what may not once; faults of our own are not hidden") {
+  Fixture f;
+  f.mirrors.bases["debian"].pop_back();
+  f.downloader.answers[f.a] = {broken("", true)};
+  const auto before = std::chrono::steady_clock::now();
+  CHECK(contains(failure([&] { f.run(); }), "the line is cut"));
+  CHECK(f.downloader.calls.size() == 4);
+  CHECK(std::chrono::steady_clock::now() - before > 5s);  // 0.25, 1 and 4 seconds between them
+
+  f.downloader.answers[f.a] = {[](int, std::uint64_t) -> std::optional<std::uint64_t> { throw Error(ErrorKind::Internal, "no room on the disk"); }};
+  try {
+    f.run();
+    FAIL("no error");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::Internal);
+    CHECK(error.message() == "no room on the disk");
+  }
+}
+
+TEST_CASE("a stop request ends the wait before a retry") {
+  Fixture f;
+  std::stop_source source;
+  f.downloader.answers[f.a] = {broken("", true), broken("", true), [&](int, std::uint64_t) -> std::optional<std::uint64_t> {
+                                 source.request_stop();
+                                 throw Error(ErrorKind::Fetch, "the line is cut", "retryable");
+                               }};
+  const auto before = std::chrono::steady_clock::now();
+  try {
+    f.run(source.get_token());
+    FAIL("no error");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::Interrupted);
+  }
+  CHECK(std::chrono::steady_clock::now() - before < 4s);  // the third wait alone would be that long
+  CHECK(f.downloader.calls.size() == 3);
+}
+
+TEST_CASE("a stop request ends the wait for another build that fetches the same") {
+  Fixture f;
+  const FileLock other = FileLock::wait(f.store.folder("partial") / (f.request.sha256.hex() + ".lock"), FileLock::Mode::Exclusive);
+  std::stop_source source;
+  std::atomic<bool> interrupted = false;
+  std::jthread build([&] {
+    try {
+      f.run(source.get_token());
+    } catch (const Error& error) {
+      interrupted = error.kind() == ErrorKind::Interrupted;
+    }
+  });
+  std::this_thread::sleep_for(100ms);
+  source.request_stop();
+  for (int i = 0; i < 50 && !interrupted; ++i) std::this_thread::sleep_for(100ms);
+  CHECK(interrupted);
+  if (!interrupted) std::_Exit(1);  // the thread would wait for ever
+  CHECK(f.downloader.calls.empty());
+}
+
+TEST_CASE("many who want the same blob download it once") {
+  Fixture f;
+  f.downloader.answers[f.a] = {[](int fd, std::uint64_t offset) {
+    std::this_thread::sleep_for(100ms);
+    return whole(content)(fd, offset);
+  }};
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 6; ++i) threads.emplace_back([&] { f.run(); });
+  }
+  CHECK(f.downloader.calls.size() == 1);
+  CHECK(f.store.read(sha256(content)) == content);
+  CHECK(fs::is_empty(f.store.folder("partial")));
+}
+
+TEST_CASE("a repository without a mirror is named with the ways to give one") {
+  Fixture f;
+  f.request.repository = "raspi";
+  const std::string text = failure([&] { f.run(); });
+  CHECK(contains(text, "no mirror is known for repository raspi"));
+  CHECK(contains(text, "--mirror raspi=URL"));
+}
+
+TEST_CASE("texts: the first mirror that has it, nothing when none has, an error when one could not be asked") {
+  Fixture f;
+  const auto get = [&] { return fetch_text(f.downloader, f.mirrors, "debian", "dists/x", f.folder.path()); };
+  const std::string a = "http://a.example/debian/dists/x", b = "http://b.example/debian/dists/x";
+  f.downloader.answers[a] = {missing()};
+  f.downloader.answers[b] = {whole("index")};
+  CHECK(get() == "index");
+  f.downloader.answers[b] = {missing()};
+  CHECK(get() == std::nullopt);
+  f.downloader.answers[a] = {broken("par", false)};
+  f.downloader.answers[b] = {whole("index")};
+  CHECK(get() == "index");
+  f.downloader.answers[b] = {missing()};
+  CHECK(contains(failure([&] { get(); }), "--mirror"));
+}

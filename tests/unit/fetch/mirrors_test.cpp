@@ -1,0 +1,164 @@
+// Where mirrors come from: command line, environment, the user's configuration, the machine's apt sources.
+#include "fetch/fetch.hpp"
+#include "support/catch.hpp"
+#include "support/step_context.hpp"
+
+using namespace k8simg;
+using test::contains;
+using test::failure;
+
+namespace {
+
+using List = std::vector<std::string>;
+
+/// An /etc/apt of our own.
+struct AptFolder {
+  TempDir folder{fs::temp_directory_path(), "apt"};
+  AptFolder() { fs::create_directory(folder.path() / "sources.list.d"); }
+  void write(const std::string& name, const std::string& text) const { write_file_atomically(folder.path() / name, text); }
+  Mirrors mirrors(MirrorOptions options = {}) const {
+    options.apt_folder = folder.path();
+    return find_mirrors(options);
+  }
+};
+
+const char* const both = R"(Types: deb
+URIs: http://apt.example/debian
+Suites: trixie trixie-updates trixie-backports
+Components: main
+
+Types: deb
+URIs: http://apt.example/debian-security
+Suites: trixie-security
+Components: main
+)";
+
+}  // namespace
+
+TEST_CASE("the nearest source that knows a repository wins") {
+  AptFolder apt;
+  apt.write("sources.list.d/debian.sources", both);
+  MirrorOptions options;
+  CHECK(apt.mirrors(options).bases.at("debian") == List{"http://apt.example/debian"});
+  CHECK(apt.mirrors(options).bases.at("debian-security") == List{"http://apt.example/debian-security"});
+
+  options.user["debian"] = {"http://user.example/debian", "http://second.example/debian"};
+  CHECK(apt.mirrors(options).bases.at("debian") == List{"http://user.example/debian", "http://second.example/debian"});
+  CHECK(apt.mirrors(options).bases.at("debian-security") == List{"http://apt.example/debian-security"});
+
+  options.environment = " http://env.example/debian  debian=http://env2.example/d ";
+  CHECK(apt.mirrors(options).bases.at("debian") == List{"http://env.example/debian", "http://env2.example/d"});
+  CHECK(apt.mirrors(options).bases.at("debian-security") == List{"http://env.example/debian-security"});
+
+  options.arguments = {"debian-security=https://arg.example/s"};
+  CHECK(apt.mirrors(options).bases.at("debian") == List{"http://env.example/debian", "http://env2.example/d"});
+  CHECK(apt.mirrors(options).bases.at("debian-security") == List{"https://arg.example/s"});
+}
+
+TEST_CASE("a mirror named alone brings its security twin only where the name says so") {
+  AptFolder apt;
+  MirrorOptions options;
+  options.arguments = {"http://a.example/debian//"};
+  CHECK(apt.mirrors(options).bases.at("debian-security") == List{"http://a.example/debian-security"});
+  options.arguments = {"http://a.example/d"};
+  CHECK(apt.mirrors(options).bases.at("debian") == List{"http://a.example/d"});
+  CHECK_FALSE(apt.mirrors(options).bases.contains("debian-security"));
+  // An equals sign in the URL itself names no repository.
+  options.arguments = {"http://a.example/get?from=debian"};
+  CHECK(apt.mirrors(options).bases.at("debian") == List{"http://a.example/get?from=debian"});
+}
+
+TEST_CASE("file mirrors get the form that libcurl reads") {
+  AptFolder apt;
+  MirrorOptions options;
+  options.arguments = {"file:/srv/debian"};
+  CHECK(apt.mirrors(options).bases.at("debian") == List{"file:///srv/debian"});
+  CHECK(apt.mirrors(options).bases.at("debian-security") == List{"file:///srv/debian-security"});
+  options.arguments = {"debian=file:///srv/x"};
+  CHECK(apt.mirrors(options).bases.at("debian") == List{"file:///srv/x"});
+  apt.write("sources.list", "deb file:/media/usb trixie main\n");
+  CHECK(apt.mirrors().bases.at("debian") == List{"file:///media/usb"});
+}
+
+TEST_CASE("one-line sources") {
+  AptFolder apt;
+  apt.write("sources.list", R"(# a comment
+deb http://one.example/debian bookworm main  # the first
+deb [ arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg ] http://two.example/debian bookworm-updates main
+deb-src http://sources.example/debian bookworm main
+deb http://security.example/debian-security bookworm-security main contrib
+deb http://old.example/security buster/updates main
+deb cdrom:[Debian] bookworm main
+#deb http://off.example/debian bookworm main
+deb
+)");
+  const auto bases = apt.mirrors().bases;
+  CHECK(bases.at("debian") == List{"http://one.example/debian", "http://two.example/debian"});
+  CHECK(bases.at("debian-security") == List{"http://security.example/debian-security", "http://old.example/security"});
+  CHECK(bases.size() == 2);
+}
+
+TEST_CASE("deb822 sources: continuation lines, comments, several URIs, switched off, field names in any case") {
+  AptFolder apt;
+  apt.write("sources.list.d/a.sources", "# top\r\n\nTypes: deb-src\nURIs: http://src.example/debian\nSuites: trixie\nComponents: main\n");
+  apt.write("sources.list.d/b.sources", R"(Enabled: no
+Types: deb
+URIs: http://off.example/debian
+Suites: trixie
+Components: main
+   
+types: deb deb-src
+uris: http://one.example/debian
+# between
+ http://two.example/debian
+Suites:
+ trixie
+	trixie-updates
+Components: main non-free-firmware
+Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp)");
+  apt.write("sources.list.d/ignored.sources.save", "Types: deb\nURIs: http://saved.example/debian\nSuites: trixie\nComponents: main\n");
+  CHECK(apt.mirrors().bases == std::map<std::string, List>{{"debian", {"http://one.example/debian", "http://two.example/debian"}}});
+}
+
+TEST_CASE("third-party sources are not Debian's, though they use its suite names") {
+  AptFolder apt;
+  // Before Debian's own in the order of names.
+  apt.write("sources.list.d/a.sources", "Types: deb\nURIs: http://a.example/linux/debian\nSuites: bookworm\nComponents: main\nSigned-By: /etc/apt/keyrings/a.asc\n");
+  apt.write("sources.list.d/b.list", "deb [arch=amd64 signed-by=/etc/apt/keyrings/b.gpg] http://b.example/ bookworm main\n");
+  apt.write("sources.list.d/c.sources",
+            "Types: deb\nURIs: http://c.example/\nSuites: stable\nComponents: main\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n xsFNB\n -----END PGP PUBLIC KEY BLOCK-----\n");
+  apt.write("sources.list.d/d.list", "deb http://d.example/debian bookworm stable\n");
+  apt.write("sources.list.d/e.list", "deb http://e.example/deb nodistro main\ndeb http://f.example/ ./\ndeb http://g.example/ubuntu noble main\n");
+  apt.write("sources.list.d/z.list", "deb http://debian.example/debian bookworm main\n");
+  CHECK(apt.mirrors().bases == std::map<std::string, List>{{"debian", {"http://debian.example/debian"}}});
+}
+
+TEST_CASE("no mirror at all: the message names the four ways") {
+  const AptFolder apt;
+  const std::string text = failure([&] { apt.mirrors(); });
+  for (const char* way : {"--mirror", "K8SIMG_MIRROR", "config.toml", "apt sources"}) {
+    INFO(text);
+    CHECK(contains(text, way));
+  }
+}
+
+TEST_CASE("what is no mirror is refused with where it came from") {
+  const AptFolder apt;
+  MirrorOptions options;
+  for (const char* bad : {"mirror.example/debian", "ftp://a.example/debian", "debian=", "debian=/srv", ""}) {
+    INFO(bad);
+    options.arguments = {bad};
+    CHECK(contains(failure([&] { apt.mirrors(options); }), "--mirror: \"" + std::string(bad) + "\" is not a mirror"));
+  }
+  options.arguments.clear();
+  options.environment = "x";
+  CHECK(contains(failure([&] { apt.mirrors(options); }), "K8SIMG_MIRROR: \"x\""));
+}
+
+TEST_CASE("the archive mirror comes from the user's configuration") {
+  const AptFolder apt;
+  MirrorOptions options;
+  options.arguments = {"http://a.example/debian"};
+  options.archive = "http://archive.example/${repository}/${timestamp}";
+  CHECK(apt.mirrors(options).archive == options.archive);
+}
