@@ -167,6 +167,7 @@ void owners(Assembly& assembly) {
   if (has_group("_ssh")) assembly.own("usr/bin/ssh-agent", 02755, 0, assembly.group("_ssh").gid);                                       // openssh-client
   if (has_group("messagebus")) assembly.own("usr/lib/dbus-1.0/dbus-daemon-launch-helper", 04754, 0, assembly.group("messagebus").gid);  // dbus
   if (has_group("systemd-journal")) assembly.own("var/log/journal", 02755, 0, assembly.group("systemd-journal").gid);                   // systemd's tmpfiles.d
+  for (const auto* path : {"etc/credstore", "etc/credstore.encrypted"}) assembly.own(path, 0700, 0, 0);                                 // systemd's tmpfiles.d
   if (has_user("statd")) {                                                                                                             // nfs-common
     const auto& statd = assembly.user("statd");
     assembly.own("var/lib/nfs/sm", 0755, statd.uid, statd.gid);

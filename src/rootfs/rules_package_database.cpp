@@ -102,8 +102,10 @@ void package_database(Assembly& assembly) {
   assembly.file(rule, database + "info/format", "1\n");
   assembly.file(rule, database + "arch-native", assembly.options.architecture + "\n");
   assembly.file_if_absent(rule, database + "diversions", "");
-  const auto dbus = assembly.tree.find("usr/lib/dbus-1.0/dbus-daemon-launch-helper") != nullptr && assembly.package("dbus") != nullptr;
-  assembly.file_if_absent(rule, database + "statoverride", dbus ? "root messagebus 4754 /usr/lib/dbus-1.0/dbus-daemon-launch-helper\n" : "");
+  // The rule owners sets what the scripts register here, so that a package that comes later to the node keeps it.
+  if (assembly.package("dbus") != nullptr) {
+    assembly.file_if_absent(rule, database + "statoverride", "root messagebus 4754 /usr/lib/dbus-1.0/dbus-daemon-launch-helper\n");
+  }
   for (const auto* folder : {"alternatives", "parts", "updates", "triggers"}) assembly.folder_if_absent(rule, database + folder);
 }
 
