@@ -6,3 +6,9 @@
 #else
 #include <catch2/catch.hpp>
 #endif
+
+namespace k8simg {
+/// The project's root.
+const char* source_folder();
+}  // namespace k8simg
+#define K8SIMG_SOURCE_DIR k8simg::source_folder()
