@@ -67,23 +67,35 @@ std::string decompress(const std::string& bytes, const Listed& listed, const std
   return text;
 }
 
+/// Where the bytes of the index may be, likely places first. A file that is listed under another path with the same hash is the same file: mirrors that are
+/// being updated, or that drop files of an architecture, often still have that one.
+std::vector<std::string> places_of(const Release& release, const Listed& listed) {
+  std::vector<std::string> paths = {listed.path}, places;
+  for (const auto& [path, file] : release.files)
+    if (file.sha256 == listed.file.sha256 && path != listed.path && path.find('/') != std::string::npos) paths.push_back(path);
+  if (release.acquire_by_hash)
+    for (const std::string& path : paths) places.push_back(path.substr(0, path.rfind('/')) + "/by-hash/SHA256/" + listed.file.sha256.hex());
+  places.insert(places.end(), paths.begin(), paths.end());
+  return places;
+}
+
 std::string fetch_index(const IndexFetcher& fetch, const std::string& repository, const std::string& suite, const Release& release, const Listed& listed) {
   const std::string base = "dists/" + suite + "/";
   const std::string name = fmt::format("{} of {}", base + listed.path, repository);
-  std::optional<std::string> bytes;
-  if (release.acquire_by_hash) {
-    const std::string folder = listed.path.substr(0, listed.path.rfind('/'));
-    bytes = fetch(repository, base + folder + "/by-hash/SHA256/" + listed.file.sha256.hex(), true);
+  std::string wrong;
+  for (const std::string& place : places_of(release, listed)) {
+    std::optional<std::string> bytes = fetch(repository, base + place, true);
+    if (!bytes) continue;
+    if (bytes->size() != listed.file.size) {
+      wrong = fmt::format("it has {} bytes, the signed release says {}", bytes->size(), listed.file.size);
+    } else if (const Digest found = sha256(*bytes); found != listed.file.sha256) {
+      wrong = fmt::format("its SHA-256 is {}, the signed release says {}", found.hex(), listed.file.sha256.hex());
+    } else {
+      return listed.compressed ? decompress(*bytes, listed, name) : std::move(*bytes);
+    }
   }
-  if (!bytes) bytes = fetch(repository, base + listed.path, false);
-  if (!bytes) throw Error(ErrorKind::Fetch, name + " is not on the mirror although its release lists it", "The mirror is incomplete or just being updated: try again or use another one.");
-  const auto refuse = [&](const std::string& what) {
-    throw Error(ErrorKind::Fetch, fmt::format("{} is refused: {}", name, what), "The mirror is broken, tampered with, or just being updated: try again or use another one.");
-  };
-  if (bytes->size() != listed.file.size) refuse(fmt::format("it has {} bytes, the signed release says {}", bytes->size(), listed.file.size));
-  if (const Digest found = sha256(*bytes); found != listed.file.sha256)
-    refuse(fmt::format("its SHA-256 is {}, the signed release says {}", found.hex(), listed.file.sha256.hex()));
-  return listed.compressed ? decompress(*bytes, listed, name) : std::move(*bytes);
+  if (wrong.empty()) throw Error(ErrorKind::Fetch, name + " is not on the mirror although its release lists it", "The mirror is incomplete or just being updated: try again or use another one.");
+  throw Error(ErrorKind::Fetch, fmt::format("{} is refused: {}", name, wrong), "The mirror is broken, tampered with, or just being updated: try again or use another one.");
 }
 
 bool has_section(const Release& release, const std::string& section) {

@@ -1,6 +1,7 @@
 // Holds resolve() against `apt-get -s install` on an empty system: same names and versions for every set of sets.txt.
 //
-// resolver_oracle SETS DIFFERENCES WORK [--only SET] [--arch ARCH] [--keyring FILE]
+// resolver_oracle SETS DIFFERENCES WORK [--only SET] [--arch ARCH] [--keyring FILE] [--rotate]
+// --rotate: each set on one of its architectures instead of on all.
 // The indexes are fetched once from the mirrors of find_mirrors() into WORK/mirror, checked by load_indexes(), and given to a private apt as a file: mirror,
 // so that both read the same bytes. DIFFERENCES lists accepted differences; one that no longer exists is an error as well.
 #include <fmt/format.h>
@@ -115,13 +116,21 @@ class Comparison {
     const fs::path mirror = fs::absolute(work_) / "mirror";
     const Mirrors mirrors = find_mirrors({.environment = environment("K8SIMG_MIRROR")});
     const auto downloader = make_curl_downloader();
+    // apt looks under an index's own path: a file that load_indexes() found elsewhere by its hash is put there, too.
+    std::map<std::string, std::vector<fs::path>> missed;
     const IndexFetcher fetch = [&](const std::string& repository, const std::string& path, bool) -> std::optional<std::string> {
       const fs::path file = mirror / repository / path;
-      if (fs::exists(file)) return read_file(file);
-      auto bytes = fetch_text(*downloader, mirrors, repository, path, work_);
-      if (bytes) {
-        fs::create_directories(file.parent_path());
-        write_file_atomically(file, *bytes);
+      const std::size_t by_hash = path.find("/by-hash/SHA256/");
+      auto bytes = by_hash != std::string::npos && fs::exists(file) ? read_file(file) : fetch_text(*downloader, mirrors, repository, path, work_);
+      if (!bytes) {
+        if (by_hash != std::string::npos) missed[file.filename().string()].push_back(file);
+        return std::nullopt;
+      }
+      std::vector<fs::path> places = {file};
+      if (const auto wanted = missed.find(sha256(*bytes).hex()); wanted != missed.end()) places.insert(places.end(), wanted->second.begin(), wanted->second.end());
+      for (const fs::path& place : places) {
+        fs::create_directories(place.parent_path());
+        write_file_atomically(place, *bytes);
       }
       return bytes;
     };
@@ -222,20 +231,28 @@ class Comparison {
 int main(int argc, char** argv) {
   std::vector<std::string> arguments(argv + 1, argv + argc), files;
   std::string only, architecture, keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+  bool rotate = false;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == "--rotate") {
+      rotate = true;
+      continue;
+    }
     std::string* option = arguments[i] == "--only" ? &only : arguments[i] == "--arch" ? &architecture : arguments[i] == "--keyring" ? &keyring : nullptr;
     if (option && i + 1 < arguments.size()) *option = arguments[++i];
     else files.push_back(arguments[i]);
   }
   if (files.size() != 3) {
-    std::cerr << "resolver_oracle SETS DIFFERENCES WORK [--only SET] [--arch ARCH] [--keyring FILE]\n";
+    std::cerr << "resolver_oracle SETS DIFFERENCES WORK [--only SET] [--arch ARCH] [--keyring FILE] [--rotate]\n";
     return 2;
   }
   try {
     std::map<std::string, std::vector<PackageSet>> by_architecture;
-    for (const PackageSet& set : read_sets(files[0]))
+    std::size_t number = 0;
+    for (PackageSet set : read_sets(files[0])) {
+      if (rotate) set.architectures = {set.architectures[number++ % set.architectures.size()]};
       for (const std::string& each : set.architectures)
         if ((only.empty() || set.name == only) && (architecture.empty() || each == architecture)) by_architecture[each].push_back(set);
+    }
     Comparison comparison(files[2], keyring, read_differences(files[1]));
     for (const auto& [each, sets] : by_architecture) comparison.run(each, sets);
     return comparison.report();

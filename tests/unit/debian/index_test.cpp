@@ -75,6 +75,16 @@ TEST_CASE("by-hash paths are used where the release offers them") {
   SECTION("but not there") { CHECK(loading.load().packages.at(0).text == packages); }
 }
 
+TEST_CASE("an index that the mirror has lost is taken from another path with the same hash") {
+  Loading loading;
+  publish(loading.archive, {.more = "Acquire-By-Hash: yes\n", .indexes = {{"main/binary-amd64", packages}, {"main/binary-armel", packages}}}, shared_key());
+  loading.archive.files["debian/dists/trixie/main/binary-amd64/Packages.xz"] = "an older version";
+  CHECK(loading.load().packages.at(0).text == packages);
+  CHECK(loading.asked_for("binary-amd64/by-hash"));
+  loading.archive.files["debian/dists/trixie/main/binary-armel/Packages.xz"] = "an older version";
+  CHECK(loading.refusal().find("it has 16 bytes") != std::string::npos);
+}
+
 TEST_CASE("a repository with separate indexes for architecture all") {
   Loading loading;
   SuiteText suite{.indexes = {{"main/binary-amd64", packages}, {"main/binary-all", packages}}};
