@@ -54,7 +54,7 @@ class Accounts {
       if (each.name == name) return each.number;
     }
     throw Error(ErrorKind::Resolve, fmt::format("{} asks for the account {} without saying its number, and none is set aside for it", asked_by, name),
-                fmt::format("Give it one in an overlay, /usr/lib/sysusers.d/{}-number.conf with the line `u {} NUMBER`, or in the table of "
+                fmt::format("Give it one in an overlay, /usr/lib/sysusers.d/zz-{}.conf with the line `u {} NUMBER`, or in the table of "
                             "src/rootfs/rules_accounts.cpp.", name, name));
   }
 
