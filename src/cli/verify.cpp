@@ -1,0 +1,89 @@
+// `k8simg verify IMAGE`: the finished image read back with libguestfs and compared with its manifest.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "cli/machine.hpp"
+#include "cli/verbs.hpp"
+#include "guest/guest.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace {
+
+struct Chosen { std::string image, manifest, accel = "auto"; };
+
+/// A file is itself; else the name of a defconfig is the disk that was built of it.
+fs::path find_image(Session& session, const std::string& given) {
+  if (fs::is_regular_file(given)) return fs::absolute(given);
+  for (const auto& defconfig : list_defconfigs(session.project())) {
+    if (defconfig.name != given) continue;
+    const fs::path image = session.output(given) / session.config(given).disk.file;
+    if (!fs::exists(image)) throw Error(ErrorKind::Usage, fmt::format("{} is not built: there is no {}", given, image.string()), fmt::format("run `k8simg build {}` first", given));
+    return image;
+  }
+  throw Error(ErrorKind::Usage, fmt::format("{} is neither a file nor a defconfig", given), "give a disk image such as output/pc/disk.img, or a name of `k8simg list`");
+}
+
+/// Which defconfig the image was built of: its tools tree has the kernel that reads it back.
+std::string defconfig_of(const fs::path& manifest) {
+  const auto document = nlohmann::json::parse(read_file(manifest), nullptr, false);
+  if (!document.is_object() || !document.contains("name") || !document["name"].is_string()) {
+    throw Error(ErrorKind::Usage, fmt::format("{} is damaged: it names no defconfig", manifest.string()), "give the manifest.json that was built with the image");
+  }
+  return document["name"].get<std::string>();
+}
+
+/// The appliance runs on the build machine's architecture, whatever the image's.
+bool choose_appliance_kvm(Session& session, const fs::path& tools, const std::string& wish) {
+  const TempDir scratch(session.store().folder("scratch"), "verify");
+  const Machine machine{.binary = "qemu-system-x86_64", .model = "q35", .cpu = "max", .memory_mib = 64, .cpus = 1, .arguments = {}, .uefi_code = {}, .uefi_vars = {}};
+  return choose_kvm(session, machine, tools, scratch.path(), wish);
+}
+
+int verify(Session& session, const Chosen& chosen) {
+  const auto started = std::chrono::steady_clock::now();
+  const fs::path image = find_image(session, chosen.image);
+  const fs::path manifest = chosen.manifest.empty() ? image.parent_path() / "manifest.json" : fs::absolute(chosen.manifest);
+  if (!fs::is_regular_file(manifest)) throw Error(ErrorKind::Usage, fmt::format("there is no {}", manifest.string()), "give it with --manifest FILE");
+  const fs::path tools = session.tools(defconfig_of(manifest));
+  const auto progress = [&](const std::string& text) { session.reporter().message(text); };
+  const Appliance appliance = prepare_appliance(system_runner(), tools, session.store().folder("cache/guestfs"), choose_appliance_kvm(session, tools, chosen.accel), progress, session.stop());
+  const VerifyReport report = verify_image(image, manifest, appliance, progress, session.stop());
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+
+  if (session.options().json) {
+    const nlohmann::json json{{"image", image.string()}, {"manifest", manifest.string()}, {"ok", report.ok()}, {"partitions", report.partitions}, {"paths", report.paths},
+                              {"bytes", report.bytes}, {"seconds", seconds}, {"differences", report.differences}};
+    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  } else {
+    for (const auto& difference : report.differences) fmt::print("{}\n", difference);
+  }
+  std::fflush(stdout);
+  if (!report.ok()) {
+    throw Error(ErrorKind::Step, fmt::format("{} is not what {} says: {} differences", image.filename().string(), manifest.string(), report.differences.size()), "build it again, or give the manifest of this image");
+  }
+  if (!session.options().json) {
+    fmt::print("{}: {} partitions, {} paths, {} of content: all as in the manifest ({})\n", image.filename().string(), report.partitions, report.paths, format_size(report.bytes), format_duration(seconds));
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_verify(CLI::App& app, Options& options, Verb& run) {
+  auto* verb = app.add_subcommand("verify", "read a finished image back and compare every path with its manifest");
+  auto chosen = std::make_shared<Chosen>();
+  verb->add_option("image", chosen->image, "disk image, or the name of a defconfig that was built")->required();
+  verb->add_option("--manifest", chosen->manifest, "its manifest (default: manifest.json beside the image)");
+  verb->add_option("--accel", chosen->accel, "auto, kvm or tcg")->check(CLI::IsMember({"auto", "kvm", "tcg"}));
+  verb->add_option("--lock", options.lock_file, "the lock that the image was built with, if not defconfigs/NAME.lock");
+  verb->add_flag("--json", options.json, "as JSON");
+  verb->callback([=, &run] { run = [=](Session& session) { return verify(session, *chosen); }; });
+}
+
+}  // namespace k8simg
