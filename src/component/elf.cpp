@@ -65,11 +65,19 @@ ElfInfo read_elf(std::string_view bytes, const std::string& name) {
   const std::uint64_t program_size = in.number(tail, 2), program_count = in.number(tail + 2, 2);
   const std::uint64_t section_size = in.number(tail + 4, 2), section_count = in.number(tail + 6, 2), names_index = in.number(tail + 8, 2);
 
+  // Entries smaller than their own fields would overlap: thousands of them in the room of one.
+  if (program_count > 0 && program_size < (wide ? 56u : 32u)) in.fail("its program headers are too small");
+  if (section_count > 0 && section_size < (wide ? 64u : 40u)) in.fail("its section headers are too small");
+  in.range(program_offset, program_count * program_size);
+  in.range(section_offset, section_count * section_size);
+
   for (std::uint64_t i = 0; i < program_count; ++i) {
     const std::uint64_t at = program_offset + i * program_size;
     const std::uint64_t type = in.number(at, 4);
     const std::uint64_t offset = in.number(at + (wide ? 8 : 4), word), size = in.number(at + (wide ? 32 : 16), word);
-    if (type == 3) {  // PT_INTERP
+    if (type == 1) {  // PT_LOAD: Go's linker puts every header first, so only this tells that the end of a file is missing
+      in.range(offset, size);
+    } else if (type == 3) {  // PT_INTERP
       const auto content = in.range(offset, size);
       info.interpreter = std::string(content.substr(0, content.find('\0')));
     } else if (type == 2) {  // PT_DYNAMIC: dynamic linkage shows as DT_NEEDED (tag 1)
@@ -83,6 +91,7 @@ ElfInfo read_elf(std::string_view bytes, const std::string& name) {
   }
 
   if (section_count > 0) {
+    in.range(section_offset, section_size * section_count);
     if (names_index >= section_count) in.fail("the section name table's index is out of range");
     const std::uint64_t names_at = section_offset + names_index * section_size;
     const auto names = in.range(in.number(names_at + (wide ? 24 : 16), word), in.number(names_at + (wide ? 32 : 20), word));

@@ -1,4 +1,4 @@
-// Reads go.sum.
+// Reads go.sum: the modules whose content is compiled, without the lines for go.mod files alone.
 #include "component/go_sum.hpp"
 
 #include <fmt/format.h>

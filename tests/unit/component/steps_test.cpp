@@ -1,0 +1,119 @@
+// The steps of a component: what decides their keys, what the compile is told, and which binaries are refused before anything runs.
+#include "component/steps.hpp"
+
+#include "support/catch.hpp"
+#include "support/step_context.hpp"
+#include "tree/tree.hpp"
+
+using namespace k8simg;
+using namespace k8simg::test;
+
+namespace {
+
+struct Fixture {
+  TestContext context;
+  ComponentSpec spec{.name = "etcd", .version = "v3.7.2", .tags = {"a", "b"}, .ldflags = {"-X main.version=${version}", "-X main.minor=${major}.${minor}", "-X main.date=${source_date}"},
+                     .binaries = {{.name = "etcd", .package = "go.etcd.io/etcd/server/v3", .install = "/usr/bin/etcd", .links = {}, .checks = {}}}, .goarch = "amd64", .goarm = "", .source_date_epoch = 1763195591};
+
+  Value source(const std::string& main) {
+    Tree tree;
+    tree.add_file(context.store(), "go.mod", "module x\n", 0644, "");
+    tree.add_file(context.store(), "go.sum", "", 0644, "");
+    tree.add_file(context.store(), "main.go", main, 0644, "");
+    return put_tree(context.store(), tree);
+  }
+  StepGraph graph(const Value& from) {
+    StepGraph steps;
+    steps.add({.id = "tools", .action = BuiltinAction{}});
+    add_component_steps(steps, context.store(), spec, from, {"tools", "tree"});
+    return steps;
+  }
+  std::string script(const StepGraph& steps, const std::string& step, const std::string& name) {
+    for (const auto& input : steps.find(step)->inputs) {
+      if (input.name == name) return context.store().read(std::get<Value>(input.source).digest);
+    }
+    return "";
+  }
+};
+
+Digest value_named(const Step& step, const std::string& name) {
+  for (const auto& input : step.inputs) {
+    if (input.name == name) return std::get<Value>(input.source).digest;
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("only go.mod and go.sum decide what is fetched; only the fetch has a network") {
+  Fixture f;
+  const StepGraph one = f.graph(f.source("package main")), two = f.graph(f.source("package main // changed"));
+  CHECK(value_named(*one.find("component/etcd/modules"), "source") == value_named(*two.find("component/etcd/modules"), "source"));
+  CHECK(value_named(*one.find("component/etcd/build"), "source") != value_named(*two.find("component/etcd/build"), "source"));
+  CHECK(std::get<CommandAction>(one.find("component/etcd/modules")->action).network);
+  const auto& build = std::get<CommandAction>(one.find("component/etcd/build")->action);
+  CHECK_FALSE(build.network);
+  CHECK(build.environment.at("CGO_ENABLED") == "0");
+  CHECK(build.environment.at("GOARCH") == "amd64");
+  CHECK_FALSE(build.environment.contains("GOARM"));
+  CHECK(contains(build.environment.at("GOPROXY"), "file://"));
+}
+
+TEST_CASE("a 32-bit ARM build says which ARM") {
+  Fixture f;
+  f.spec.goarch = "arm", f.spec.goarm = "6";
+  const StepGraph graph = f.graph(f.source(""));
+  CHECK(std::get<CommandAction>(graph.find("component/etcd/build")->action).environment.at("GOARM") == "6");
+}
+
+TEST_CASE("tags, stamps and odd names reach go as single words") {
+  Fixture f;
+  f.spec.binaries[0].name = "it's $HOME";
+  f.spec.binaries[0].package = ".";
+  const std::string script = f.script(f.graph(f.source("")), "component/etcd/build", "build.sh");
+  INFO(script);
+  CHECK(contains(script, "go build -o '/out/bin/it'\\''s $HOME' -tags 'a,b' -ldflags '-s -w -buildid= -X main.version=v3.7.2 -X main.minor=3.7 -X main.date=2025-11-15T08:33:11Z' '.'\n"));
+  f.spec.ldflags = {"-X a=${versoin}"};
+  const std::string text = failure([&] { f.graph(f.source("")); });
+  CHECK(contains(text, "versoin"));
+  CHECK(contains(text, "build.ldflags of component etcd"));
+}
+
+TEST_CASE("a component without go.sum is named") {
+  Fixture f;
+  Tree tree;
+  tree.add_file(f.context.store(), "go.mod", "module x\n", 0644, "");
+  const Value source = put_tree(f.context.store(), tree);
+  CHECK(contains(failure([&] { f.graph(source); }), "component etcd has no go.sum"));
+}
+
+TEST_CASE("a binary that is missing, dynamic or of another machine is refused; a good one is installed with its links") {
+  Fixture f;
+  f.spec.binaries[0].links = {"/usr/bin/etcd-beside", "/opt/bin/etcd"};
+  const StepGraph graph = f.graph(f.source(""));
+  const auto check = [&](const std::string& name, const std::string& bytes) {
+    Tree tools, bin;
+    tools.add_directory("tmp", 0755, "");
+    bin.add_file(f.context.store(), name, bytes, 0644, "");
+    return f.context.run(*graph.find("component/etcd/check"), {{"tools", put_tree(f.context.store(), tools)}, {"bin", put_tree(f.context.store(), bin)}});
+  };
+  CHECK(contains(failure([&] { check("other", ""); }), "component etcd did not give etcd"));
+  CHECK(contains(failure([&] { check("etcd", "#!/bin/sh\n"); }), "not an ELF file"));
+  CHECK(contains(failure([&] { check("etcd", read_file("/bin/true")); }), "etcd: is dynamically linked"));
+
+  // The smallest static program: a 64-bit header for x86-64 with nothing else.
+  std::string small = std::string("\x7f" "ELF\2\1\1", 7) + std::string(57, '\0');
+  small[16] = 2, small[18] = 62, small[20] = 1, small[52] = 64, small[54] = 56, small[58] = 64;
+  std::string arm = small;
+  arm[18] = static_cast<char>(183);
+  CHECK(contains(failure([&] { check("etcd", arm); }), "is 64-bit AArch64, wanted 64-bit x86-64"));
+  const Tree files = get_tree(f.context.store(), check("etcd", small).at("files").digest);
+  REQUIRE(files.find("usr/bin/etcd"));
+  CHECK(files.find("usr/bin/etcd")->mode == 0755);
+  CHECK(files.find("usr/bin/etcd")->origin == "component:etcd");
+  CHECK(files.find("usr/bin/etcd")->mtime == 1763195591);
+  CHECK(files.find("usr/bin/etcd-beside")->target == "etcd");
+  CHECK(files.find("opt/bin/etcd")->target == "/usr/bin/etcd");
+  CHECK(files.find("opt/bin")->type == NodeType::Directory);
+  CHECK(f.context.programs.asked.empty());
+}
