@@ -22,7 +22,7 @@ void add_show(CLI::App& app, Options& options, Verb& run) {
       for (const Setting& setting : config.settings) {
         std::vector<std::string> where;
         for (const auto& p : setting.set_by) where.push_back(position(p));
-        if (session.options().json) list.push_back({{"key", setting.key}, {"value", setting.value}, {"set_by", where}});
+        if (session.options().json) list.push_back({{"key", setting.key}, {"value", nlohmann::json::parse(setting.value, nullptr, false)}, {"set_by", where}});
         else fmt::print("{} = {}  # {}\n", setting.key, setting.value, join(where, ", "));
       }
       if (session.options().json) fmt::print("{}\n", list.dump(2));

@@ -63,7 +63,8 @@ std::string make_bmap(const Store& store, const Value& blob, const std::string& 
       "  <BmapFileChecksum> {} </BmapFileChecksum>\n"
       "  <BlockMap>\n{}  </BlockMap>\n"
       "</bmap>\n",
-      file_name, blob.size, block, blocks, count, zeros, ranges);
+      // Two hyphens in a row would end an XML comment; the second pass parts those that the first put side by side.
+      replace_all(replace_all(file_name, "--", "- -"), "--", "- -"), blob.size, block, blocks, count, zeros, ranges);
   return replace_all(text, "<BmapFileChecksum> " + zeros, "<BmapFileChecksum> " + sha256(text).hex());
 }
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -60,6 +61,15 @@ std::string table_script(const DiskSpec& spec, const DiskLayout& layout) {
   return text;
 }
 
+/// What the script could not say: it quotes names but has no way to write a quote, and takes a size of 0 for "all that is left".
+void check_partition(const PartitionSpec& partition) {
+  const bool printable = std::all_of(partition.name.begin(), partition.name.end(), [](unsigned char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+  if (!printable || partition.name.size() > 36) {
+    throw Error(ErrorKind::Usage, fmt::format("partition name \"{}\" cannot be written into a partition table", partition.name), "use at most 36 letters, digits, blanks and punctuation without quotes");
+  }
+  if (partition.content.size == 0) throw Error(ErrorKind::Internal, fmt::format("partition {} has no content", partition.name));
+}
+
 void check(int result, const char* what) {
   if (result < 0) throw_errno(std::string("libfdisk: ") + what, "the partition table", -result);
 }
@@ -79,6 +89,7 @@ void write_table(const std::filesystem::path& file, const std::string& table, co
   check(fdisk_apply_script(context.get(), script.get()), "cannot apply the script");
   check(fdisk_write_disklabel(context.get()), "cannot write");
   check(fdisk_deassign_device(context.get(), 0), "cannot close");
+  fdisk_set_script(context.get(), nullptr);  // context and script hold each other
 }
 
 /// Copies a blob to `offset`, leaving holes where it has holes.
@@ -122,6 +133,8 @@ Disk make_disk(StepContext& context, const DiskSpec& spec) {
   if (spec.table != "gpt" && spec.table != "dos") throw Error(ErrorKind::Usage, fmt::format("unknown partition table \"{}\"", spec.table), "use gpt or dos");
   if (spec.table == "dos" && spec.partitions.size() > 4) throw Error(ErrorKind::Usage, "a dos partition table holds four partitions", "use gpt, or fewer");
   if (spec.boot_code.size() > 440) throw Error(ErrorKind::Usage, fmt::format("the boot code has {} bytes, the start of the disk holds 440", spec.boot_code.size()), "check disk.boot-code of the board");
+
+  for (const PartitionSpec& partition : spec.partitions) check_partition(partition);
 
   DiskLayout layout;
   std::uint64_t at = mebibyte;

@@ -60,13 +60,20 @@ std::uint64_t user_free(const std::filesystem::path& image) {
   return free_blocks > reserved ? (free_blocks - reserved) * block : 0;
 }
 
-/// mke2fs keeps only some extended attributes of a tar, so those that the tree has are compared with what the image says.
+/// mke2fs drops every extended attribute of a tar but file capabilities, without a word.
+void check_attributes(const Tree& tree) {
+  for (const auto& [path, node] : tree.nodes()) {
+    for (const auto& [name, value] : node.xattrs) {
+      if (name == "security.capability") continue;
+      throw Error(ErrorKind::Usage, fmt::format("/{}: extended attribute {} cannot be written to ext4 (from {})", path, name, node.origin), "only file capabilities are kept; remove the attribute");
+    }
+  }
+}
+
+/// Older versions of mke2fs lose capabilities too, so those that the tree has are compared with what the image says.
 void check_capabilities(const ImageTools& tools, const Tree& tree, const std::filesystem::path& image, std::int64_t epoch) {
   for (const auto& [path, node] : tree.nodes()) {
     for (const auto& [name, value] : node.xattrs) {
-      if (name != "security.capability") {
-        throw Error(ErrorKind::Usage, fmt::format("/{}: extended attribute {} cannot be written to ext4 (from {})", path, name, node.origin), "only file capabilities are kept; remove the attribute");
-      }
       const auto result = run_tool(tools, {"/usr/sbin/debugfs", "-R", "ea_get -x \"/" + path + "\" " + name, "/in/image"}, {{image, "/in/image"}}, epoch, true);
       std::string wanted;
       for (const unsigned char byte : value) wanted += fmt::format("{:02x}", byte);
@@ -83,6 +90,7 @@ void check_capabilities(const ImageTools& tools, const Tree& tree, const std::fi
 
 Value make_ext4(const ImageTools& tools, const Tree& tree, const Ext4Options& options) {
   StepContext& context = tools.context;
+  check_attributes(tree);
   const auto scratch = context.scratch();
   const auto tar = scratch / "root.tar", image = scratch / "image.ext4";
   {

@@ -107,7 +107,7 @@ std::vector<KernelRequirement> unmet_requirements(const std::vector<KernelRequir
   for (const auto& requirement : requirements) {
     const bool met = std::any_of(requirement.any_of.begin(), requirement.any_of.end(), [&](const std::string& symbol) {
       const auto found = config.find(symbol);
-      return found != config.end();
+      return found != config.end() && (found->second == "y" || found->second == "m");
     });
     if (!met) unmet.push_back(requirement);
   }

@@ -10,25 +10,6 @@ namespace k8simg {
 
 namespace {
 
-/// Joins continuation lines; the number is that of the first.
-std::vector<std::pair<int, std::string>> logical_lines(const std::string& text) {
-  std::vector<std::pair<int, std::string>> lines;
-  int number = 0;
-  bool continued = false;
-  for (std::string line : split(text, '\n')) {
-    ++number;
-    const bool more = !line.empty() && line.back() == '\\';
-    if (more) line.pop_back();
-    if (continued) {
-      lines.back().second += line;
-    } else {
-      lines.emplace_back(number, std::move(line));
-    }
-    continued = more;
-  }
-  return lines;
-}
-
 std::size_t indent_of(std::string_view line) {
   std::size_t width = 0;
   for (const char c : line) {
@@ -51,15 +32,24 @@ KconfigIndex::KconfigIndex(const std::vector<std::string>& files,
     bool in_block_header = false;  // directly after `menu` or `choice`: depends belong to the block
     std::size_t help_indent = 0;
     bool in_help = false;
-    for (const auto& [number, line] : logical_lines(*text)) {
-      const std::string_view body = trim(line);
-      if (body.empty()) continue;
+    const std::vector<std::string> lines = split(*text, '\n');
+    for (std::size_t next = 0; next < lines.size();) {
+      const int number = static_cast<int>(next) + 1;
+      std::string line = lines[next++];
+      if (trim(line).empty()) continue;
       if (in_help) {
         if (help_indent == 0) help_indent = indent_of(line);
         if (indent_of(line) >= help_indent && help_indent > 0) continue;
         in_help = false;
       }
-      if (body.front() == '#') continue;
+      // Continuation lines; a backslash in a help text or comment means nothing.
+      while (trim(line).front() != '#' && line.back() == '\\') {
+        line.pop_back();
+        if (next < lines.size()) line += lines[next++];
+        if (trim(line).empty()) break;
+      }
+      const std::string_view body = trim(line);
+      if (body.empty() || body.front() == '#') continue;
       const auto words = split_words(body);
       const std::string& word = words.front();
       const auto rest = std::string(trim(body.substr(word.size())));
@@ -115,7 +105,8 @@ std::string annotate_dependency(const std::string& expression, const std::map<st
     while (end < expression.size() && is_name(expression[end])) ++end;
     const std::string name = expression.substr(i, end - i);
     result += name;
-    if (std::isupper(static_cast<unsigned char>(name.front()))) {
+    // Symbols are in capitals, and may begin with a digit (64BIT); y, m, n and numbers are constants.
+    if (std::any_of(name.begin(), name.end(), [](unsigned char c) { return std::isupper(c); })) {
       const auto found = config.find("CONFIG_" + name);
       result += fmt::format(" (={})", found == config.end() ? "n" : found->second);
     }

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tree/archive.hpp"
+#include "util/error.hpp"
 #include "util/file.hpp"
 
 namespace k8simg {
@@ -76,7 +77,12 @@ Value make_oci_archive(Store& store, const std::vector<OciImage>& images, std::i
                         {"layers", layers}};
     json entry = layout.descriptor("application/vnd.oci.image.manifest.v1+json", store.put(manifest.dump()));
     entry["platform"] = platform;
-    const std::string tag = image.reference.substr(image.reference.rfind(':') + 1);
+    // The last colon after the last slash: a registry may have a port.
+    const auto slash = image.reference.rfind('/'), colon = image.reference.rfind(':');
+    if (colon == std::string::npos || (slash != std::string::npos && colon < slash) || colon + 1 == image.reference.size()) {
+      throw Error(ErrorKind::Usage, fmt::format("image reference \"{}\" has no tag", image.reference), "write NAME:TAG");
+    }
+    const std::string tag = image.reference.substr(colon + 1);
     entry["annotations"] = {{"io.containerd.image.name", image.reference}, {"org.opencontainers.image.ref.name", tag}};
     index["manifests"].push_back(entry);
   }

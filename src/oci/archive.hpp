@@ -19,7 +19,7 @@ struct OciImage {
 };
 
 /// A layout (oci-layout, index.json, blobs/sha256/...) as an uncompressed tar, blobs that images share stored once, sorted: the same images give the
-/// same bytes. Layers are uncompressed tars with times clamped to `source_date_epoch`.
+/// same bytes. Layers are uncompressed tars with times clamped to `source_date_epoch`. Error{Usage} for a reference without a tag.
 Value make_oci_archive(Store& store, const std::vector<OciImage>& images, std::int64_t source_date_epoch);
 
 }  // namespace k8simg

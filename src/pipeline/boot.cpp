@@ -26,7 +26,15 @@ struct Collector {
     copy.mode = 0755, copy.uid = copy.gid = 0, copy.mtime = epoch, copy.origin = origin;
     copy.link_group.clear();
     copy.xattrs.clear();
+    check_free(path, origin);
     boot.set(path, copy);
+  }
+
+  /// Two globs may give the same name.
+  void check_free(const std::string& path, const std::string& origin) const {
+    if (const Node* other = boot.find(path)) {
+      throw Error(ErrorKind::Step, fmt::format("boot file {} comes from {} and from {}", path, other->origin, origin), "check [[boot.files]] in the board's board.toml");
+    }
   }
 
   [[noreturn]] void missing(const BootFile& file) const {
@@ -65,6 +73,7 @@ std::map<std::string, Value> collect(StepContext& context, const std::vector<Boo
     } else {
       std::string text = store.read(context.input(file.source).digest);
       if (file.expand) text = expand(text, values, file.source);
+      collector.check_free(file.path, "board:" + board);
       collector.boot.add_file(store, file.path, text, 0755, "board:" + board);
     }
   }

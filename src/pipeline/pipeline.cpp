@@ -7,6 +7,7 @@
 #include "image/image.hpp"
 #include "image/manifest.hpp"
 #include "kernel/steps.hpp"
+#include "pipeline/agreement.hpp"
 #include "pipeline/boot.hpp"
 #include "pipeline/packages.hpp"
 #include "pipeline/partitions.hpp"
@@ -48,6 +49,7 @@ ComponentSpec component_spec(const PipelineInputs& in, const ComponentConfig& co
 
 Pipeline make_pipeline(const PipelineInputs& in) {
   const Config& config = in.config;
+  check_agreement(config, in.lock);
   const std::int64_t epoch = config.source_date_epoch.value_or(in.environment_epoch.value_or(in.lock.date));
   Pipeline pipeline;
   StepGraph& graph = pipeline.graph;

@@ -31,9 +31,11 @@ constexpr const char* dropin = "[Unit]\nWants=k8simg-checks.service\n";
 // $1 of check: name; the rest runs, its output is the detail (first line when it succeeds, all when it fails).
 constexpr const char* script = R"sh(export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
 say() { printf '\n@k8simg@ %s\n' "$1" >/dev/console; }
+count=0
 check() {
   local name=$1 output status
   shift
+  count=$((count + 1))
   output=$("$@" 2>&1) && status=ok || status=FAIL
   [ $status = ok ] && output=$(printf '%s' "$output" | head -n 1)
   say "$status $name $(printf '%s' "$output" | tail -c 1500 | tr '\n\t' '; ')"
@@ -120,7 +122,7 @@ std::map<std::string, std::string> check_credentials(const Expectations& expecta
     text += "\n";
   }
   if (!expectations.container_image.empty()) text += "check container container\n";
-  text += "say 'end'\nsystemctl poweroff --no-block\n";
+  text += "say \"end $count\"\nsystemctl poweroff --no-block\n";
   return {{"systemd.extra-unit.k8simg-checks.service", unit}, {"systemd.unit-dropin.multi-user.target", dropin}, {"k8simg.checks", text}};
 }
 
@@ -133,7 +135,8 @@ GuestReport read_report(std::string_view console) {
     const auto words = split_words(rest);
     if (words.empty()) continue;
     if (words[0] == "end") {
-      report.finished = true;
+      // Kernel messages may tear a line apart on the console: the count tells that a result was lost.
+      report.finished = words.size() == 2 && words[1] == std::to_string(report.checks.size());
     } else if (words[0] == "figure" && words.size() == 3) {
       double value = 0;
       const auto parsed = std::from_chars(words[2].data(), words[2].data() + words[2].size(), value);

@@ -24,7 +24,7 @@ struct CheckResult { std::string name; bool ok = false; std::string detail; };
 struct GuestReport {
   std::vector<CheckResult> checks;
   std::map<std::string, double> figures;   ///< "boot_seconds", "memory_used_mib", "memory_available_mib", ...
-  bool finished = false;                   ///< the script came to its end
+  bool finished = false;                   ///< the script came to its end, and every result it gave is here
   bool ok() const;
 };
 

@@ -57,20 +57,18 @@ std::map<std::string, std::string> read_differences(const fs::path& file) {
   return known;
 }
 
-const std::vector<Repository> repositories = {
-    {"debian", {"trixie", "trixie-updates", "trixie-backports"}, {"main", "non-free-firmware"}},
-    {"debian-security", {"trixie-security"}, {"main", "non-free-firmware"}},
-};
+// The suite that must be there comes first. trixie-backports must not change any answer.
+const std::vector<std::pair<std::string, std::string>> suites = {{"debian", "trixie"}, {"debian", "trixie-updates"}, {"debian-security", "trixie-security"}, {"debian", "trixie-backports"}};
+const std::vector<std::string> sections = {"main", "non-free-firmware"};
 
 class PrivateApt {
  public:
-  PrivateApt(const fs::path& work, const fs::path& mirror, const std::string& architecture, const fs::path& keyring) : root_(work / ("apt-" + architecture)) {
+  PrivateApt(const fs::path& work, const fs::path& mirror, const std::string& architecture, const std::vector<LockedSuite>& used, const fs::path& keyring) : root_(work / ("apt-" + architecture)) {
     for (const char* folder : {"state/lists/partial", "cache/archives/partial", "etc/preferences.d", "etc/trusted.gpg.d"}) fs::create_directories(root_ / folder);
     write_file_atomically(root_ / "state/status", "");
     std::string sources;
-    for (const Repository& repository : repositories)
-      for (const std::string& suite : repository.suites)
-        sources += fmt::format("deb [signed-by={} arch={}] file:{} {} {}\n", keyring.string(), architecture, (mirror / repository.name).string(), suite, join(repository.sections, " "));
+    for (const LockedSuite& suite : used)
+      sources += fmt::format("deb [signed-by={} arch={}] file:{} {} {}\n", keyring.string(), architecture, (mirror / suite.repository).string(), suite.suite, join(sections, " "));
     write_file_atomically(root_ / "sources.list", sources);
     write_file_atomically(root_ / "apt.conf", fmt::format("Dir::State \"{0}/state\";\nDir::State::status \"{0}/state/status\";\nDir::Cache \"{0}/cache\";\nDir::Etc \"{0}/etc\";\n"
                                                           "Dir::Etc::sourcelist \"{0}/sources.list\";\nDir::Etc::sourceparts \"/dev/null\";\nDir::Etc::parts \"/dev/null\";\n"
@@ -134,8 +132,19 @@ class Comparison {
       }
       return bytes;
     };
-    const IndexSet indexes = load_indexes(repositories, {architecture}, fetch, system_runner(), keyring_, Clock::system(), work_);
-    PrivateApt apt(fs::absolute(work_), mirror, architecture, keyring_);
+    IndexSet indexes;
+    // A mirror may hold stale files of a suite for one architecture. Such a suite is left out on both sides, and that is said.
+    for (const auto& [repository, suite] : suites) {
+      try {
+        IndexSet more = load_indexes({{repository, {suite}, sections}}, {architecture}, fetch, system_runner(), keyring_, Clock::system(), work_);
+        indexes.suites.insert(indexes.suites.end(), more.suites.begin(), more.suites.end());
+        for (IndexSet::Packages& packages : more.packages) indexes.packages.push_back(std::move(packages));
+      } catch (const Error& error) {
+        if (indexes.suites.empty()) throw;
+        std::cout << "*** " << suite << " is left out for " << architecture << ": " << error.message() << std::endl;
+      }
+    }
+    PrivateApt apt(fs::absolute(work_), mirror, architecture, indexes.suites, keyring_);
     const std::vector<std::string> essential_names = find_essential(indexes, architecture);
 
     for (const PackageSet& set : sets) {

@@ -1,0 +1,46 @@
+// Holds a lock against the config that it is used with, so that a change of the defconfig is never passed over in silence.
+#include "pipeline/agreement.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "util/digest.hpp"
+#include "util/error.hpp"
+
+namespace k8simg {
+
+namespace {
+
+/// "name=version", "name/suite" and "name" are all asked for by name.
+bool is_locked(const std::vector<LockedPackage>& packages, const std::string& asked) {
+  const std::string name = asked.substr(0, asked.find_first_of("=/"));
+  return std::any_of(packages.begin(), packages.end(), [&](const LockedPackage& package) { return package.name == name; });
+}
+
+}  // namespace
+
+void check_agreement(const Config& config, const Lock& lock) {
+  std::string list;
+  for (const auto& asked : config.packages) {
+    if (!is_locked(lock.target, asked)) list += fmt::format("\n  package {} is not in it", asked);
+  }
+  for (const auto& asked : config.tools) {
+    if (!is_locked(lock.tools, asked)) list += fmt::format("\n  package {} of the tools is not in it", asked);
+  }
+  for (const auto& component : config.components) {
+    const auto found = std::find_if(lock.components.begin(), lock.components.end(), [&](const LockedComponent& locked) { return locked.name == component.name; });
+    if (found == lock.components.end()) {
+      list += fmt::format("\n  component {} is not in it", component.name);
+    } else if (found->version != component.version) {
+      list += fmt::format("\n  component {} has version {}, the lock says {}", component.name, component.version, found->version);
+    } else if (const auto folder = config.project / component.folder; sha256_file(folder / "go.mod") != found->go_mod || sha256_file(folder / "go.sum") != found->go_sum) {
+      list += fmt::format("\n  component {}: go.mod or go.sum changed", component.name);
+    }
+  }
+  if (list.empty()) return;
+  throw Error(ErrorKind::Usage, fmt::format("the lock of {} is not of this configuration:{}", config.name, list),
+              fmt::format("run `k8simg lock {}`; a virtual package is asked for by the name of one that provides it", config.name));
+}
+
+}  // namespace k8simg

@@ -1,0 +1,85 @@
+// The steps of the kernel that need no compiler: the merged request, and the check that says why a symbol did not survive.
+#include "kernel/steps.hpp"
+
+#include "support/catch.hpp"
+#include "support/step_context.hpp"
+#include "tree/tree.hpp"
+#include "tree/tree.hpp"
+
+using namespace k8simg;
+using namespace k8simg::test;
+
+namespace {
+
+struct Fixture {
+  TestContext context;
+  StepGraph graph;
+  Input base{"kernel-fragments/base.config", context.store().put("CONFIG_NET=y\nCONFIG_HZ=100\n")};
+  Input vxlan{"kernel-fragments/vxlan.config", context.store().put("CONFIG_VXLAN=y\nCONFIG_HZ=250\n")};
+  Value source;
+
+  explicit Fixture(const std::vector<KernelRequirement>& requirements = {}) {
+    graph.add({.id = "tools", .action = BuiltinAction{}});
+    graph.add({.id = "package", .action = BuiltinAction{}});
+    add_kernel_steps(graph, context.store(),
+                     {.package = "linux-source-6.12", .arch = "x86", .cross = "", .base = "allnoconfig", .fragments = {base, vxlan}, .requirements = requirements, .targets = {"bzImage"}, .dtbs = {},
+                      .image = "arch/x86/boot/bzImage", .source_date_epoch = 7},
+                     {"tools", "tree"}, {"package", "tree"});
+    Tree tree;
+    tree.add_file(context.store(), "drivers/net/Kconfig", "if NETDEVICES\nconfig VXLAN\n\ttristate \"VXLAN\"\n\tdepends on INET && NET\nendif\nconfig NET_CORE\n\tbool\n", 0644, "");
+    tree.add_file(context.store(), "drivers/net/Kconfig.hz", "config HZ\n\tint\n", 0644, "");
+    tree.add_file(context.store(), "drivers/net/vxlan.c", "config VXLAN\n", 0644, "");
+    source = put_tree(context.store(), tree);
+  }
+  std::vector<RecordedInput> fragments() const { return {{base.name, std::get<Value>(base.source)}, {vxlan.name, std::get<Value>(vxlan.source)}}; }
+  std::map<std::string, Value> check(const std::string& config) {
+    std::vector<RecordedInput> inputs{{"config", context.store().put(config)}, {"source", source}};
+    for (const auto& fragment : fragments()) inputs.push_back(fragment);
+    return context.run(*graph.find("kernel/check"), inputs);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the request is all fragments in one, the later ones winning") {
+  Fixture f;
+  const auto outputs = f.context.run(*f.graph.find("kernel/request"), f.fragments());
+  CHECK(f.context.store().read(outputs.at("request").digest) == "CONFIG_HZ=250\nCONFIG_NET=y\nCONFIG_VXLAN=y\n");
+}
+
+TEST_CASE("a config that has all that was asked for passes unchanged") {
+  Fixture f;
+  const std::string config = "CONFIG_NET=y\nCONFIG_HZ=250\nCONFIG_VXLAN=y\nCONFIG_MORE=y\n";
+  CHECK(f.check(config).at("config").digest == sha256(config));
+}
+
+TEST_CASE("a symbol that did not survive is told with fragment, place and unmet dependency") {
+  Fixture f;
+  const std::string text = failure([&] { f.check("CONFIG_NET=y\nCONFIG_INET=y\nCONFIG_HZ=100\n"); });
+  INFO(text);
+  CHECK(contains(text, "2 requested kernel symbols did not survive"));
+  CHECK(contains(text, "kernel-fragments/vxlan.config:1: CONFIG_VXLAN=y came out as n"));
+  CHECK(contains(text, "drivers/net/Kconfig:2"));
+  CHECK(contains(text, "depends on NETDEVICES (=n)"));
+  CHECK(contains(text, "depends on INET (=y) && NET (=y)"));
+  CHECK(contains(text, "kernel-fragments/vxlan.config:2: CONFIG_HZ=250 came out as 100"));
+  CHECK(contains(text, "drivers/net/Kconfig.hz:1 (no prompt"));
+  CHECK(contains(failure([&] { f.check("CONFIG_VXLAN=y\nCONFIG_HZ=250\n"); }), "this kernel has no such symbol"));
+}
+
+TEST_CASE("what the node needs is checked, what is only recommended is reported") {
+  Fixture f({{{"CONFIG_MEMCG"}, {"kubelet", "runc"}, true, "memory limits"}, {{"CONFIG_AUFS_FS", "CONFIG_OVERLAY_FS"}, {"kubeadm"}, true, ""}, {{"CONFIG_ZRAM"}, {"us"}, false, ""}});
+  const std::string good = "CONFIG_NET=y\nCONFIG_HZ=250\nCONFIG_VXLAN=y\n";
+  const std::string text = failure([&] { f.check(good + "CONFIG_MEMCG=y\n"); });
+  CHECK(contains(text, "CONFIG_AUFS_FS or CONFIG_OVERLAY_FS (needed by kubeadm)"));
+  CHECK_FALSE(contains(text, "CONFIG_MEMCG"));
+  CHECK(contains(failure([&] { f.check(good + "CONFIG_OVERLAY_FS=y\n"); }), "CONFIG_MEMCG (needed by kubelet, runc): memory limits"));
+  const auto outputs = f.check(good + "CONFIG_OVERLAY_FS=m\nCONFIG_MEMCG=y\n");
+  CHECK(f.context.store().read(outputs.at("report").digest) == "recommended, not set: CONFIG_ZRAM (needed by us)\n");
+}
+
+TEST_CASE("a source package without the tarball is named") {
+  Fixture f;
+  const Value empty = put_tree(f.context.store(), Tree());
+  CHECK(contains(failure([&] { f.context.run(*f.graph.find("kernel/source"), {{"package", empty}}); }), "linux-source-6.12 does not ship usr/src/linux-source-6.12.tar.xz"));
+}

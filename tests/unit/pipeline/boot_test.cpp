@@ -1,0 +1,122 @@
+// The boot partition's tree: files from the kernel, packages and the board, globs, and values filled in.
+#include "pipeline/boot.hpp"
+
+#include "project.hpp"
+#include "support/catch.hpp"
+
+using namespace k8simg;
+using namespace k8simg::test;
+
+namespace {
+
+struct Fixture {
+  Project project;
+  Tree kernel, loader;
+
+  Fixture() {
+    Store& store = project.context.store();
+    kernel.add_file(store, "image", "the kernel", 0644, "");
+    kernel.add_file(store, "dtbs/board.dtb", "a tree", 0644, "");
+    loader.add_file(store, "usr/lib/loader/start.elf", "start", 0644, "package:x");
+    loader.find("usr/lib/loader/start.elf")->uid = 7;
+    loader.add_file(store, "usr/lib/loader/fixup.dat", "fixup", 0644, "package:x");
+    loader.add_file(store, "usr/lib/loader/deep/start.elf", "deep", 0644, "package:x");
+    loader.add_symlink("usr/lib/loader/link.elf", "start.elf", "package:x");
+    loader.add_directory("usr/lib/loader/folder.elf", 0755, "package:x");
+    project.write("boards/pc/entry.conf", "linux /${kernel}\noptions root=PARTUUID=${root_partuuid} ${cmdline}\n# ${hostname} ${name} ${board} $5\n");
+  }
+  void add(const std::string& path, const std::string& from, const std::string& source = "", bool expand = false) { project.config.boot_files.push_back({path, from, source, expand}); }
+
+  Tree make() {
+    StepGraph graph;
+    graph.add({.id = "kernel/build", .action = BuiltinAction{}});
+    const PipelineInputs inputs = project.inputs();
+    PackageSteps packages(graph, inputs);
+    add_boot_tree(graph, inputs, packages, {"kernel/build", "kernel"}, plan_disk(project.config), 1763195591);
+    const Step& step = *graph.find("boot/tree");
+    std::vector<RecordedInput> given;
+    for (const auto& input : step.inputs) {
+      if (const auto* known = std::get_if<Value>(&input.source)) given.push_back({input.name, *known});
+      else if (input.name == "kernel") given.push_back({input.name, project.tree(kernel)});
+      else given.push_back({input.name, project.tree(loader)});
+    }
+    return get_tree(project.context.store(), project.context.run(step, given).at("tree").digest);
+  }
+  std::string text(const Tree& tree, const std::string& path) {
+    const Node* node = tree.find(path);
+    REQUIRE(node);
+    return project.context.store().read(node->content);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("each file comes from where the board says, as root's, with its provenance") {
+  Fixture f;
+  f.add("vmlinuz", "kernel");
+  f.add("board.dtb", "dtb:board.dtb");
+  f.add("EFI/BOOT/start.elf", "package:boot-loader", "usr/lib/loader/start.elf");
+  f.add("link.elf", "package:boot-loader", "usr/lib/loader/link.elf");
+  f.add("plain.conf", "file", "boards/pc/entry.conf");
+  const Tree tree = f.make();
+  CHECK(f.text(tree, "vmlinuz") == "the kernel");
+  CHECK(f.text(tree, "board.dtb") == "a tree");
+  CHECK(f.text(tree, "EFI/BOOT/start.elf") == "start");
+  CHECK(f.text(tree, "link.elf") == "start");  // FAT has no links
+  CHECK(contains(f.text(tree, "plain.conf"), "${kernel}"));
+  CHECK(tree.find("vmlinuz")->origin == "kernel");
+  CHECK(tree.find("EFI/BOOT/start.elf")->origin == "package:boot-loader");
+  CHECK(tree.find("plain.conf")->origin == "board:pc");
+  CHECK(tree.find("EFI/BOOT")->type == NodeType::Directory);
+  for (const auto& [path, node] : tree.nodes()) {
+    INFO(path);
+    CHECK(node.uid == 0);
+    CHECK(node.type != NodeType::Symlink);
+  }
+}
+
+TEST_CASE("values are filled in where the board asks for it") {
+  Fixture f;
+  f.add("bzImage", "kernel");
+  f.add("loader/entry.conf", "file", "boards/pc/entry.conf", true);
+  CHECK(f.text(f.make(), "loader/entry.conf") == "linux /bzImage\noptions root=PARTUUID=" + plan_disk(f.project.config).root_partuuid + " console=ttyS0 rw\n# node pc pc $5\n");
+  f.project.write("boards/pc/entry.conf", "${root}\n");
+  const std::string text = failure([&] { f.make(); });
+  CHECK(contains(text, "boards/pc/entry.conf"));
+  CHECK(contains(text, "root"));
+}
+
+TEST_CASE("a glob fills a folder with files, by their last name") {
+  Fixture f;
+  f.add("firmware/", "package:boot-loader", "usr/lib/loader/*.elf");
+  f.add("firmware/", "package:boot-loader", "usr/lib/loader/*.dat");
+  const Tree tree = f.make();
+  CHECK(f.text(tree, "firmware/start.elf") == "start");
+  CHECK(f.text(tree, "firmware/fixup.dat") == "fixup");
+  CHECK(tree.nodes().size() == 3);  // with the folder; neither link nor folder matched
+}
+
+TEST_CASE("what is not there is named, with the boot file that wants it") {
+  const auto refused = [](const std::string& path, const std::string& from, const std::string& source) {
+    Fixture f;
+    f.add(path, from, source);
+    return failure([&] { f.make(); });
+  };
+  CHECK(contains(refused("a", "package:boot-loader", "usr/lib/nothing"), "boot file a: package:boot-loader has no usr/lib/nothing"));
+  CHECK(contains(refused("a/", "package:boot-loader", "usr/*.bin"), "boot file a/: package:boot-loader has no usr/*.bin"));
+  CHECK(contains(refused("a", "package:boot-loader", "usr/lib/loader"), "boot file a"));
+  CHECK(contains(refused("a", "dtb:other.dtb", ""), "boot file a: dtb:other.dtb"));
+  CHECK(contains(refused("a", "package:absent", "x"), "the lock of pc has no package absent"));
+  CHECK(contains(refused("a", "package:absent", "x"), "k8simg lock pc"));
+  CHECK(contains(refused("a", "file", "boards/pc/absent.conf"), "absent.conf"));
+}
+
+TEST_CASE("two sources for one boot file are refused") {
+  Fixture f;
+  f.add("firmware/", "package:boot-loader", "usr/lib/loader/**");
+  CHECK(contains(failure([&] { f.make(); }), "boot file firmware/start.elf comes from package:boot-loader and from package:boot-loader"));
+  f.project.config.boot_files.clear();
+  f.add("x", "kernel");
+  f.add("x", "file", "boards/pc/entry.conf");
+  CHECK(contains(failure([&] { f.make(); }), "boot file x comes from kernel and from board:pc"));
+}

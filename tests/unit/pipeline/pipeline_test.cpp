@@ -1,0 +1,184 @@
+// The whole recipe: which steps there are, what each of them takes, and when lock and config do not belong together.
+#include "pipeline/pipeline.hpp"
+
+#include <set>
+
+#include "pipeline/root.hpp"
+#include "project.hpp"
+#include "support/catch.hpp"
+
+using namespace k8simg;
+using namespace k8simg::test;
+
+namespace {
+
+using Names = std::vector<std::string>;
+
+/// Every step that a step needs, itself too.
+void needed(const StepGraph& graph, const std::string& id, std::set<std::string>& into) {
+  const Step* step = graph.find(id);
+  REQUIRE(step);
+  if (!into.insert(id).second) return;
+  for (const auto& input : step->inputs) {
+    if (const auto* reference = std::get_if<OutputRef>(&input.source)) needed(graph, reference->step, into);
+  }
+}
+
+std::string parameters(const StepGraph& graph, const std::string& id) { return std::get<BuiltinAction>(graph.find(id)->action).parameters; }
+
+}  // namespace
+
+TEST_CASE("the artifacts of a build, each from a step that exists") {
+  Project p;
+  const Pipeline pipeline = make_pipeline(p.inputs());
+  Names names;
+  for (const auto& [name, output] : pipeline.artifacts) {
+    names.push_back(name);
+    CHECK(pipeline.graph.find(output.step));
+  }
+  CHECK(names == Names{"SHA256SUMS", "boot.vfat", "bzImage", "disk.img", "disk.img.bmap", "disk.img.zst", "kernel.config", "manifest.json", "rootfs.ext4"});
+  CHECK(pipeline.graph.targets().empty());
+  p.config.disk.compress = "none";
+  CHECK_FALSE(make_pipeline(p.inputs()).artifacts.contains("disk.img.zst"));
+  p.config.disk.compress = "xz", p.config.disk.file = "sdcard.img";
+  CHECK(make_pipeline(p.inputs()).artifacts.contains("sdcard.img.xz"));
+}
+
+TEST_CASE("every step leads to an artifact, and the disk needs them all but what is published beside it") {
+  Project p;
+  const Pipeline pipeline = make_pipeline(p.inputs());
+  std::set<std::string> reached;
+  for (const auto& [name, output] : pipeline.artifacts) needed(pipeline.graph, output.step, reached);
+  for (const auto& step : pipeline.graph.steps()) {
+    INFO(step.id);
+    CHECK(reached.contains(step.id));
+  }
+  std::set<std::string> disk;
+  needed(pipeline.graph, "image/disk", disk);
+  for (const char* id : {"fetch/bash_1_amd64", "fetch/gcc_1_amd64", "component/etcd/check", "kernel/check", "kernel/layer", "rootfs/tree", "boot/tree", "tools/tree"}) CHECK(disk.contains(id));
+}
+
+TEST_CASE("a package that target and tools share is fetched once, and only fetches may use the network of the host") {
+  Project p;
+  const Pipeline pipeline = make_pipeline(p.inputs());
+  int fetches = 0;
+  for (const auto& step : pipeline.graph.steps()) {
+    const bool fetch = step.id.starts_with("fetch/");
+    fetches += fetch;
+    if (fetch) CHECK(step.known_outputs.at("deb").size == 10);
+    const auto* command = std::get_if<CommandAction>(&step.action);
+    CHECK((step.resource == Resource::Network) == (fetch || (command && command->network)));
+  }
+  CHECK(fetches == 5);  // bash, systemd, boot-loader, gcc, linux-source
+}
+
+TEST_CASE("the root filesystem takes packages in the lock's order, then the layers in the defconfig's") {
+  Project p;
+  p.write("overlays/more/etc/x", "x");
+  p.config.overlays = {"more", "base"};
+  const Pipeline pipeline = make_pipeline(p.inputs());
+  CHECK(input_names(*pipeline.graph.find("rootfs/tree")) ==
+        Names{"package/bash=1:amd64", "package/systemd=1:amd64", "component:etcd", "kernel", "overlay:more", "overlay:base", "board:pc"});
+}
+
+TEST_CASE("the epoch: the defconfig's, else the caller's, else the lock's date") {
+  Project p;
+  PipelineInputs inputs = p.inputs();
+  CHECK(contains(parameters(make_pipeline(inputs).graph, "boot/tree"), "\"epoch\":1763195591"));
+  inputs.environment_epoch = 42;
+  CHECK(contains(parameters(make_pipeline(inputs).graph, "boot/tree"), "\"epoch\":42"));
+  p.config.source_date_epoch = 7;
+  CHECK(contains(parameters(make_pipeline(inputs).graph, "boot/tree"), "\"epoch\":7"));
+}
+
+TEST_CASE("the same inputs give the same keys; a changed file changes what depends on it and nothing else") {
+  Project p;
+  const auto keys = [&] {
+    std::map<std::string, Digest> result;
+    const Pipeline pipeline = make_pipeline(p.inputs());
+    for (const auto& step : pipeline.graph.steps()) {
+      std::vector<RecordedInput> inputs;
+      for (const auto& input : step.inputs) {
+        const auto* value = std::get_if<Value>(&input.source);
+        inputs.push_back({input.name, value ? *value : Value{}});
+      }
+      result[step.id] = step_key(step, inputs);
+    }
+    return result;
+  };
+  const auto before = keys();
+  CHECK(before == keys());
+  p.write("kernel-fragments/base.config", "CONFIG_NET=y\nCONFIG_X=y\n");
+  std::set<std::string> changed;
+  for (const auto& [id, key] : keys()) {
+    if (before.at(id) != key) changed.insert(id);
+  }
+  CHECK(changed == std::set<std::string>{"kernel/check", "kernel/request"});
+}
+
+TEST_CASE("a lock that was not made for this configuration is refused, with all that is missing") {
+  Project p;
+  p.config.packages.push_back("vim");
+  p.config.packages.push_back("nano=7");
+  p.config.tools.push_back("clang/trixie-backports");
+  p.config.components.push_back({.name = "coredns", .version = "v1", .description = {}, .license = {}, .folder = "components/coredns", .tags = {}, .ldflags = {}, .binaries = {}});
+  const std::string text = failure([&] { make_pipeline(p.inputs()); });
+  INFO(text);
+  for (const char* part : {"package vim is not in it", "package nano=7 is not in it", "package clang/trixie-backports of the tools", "component coredns is not in it", "k8simg lock pc"}) CHECK(contains(text, part));
+  CHECK_FALSE(contains(text, "bash"));
+
+  Project q;
+  q.config.components[0].version = "v3.7.3";
+  CHECK(contains(failure([&] { make_pipeline(q.inputs()); }), "component etcd has version v3.7.3, the lock says v3.7.2"));
+  q.config.components[0].version = "v3.7.2";
+  q.write("components/etcd/go.mod", "module y\n");
+  CHECK(contains(failure([&] { make_pipeline(q.inputs()); }), "component etcd: go.mod or go.sum changed"));
+}
+
+TEST_CASE("a partition of the image without content is refused") {
+  Project p;
+  p.config.disk.partitions.push_back(Project::partition("data", "linux", "ext4", "/data"));
+  CHECK(contains(failure([&] { make_pipeline(p.inputs()); }), "partition data has no content in the image"));
+}
+
+TEST_CASE("the kernel's layer: its modules where modprobe looks, as root's") {
+  Project p;
+  Store& store = p.context.store();
+  Tree built;
+  built.add_file(store, "release", "6.12.1\n", 0644, "");
+  built.add_file(store, "image", "x", 0644, "");
+  built.add_file(store, "modules/modules.builtin", "kernel/net/vxlan.ko\n", 0600, "");
+  built.find("modules/modules.builtin")->uid = 1000;
+  built.add_directory("modules/kernel", 0700, "");
+  StepGraph graph;
+  graph.add({.id = "kernel/build", .action = BuiltinAction{}});
+  add_kernel_layer(graph, {"kernel/build", "kernel"}, 5);
+  const Tree layer = get_tree(store, p.context.run(*graph.find("kernel/layer"), {{"kernel", p.tree(built)}}).at("tree").digest);
+  const Node* file = layer.find("usr/lib/modules/6.12.1/modules.builtin");
+  REQUIRE(file);
+  CHECK(file->mode == 0644);
+  CHECK(file->uid == 0);
+  CHECK(file->mtime == 5);
+  CHECK(file->origin == "kernel");
+  CHECK(layer.find("usr/lib/modules/6.12.1/kernel")->mode == 0755);
+  for (const auto& [path, node] : layer.nodes()) CHECK_FALSE(contains(path, "image"));
+}
+
+TEST_CASE("package inputs become packages again, whatever is in a version") {
+  Project p;
+  const Value empty = p.tree(Tree());
+  const Step none{.id = "x", .inputs = {}, .action = BuiltinAction{.function = {}, .parameters = {}, .run = [](StepContext& context) {
+                    std::string seen;
+                    for (const auto& package : read_packages(context)) seen += package.name + "|" + package.version + "|" + package.architecture + "\n";
+                    return std::map<std::string, Value>{{"out", context.store().put(seen)}};
+                  }}};
+  const auto outputs = p.context.run(none, {{"package/systemd=257.9-1~deb13u1:amd64", empty}, {"package/tzdata=1:2025b-5+deb13u1:all", empty}, {"overlay:base", empty}});
+  CHECK(p.context.store().read(outputs.at("out").digest) == "systemd|257.9-1~deb13u1|amd64\ntzdata|1:2025b-5+deb13u1|all\n");
+}
+
+TEST_CASE("checksums: one line for each artifact, as sha256sum reads them") {
+  Project p;
+  const Pipeline pipeline = make_pipeline(p.inputs());
+  const auto outputs = p.context.run(*pipeline.graph.find("image/sums"), {{"bzImage", p.context.store().put("a")}, {"disk.img", p.context.store().put("b")}});
+  CHECK(p.context.store().read(outputs.at("sums").digest) == sha256("a").hex() + "  bzImage\n" + sha256("b").hex() + "  disk.img\n");
+}

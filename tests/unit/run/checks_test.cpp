@@ -1,0 +1,163 @@
+// The guest's checks: the script as bash sees it, and the report found among all that a console shows.
+#include "run/checks.hpp"
+
+#include "process/command.hpp"
+#include "run/qemu.hpp"
+#include "support/catch.hpp"
+#include "support/step_context.hpp"
+#include "util/text.hpp"
+
+using namespace k8simg;
+using namespace k8simg::test;
+
+namespace {
+
+Expectations sample() {
+  return {.kernel = "6.12.1", .firmware = "uefi", .earliest_time = 1763195591, .root_bytes = 123456789, .versions = {{"/usr/bin/kubelet", "--version", "v1.37.1"}, {"crun", "1.21"}},
+          .container_image = "localhost/check:1", .container_says = "hello"};
+}
+
+std::string script_of(const Expectations& expectations) { return check_credentials(expectations).at("k8simg.checks"); }
+
+CommandResult bash(std::vector<std::string> arguments, const std::string& input) {
+  arguments.insert(arguments.begin(), "/bin/bash");
+  return system_runner().run({.argv = arguments, .environment = {{"PATH", "/usr/bin:/bin"}, {"LC_ALL", "C.UTF-8"}}, .capture_stdout = true, .input = input});
+}
+
+/// The script up to its functions, with the console on standard output and nothing of the machine touched; then `body`.
+GuestReport run_functions(const Expectations& expectations, const std::string& body) {
+  std::string script = script_of(expectations);
+  const auto work = script.find("\nwork=");
+  REQUIRE(work != std::string::npos);
+  script = replace_all(script.substr(0, work), ">/dev/console", ">&3");
+  const CommandResult result = bash({"-c", "exec 3>&1; " + script + "\n" + body}, "");
+  INFO(result.output);
+  CHECK(result.exit_code == 0);
+  return read_report(result.output);
+}
+
+}  // namespace
+
+TEST_CASE("the report is found among everything else on the console") {
+  const GuestReport report = read_report(
+      "SeaBIOS (version 1.16)\r\n"
+      "[    0.000000] Linux version 6.12\r\n"
+      "\r\n@k8simg@ ok kernel 6.12.1\r\n"
+      "[   12.3] some driver: @ noise\r\n"
+      "login: \x1b[0m\r\n@k8simg@ figure boot_seconds 41.27\r\n"
+      "[   13.1] half a line@k8simg@ FAIL network eth0 is   down; no route\r\n"
+      "@k8simg@ ok no-detail\r\n"
+      "@k8simg@ figure memory_used_mib 57\r\n"
+      "@k8simg@ end 3\r\n"
+      "reboot: Power down");
+  REQUIRE(report.checks.size() == 3);
+  CHECK(report.checks[0].name == "kernel");
+  CHECK(report.checks[0].ok);
+  CHECK(report.checks[0].detail == "6.12.1");
+  CHECK(report.checks[1].name == "network");
+  CHECK_FALSE(report.checks[1].ok);
+  CHECK(report.checks[1].detail == "eth0 is   down; no route");
+  CHECK(report.checks[2].name == "no-detail");
+  CHECK(report.checks[2].detail.empty());
+  CHECK(report.figures == std::map<std::string, double>{{"boot_seconds", 41.27}, {"memory_used_mib", 57}});
+  CHECK(report.finished);
+  CHECK_FALSE(report.ok());
+}
+
+TEST_CASE("only a whole report with checks, all of them good, is good") {
+  CHECK(read_report("@k8simg@ ok a\n@k8simg@ ok b x\n@k8simg@ end 2\n").ok());
+  CHECK_FALSE(read_report("").ok());
+  CHECK_FALSE(read_report("@k8simg@ end 0\n").ok());
+  CHECK_FALSE(read_report("@k8simg@ ok a\n").ok());
+  CHECK_FALSE(read_report("@k8simg@ ok a\n@k8simg@ FAIL b\n@k8simg@ end 2\n").ok());
+  // A line that the kernel's own output tore apart: the count tells that a result is missing.
+  CHECK_FALSE(read_report("@k8simg@ ok a\n@k8s[  3.1] usb 1-1\nimg@ FAIL b\n@k8simg@ end 2\n").ok());
+  CHECK_FALSE(read_report("@k8simg@ ok a\n@k8simg@ end\n").ok());
+}
+
+TEST_CASE("lines that are none of the report are passed over") {
+  const GuestReport report = read_report("@k8simg@\n@k8simg@ okay a\n@k8simg@ ok\n@k8simg@ figure x\n@k8simg@ figure x y\n@k8simg@ figure x 1 2\n@k8simg@ FAIL \n@k8simgx ok a\n");
+  CHECK(report.checks.empty());
+  CHECK(report.figures.empty());
+  CHECK_FALSE(report.finished);
+}
+
+TEST_CASE("a check's name may occur in its detail and in its verdict") {
+  const GuestReport report = read_report("@k8simg@ ok ok ok then\n@k8simg@ FAIL A A\n");
+  REQUIRE(report.checks.size() == 2);
+  CHECK(report.checks[0].name == "ok");
+  CHECK(report.checks[0].detail == "ok then");
+  CHECK(report.checks[1].name == "A");
+  CHECK(report.checks[1].detail == "A");
+}
+
+TEST_CASE("the credentials: a unit, its place, and a script that bash takes") {
+  const auto credentials = check_credentials(sample());
+  REQUIRE(credentials.size() == 3);
+  CHECK(contains(credentials.at("systemd.extra-unit.k8simg-checks.service"), "ImportCredential=k8simg.checks"));
+  CHECK(contains(credentials.at("systemd.unit-dropin.multi-user.target"), "Wants=k8simg-checks.service"));
+  CHECK(bash({"-n"}, script_of(sample())).exit_code == 0);
+  CHECK(contains(script_of(sample()), "kernel='6.12.1'\nfirmware='uefi'\nearliest=1763195591\nroot_bytes=123456789\n"));
+  CHECK(contains(script_of(sample()), "\ncheck container container\n"));
+  Expectations none = sample();
+  none.container_image.clear();
+  CHECK_FALSE(contains(script_of(none), "\ncheck container container\n"));
+}
+
+TEST_CASE("odd values stay values") {
+  Expectations odd = sample();
+  const std::string nasty = "it's \"$(touch /tmp/never)\" `id` \\ * \nnew;line #";
+  odd.kernel = odd.container_says = odd.container_image = nasty;
+  odd.versions = {{"/opt/a b's/tool", "--ver sion", nasty}};
+  CHECK(bash({"-n"}, script_of(odd)).exit_code == 0);
+  const GuestReport report = run_functions(odd, "check kernel equal \"$kernel\" \"$container_says\"\ncheck differs equal \"$kernel\" x");
+  REQUIRE(report.checks.size() == 2);
+  CHECK(report.checks[0].ok);
+  CHECK(report.checks[0].detail == "it's \"$(touch /tmp/never)\" `id` \\ *");  // the first line
+  CHECK_FALSE(report.checks[1].ok);
+  CHECK(contains(report.checks[1].detail, "wanted \"x\""));
+}
+
+TEST_CASE("what programs say is looked for in all they print, and shown when it is not there") {
+  Expectations expectations = sample();
+  const GuestReport report = run_functions(expectations, R"(
+both() { echo first; echo "version v1.37.1" >&2; return 3; }
+silent() { return 1; }
+check on-stderr has v1.37.1 both
+check absent has v1.38 both
+check silent has x silent
+check no-such-program has x k8simg-no-such-program
+check star has '*' both
+)");
+  REQUIRE(report.checks.size() == 5);
+  CHECK(report.checks[0].ok);
+  CHECK(report.checks[0].detail == "version v1.37.1");
+  CHECK_FALSE(report.checks[1].ok);
+  CHECK(contains(report.checks[1].detail, "does not say v1.38: first;version v1.37.1"));
+  CHECK_FALSE(report.checks[2].ok);
+  CHECK_FALSE(report.checks[3].ok);
+  CHECK(contains(report.checks[3].detail, "k8simg-no-such-program"));
+  CHECK_FALSE(report.checks[4].ok);
+}
+
+TEST_CASE("versions are checked under the program's own name") {
+  CHECK(contains(script_of(sample()), "check 'version-kubelet' has 'v1.37.1' '/usr/bin/kubelet' '--version'\n"));
+  CHECK(contains(script_of(sample()), "check 'version-crun' has '1.21' 'crun'\n"));
+}
+
+TEST_CASE("the end says how many results there were") {
+  Expectations expectations = sample();
+  std::string script = script_of(expectations);
+  const auto end = script.find("say \"end");
+  REQUIRE(end != std::string::npos);
+  const GuestReport report = run_functions(expectations, "check a equal 1 1\ncheck b equal 1 1\n" + script.substr(end, script.find('\n', end) - end));
+  CHECK(report.checks.size() == 2);
+  CHECK(report.finished);
+  CHECK(report.ok());
+}
+
+TEST_CASE("firmware by name") {
+  CHECK(parse_firmware("bios") == Firmware::Bios);
+  CHECK(parse_firmware("uefi") == Firmware::Uefi);
+  for (const char* bad : {"", "BIOS", "efi"}) CHECK(contains(failure([&] { parse_firmware(bad); }), "bios and uefi are known"));
+}

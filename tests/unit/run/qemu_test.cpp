@@ -1,0 +1,110 @@
+// QEMU's command line: what the guest is given, and that the image itself is never writable.
+#include "run/qemu.hpp"
+
+#include <algorithm>
+
+#include "support/catch.hpp"
+#include "support/step_context.hpp"
+#include "util/text.hpp"
+
+using namespace k8simg;
+using namespace k8simg::test;
+
+namespace {
+
+/// Remembers the commands and ends each as told.
+class Recording : public CommandRunner {
+ public:
+  CommandResult run(const Command& command, std::stop_token) override {
+    commands.push_back(command);
+    return {.exit_code = exit_code};
+  }
+  std::vector<Command> commands;
+  int exit_code = 0;
+};
+
+struct Fixture {
+  TempDir folder{fs::temp_directory_path(), "qemu"};
+  Recording runner;
+  Machine machine{.binary = "qemu-system-x86_64", .model = "q35", .cpu = "max", .memory_mib = 2048, .cpus = 2, .arguments = {"-device", "virtio-net-pci,netdev=net0"},
+                  .uefi_code = "usr/share/OVMF/CODE.fd", .uefi_vars = "usr/share/OVMF/VARS.fd"};
+  Boot boot;
+
+  Fixture() {
+    fs::create_directories(folder.path() / "tools/usr/share/OVMF");
+    fs::create_directory(folder.path() / "scratch");
+    write_file_atomically(folder.path() / "tools/usr/share/OVMF/VARS.fd", "variables", 0444);
+    boot.tools = folder.path() / "tools", boot.image = folder.path() / "disk.img", boot.scratch = folder.path() / "scratch";
+  }
+  /// The guest's command line, one word after the other.
+  std::string line() {
+    runner.commands.clear();
+    run_machine(runner, machine, boot);
+    REQUIRE(runner.commands.size() == 2);
+    return " " + join(runner.commands[1].argv, " ") + " ";
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the image is bound read-only and written through an overlay") {
+  Fixture f;
+  f.boot.disk_size = 4ull << 30;
+  const std::string line = f.line();
+  CHECK(contains(join(f.runner.commands[0].argv, " "), "qemu-img create -q -f qcow2 -F raw -b /in/disk.img /build/overlay.qcow2 4294967296"));
+  for (const auto& command : f.runner.commands) {
+    const auto image = std::find(command.argv.begin(), command.argv.end(), f.boot.image.string());
+    REQUIRE(image != command.argv.end());
+    CHECK(*(image - 1) == "--ro-bind");
+  }
+  CHECK(contains(line, "format=qcow2,file=/build/overlay.qcow2"));
+  CHECK(contains(line, " -machine q35 -accel tcg,thread=multi -cpu max "));
+  CHECK(contains(line, " -m 2048 -smp 2 -no-reboot "));
+  CHECK(contains(line, " -netdev user,id=net0 "));
+  CHECK(contains(line, " virtio-net-pci,netdev=net0 "));
+  CHECK(contains(line, " -serial file:/build/console.log "));
+  CHECK_FALSE(contains(line, "pflash"));
+  CHECK_FALSE(contains(line, "/dev/kvm"));
+}
+
+TEST_CASE("KVM, network, forwards and further drives only when asked for") {
+  Fixture f;
+  f.boot.kvm = f.boot.network = true;
+  f.boot.forwards = {"tcp:127.0.0.1:2222-:22"};
+  f.boot.drives = {"/images/a.tar", "/images/b.tar"};
+  f.boot.timeout_seconds = 99;
+  const std::string line = f.line();
+  CHECK(contains(line, " -accel kvm -cpu host "));
+  CHECK(contains(line, "--dev-bind /dev/kvm /dev/kvm"));
+  CHECK(contains(line, " -netdev user,id=net0,hostfwd=tcp:127.0.0.1:2222-:22 "));
+  CHECK(contains(line, "readonly=on,file=/in/drive0 "));
+  CHECK(line.find("file=/in/drive0") < line.find("file=/in/drive1"));
+  CHECK(f.runner.commands[1].timeout_seconds == 99);
+}
+
+TEST_CASE("UEFI gets variables of its own, writable and fresh each time") {
+  Fixture f;
+  f.boot.firmware = Firmware::Uefi;
+  CHECK(contains(f.line(), "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/CODE.fd -drive if=pflash,format=raw,file=/build/vars.fd"));
+  const fs::path vars = f.boot.scratch / "vars.fd";
+  CHECK((fs::status(vars).permissions() & fs::perms::owner_write) != fs::perms::none);
+  write_file_atomically(vars, "changed by the guest");
+  f.line();
+  CHECK(read_file(vars) == "variables");
+}
+
+TEST_CASE("credentials go in by file, whatever is in them") {
+  Fixture f;
+  f.boot.credentials = {{"a.b", "x,y='z'\n"}, {"c", std::string("\0\xff", 2)}};
+  const std::string line = f.line();
+  CHECK(contains(line, " -smbios type=11,path=/build/credential0 -smbios type=11,path=/build/credential1 "));
+  CHECK(read_file(f.boot.scratch / "credential0") == "io.systemd.credential.binary:a.b=" + base64_encode("x,y='z'\n"));
+  CHECK(read_file(f.boot.scratch / "credential1") == "io.systemd.credential.binary:c=AP8=");
+}
+
+TEST_CASE("an overlay that cannot be made is an error, an emulator's exit code is an answer") {
+  Fixture f;
+  f.runner.exit_code = 1;
+  CHECK(contains(failure([&] { run_machine(f.runner, f.machine, f.boot); }), "qemu-img"));
+  CHECK(f.runner.commands.size() == 1);
+}
