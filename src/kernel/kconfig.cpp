@@ -97,6 +97,12 @@ std::string annotate_dependency(const std::string& expression, const std::map<st
   std::string result;
   for (std::size_t i = 0; i < expression.size();) {
     const auto is_name = [](unsigned char c) { return std::isalnum(c) || c == '_'; };
+    if (expression[i] == '"') {  // text, not symbols
+      const std::size_t close = std::min(expression.find('"', i + 1), expression.size() - 1);
+      result += expression.substr(i, close + 1 - i);
+      i = close + 1;
+      continue;
+    }
     if (!is_name(expression[i])) {
       result += expression[i++];
       continue;
@@ -106,7 +112,7 @@ std::string annotate_dependency(const std::string& expression, const std::map<st
     const std::string name = expression.substr(i, end - i);
     result += name;
     // Symbols are in capitals, and may begin with a digit (64BIT); y, m, n and numbers are constants.
-    if (std::any_of(name.begin(), name.end(), [](unsigned char c) { return std::isupper(c); })) {
+    if (!name.starts_with("0x") && std::any_of(name.begin(), name.end(), [](unsigned char c) { return std::isupper(c); })) {
       const auto found = config.find("CONFIG_" + name);
       result += fmt::format(" (={})", found == config.end() ? "n" : found->second);
     }
