@@ -21,7 +21,7 @@ namespace {
 // take it as one: file:///in/modules. What differs from run to run (locks, lists of versions) is left out.
 constexpr const char* modules_script = R"(set -eux
 cp -r /in/source/. /build/
-mkdir /build/.cache
+mkdir -p /build/.cache/cache/download
 export GOMODCACHE=/build/.cache GOFLAGS=-modcacherw GOTOOLCHAIN=local
 go mod download
 mkdir -p /out/modules
@@ -48,7 +48,9 @@ std::string build_script(const ComponentSpec& spec) {
   for (const auto& flag : spec.ldflags) ldflags += " " + expand(flag, values, "build.ldflags of component " + spec.name);
   for (const auto& binary : spec.binaries) {
     script += "go build -o " + shell_word("/out/bin/" + binary.name);
-    if (!spec.tags.empty()) script += " -tags " + shell_word(join(spec.tags, ","));
+    auto tags = spec.tags;
+    tags.insert(tags.end(), binary.tags.begin(), binary.tags.end());
+    if (!tags.empty()) script += " -tags " + shell_word(join(tags, ","));
     script += " -ldflags " + shell_word(ldflags) + " " + shell_word(binary.package) + "\n";
   }
   return script;

@@ -15,6 +15,7 @@ struct ComponentBinarySpec {
   std::string name, package;               ///< output file name; Go package path, "." for the component's own main
   std::string install;                     ///< absolute path in the root filesystem; "" if not installed
   std::vector<std::string> links;          ///< further names, as symlinks
+  std::vector<std::string> tags;           ///< Go build tags besides the component's
   std::vector<Check> checks;               ///< run it (emulated where needed): its output must contain `expect`
 };
 

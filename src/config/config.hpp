@@ -84,7 +84,7 @@ struct QemuConfig {
 struct BinaryCheck { std::string argv0; std::vector<std::string> argv; std::string expect; };
 struct ComponentBinary {
   std::string name, package, install;
-  std::vector<std::string> links;
+  std::vector<std::string> links, tags;   ///< further names; Go build tags besides the component's
   std::string link;                       ///< "", "multicall", "separate"
   std::vector<BinaryCheck> checks;
 };

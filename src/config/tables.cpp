@@ -163,6 +163,7 @@ Table component_table(ComponentConfig& component) {
                                      text("package", binary.package, single_line()).require(),
                                      text("install", binary.install, absolute_path()),
                                      list("links", binary.links, Growth::Replace, absolute_path()),
+                                     list("tags", binary.tags, Growth::Replace, single_line()),
                                      text("link", binary.link, one_of({"multicall", "separate"})),
                                      records<BinaryCheck>("check", binary.checks,
                                                           [](BinaryCheck& check) {

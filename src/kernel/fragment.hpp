@@ -29,15 +29,18 @@ struct KernelRequirement { std::vector<std::string> any_of, by; bool required = 
 /// The requirements that no symbol of `any_of` meets (y or m).
 std::vector<KernelRequirement> unmet_requirements(const std::vector<KernelRequirement>& requirements, const std::map<std::string, std::string>& config);
 
-/// Where Kconfig defines a symbol, and the conditions that it stands under (own `depends on` and enclosing menu/if), as written.
+/// Where Kconfig defines a symbol, and the conditions that it stands under (own `depends on`, enclosing menu and if, also those around
+/// the `source` line of its file), as written.
 struct KconfigDefinition { std::string file; int line = 0; std::vector<std::string> depends; bool has_prompt = false; };
-/// `read`: bytes of a file of the kernel source, nullopt when there is none; `files`: every Kconfig file of the tree.
+/// Reads `root` and every file that it sources; one sourced twice counts where it is met first.
 class KconfigIndex {
  public:
-  KconfigIndex(const std::vector<std::string>& files, const std::function<std::optional<std::string>(const std::string&)>& read);
+  using Read = std::function<std::optional<std::string>(const std::string& path)>;
+  /// `read`: bytes of a file of the kernel source, nullopt when there is none; `arch`: the folder below arch/, what $(SRCARCH) says.
+  KconfigIndex(const std::string& root, const std::string& arch, const Read& read);
   std::vector<KconfigDefinition> find(const std::string& symbol) const;  ///< without the CONFIG_ prefix
  private:
-  std::map<std::string, std::vector<KconfigDefinition>> definitions_;
+  std::map<std::string, std::vector<KconfigDefinition>> definitions_;  ///< by symbol
 };
 /// "depends on NETFILTER_ADVANCED (n) && IPV6 (y)": each symbol of the expression with its value in `config`.
 std::string annotate_dependency(const std::string& expression, const std::map<std::string, std::string>& config);

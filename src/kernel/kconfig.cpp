@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "kernel/fragment.hpp"
 #include "util/text.hpp"
@@ -20,14 +21,25 @@ std::size_t indent_of(std::string_view line) {
   return width;
 }
 
-}  // namespace
+using Definitions = std::map<std::string, std::vector<KconfigDefinition>>;
+using Conditions = std::vector<std::string>;
 
-KconfigIndex::KconfigIndex(const std::vector<std::string>& files,
-                           const std::function<std::optional<std::string>(const std::string&)>& read) {
-  for (const std::string& file : files) {
-    const auto text = read(file);
-    if (!text) continue;
-    std::vector<std::pair<char, std::vector<std::string>>> enclosing;  // 'i'f, 'm'enu, 'c'hoice with their conditions
+/// Reads files in the order in which Kconfig does, and keeps the conditions that each stands under.
+class Reader {
+ public:
+  Reader(std::string arch, const KconfigIndex::Read& read, Definitions& definitions) : arch_(std::move(arch)), read_(read), definitions_(definitions) {}
+
+  /// `outer`: the conditions around the `source` line.
+  void file(const std::string& name, const Conditions& outer) {
+    if (!seen_.insert(name).second) return;
+    const auto text = read_(name);
+    if (!text) return;
+    std::vector<std::pair<char, Conditions>> enclosing{{'f', outer}};  // the 'f'ile; 'i'f, 'm'enu, 'c'hoice with their conditions
+    const auto all_conditions = [&] {
+      Conditions all;
+      for (const auto& [kind, conditions] : enclosing) all.insert(all.end(), conditions.begin(), conditions.end());
+      return all;
+    };
     KconfigDefinition* current = nullptr;
     bool in_block_header = false;  // directly after `menu` or `choice`: depends belong to the block
     std::size_t help_indent = 0;
@@ -53,30 +65,30 @@ KconfigIndex::KconfigIndex(const std::vector<std::string>& files,
       const auto words = split_words(body);
       const std::string& word = words.front();
       const auto rest = std::string(trim(body.substr(word.size())));
+      const auto leave_entry = [&](bool block_header) { current = nullptr, in_block_header = block_header; };
       if ((word == "config" || word == "menuconfig") && words.size() == 2) {
-        KconfigDefinition definition{file, number, {}, false};
-        for (const auto& [kind, conditions] : enclosing) {
-          definition.depends.insert(definition.depends.end(), conditions.begin(), conditions.end());
-        }
         auto& list = definitions_[words[1]];
-        list.push_back(std::move(definition));
+        list.push_back({name, number, all_conditions(), false});
         current = &list.back();
         in_block_header = false;
       } else if (word == "if") {
-        enclosing.emplace_back('i', std::vector<std::string>{rest});
-        current = nullptr, in_block_header = false;
+        enclosing.emplace_back('i', Conditions{rest});
+        leave_entry(false);
       } else if (word == "menu" || word == "choice") {
-        enclosing.emplace_back(word.front(), std::vector<std::string>{});
-        current = nullptr, in_block_header = true;
+        enclosing.emplace_back(word.front(), Conditions{});
+        leave_entry(true);
       } else if (word == "endif" || word == "endmenu" || word == "endchoice") {
-        if (!enclosing.empty()) enclosing.pop_back();
-        current = nullptr, in_block_header = false;
-      } else if (word == "comment" || word == "source" || word == "mainmenu") {
-        current = nullptr, in_block_header = false;
+        if (enclosing.size() > 1) enclosing.pop_back();
+        leave_entry(false);
+      } else if (word == "source") {
+        leave_entry(false);
+        file(replace_all(replace_all(rest, "\"", ""), "$(SRCARCH)", arch_), all_conditions());
+      } else if (word == "comment" || word == "mainmenu") {
+        leave_entry(false);
       } else if (word == "depends" && words.size() > 2 && words[1] == "on") {
         std::string expression(trim(std::string_view(rest).substr(2)));
-        if (in_block_header && !enclosing.empty()) enclosing.back().second.push_back(expression);
-        else if (current) current->depends.push_back(expression);
+        if (in_block_header) enclosing.back().second.push_back(std::move(expression));
+        else if (current) current->depends.push_back(std::move(expression));
       } else if (word == "help" || word == "---help---") {
         in_help = true;
         help_indent = 0;
@@ -86,7 +98,17 @@ KconfigIndex::KconfigIndex(const std::vector<std::string>& files,
       }
     }
   }
-}
+
+ private:
+  std::string arch_;
+  const KconfigIndex::Read& read_;
+  Definitions& definitions_;
+  std::set<std::string> seen_;
+};
+
+}  // namespace
+
+KconfigIndex::KconfigIndex(const std::string& root, const std::string& arch, const Read& read) { Reader(arch, read, definitions_).file(root, {}); }
 
 std::vector<KconfigDefinition> KconfigIndex::find(const std::string& symbol) const {
   const auto found = definitions_.find(symbol);

@@ -1,8 +1,10 @@
 // How a kernel is made, step by step.
 #include "kernel/steps.hpp"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "tree/archive.hpp"
@@ -46,6 +48,8 @@ esac
 for file in modules.builtin modules.builtin.modinfo modules.order; do
   if [ -e "/build/$file" ]; then cp "/build/$file" "/build/root/lib/modules/$release/"; fi
 done
+# A kernel without modules has no order of them; depmod wants to be told so.
+touch "/build/root/lib/modules/$release/modules.order"
 depmod -b /build/root "$release"
 cp -a "/build/root/lib/modules/$release/." /out/kernel/modules/
 if [ -n "$KERNEL_DTBS" ]; then
@@ -86,18 +90,13 @@ std::string explain_mismatch(const KernelMismatch& mismatch, const KconfigIndex&
   return text;
 }
 
-std::map<std::string, Value> check_kernel(StepContext& context, const std::vector<KernelRequirement>& requirements) {
+std::map<std::string, Value> check_kernel(StepContext& context, const std::string& arch, const std::vector<KernelRequirement>& requirements) {
   Store& store = context.store();
   const auto config = parse_kernel_config(store.read(context.input("config").digest));
   const auto mismatches = check_config(read_requests(context), config);
   if (!mismatches.empty()) {
     const Tree source = get_tree(store, context.input("source").digest);
-    std::vector<std::string> files;
-    for (const auto& [path, node] : source.nodes()) {
-      const auto name = path.substr(path.rfind('/') + 1);
-      if (node.type == NodeType::File && name.starts_with("Kconfig")) files.push_back(path);
-    }
-    const KconfigIndex index(files, [&](const std::string& path) -> std::optional<std::string> {
+    const KconfigIndex index("Kconfig", arch, [&](const std::string& path) -> std::optional<std::string> {
       const Node* node = source.find(path);
       return node ? std::optional(store.read(node->content)) : std::nullopt;
     });
@@ -136,7 +135,7 @@ OutputRef add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spe
       {"KERNEL_ARCH", spec.arch},          {"KERNEL_CROSS", spec.cross},          {"KERNEL_BASE", spec.base},
       {"KERNEL_TARGETS", join(spec.targets, " ")}, {"KERNEL_IMAGE", spec.image},  {"KERNEL_DTBS", join(spec.dtbs, " ")},
       {"KBUILD_BUILD_USER", "k8simg"},     {"KBUILD_BUILD_HOST", "k8simg"},       {"KBUILD_BUILD_VERSION", "1"},
-      {"KBUILD_BUILD_TIMESTAMP", fmt::format("@{}", spec.source_date_epoch)},
+      {"KBUILD_BUILD_TIMESTAMP", fmt::format("{:%a %b %e %H:%M:%S UTC %Y}", fmt::gmtime(static_cast<std::time_t>(spec.source_date_epoch)))},  // shown by `uname -v`
       {"SOURCE_DATE_EPOCH", std::to_string(spec.source_date_epoch)}};
 
   graph.add({.id = "kernel/config",
@@ -154,8 +153,8 @@ OutputRef add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spe
   check_inputs.insert(check_inputs.end(), fragments.begin(), fragments.end());
   graph.add({.id = "kernel/check",
              .inputs = std::move(check_inputs),
-             .action = BuiltinAction{"kernel.check", requirements.dump(),
-                                     [list = spec.requirements](StepContext& context) { return check_kernel(context, list); }}});
+             .action = BuiltinAction{"kernel.check", nlohmann::json{{"arch", spec.arch}, {"requirements", requirements}}.dump(),
+                                     [arch = spec.arch, list = spec.requirements](StepContext& context) { return check_kernel(context, arch, list); }}});
 
   graph.add({.id = "kernel/build",
              .inputs = {{"tools", tools}, {"linux", OutputRef{"kernel/source", "source"}}, {"config", OutputRef{"kernel/check", "config"}},

@@ -40,7 +40,7 @@ void check_agreement(const Config& config, const Lock& lock) {
   }
   if (list.empty()) return;
   throw Error(ErrorKind::Usage, fmt::format("the lock of {} is not of this configuration:{}", config.name, list),
-              fmt::format("run `k8simg lock {}`; a virtual package is asked for by the name of one that provides it", config.name));
+              fmt::format("run `k8simg lock {} --update`; a virtual package is asked for by the name of one that provides it", config.name));
 }
 
 }  // namespace k8simg

@@ -38,7 +38,7 @@ ComponentSpec component_spec(const PipelineInputs& in, const ComponentConfig& co
   ComponentSpec spec{.name = component.name, .version = component.version, .tags = component.tags, .ldflags = component.ldflags,
                      .goarch = in.config.arch.go, .goarm = in.config.arch.goarm, .source_date_epoch = epoch};
   for (const auto& binary : component.binaries) {
-    ComponentBinarySpec one{.name = binary.name, .package = binary.package, .install = binary.install, .links = binary.links};
+    ComponentBinarySpec one{.name = binary.name, .package = binary.package, .install = binary.install, .links = binary.links, .tags = binary.tags};
     for (const auto& check : binary.checks) one.checks.push_back({check.argv0, check.argv, check.expect});
     spec.binaries.push_back(std::move(one));
   }

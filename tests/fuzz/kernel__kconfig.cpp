@@ -9,7 +9,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);
-  const k8simg::KconfigIndex index({"Kconfig"}, [&](const std::string&) { return std::optional(text); });
+  const k8simg::KconfigIndex index("Kconfig", "x86", [&](const std::string&) { return std::optional(text); });
   const auto lines = std::count(text.begin(), text.end(), '\n') + 1;
   for (const auto& word : k8simg::split_words(text)) {
     for (const auto& definition : index.find(word)) {

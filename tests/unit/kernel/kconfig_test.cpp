@@ -9,9 +9,7 @@ namespace {
 using Strings = std::vector<std::string>;
 
 KconfigIndex index_of(const std::map<std::string, std::string>& files) {
-  Strings names{"absent/Kconfig"};
-  for (const auto& [name, text] : files) names.push_back(name);
-  return KconfigIndex(names, [&](const std::string& name) {
+  return KconfigIndex("Kconfig", "arm", [&](const std::string& name) {
     const auto found = files.find(name);
     return found == files.end() ? std::nullopt : std::optional(found->second);
   });
@@ -154,14 +152,29 @@ TEST_CASE("a backslash that ends a help text does not swallow the next definitio
   CHECK(only(text, "B").line == 5);
 }
 
-TEST_CASE("a symbol defined in several files has them all") {
-  const auto index = index_of({{"arch/arm/Kconfig", "config SMP\n\tbool \"SMP\"\n\tdepends on CPU_V7\n"}, {"arch/x86/Kconfig", "config SMP\n\tbool \"SMP\"\n"}});
+TEST_CASE("a symbol defined in several files has them all, and an architecture sees its own files only") {
+  const auto index = index_of({{"Kconfig", "mainmenu \"Linux\"\nsource \"arch/$(SRCARCH)/Kconfig\"\nsource \"absent/Kconfig\"\nsource init/Kconfig\n"},
+                               {"arch/arm/Kconfig", "config SMP\n\tbool \"SMP\"\n\tdepends on CPU_V7\n"},
+                               {"arch/x86/Kconfig", "config SMP\n\tbool \"SMP\"\n"},
+                               {"init/Kconfig", "config SMP\n\tbool\n"}});
   const auto found = index.find("SMP");
   REQUIRE(found.size() == 2);
   CHECK(found[0].file == "arch/arm/Kconfig");
   CHECK(found[0].depends == Strings{"CPU_V7"});
-  CHECK(found[1].file == "arch/x86/Kconfig");
+  CHECK(found[1].file == "init/Kconfig");
   CHECK(found[1].depends.empty());
+}
+
+TEST_CASE("what stands around a source line holds in the file that it names") {
+  const auto index = index_of({{"Kconfig", "if NET\nmenu \"Drivers\"\n\tdepends on PCI\nsource \"drivers/Kconfig\"\nendmenu\nendif\nconfig AFTER\n\tbool \"after\"\n"},
+                               {"drivers/Kconfig", "config WIFI\n\tbool \"Wireless\"\n\tdepends on USB\nendif\nif USB\nsource \"drivers/usb/Kconfig\"\nendif\n"},
+                               {"drivers/usb/Kconfig", "config STICK\n\tbool \"stick\"\nsource \"Kconfig\"\nsource \"drivers/usb/Kconfig\"\n"}});
+  REQUIRE(index.find("WIFI").size() == 1);
+  CHECK(index.find("WIFI")[0].depends == Strings{"NET", "PCI", "USB"});
+  REQUIRE(index.find("STICK").size() == 1);
+  CHECK(index.find("STICK")[0].depends == Strings{"NET", "PCI", "USB"});
+  REQUIRE(index.find("AFTER").size() == 1);
+  CHECK(index.find("AFTER")[0].depends.empty());
 }
 
 TEST_CASE("broken Kconfig text gives what can be had") {
