@@ -26,8 +26,9 @@ struct Fixture {
                       .image = "arch/x86/boot/bzImage", .source_date_epoch = 7},
                      {"tools", "tree"}, {"package", "tree"});
     Tree tree;
-    tree.add_file(context.store(), "drivers/net/Kconfig", "if NETDEVICES\nconfig VXLAN\n\ttristate \"VXLAN\"\n\tdepends on INET && NET\nendif\nconfig NET_CORE\n\tbool\n", 0644, "");
-    tree.add_file(context.store(), "drivers/net/Kconfig.hz", "config HZ\n\tint\n", 0644, "");
+    tree.add_file(context.store(), "Kconfig", "if NETDEVICES\nsource \"drivers/net/Kconfig\"\nendif\nsource \"arch/$(SRCARCH)/Kconfig\"\n", 0644, "");
+    tree.add_file(context.store(), "drivers/net/Kconfig", "config VXLAN\n\ttristate \"VXLAN\"\n\tdepends on INET && NET\nconfig NET_CORE\n\tbool\n", 0644, "");
+    tree.add_file(context.store(), "arch/x86/Kconfig", "config HZ\n\tint\n", 0644, "");
     tree.add_file(context.store(), "drivers/net/vxlan.c", "config VXLAN\n", 0644, "");
     source = put_tree(context.store(), tree);
   }
@@ -59,11 +60,11 @@ TEST_CASE("a symbol that did not survive is told with fragment, place and unmet 
   INFO(text);
   CHECK(contains(text, "2 requested kernel symbols did not survive"));
   CHECK(contains(text, "kernel-fragments/vxlan.config:1: CONFIG_VXLAN=y came out as n"));
-  CHECK(contains(text, "drivers/net/Kconfig:2"));
+  CHECK(contains(text, "drivers/net/Kconfig:1"));
   CHECK(contains(text, "depends on NETDEVICES (=n)"));
   CHECK(contains(text, "depends on INET (=y) && NET (=y)"));
   CHECK(contains(text, "kernel-fragments/vxlan.config:2: CONFIG_HZ=250 came out as 100"));
-  CHECK(contains(text, "drivers/net/Kconfig.hz:1 (no prompt"));
+  CHECK(contains(text, "arch/x86/Kconfig:1 (no prompt"));
   CHECK(contains(failure([&] { f.check("CONFIG_VXLAN=y\nCONFIG_HZ=250\n"); }), "this kernel has no such symbol"));
 }
 
