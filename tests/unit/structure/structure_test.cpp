@@ -111,12 +111,13 @@ struct Library {
   Names folders;  ///< empty: any
 };
 const std::vector<Library>& libraries() {
-  static const std::vector<Library> list{{"libarchive", std::regex("archive(_entry)?\\.h"), {"tree", "debian"}},
+  static const std::vector<Library> list{{"libarchive", std::regex("archive(_entry)?\\.h"), {"tree", "debian", "flash"}},
                                          {"libfdisk", std::regex("(libfdisk/|libfdisk\\.h).*"), {"image"}},
                                          {"libguestfs", std::regex("guestfs.*"), {"guest"}},
                                          {"libsolv", std::regex("solv/.*"), {"debian"}},
                                          {"libcurl", std::regex("curl/.*"), {"fetch"}},
                                          {"toml++", std::regex("toml\\+\\+.*"), {"config"}},
+                                         {"libxml2", std::regex("libxml/.*"), {"flash"}},
                                          {"CLI11", std::regex("CLI/.*"), {"cli"}},
                                          {"nlohmann-json", std::regex("nlohmann/.*"), {}},
                                          {"OpenSSL", std::regex("openssl/.*"), {"util", "rootfs"}}};
