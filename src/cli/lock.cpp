@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <iostream>
+#include <iterator>
+#include <map>
 
 #include "cli/verbs.hpp"
 #include "component/go_sum.hpp"
@@ -30,31 +32,40 @@ LockedComponent lock_component(const Config& config, const ComponentConfig& comp
 Lock make_lock(Session& session, const Config& config) {
   const Mirrors& mirrors = session.mirrors();
   const auto scratch = session.store().folder("scratch");
-  const IndexFetcher fetcher = [&](const std::string& repository, const std::string& path, bool optional) {
-    session.reporter().message(fmt::format("index {} {}", repository, path));
+  std::map<std::string, std::string> seen;  // target and tools see one state of a suite
+  const IndexFetcher fetcher = [&](const std::string& repository, const std::string& path, bool optional) -> std::optional<std::string> {
+    const std::string name = repository + " " + path;
+    if (const auto found = seen.find(name); found != seen.end()) return found->second;
+    session.reporter().message("index " + name);
     auto text = fetch_text(session.downloader(), mirrors, repository, path, scratch, session.stop());
+    if (text && path.ends_with("/InRelease")) seen[name] = *text;
     if (!text && !optional) throw Error(ErrorKind::Fetch, fmt::format("no mirror of {} has {}", repository, path), "check the suites of [[repository]] in the defconfig, and the mirror");
     return text;
   };
-  std::vector<Repository> repositories;
+  std::vector<Repository> for_target, for_tools;
   std::vector<std::string> backports;
+  bool differ = config.arch.debian != build_architecture;
   for (const auto& r : config.repositories) {
-    repositories.push_back({r.name, r.suites, r.sections});
-    for (const auto& suite : r.suites) {
-      if (suite.ends_with("-backports")) backports.push_back(suite);
-    }
+    if (!r.suites.empty()) for_target.push_back({r.name, r.suites, r.sections});
+    for_tools.push_back({r.name, r.suites, r.sections});
+    auto& all = for_tools.back().suites;
+    all.insert(all.end(), r.tools_suites.begin(), r.tools_suites.end());
+    differ = differ || !r.tools_suites.empty();
+    std::copy_if(all.begin(), all.end(), std::back_inserter(backports), [](const std::string& suite) { return suite.ends_with("-backports"); });
   }
-  std::vector<std::string> architectures{config.arch.debian};
-  if (config.arch.debian != build_architecture) architectures.push_back(build_architecture);
-  const IndexSet indexes = load_indexes(repositories, architectures, fetcher, system_runner(), "/usr/share/keyrings/debian-archive-keyring.gpg", Clock::system(), scratch);
+  const auto load = [&](const std::vector<Repository>& repositories, const std::string& architecture) {
+    return load_indexes(repositories, {architecture}, fetcher, system_runner(), "/usr/share/keyrings/debian-archive-keyring.gpg", Clock::system(), scratch);
+  };
+  const IndexSet tools_indexes = load(for_tools, build_architecture);
+  const IndexSet target_indexes = differ ? load(for_target, config.arch.debian) : tools_indexes;
 
-  Lock lock{.defconfig = config.name, .date = 0, .suites = indexes.suites, .target = {}, .tools = {}, .components = {}};
+  Lock lock{.defconfig = config.name, .date = 0, .suites = tools_indexes.suites, .target = {}, .tools = {}, .components = {}};
   for (const auto& suite : lock.suites) lock.date = std::max(lock.date, suite.date);
   lock.target = with_context("while choosing the target's packages", [&] {
-    return resolve(indexes, {.architecture = config.arch.debian, .install = config.packages, .exclude = config.exclude_packages, .prefer_suites = backports});
+    return resolve(target_indexes, {.architecture = config.arch.debian, .install = config.packages, .exclude = config.exclude_packages, .prefer_suites = backports});
   });
   lock.tools = with_context("while choosing the packages of the tools tree", [&] {
-    return resolve(indexes, {.architecture = build_architecture, .install = config.tools, .exclude = {}, .prefer_suites = backports});
+    return resolve(tools_indexes, {.architecture = build_architecture, .install = config.tools, .exclude = {}, .prefer_suites = backports});
   });
   for (const auto& component : config.components) lock.components.push_back(lock_component(config, component));
   return lock;

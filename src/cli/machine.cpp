@@ -24,6 +24,14 @@ BuiltImage open_image(Session& session, const std::string& defconfig) {
   built.kernel_release = manifest.value("kernel", "");
   built.epoch = manifest.value("source_date_epoch", std::int64_t{0});
   built.size = std::filesystem::file_size(built.disk);
+  built.boot_partition = {.start = 0, .kernel = {}, .dtb = built.config.qemu.dtb, .cmdline = "cmdline.txt", .more_cmdline = built.config.qemu.extra_cmdline,
+                          .cmdline_limit = built.config.arch.kernel == "arm" ? 1024u : 2048u};  // COMMAND_LINE_SIZE of the kernel's architecture
+  for (const auto& file : built.config.boot_files) {
+    if (file.from == "kernel") built.boot_partition.kernel = file.path;
+  }
+  for (const auto& partition : manifest.value("disk", nlohmann::json::object()).value("partitions", nlohmann::json::array())) {
+    if (partition.value("filesystem", "") == "vfat") built.boot_partition.start = partition.value("start", std::uint64_t{0});
+  }
 
   const Lock lock = load_lock(session.lock_file(defconfig));
   Pipeline pipeline = session.pipeline(built.config, lock);
@@ -34,7 +42,7 @@ BuiltImage open_image(Session& session, const std::string& defconfig) {
 }
 
 Machine machine_of(const QemuConfig& qemu) {
-  return {.binary = qemu.binary, .model = qemu.machine, .cpu = qemu.cpu, .memory_mib = qemu.memory_mib, .cpus = qemu.cpus, .arguments = qemu.arguments, .uefi_code = qemu.uefi_code, .uefi_vars = qemu.uefi_vars};
+  return {.binary = qemu.binary, .model = qemu.machine, .cpu = qemu.cpu, .memory_mib = qemu.memory_mib, .cpus = qemu.cpus, .sd_card = qemu.disk == "sd", .arguments = qemu.arguments, .uefi_code = qemu.uefi_code, .uefi_vars = qemu.uefi_vars};
 }
 
 bool choose_kvm(Session& session, const Machine& machine, const std::filesystem::path& tools, const std::filesystem::path& scratch, const std::string& wish) {

@@ -18,6 +18,7 @@ struct BuiltImage {
   std::int64_t epoch = 0;
   std::uint64_t size = 0;          ///< bytes of the disk
   Tree root;                       ///< the root filesystem's tree
+  BootPartition boot_partition;    ///< for boards whose firmware QEMU does not run
 };
 /// Error{Usage} naming `k8simg build NAME` when the image is not there.
 BuiltImage open_image(Session& session, const std::string& defconfig);

@@ -14,7 +14,7 @@ void add_run(CLI::App& app, Options& options, Verb& run) {
   struct Chosen { std::string name, firmware, disk_size, accel = "auto"; int memory = 0, cpus = 0, ssh = 0; };
   auto chosen = std::make_shared<Chosen>();
   verb->add_option("defconfig", chosen->name, "its name")->required();
-  verb->add_option("--firmware", chosen->firmware, "bios or uefi (default: the board's first)");
+  verb->add_option("--firmware", chosen->firmware, "bios, uefi or kernel (default: the board's first)");
   verb->add_option("--disk-size", chosen->disk_size, "size of the disk that the machine sees, such as 8G (default: twice the image)");
   verb->add_option("--memory", chosen->memory, "MiB")->check(CLI::PositiveNumber);
   verb->add_option("--cpus", chosen->cpus, "number of processors")->check(CLI::PositiveNumber);
@@ -33,9 +33,10 @@ void add_run(CLI::App& app, Options& options, Verb& run) {
         if (!size || *size < image.size) throw Error(ErrorKind::Usage, fmt::format("--disk-size {}: not a size of at least the image's {}", chosen->disk_size, format_size(image.size)), "write 8G or 16384M");
         disk_size = *size;
       }
+      if (image.config.qemu.power_of_two) disk_size = card_size(disk_size);
       const TempDir scratch(session.store().folder("scratch"), "run");
       Boot boot{.tools = image.tools, .image = image.disk, .scratch = scratch.path(), .firmware = parse_firmware(chosen->firmware.empty() ? image.config.qemu.firmware.at(0) : chosen->firmware),
-                .disk_size = disk_size, .kvm = choose_kvm(session, machine, image.tools, scratch.path(), chosen->accel), .interactive = true, .network = true};
+                .boot_partition = image.boot_partition, .disk_size = disk_size, .kvm = choose_kvm(session, machine, image.tools, scratch.path(), chosen->accel), .interactive = true, .network = true};
       if (chosen->ssh) boot.forwards.push_back(fmt::format("tcp:127.0.0.1:{}-:22", chosen->ssh));
       session.reporter().message("changes go to an overlay and are gone afterwards; leave with Ctrl-A X");
       const CommandResult result = run_machine(system_runner(), machine, boot, session.stop());

@@ -74,7 +74,7 @@ void add_test(CLI::App& app, Options& options, Verb& run) {
   struct Chosen { std::string name, accel = "auto"; std::vector<std::string> firmware; int timeout = 900; };
   auto chosen = std::make_shared<Chosen>();
   verb->add_option("defconfig", chosen->name, "its name")->required();
-  verb->add_option("--firmware", chosen->firmware, "bios, uefi (default: all that the board names)");
+  verb->add_option("--firmware", chosen->firmware, "bios, uefi or kernel (default: all that the board names)");
   verb->add_option("--timeout", chosen->timeout, "seconds for each boot")->check(CLI::PositiveNumber);
   verb->add_option("--accel", chosen->accel, "auto, kvm or tcg")->check(CLI::IsMember({"auto", "kvm", "tcg"}));
   verb->add_option("--lock", options.lock_file, "the lock that the image was built with, if not defconfigs/NAME.lock");
@@ -97,10 +97,15 @@ void add_test(CLI::App& app, Options& options, Verb& run) {
       for (const std::string& firmware : chosen->firmware.empty() ? image.config.qemu.firmware : chosen->firmware) {
         session.reporter().message(fmt::format("booting {} by {}", image.disk.filename().string(), firmware));
         Expectations expect{.kernel = image.kernel_release, .firmware = firmware, .earliest_time = image.epoch, .root_bytes = disk_size - (disk_size >> 3), .versions = versions(image)};
+        expect.script_drive = drive_name(machine, 0), expect.container_drive = drive_name(machine, 1);
         if (!archive.empty()) expect.container_image = test_image, expect.container_says = "CNI";
         const TempDir scratch(session.store().folder("scratch"), "test");
-        Boot boot{.tools = image.tools, .image = image.disk, .scratch = scratch.path(), .firmware = parse_firmware(firmware), .disk_size = disk_size, .kvm = kvm,
+        const auto script = scratch.path() / "checks";
+        write_file_atomically(script, check_script(expect));
+        std::filesystem::resize_file(script, 1 << 16);  // a drive has whole sectors
+        Boot boot{.tools = image.tools, .image = image.disk, .scratch = scratch.path(), .firmware = parse_firmware(firmware), .boot_partition = image.boot_partition, .disk_size = disk_size, .kvm = kvm,
                   .credentials = check_credentials(expect), .timeout_seconds = static_cast<double>(chosen->timeout)};
+        boot.drives.push_back(script);
         if (!archive.empty()) boot.drives.push_back(archive);
         const CommandResult result = run_machine(system_runner(), machine, boot, session.stop());
         const auto console = logs / ("console-" + firmware + ".log");

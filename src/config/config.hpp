@@ -16,7 +16,12 @@ struct SourcePosition { std::string file; int line = 0, column = 0; };  ///< fil
 /// `key`: dotted, as in TOML and --set. `value`: JSON text, which is TOML too: "text", 12, true, ["a", "b"]. Sizes as they were written.
 struct Setting { std::string key, value; std::vector<SourcePosition> set_by; };  ///< lists: one position per contributing file
 
-struct RepositoryConfig { std::string name; std::vector<std::string> suites, sections; };  ///< sections: main, contrib, non-free-firmware
+struct RepositoryConfig {
+  std::string name;
+  std::vector<std::string> suites;        ///< for the target and for the tools
+  std::vector<std::string> tools_suites;  ///< for the tools alone
+  std::vector<std::string> sections;      ///< main, contrib, non-free-firmware
+};
 
 struct KernelConfig {
   std::string package;                    ///< "linux-source-6.12": ships usr/src/PACKAGE.tar.xz

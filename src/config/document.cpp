@@ -58,6 +58,20 @@ std::optional<Value> parse(std::string_view text, const std::string& file, std::
   }
 }
 
+/// toml++ 3.3 runs into unreachable code when it meets one of these where it wants to know whether a character is white space.
+constexpr std::string_view first_unreadable = "\xEF\xAC\xA6", last_unreadable = "\xEF\xBB\xBE";  // U+FB26 to U+FEFE: presentation forms
+
+/// Where the first of them stands.
+std::optional<SourcePosition> find_unreadable(std::string_view text, const std::string& file) {
+  SourcePosition position{file, 1, 1};
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (const auto three = text.substr(i, 3); three.size() == 3 && three >= first_unreadable && three <= last_unreadable) return position;
+    if (text[i] == '\n') ++position.line, position.column = 1;
+    else if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80) ++position.column;  // the first byte of a character
+  }
+  return std::nullopt;
+}
+
 /// Marks everything below `value` as coming from the command line; leaves keep what was typed.
 void mark_typed(Value& value, const std::string& typed) {
   value.typed = true;
@@ -126,6 +140,10 @@ const Member* find(const Value& table, std::string_view key) {
 }
 
 std::optional<Value> parse_document(std::string_view text, const std::string& file, Diagnostics& diagnostics) {
+  if (const auto position = find_unreadable(text, file)) {
+    diagnostics.add(*position, "characters from U+FB26 to U+FEFE (presentation forms, variation selectors) cannot be read: write the plain letter");
+    return std::nullopt;
+  }
   std::optional<toml::parse_error> error;
   auto document = parse(text, file, &error);
   if (!document) diagnostics.add(position_of(error->source(), file), std::string(error->description()));
@@ -146,7 +164,7 @@ std::optional<Override> parse_override(const std::string& argument, Diagnostics&
     key.pop_back();
   }
   // A value that is no TOML is a bare word: a string. More than one line could smuggle in further keys.
-  bool one_line = argument.find_first_of("\r\n") == std::string::npos;
+  bool one_line = argument.find_first_of("\r\n") == std::string::npos && !find_unreadable(argument, position.file);
   std::optional<Value> document;
   if (one_line) document = parse(key + " = " + typed, "--set", nullptr);
   if (!document && one_line) document = parse(key + " = " + quote(typed), "--set", nullptr);

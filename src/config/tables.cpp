@@ -110,6 +110,7 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names) {
                                 [](RepositoryConfig& repository) {
                                   return Table{{
                                       list("suites", repository.suites, Growth::Accumulate, file_name()).require(),
+                                      list("tools-suites", repository.tools_suites, Growth::Accumulate, file_name()),
                                       list("sections", repository.sections, Growth::Accumulate, file_name()).require(),
                                   }};
                                 })

@@ -26,7 +26,13 @@ DiskPlan plan_disk(const Config& config) {
   DiskPlan plan{.disk = uuid5(config.name + "/disk"), .partitions = {}, .root = 0, .boot = 0, .root_partuuid = {}};
   int roots = 0, boots = 0;
   for (const PartitionConfig& partition : config.disk.partitions) {
-    if (partition.create_on_device) continue;
+    if (partition.create_on_device) {
+      if (config.disk.table != "gpt") {
+        throw Error(ErrorKind::Usage, fmt::format("partition {} cannot be made on the device: the disk's table is \"{}\", and systemd-repart knows GPT only", partition.name, config.disk.table),
+                    "give it a place in the image, or use disk.table = \"gpt\" if the board can start from it");
+      }
+      continue;
+    }
     const std::string seed = config.name + "/" + partition.name;
     if (partition.mount == "/") plan.root = plan.partitions.size(), ++roots;
     if (partition.filesystem == "vfat") plan.boot = plan.partitions.size(), ++boots;
@@ -62,6 +68,7 @@ std::vector<DiskMount> disk_mounts(const Config& config, const DiskPlan& plan) {
 
 Tree repart_definitions(Store& store, const Config& config, const DiskPlan& plan) {
   Tree tree;
+  if (config.disk.table != "gpt") return tree;  // systemd-repart knows GPT only
   const std::string origin = "board:" + config.board;
   int number = 50;
   const auto define = [&](const PartitionConfig& partition, const std::string& text) {

@@ -28,6 +28,7 @@ const std::vector<Rule>& rules() {
       {"time-zone", time_zone, "/etc/localtime"},
       {"disk-mounts", disk_mounts, "/etc/fstab"},
       {"exclusions", exclusions, "paths that the defconfig leaves out"},
+      {"hardware-database", hardware_database, "systemd-hwdb update"},
       {"library-cache", library_cache, "ldconfig"},
       {"package-database", package_database, "dpkg's record of what is installed"},
       {"update-stamps", update_stamps, "/etc/.updated and /var/.updated"},

@@ -22,7 +22,8 @@ struct ScriptBlock {
 
 struct ScriptAnalysis {
   std::vector<ScriptBlock> blocks;
-  std::string remainder;             ///< normalised: shebang, `set -e`, comments, blank lines, recognised blocks and `exit 0` are out
+  std::string remainder;             ///< normalised: shebang, `set -e`, comments, blank lines, recognised blocks and `exit 0` are out;
+                                     ///< multiarch tuples read "MULTIARCH", so that one judgement serves every architecture
   std::string remainder_sha256;      ///< hex; "" when nothing is left
 };
 /// `script` is preinst, postinst (prerm and postrm never matter: nothing is removed). Fuzzed.

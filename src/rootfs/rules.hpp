@@ -34,6 +34,7 @@ void identity(Assembly& assembly);             // rules_identity.cpp
 void time_zone(Assembly& assembly);            // rules_identity.cpp
 void disk_mounts(Assembly& assembly);          // rules_identity.cpp
 void exclusions(Assembly& assembly);           // rules_exclusions.cpp
+void hardware_database(Assembly& assembly);    // rules_hardware_database.cpp
 void library_cache(Assembly& assembly);        // rules_library_cache.cpp
 void package_database(Assembly& assembly);     // rules_package_database.cpp
 void update_stamps(Assembly& assembly);        // rules_identity.cpp

@@ -75,9 +75,10 @@ void alternatives(Assembly& assembly) {
   const auto there = [&](const std::string& path) { return assembly.exists(relative(path)) && !assembly.excluded(relative(path)); };
   for (auto& [name, alternative] : all) {
     // A choice or slave whose file is not in the image is no choice: update-alternatives checks this too.
-    std::erase_if(alternative.choices, [&](const auto& each) { return !there(each.first); });
+    auto& choices = alternative.choices;
+    std::erase_if(choices, [&](const auto& each) { return !there(each.first); });
     std::erase_if(alternative.slave_links, [&](const auto& slave) {
-      return std::none_of(alternative.choices.begin(), alternative.choices.end(), [&](const auto& choice) {
+      return std::none_of(choices.begin(), choices.end(), [&](const auto& choice) {
         const auto found = choice.second.slaves.find(slave.first);
         return found != choice.second.slaves.end() && there(found->second);
       });

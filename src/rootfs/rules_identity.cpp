@@ -20,6 +20,8 @@ void identity(Assembly& assembly) {
                                       hostname == "localhost" ? "" : fmt::format("127.0.1.1\t{}\n", hostname)));
   // machine-id(5): "uninitialized" makes the first boot write a fresh one and ConditionFirstBoot= true.
   assembly.file(rule, "etc/machine-id", "uninitialized\n", 0444);
+  // systemd(1) sets the clock of a machine that has none, or whose battery is empty, to this file's time at least.
+  if (assembly.package("systemd") != nullptr) assembly.file(rule, "usr/lib/clock-epoch", "");
   if (assembly.package("systemd-resolved") != nullptr) assembly.link_if_absent(rule, "etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf");
   assembly.own("root", 0700, 0, 0);
   assembly.folder_if_absent(rule, "root/.ssh", 0700);

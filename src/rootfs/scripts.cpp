@@ -186,6 +186,10 @@ ScriptAnalysis analyse_script(std::string_view text, const std::string& package,
     remainder.line(lines[i]);
   }
   analysis.remainder = remainder.take();
+  // The tuples of Debian's release architectures (dpkg-architecture -L); a longer one before what it begins with.
+  for (const char* tuple : {"aarch64-linux-gnu", "arm-linux-gnueabihf", "arm-linux-gnueabi", "i386-linux-gnu", "powerpc64le-linux-gnu", "riscv64-linux-gnu", "s390x-linux-gnu", "x86_64-linux-gnu"}) {
+    analysis.remainder = replace_all(analysis.remainder, tuple, "MULTIARCH");
+  }
   if (!analysis.remainder.empty()) analysis.remainder_sha256 = sha256(analysis.remainder).hex();
   return analysis;
 }

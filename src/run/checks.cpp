@@ -15,16 +15,14 @@ namespace {
 // Each line of the report begins with this; the console carries other lines too.
 constexpr std::string_view mark = "@k8simg@";
 
-constexpr const char* unit = R"([Unit]
-Description=Checks of the image
-After=multi-user.target
+// Short, for the command line of a small board has 1023 characters for all. Filled with the drive, and the script's size.
+constexpr const char* unit = R"unit([Unit]
+Wants=dev-{0}.device
+After=multi-user.target dev-{0}.device
 [Service]
 Type=exec
-ImportCredential=k8simg.checks
-ExecStart=/bin/bash ${CREDENTIALS_DIRECTORY}/k8simg.checks
-StandardOutput=journal+console
-StandardError=journal+console
-)";
+ExecStart=/bin/bash -c 'exec bash -c "$$(head -c {1} /dev/{0})"'
+)unit";
 
 constexpr const char* dropin = "[Unit]\nWants=k8simg-checks.service\n";
 
@@ -43,6 +41,7 @@ check() {
 equal() { [ "$1" = "$2" ] && echo "$1" || { echo "is \"$1\", wanted \"$2\""; return 1; }; }
 has() { local text; text=$("${@:2}" 2>&1) || [ -n "$text" ] || return 1; case $text in *"$1"*) printf '%s\n' "$text" | grep -F -- "$1" | head -n 1 ;; *) echo "does not say $1: $text"; return 1 ;; esac; }
 
+firmware_of() { if [ -d /sys/firmware/efi ]; then echo uefi; elif [ -e /proc/device-tree/compatible ]; then echo kernel; else echo bios; fi; }
 system_state() {
   local state
   state=$(timeout 600 systemctl is-system-running --wait)
@@ -71,11 +70,13 @@ iptables_rule() {
 clock() { local now; now=$(date +%s); [ "$now" -ge "$earliest" ] && date -u || { echo "$(date -u) is before the image was made"; return 1; }; }
 network() { timeout 60 bash -c 'until networkctl --no-pager list | grep -E "ether.*routable"; do sleep 1; done' || { networkctl --no-pager list; return 1; }; }
 address() { ip -4 route show default | grep -o 'default via .*' || { ip address; return 1; }; }
-grown() { local size; size=$(df --block-size=1 --output=size / | tail -n 1); [ "$size" -ge "$root_bytes" ] && echo "$size bytes" || { echo "the root filesystem has $size bytes, wanted $root_bytes"; journalctl -b -u systemd-repart -u systemd-growfs-root -n 20 --no-pager -o cat; return 1; }; }
+grown() { local size; size=$(df --block-size=1 --output=size / | tail -n 1); [ "$size" -ge "$root_bytes" ] && echo "$size bytes" || { echo "the root filesystem has $size bytes, wanted $root_bytes"; journalctl -b -u systemd-repart -u systemd-growfs-root -u grow-root -n 20 --no-pager -o cat; return 1; }; }
 root_partition() { findmnt -n -o SOURCE,FSTYPE / | grep ext4; }
 no_passwords() { awk -F: '$2 !~ /^[!*]/ { print "has a password field: " $1; bad = 1 } END { exit bad }' /etc/shadow && echo locked; }
+# A real look-up by the reader on the node.
+hardware_database() { has ID_USB_CLASS_FROM_DATABASE=Hub systemd-hwdb query usb:v1D6Bp0002d0612dc09dsc00dp01ic09isc00ip00in00; }
 container() {
-  ctr image import /dev/vdb >/dev/null && has "$container_says" ctr run --rm --runc-binary /usr/bin/crun "$container_image" k8simg-check
+  ctr image import "/dev/$container_drive" >/dev/null && has "$container_says" ctr run --rm --runc-binary /usr/bin/crun "$container_image" k8simg-check
 }
 work=/var/tmp/k8simg-checks
 mkdir -p $work
@@ -89,7 +90,7 @@ say "figure memory_used_mib $(free -m | awk '/^Mem:/ { print $3 }')"
 say "figure memory_available_mib $(free -m | awk '/^Mem:/ { print $7 }')"
 say "figure memory_total_mib $(free -m | awk '/^Mem:/ { print $2 }')"
 check kernel equal "$(uname -r)" "$kernel"
-check firmware equal "$([ -d /sys/firmware/efi ] && echo uefi || echo bios)" "$firmware"
+check firmware equal "$(firmware_of)" "$firmware"
 check cgroup-controllers controllers
 check overlay-mount overlay
 check vxlan-link vxlan
@@ -101,6 +102,7 @@ check default-route address
 check root-filesystem root_partition
 check root-grown grown
 check no-passwords no_passwords
+check hardware-database hardware_database
 )sh";
 
 std::string shell_word(const std::string& word) { return "'" + replace_all(word, "'", "'\\''") + "'"; }
@@ -111,9 +113,9 @@ bool GuestReport::ok() const {
   return finished && !checks.empty() && std::all_of(checks.begin(), checks.end(), [](const CheckResult& check) { return check.ok; });
 }
 
-std::map<std::string, std::string> check_credentials(const Expectations& expectations) {
-  std::string text = fmt::format("kernel={}\nfirmware={}\nearliest={}\nroot_bytes={}\ncontainer_image={}\ncontainer_says={}\n", shell_word(expectations.kernel), shell_word(expectations.firmware),
-                                 expectations.earliest_time, expectations.root_bytes, shell_word(expectations.container_image), shell_word(expectations.container_says));
+std::string check_script(const Expectations& expectations) {
+  std::string text = fmt::format("kernel={}\nfirmware={}\nearliest={}\nroot_bytes={}\ncontainer_drive={}\ncontainer_image={}\ncontainer_says={}\n", shell_word(expectations.kernel), shell_word(expectations.firmware),
+                                 expectations.earliest_time, expectations.root_bytes, shell_word(expectations.container_drive), shell_word(expectations.container_image), shell_word(expectations.container_says));
   text += script;
   for (const auto& words : expectations.versions) {
     if (words.size() < 2) continue;
@@ -123,7 +125,11 @@ std::map<std::string, std::string> check_credentials(const Expectations& expecta
   }
   if (!expectations.container_image.empty()) text += "check container container\n";
   text += "say \"end $count\"\nsystemctl poweroff --no-block\n";
-  return {{"systemd.extra-unit.k8simg-checks.service", unit}, {"systemd.unit-dropin.multi-user.target", dropin}, {"k8simg.checks", text}};
+  return text;
+}
+
+std::map<std::string, std::string> check_credentials(const Expectations& expectations) {
+  return {{"systemd.extra-unit.k8simg-checks.service", fmt::format(unit, expectations.script_drive, check_script(expectations).size())}, {"systemd.unit-dropin.multi-user.target", dropin}};
 }
 
 GuestReport read_report(std::string_view console) {

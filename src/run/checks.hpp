@@ -12,11 +12,13 @@ namespace k8simg {
 /// What the guest is held against.
 struct Expectations {
   std::string kernel;                      ///< uname -r
-  std::string firmware;                    ///< "bios" or "uefi"
+  std::string firmware;                    ///< "bios", "uefi" or "kernel"
   std::int64_t earliest_time = 0;          ///< the clock must not be before this
   std::uint64_t root_bytes = 0;            ///< the root filesystem must have grown to at least this
   std::vector<std::vector<std::string>> versions;  ///< {program, argument..., text that it must print}
-  std::string container_image;             ///< reference in the archive on the second disk; "" for none
+  std::string script_drive;                ///< the guest's name of the drive with the script: "vdb"
+  std::string container_drive;             ///< that of the drive with the archive of the container's image
+  std::string container_image;             ///< reference in that archive; "" for none
   std::string container_says;              ///< what the container prints
 };
 
@@ -28,7 +30,9 @@ struct GuestReport {
   bool ok() const;
 };
 
-/// Credentials for run/qemu.hpp: the unit, its place in multi-user.target, the script.
+/// The script, for a drive of its own: a command line has no room for it, and not every machine has SMBIOS.
+std::string check_script(const Expectations& expectations);
+/// Credentials for run/qemu.hpp: the unit that runs the script, and its place in multi-user.target.
 std::map<std::string, std::string> check_credentials(const Expectations& expectations);
 /// Finds the report's lines among all else that the console shows.
 GuestReport read_report(std::string_view console);

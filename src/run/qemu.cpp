@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "process/sandbox.hpp"
 #include "util/error.hpp"
@@ -28,13 +29,37 @@ std::vector<std::string> machine_arguments(const Machine& machine, bool kvm) {
   return argv;
 }
 
+/// Takes kernel, device tree and command line out of the image's boot partition; the arguments that start them.
+std::vector<std::string> kernel_arguments(CommandRunner& runner, const Boot& boot, std::stop_token stop) {
+  const BootPartition& partition = boot.boot_partition;
+  for (const auto& [source, target] : {std::pair{partition.kernel, "kernel"}, {partition.dtb, "dtb"}, {partition.cmdline, "cmdline"}}) {
+    Command copy = in_sandbox(boot.tools, {"/usr/bin/mcopy", "-n", "-i", fmt::format("/in/disk.img@@{}", partition.start), "::" + source, std::string("/build/") + target}, {{boot.image, "/in/disk.img"}}, boot.scratch, false, false);
+    copy.log = boot.scratch / "qemu.log";
+    with_context("while taking " + source + " out of the boot partition", [&] { run_checked(runner, copy, "mcopy", stop); });
+  }
+  std::string cmdline(trim(read_file(boot.scratch / "cmdline")));
+  if (!partition.more_cmdline.empty()) cmdline += " " + partition.more_cmdline;
+  for (const auto& [name, bytes] : boot.credentials) cmdline += " systemd.set_credential_binary=" + name + ":" + base64_encode(bytes);
+  if (partition.cmdline_limit && cmdline.size() >= partition.cmdline_limit) {
+    throw Error(ErrorKind::Usage, fmt::format("the kernel's command line has {} characters, of which the kernel reads {}", cmdline.size(), partition.cmdline_limit - 1), "shorten kernel.cmdline or qemu.extra-cmdline");
+  }
+  return {"-kernel", "/build/kernel", "-dtb", "/build/dtb", "-append", cmdline};
+}
+
 }  // namespace
 
 Firmware parse_firmware(const std::string& name) {
   if (name == "bios") return Firmware::Bios;
   if (name == "uefi") return Firmware::Uefi;
-  throw Error(ErrorKind::Usage, fmt::format("unknown firmware \"{}\"", name), "bios and uefi are known");
+  if (name == "kernel") return Firmware::Kernel;
+  throw Error(ErrorKind::Usage, fmt::format("unknown firmware \"{}\"", name), "bios, uefi and kernel are known");
 }
+
+std::string drive_name(const Machine& machine, std::size_t index) {
+  return (machine.sd_card ? "sd" : "vd") + std::string(1, static_cast<char>((machine.sd_card ? 'a' : 'b') + index));
+}
+
+std::uint64_t card_size(std::uint64_t bytes) { return std::bit_ceil(bytes); }
 
 CommandResult run_machine(CommandRunner& runner, const Machine& machine, const Boot& boot, std::stop_token stop) {
   const auto log = boot.scratch / "qemu.log";
@@ -49,11 +74,15 @@ CommandResult run_machine(CommandRunner& runner, const Machine& machine, const B
   std::vector<SandboxBind> binds{{boot.image, "/in/disk.img"}};
   if (boot.kvm) binds.push_back({"/dev/kvm", "/dev/kvm", true, true});
   add({"-m", std::to_string(machine.memory_mib), "-smp", std::to_string(machine.cpus), "-no-reboot", "-nodefaults"});
-  add({"-drive", "if=virtio,format=qcow2,file=/build/overlay.qcow2,cache=unsafe"});
+  add({"-drive", fmt::format("if={},format=qcow2,file=/build/overlay.qcow2,cache=unsafe", machine.sd_card ? "sd" : "virtio")});
   for (std::size_t i = 0; i < boot.drives.size(); ++i) {
     const std::string inside = fmt::format("/in/drive{}", i);
     binds.push_back({boot.drives[i], inside});
-    add({"-drive", "if=virtio,format=raw,readonly=on,file=" + inside});
+    if (machine.sd_card) {
+      add({"-drive", fmt::format("if=none,id=drive{},format=raw,readonly=on,file={}", i, inside), "-device", fmt::format("usb-storage,drive=drive{}", i)});
+    } else {
+      add({"-drive", "if=virtio,format=raw,readonly=on,file=" + inside});
+    }
   }
   if (boot.firmware == Firmware::Uefi) {
     std::filesystem::copy_file(boot.tools / machine.uefi_vars, boot.scratch / "vars.fd", std::filesystem::copy_options::overwrite_existing);
@@ -64,8 +93,13 @@ CommandResult run_machine(CommandRunner& runner, const Machine& machine, const B
   for (const auto& forward : boot.forwards) netdev += ",hostfwd=" + forward;
   add({"-netdev", netdev});
   argv.insert(argv.end(), machine.arguments.begin(), machine.arguments.end());
+  if (boot.firmware == Firmware::Kernel) {
+    const auto kernel = kernel_arguments(runner, boot, stop);
+    argv.insert(argv.end(), kernel.begin(), kernel.end());
+  }
   int number = 0;
   for (const auto& [name, bytes] : boot.credentials) {
+    if (boot.firmware == Firmware::Kernel) break;  // no SMBIOS there
     // By file: a value on the command line may not hold commas, and may be long.
     const std::string file = fmt::format("credential{}", number++);
     write_file_atomically(boot.scratch / file, "io.systemd.credential.binary:" + name + "=" + base64_encode(bytes));

@@ -82,6 +82,13 @@ TEST_CASE("broken TOML is named by its place, in every file that is broken") {
   CHECK(mistakes.find("is missing") == std::string::npos);
 }
 
+TEST_CASE("characters that the TOML library stumbles over are named before it sees them") {
+  Project project;
+  project.append("defconfigs/base.toml", "# \xEF\xBB\xBB\n");
+  CHECK(project.mistakes().find(":3: characters from U+FB26 to U+FEFE") != std::string::npos);
+  CHECK(project.mistakes({"\xEF\xBB\xBB=1"}).find("is not KEY=VALUE") != std::string::npos);
+}
+
 TEST_CASE("a board without required fields is told which") {
   Project project;
   project.edit("boards/toy/board.toml", "debian = \"amd64\"\n", "");

@@ -14,10 +14,10 @@ namespace {
 
 Expectations sample() {
   return {.kernel = "6.12.1", .firmware = "uefi", .earliest_time = 1763195591, .root_bytes = 123456789, .versions = {{"/usr/bin/kubelet", "--version", "v1.37.1"}, {"crun", "1.21"}},
-          .container_image = "localhost/check:1", .container_says = "hello"};
+          .script_drive = "vdb", .container_drive = "vdc", .container_image = "localhost/check:1", .container_says = "hello"};
 }
 
-std::string script_of(const Expectations& expectations) { return check_credentials(expectations).at("k8simg.checks"); }
+std::string script_of(const Expectations& expectations) { return check_script(expectations); }
 
 CommandResult bash(std::vector<std::string> arguments, const std::string& input) {
   arguments.insert(arguments.begin(), "/bin/bash");
@@ -91,10 +91,16 @@ TEST_CASE("a check's name may occur in its detail and in its verdict") {
   CHECK(report.checks[1].detail == "A");
 }
 
-TEST_CASE("the credentials: a unit, its place, and a script that bash takes") {
+TEST_CASE("a unit that reads the script from its drive, the unit's place, and a script that bash takes") {
   const auto credentials = check_credentials(sample());
-  REQUIRE(credentials.size() == 3);
-  CHECK(contains(credentials.at("systemd.extra-unit.k8simg-checks.service"), "ImportCredential=k8simg.checks"));
+  REQUIRE(credentials.size() == 2);
+  const std::string& unit = credentials.at("systemd.extra-unit.k8simg-checks.service");
+  CHECK(contains(unit, "After=multi-user.target dev-vdb.device\n"));
+  CHECK(contains(unit, "$$(head -c " + std::to_string(script_of(sample()).size()) + " /dev/vdb)"));
+  // Beside an SD card they stand on the kernel's command line, of 1024 bytes on 32-bit ARM, with 400 for what the board says.
+  std::size_t size = 0;
+  for (const auto& [name, bytes] : credentials) size += std::string(" systemd.set_credential_binary=:").size() + name.size() + base64_encode(bytes).size();
+  CHECK(size < 600);
   CHECK(contains(credentials.at("systemd.unit-dropin.multi-user.target"), "Wants=k8simg-checks.service"));
   CHECK(bash({"-n"}, script_of(sample())).exit_code == 0);
   CHECK(contains(script_of(sample()), "kernel='6.12.1'\nfirmware='uefi'\nearliest=1763195591\nroot_bytes=123456789\n"));
@@ -159,5 +165,6 @@ TEST_CASE("the end says how many results there were") {
 TEST_CASE("firmware by name") {
   CHECK(parse_firmware("bios") == Firmware::Bios);
   CHECK(parse_firmware("uefi") == Firmware::Uefi);
-  for (const char* bad : {"", "BIOS", "efi"}) CHECK(contains(failure([&] { parse_firmware(bad); }), "bios and uefi are known"));
+  CHECK(parse_firmware("kernel") == Firmware::Kernel);
+  for (const char* bad : {"", "BIOS", "efi"}) CHECK(contains(failure([&] { parse_firmware(bad); }), "bios, uefi and kernel are known"));
 }

@@ -102,6 +102,36 @@ TEST_CASE("credentials go in by file, whatever is in them") {
   CHECK(read_file(f.boot.scratch / "credential1") == "io.systemd.credential.binary:c=AP8=");
 }
 
+TEST_CASE("a machine whose firmware QEMU does not run gets kernel, device tree and command line out of the image") {
+  Fixture f;
+  f.machine.sd_card = true;
+  f.boot.firmware = Firmware::Kernel;
+  f.boot.boot_partition = {.start = 1048576, .kernel = "kernel.img", .dtb = "zero.dtb", .cmdline = "cmdline.txt", .more_cmdline = "console=ttyAMA0", .cmdline_limit = 100};
+  f.boot.credentials = {{"a", "b"}};
+  f.boot.drives = {"/images/a.tar"};
+  write_file_atomically(f.boot.scratch / "cmdline", "root=PARTUUID=1-02 rw\n");
+  run_machine(f.runner, f.machine, f.boot);
+  REQUIRE(f.runner.commands.size() == 5);
+  CHECK(contains(join(f.runner.commands[1].argv, " "), "mcopy -n -i /in/disk.img@@1048576 ::kernel.img /build/kernel"));
+  CHECK(contains(join(f.runner.commands[2].argv, " "), "::zero.dtb /build/dtb"));
+  const auto& argv = f.runner.commands[4].argv;
+  CHECK(std::find(argv.begin(), argv.end(), "root=PARTUUID=1-02 rw console=ttyAMA0 systemd.set_credential_binary=a:Yg==") != argv.end());
+  const std::string line = join(argv, " ");
+  CHECK(contains(line, "-drive if=sd,format=qcow2,"));
+  CHECK(contains(line, "if=none,id=drive0,format=raw,readonly=on,file=/in/drive0 -device usb-storage,drive=drive0"));
+  CHECK_FALSE(contains(line, "smbios"));
+  CHECK(drive_name(f.machine, 1) == "sdb");
+  CHECK(drive_name(Machine{}, 1) == "vdc");
+
+  write_file_atomically(f.boot.scratch / "cmdline", std::string(80, 'x'));
+  CHECK(contains(failure([&] { run_machine(f.runner, f.machine, f.boot); }), "of which the kernel reads 99"));
+}
+
+TEST_CASE("an SD card's size is a power of two") {
+  CHECK(card_size(700ull << 20) == 1ull << 30);
+  CHECK(card_size(1ull << 30) == 1ull << 30);
+}
+
 TEST_CASE("an overlay that cannot be made is an error, an emulator's exit code is an answer") {
   Fixture f;
   f.runner.exit_code = 1;
