@@ -122,9 +122,9 @@ int flash(Session& session, const Chosen& chosen) {
     map = whole_image(measure(chosen.image, session.stop()));
   }
   const Target target = choose_target(chosen, map.image_size);
+  ask(chosen, target, session.stop());   // before any step: the live status area would be painted over the question
   // A plain file is quickly read: then its damage is known before anything is lost. A stream is checked while it is written.
   if (source->size() && map.ranges[0].digest) check_image(*open_image_source(chosen.image), map, map_file.string(), reporter, session.stop());
-  ask(chosen, target, session.stop());
   const auto device = open_device(target.open);
   const FlashReport report = flash_image(*source, map, *device, !chosen.no_verify, reporter, session.stop());
 
