@@ -45,7 +45,18 @@ class Reader {
 
 }  // namespace
 
-bool ElfInfo::has_section(std::string_view name) const { return std::find(sections.begin(), sections.end(), name) != sections.end(); }
+bool ElfInfo::has_section(std::string_view name) const {
+  return std::any_of(sections.begin(), sections.end(), [&](const ElfSection& section) { return section.name == name; });
+}
+
+std::string_view section_bytes(std::string_view bytes, const ElfSection& section, const std::string& name) {
+  constexpr std::uint32_t nobits = 8;
+  if (section.type == nobits) return {};
+  if (section.offset > bytes.size() || bytes.size() - section.offset < section.size) {
+    throw Error(ErrorKind::Step, fmt::format("{}: section {} lies beyond the end of the file", name, section.name));
+  }
+  return bytes.substr(section.offset, section.size);
+}
 
 ElfInfo read_elf(std::string_view bytes, const std::string& name) {
   Reader in(bytes, name);
@@ -96,7 +107,9 @@ ElfInfo read_elf(std::string_view bytes, const std::string& name) {
     const std::uint64_t names_at = section_offset + names_index * section_size;
     const auto names = in.range(in.number(names_at + (wide ? 24 : 16), word), in.number(names_at + (wide ? 32 : 20), word));
     for (std::uint64_t i = 0; i < section_count; ++i) {
-      info.sections.push_back(in.text(names, in.number(section_offset + i * section_size, 4)));
+      const std::uint64_t at = section_offset + i * section_size;
+      info.sections.push_back({in.text(names, in.number(at, 4)), static_cast<std::uint32_t>(in.number(at + 4, 4)), in.number(at + (wide ? 24 : 16), word),
+                               in.number(at + (wide ? 32 : 20), word)});
     }
   }
   return info;

@@ -8,6 +8,12 @@
 
 namespace k8simg {
 
+struct ElfSection {
+  std::string name;
+  std::uint32_t type = 0;              ///< sh_type
+  std::uint64_t offset = 0, size = 0;  ///< in the file; not checked against its end, for SHT_NOBITS has no bytes there
+};
+
 struct ElfInfo {
   int bits = 0;                        ///< 32 or 64
   bool little_endian = true;
@@ -15,12 +21,14 @@ struct ElfInfo {
   std::uint32_t flags = 0;             ///< e_flags
   std::string interpreter;             ///< PT_INTERP, "" if none
   bool dynamic = false;                ///< has PT_DYNAMIC with DT_NEEDED entries
-  std::vector<std::string> sections;   ///< names
+  std::vector<ElfSection> sections;
   bool has_section(std::string_view name) const;
 };
 
 /// Throws Error{Step} naming `name`: not an ELF file, truncated, or offsets beyond its end. Fuzzed.
 ElfInfo read_elf(std::string_view bytes, const std::string& name);
+/// The bytes of a section of that very file. Throws Error{Step} naming `name` when they lie beyond its end.
+std::string_view section_bytes(std::string_view bytes, const ElfSection& section, const std::string& name);
 
 /// "x86-64", "ARM", "AArch64", ... or "machine 0x...".
 std::string elf_machine_name(std::uint16_t machine);

@@ -85,7 +85,10 @@ TEST_CASE("headers of both classes and byte orders") {
       CHECK(info.flags == 0x5000200);
       CHECK(info.interpreter.empty());
       CHECK_FALSE(info.dynamic);
-      CHECK(info.sections == std::vector<std::string>{"", ".shstrtab", ".text", ".rodata"});
+      std::vector<std::string> names;
+      for (const auto& section : info.sections) names.push_back(section.name);
+      CHECK(names == std::vector<std::string>{"", ".shstrtab", ".text", ".rodata"});
+      CHECK(info.sections[1].type == 3);
       CHECK(info.has_section(".text"));
       CHECK_FALSE(info.has_section(".tex"));
 
@@ -97,6 +100,22 @@ TEST_CASE("headers of both classes and byte orders") {
       CHECK(dynamic.dynamic);
       CHECK(dynamic.has_section(".symtab"));
     }
+  }
+}
+
+TEST_CASE("the bytes of a section") {
+  for (const bool wide : {false, true}) {
+    INFO(wide);
+    Maker maker{.wide = wide, .interpreter = {}, .tags = {}, .sections = {".text"}, .bytes = {}};
+    const std::string bytes = maker.make();
+    ElfSection names = read_elf(bytes, "x").sections.at(1);
+    CHECK(section_bytes(bytes, names, "x") == std::string("\0.shstrtab\0.text\0", 17));
+    names.size = bytes.size();
+    CHECK(contains(failure([&] { section_bytes(bytes, names, "x"); }), "x: section .shstrtab lies beyond the end"));
+    names.offset = ~std::uint64_t{0};
+    CHECK(contains(failure([&] { section_bytes(bytes, names, "x"); }), "beyond the end"));
+    names.type = 8;  // SHT_NOBITS takes room in memory only
+    CHECK(section_bytes(bytes, names, "x").empty());
   }
 }
 

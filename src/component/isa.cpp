@@ -1,0 +1,249 @@
+// Reads ARM build attributes and Go build settings, and holds them against a board.
+#include "component/isa.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "component/elf.hpp"
+#include "util/error.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace {
+
+const std::string subject = "this";  // what errors of elf.hpp begin with; the caller knows the path
+
+[[noreturn]] void damaged(const std::string& what) { throw Error(ErrorKind::Step, what); }
+
+/// A run of bytes that shrinks as it is read.
+class Bytes {
+ public:
+  explicit Bytes(std::string_view bytes, bool little = true) : rest_(bytes), little_(little) {}
+  bool empty() const { return rest_.empty(); }
+  std::size_t size() const { return rest_.size(); }
+
+  std::string_view take(std::uint64_t count, const char* what) {
+    if (count > rest_.size()) damaged(fmt::format("{} is cut off", what));
+    const auto taken = rest_.substr(0, count);
+    rest_.remove_prefix(count);
+    return taken;
+  }
+  std::uint32_t word(const char* what) {
+    const auto bytes = take(4, what);
+    std::uint32_t value = 0;
+    for (std::size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(bytes[little_ ? 3 - i : i]);
+    return value;
+  }
+  /// Seven bits a byte, lowest first: ULEB128, and Go's varints.
+  std::uint64_t number(const char* what) {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+      const auto byte = static_cast<unsigned char>(take(1, what)[0]);
+      value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
+      if (!(byte & 0x80)) return value;
+    }
+    damaged(fmt::format("{} has a number of more than 64 bits", what));
+  }
+  std::string_view text(const char* what) {
+    const auto end = rest_.find('\0');
+    if (end == std::string_view::npos) damaged(fmt::format("{} is cut off", what));
+    const auto taken = rest_.substr(0, end);
+    rest_.remove_prefix(end + 1);
+    return taken;
+  }
+
+ private:
+  std::string_view rest_;
+  bool little_;
+};
+
+// --- ARM build attributes ---
+
+struct ArmAttributes { std::uint64_t architecture = 0, profile = 0, floating_point = 0, simd = 0; };
+
+constexpr const char* attributes_name = "its section of ARM build attributes";
+
+/// The attributes of the whole file; those of single sections and symbols may be ignored, and nobody writes them any more.
+void read_file_attributes(Bytes in, ArmAttributes& attributes) {
+  while (!in.empty()) {
+    const std::uint64_t tag = in.number(attributes_name);
+    // Tag_CPU_raw_name and Tag_CPU_name are texts, Tag_compatibility a number and a text; above 32 even tags are numbers and odd ones texts.
+    if (tag == 4 || tag == 5 || (tag > 32 && tag % 2 == 1)) {
+      in.text(attributes_name);
+      continue;
+    }
+    const std::uint64_t value = in.number(attributes_name);
+    if (tag == 32) in.text(attributes_name);
+    if (tag == 6) attributes.architecture = value;
+    if (tag == 7) attributes.profile = value;
+    if (tag == 10) attributes.floating_point = value;
+    if (tag == 12) attributes.simd = value;
+  }
+}
+
+/// 'A', then for each vendor: length, name, and sub-subsections of scope, length and attributes. Lengths count themselves and what stands before them.
+ArmAttributes read_arm_attributes(std::string_view section, bool little) {
+  ArmAttributes attributes;
+  Bytes in(section, little);
+  if (in.empty()) return attributes;
+  if (in.take(1, attributes_name)[0] != 'A') damaged("its section of ARM build attributes has a version nobody knows");
+  while (!in.empty()) {
+    const std::uint32_t length = in.word(attributes_name);
+    if (length < 4) damaged("its section of ARM build attributes has a length of its own that is too small");
+    Bytes vendor(in.take(length - 4, attributes_name), little);
+    if (vendor.text(attributes_name) != "aeabi") continue;  // private to a tool chain
+    while (!vendor.empty()) {
+      const std::size_t before = vendor.size();
+      const std::uint64_t scope = vendor.number(attributes_name);
+      const std::uint32_t size = vendor.word(attributes_name);
+      const std::size_t header = before - vendor.size();
+      if (size < header) damaged("its section of ARM build attributes has a length of its own that is too small");
+      const Bytes scoped(vendor.take(size - header, attributes_name), little);
+      if (scope == 1) read_file_attributes(scoped, attributes);
+    }
+  }
+  return attributes;
+}
+
+struct Named { const char* name; bool v5, v6, v7; };  ///< what targets with GOARM 5, 6 and 7 can run
+
+// By value of Tag_CPU_arch. Architectures do not simply grow with the number: v6T2 has Thumb-2, which ARM1176 (v6KZ) lacks, and M is another line.
+constexpr Named architectures[] = {
+    {"ARM before v4", true, true, true}, {"ARMv4", true, true, true},         {"ARMv4T", true, true, true},        {"ARMv5T", true, true, true},
+    {"ARMv5TE", true, true, true},       {"ARMv5TEJ", true, true, true},      {"ARMv6", false, true, true},        {"ARMv6KZ", false, true, true},
+    {"ARMv6T2", false, false, true},     {"ARMv6K", false, true, true},       {"ARMv7", false, false, true},       {"ARMv6-M", false, false, false},
+    {"ARMv6S-M", false, false, false},   {"ARMv7E-M", false, false, false},   {"ARMv8-A", false, false, false},    {"ARMv8-R", false, false, false},
+    {"ARMv8-M.baseline", false, false, false}, {"ARMv8-M.mainline", false, false, false}, {"ARMv8.1-A", false, false, false}, {"ARMv8.2-A", false, false, false},
+    {"ARMv8.3-A", false, false, false},  {"ARMv8.1-M.mainline", false, false, false}, {"ARMv9-A", false, false, false}};
+// By value of Tag_FP_arch. "-D16" does with the first 16 registers.
+constexpr Named floating_points[] = {
+    {"", true, true, true},         {"VFPv1", false, true, true},      {"VFPv2", false, true, true},
+    {"VFPv3", false, false, false}, {"VFPv3-D16", false, false, true}, {"VFPv4", false, false, false}, {"VFPv4-D16", false, false, false},
+    {"floating point of ARMv8", false, false, false}, {"floating point of ARMv8 (D16)", false, false, false}};
+// By value of Tag_Advanced_SIMD_arch. Not every ARMv7-A has it.
+constexpr Named simds[] = {{"", true, true, true}, {"NEON", false, false, false}, {"NEONv2", false, false, false}, {"NEON of ARMv8", false, false, false}, {"NEON of ARMv8.1", false, false, false}};
+
+template <std::size_t Size>
+Named named(const Named (&names)[Size], std::uint64_t value, const char* unknown) { return value < Size ? names[value] : Named{unknown, false, false, false}; }
+
+bool runs_on(const Named& feature, const std::string& goarm) { return goarm == "5" ? feature.v5 : goarm == "6" ? feature.v6 : feature.v7; }
+
+/// Everything that the file wants of the processor, if any of it is too much.
+std::optional<std::string> too_much(const ArmAttributes& attributes, const std::string& goarm) {
+  std::vector<Named> wants{named(architectures, attributes.architecture, "a newer ARM"), named(floating_points, attributes.floating_point, "a newer floating point unit"),
+                           named(simds, attributes.simd, "a newer NEON")};
+  if (attributes.profile == 'R') wants.push_back({"the real-time profile", false, false, false});
+  if (attributes.profile == 'M') wants.push_back({"the microcontroller profile", false, false, false});
+  if (std::all_of(wants.begin(), wants.end(), [&](const Named& want) { return runs_on(want, goarm); })) return std::nullopt;
+  std::vector<std::string> names;
+  for (const auto& want : wants) {
+    if (*want.name) names.emplace_back(want.name);
+  }
+  return join(names, ", ");
+}
+
+// --- Go build settings ---
+
+constexpr std::string_view go_magic("\xff Go buildinf:", 14);
+constexpr const char* go_name = "its Go build information";
+
+struct GoSettings {
+  bool go = false;
+  std::string_view text;  ///< lines such as "build\tGOARM=7"; empty when built outside a module or by Go before 1.18
+
+  std::optional<std::string_view> find(std::string_view key) const {
+    for (std::size_t at = 0; at < text.size();) {
+      const std::string_view line = text.substr(at, text.find('\n', at) - at);
+      at += line.size() + 1;
+      if (line.starts_with("build\t") && line.substr(6).starts_with(key) && line.substr(6 + key.size()).starts_with("=")) return line.substr(7 + key.size());
+    }
+    return std::nullopt;
+  }
+};
+
+GoSettings read_go_settings(std::string_view section) {
+  if (!section.starts_with(go_magic)) return {};
+  Bytes in(section.substr(go_magic.size()));
+  in.take(1, go_name);  // pointer size, for the old form
+  const auto flags = static_cast<unsigned char>(in.take(1, go_name)[0]);
+  in.take(16, go_name);
+  if (!(flags & 2)) return {.go = true, .text = {}};  // before Go 1.18: two pointers, and no settings behind them
+  in.take(in.number(go_name), go_name);               // "go1.26"
+  return {.go = true, .text = in.take(in.number(go_name), go_name)};
+}
+
+/// Where Go's linker put them: in a section of their own, or anywhere on a 16-byte boundary when somebody removed the section headers.
+std::string_view find_go_section(std::string_view bytes, const ElfInfo& info) {
+  for (const auto& section : info.sections) {
+    if (section.name == ".go.buildinfo") return section_bytes(bytes, section, subject);
+  }
+  if (info.sections.empty()) {
+    for (auto at = bytes.find(go_magic); at != std::string_view::npos; at = bytes.find(go_magic, at + 1)) {
+      if (at % 16 == 0) return bytes.substr(at);
+    }
+  }
+  return {};
+}
+
+std::optional<std::string> go_violation(const GoSettings& settings, const IsaTarget& target) {
+  if (!settings.go) return std::nullopt;
+  const auto refuse_above = [&](const char* key, std::string_view first) -> std::optional<std::string> {
+    const auto level = settings.find(key);
+    if (!level || *level == first) return std::nullopt;  // absent: Go took the first level
+    return fmt::format("is a Go program for {}={}", key, *level);
+  };
+  if (target.goarch == "amd64") return refuse_above("GOAMD64", "v1");
+  if (target.goarch == "arm64") return refuse_above("GOARM64", "v8.0");
+  if (target.goarch != "arm") return std::nullopt;
+  const auto goarm = settings.find("GOARM");
+  // A cross compiler's default is 7.
+  if (!goarm) return "is a Go program that does not say its GOARM";
+  const std::string_view version = goarm->substr(0, goarm->find(','));
+  const bool hard = goarm->find(",hardfloat") != std::string_view::npos;
+  if (version.size() == 1 && version >= "5" && version <= target.goarm && !(hard && target.goarm == "5")) return std::nullopt;
+  return fmt::format("is a Go program for GOARM={}", *goarm);
+}
+
+std::optional<std::string> judge(std::string_view bytes, const IsaTarget& target) {
+  constexpr std::uint16_t bpf = 247;
+  const ElfInfo info = read_elf(bytes, subject);
+  if (info.machine == bpf) return std::nullopt;
+  const ElfTarget wanted = elf_target(target.goarch);
+  if (info.machine != wanted.machine || info.bits != wanted.bits || info.little_endian != wanted.little_endian) {
+    return fmt::format("is for {}, {} bits{}", elf_machine_name(info.machine), info.bits, info.little_endian == wanted.little_endian ? "" : info.little_endian ? ", little-endian" : ", big-endian");
+  }
+  if (target.goarch == "arm") {
+    constexpr std::uint32_t arm_attributes = 0x70000003;  // SHT_ARM_ATTRIBUTES
+    for (const auto& section : info.sections) {
+      if (section.type != arm_attributes) continue;
+      if (auto wants = too_much(read_arm_attributes(section_bytes(bytes, section, subject), info.little_endian), target.goarm)) return "is for " + *wants;
+    }
+  }
+  return go_violation(read_go_settings(find_go_section(bytes, info)), target);
+}
+
+}  // namespace
+
+std::string isa_description(const IsaTarget& target) {
+  if (target.goarch == "arm") return target.goarm == "5" ? "ARMv5TE without floating point" : target.goarm == "6" ? "ARMv6KZ, VFPv2" : "ARMv7-A, VFPv3-D16";
+  if (target.goarch == "arm64") return "AArch64, ARMv8.0-A";
+  if (target.goarch == "amd64") return "x86-64, first level";
+  return elf_machine_name(elf_target(target.goarch).machine);
+}
+
+std::optional<std::string> isa_violation(std::string_view elf_bytes, const IsaTarget& target) {
+  if (!elf_bytes.starts_with("\x7f" "ELF")) return std::nullopt;
+  elf_target(target.goarch);  // an unknown target is the caller's mistake and no property of the file
+  try {
+    return judge(elf_bytes, target);
+  } catch (const Error& error) {
+    const std::string& message = error.message();
+    return "is a damaged ELF file: " + (message.starts_with(subject + ": ") ? message.substr(subject.size() + 2) : message);
+  }
+}
+
+}  // namespace k8simg
