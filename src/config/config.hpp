@@ -73,6 +73,12 @@ struct DiskConfig {
   int compress_level = 0;
 };
 
+/// How Raspberry Pi Imager lists the image; nothing is made when `devices` is empty.
+struct ImagerConfig {
+  std::vector<std::string> devices;       ///< Imager's tags of the models: "pi1-32bit", "pi3-64bit"
+  std::string base_url;                   ///< where the image is published, ending in "/"; "": the file's name alone is the address
+};
+
 struct QemuConfig {
   std::string binary;                     ///< "qemu-system-x86_64"
   std::string machine, cpu;               ///< "q35", "max"
@@ -123,9 +129,12 @@ struct Config {
   KernelConfig kernel;
   std::vector<BootFile> boot_files;
   DiskConfig disk;
+  ImagerConfig imager;
   QemuConfig qemu;
 
   std::vector<std::string> exclude_paths, keep_paths;        ///< globs on the target; keep wins
+  struct AuditAllow { std::string path, reason; };
+  std::vector<AuditAllow> audit_allow;    ///< files (globs) that may say they need more than the board's processor: they ask it before they use it
   struct Replace { std::string path, reason; };
   std::vector<Replace> replace;           ///< declared collisions: the later layer wins
   std::string hostname, timezone;

@@ -47,29 +47,54 @@ Value convert(const toml::node& node, const std::string& file) {
   return value;
 }
 
-/// nullopt on a syntax error, which is described in `error` when that is given.
-std::optional<Value> parse(std::string_view text, const std::string& file, std::optional<toml::parse_error>* error) {
+/// TOML 1.0 has characters beyond ASCII in comments and quotes alone. toml++ 3.3 runs into unreachable code when it meets one elsewhere, so it is
+/// found first: where it stands, or nullopt.
+std::optional<SourcePosition> find_stray_character(std::string_view text, const std::string& file) {
+  SourcePosition position{file, 1, 1};
+  std::string_view end;  // what ends the comment or quote; "" outside of one
+  for (std::size_t i = text.starts_with("\xEF\xBB\xBF") ? 3 : 0; i < text.size();) {
+    const auto rest = text.substr(i);
+    std::size_t length = 1;
+    if (end.empty()) {
+      if ((static_cast<unsigned char>(rest[0]) & 0x80) != 0) return position;
+      for (const std::string_view quote : {R"(""")", "'''", "\"", "'"}) {
+        if (!rest.starts_with(quote)) continue;
+        end = quote, length = quote.size();
+        break;
+      }
+      if (rest[0] == '#') end = "\n";
+    } else if (end[0] == '"' && rest[0] == '\\') {
+      length = std::min<std::size_t>(2, rest.size());
+    } else if (rest.starts_with(end)) {
+      length = end.size();
+      // Up to two quotes may stand before the three that end a text of several lines.
+      while (end.size() == 3 && length < 5 && length < rest.size() && rest[length] == end[0]) ++length;
+      end = {};
+    } else if (rest[0] == '\n' && end.size() == 1) {
+      end = {};  // an unfinished quote: toml++ says so
+    }
+    for (const char c : rest.substr(0, length)) {
+      if (c == '\n') ++position.line, position.column = 1;
+      else if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) ++position.column;
+    }
+    i += length;
+  }
+  return std::nullopt;
+}
+
+/// nullopt on a syntax error, which goes to `diagnostics` when that is given.
+std::optional<Value> parse(std::string_view text, const std::string& file, Diagnostics* diagnostics) {
+  if (const auto stray = find_stray_character(text, file)) {
+    if (diagnostics) diagnostics->add(*stray, "only comments and quoted text may hold characters that are not ASCII");
+    return std::nullopt;
+  }
   try {
     toml::table table = toml::parse(text, file);
     return convert(table, file);
   } catch (const toml::parse_error& failure) {
-    if (error) *error = failure;
+    if (diagnostics) diagnostics->add(position_of(failure.source(), file), std::string(failure.description()));
     return std::nullopt;
   }
-}
-
-/// toml++ 3.3 runs into unreachable code when it meets one of these where it wants to know whether a character is white space.
-constexpr std::string_view first_unreadable = "\xEF\xAC\xA6", last_unreadable = "\xEF\xBB\xBE";  // U+FB26 to U+FEFE: presentation forms
-
-/// Where the first of them stands.
-std::optional<SourcePosition> find_unreadable(std::string_view text, const std::string& file) {
-  SourcePosition position{file, 1, 1};
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (const auto three = text.substr(i, 3); three.size() == 3 && three >= first_unreadable && three <= last_unreadable) return position;
-    if (text[i] == '\n') ++position.line, position.column = 1;
-    else if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80) ++position.column;  // the first byte of a character
-  }
-  return std::nullopt;
 }
 
 /// Marks everything below `value` as coming from the command line; leaves keep what was typed.
@@ -139,16 +164,7 @@ const Member* find(const Value& table, std::string_view key) {
   return nullptr;
 }
 
-std::optional<Value> parse_document(std::string_view text, const std::string& file, Diagnostics& diagnostics) {
-  if (const auto position = find_unreadable(text, file)) {
-    diagnostics.add(*position, "characters from U+FB26 to U+FEFE (presentation forms, variation selectors) cannot be read: write the plain letter");
-    return std::nullopt;
-  }
-  std::optional<toml::parse_error> error;
-  auto document = parse(text, file, &error);
-  if (!document) diagnostics.add(position_of(error->source(), file), std::string(error->description()));
-  return document;
-}
+std::optional<Value> parse_document(std::string_view text, const std::string& file, Diagnostics& diagnostics) { return parse(text, file, &diagnostics); }
 
 std::optional<Override> parse_override(const std::string& argument, Diagnostics& diagnostics) {
   const SourcePosition position{"--set", 0, 0};
@@ -164,7 +180,7 @@ std::optional<Override> parse_override(const std::string& argument, Diagnostics&
     key.pop_back();
   }
   // A value that is no TOML is a bare word: a string. More than one line could smuggle in further keys.
-  bool one_line = argument.find_first_of("\r\n") == std::string::npos && !find_unreadable(argument, position.file);
+  bool one_line = argument.find_first_of("\r\n") == std::string::npos;
   std::optional<Value> document;
   if (one_line) document = parse(key + " = " + typed, "--set", nullptr);
   if (!document && one_line) document = parse(key + " = " + quote(typed), "--set", nullptr);

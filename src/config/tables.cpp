@@ -103,6 +103,7 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names) {
                                           }};
                                         })}}),
       table("disk", disk_table(config.disk)).require(),
+      table("imager", {{list("devices", config.imager.devices, Growth::Accumulate, file_name()), text("base-url", config.imager.base_url, single_line())}}),
       table("qemu", qemu_table(config.qemu)).require(),
 
       // software
@@ -133,6 +134,8 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names) {
                                                    [](Config::Replace& replace) { return Table{{text("reason", replace.reason, single_line()).require()}}; }),
                           text_map("alternatives", config.alternatives, absolute_path()),
                       }}),
+      table("audit", {{entries<Config::AuditAllow>("allow", "path", config.audit_allow, &Config::AuditAllow::path,
+                                                   [](Config::AuditAllow& allow) { return Table{{text("reason", allow.reason, single_line()).require()}}; })}}),
       table("system", {{
                           text("hostname", config.hostname, host_name()).require(),
                           text("timezone", config.timezone, relative_path()).require(),

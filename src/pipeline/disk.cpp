@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "image/image.hpp"
+#include "image/imager_list.hpp"
 #include "image/manifest.hpp"
 #include "pipeline/partitions.hpp"
 #include "tree/archive.hpp"
@@ -141,7 +142,21 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
                                        .mounts = {{"disk", "/in/disk"}},
                                        .captures = {{"image", "/out/compressed"}}},
                .resource = Resource::Heavy});
-    artifacts[disk.file + (disk.compress == "xz" ? ".xz" : ".zst")] = {"image/compressed", "image"};
+    const OutputRef compressed{"image/compressed", "image"};
+    const std::string file = disk.file + (disk.compress == "xz" ? ".xz" : ".zst");
+    artifacts[file] = compressed;
+    if (!config.imager.devices.empty()) {
+      const ImagerEntry base{.name = config.name, .description = config.description, .url = config.imager.base_url + file, .image = {}, .download = {}, .devices = config.imager.devices, .source_date_epoch = epoch};
+      graph.add({.id = "image/imager",
+                 .inputs = {{"disk", image}, {"compressed", compressed}},
+                 .action = BuiltinAction{"image.imager", nlohmann::json{{"name", base.name}, {"description", base.description}, {"url", base.url}, {"devices", base.devices}, {"epoch", epoch}}.dump(),
+                                         [base](StepContext& context) {
+                                           ImagerEntry entry = base;
+                                           entry.image = context.input("disk"), entry.download = context.input("compressed");
+                                           return Outputs{{"list", context.store().put(make_imager_list(entry))}};
+                                         }}});
+      artifacts["os_list.json"] = {"image/imager", "list"};
+    }
   }
 
   // The manifest names every artifact so far; the checksum file names the manifest too.

@@ -83,6 +83,7 @@ Tree repart_definitions(Store& store, const Config& config, const DiskPlan& plan
   for (const PartitionConfig& partition : config.disk.partitions) {
     if (!partition.create_on_device) continue;
     std::string text = fmt::format("Type=linux-generic\nLabel={}\nFormat={}\n", partition.name, partition.filesystem);
+    if (!partition.mount.empty()) text += fmt::format("CopyFiles={}:/\n", partition.mount);  // what the image has there would be hidden
     if (partition.size) text += fmt::format("SizeMinBytes={}\n", partition.size);
     if (partition.size && !partition.grow) text += fmt::format("SizeMaxBytes={}\n", partition.size);
     if (partition.grow) text += "GrowFileSystem=yes\nWeight=4000\n";  // the root partition has 1000: most of the room is for data

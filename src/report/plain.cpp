@@ -44,7 +44,7 @@ class PlainReporter final : public Reporter {
         const std::string bytes = bytes_text(event.done, event.total);
         if (bytes.empty() || now - told < progress_every) return {};
         told = now;
-        return numbered(step + ": " + bytes);
+        return numbered(step + ": " + bytes + (event.text.empty() ? "" : ", " + printable(event.text)));
       }
       case Event::Kind::StepFinished:
         told_.erase(event.step);

@@ -13,7 +13,7 @@ struct Event {
     Warning,
     PlanReady,     ///< total = steps to run, done = steps cached
     StepStarted,   ///< step, text = why it runs
-    StepProgress,  ///< step, done/total in bytes (total 0: unknown)
+    StepProgress,  ///< step, done/total in bytes (total 0: unknown), text = more to say, such as a speed
     StepFinished,  ///< step, seconds
     StepCached,    ///< step: found in the store after all (its inputs came out the same)
     StepFailed,    ///< step, text = error

@@ -29,6 +29,7 @@ struct Running {
   std::string step;
   SteadyClock::time_point start;
   std::uint64_t done = 0, total = 0;
+  std::string text{};
 };
 
 struct Size {
@@ -103,12 +104,13 @@ class TerminalReporter final : public Reporter {
       case Event::Kind::Message: add_line(printable(event.text)); break;
       case Event::Kind::Warning: add_line(coloured("33", "warning:") + " " + indented(event.text)); break;
       case Event::Kind::PlanReady: start_ = SteadyClock::now(); break;
-      case Event::Kind::StepStarted: running_.push_back({event.step, SteadyClock::now()}); break;
+      case Event::Kind::StepStarted: running_.push_back({.step = event.step, .start = SteadyClock::now()}); break;
       case Event::Kind::StepProgress:
         for (Running& running : running_)
           if (running.step == event.step) {
             running.done = event.done;
             running.total = event.total;
+            running.text = printable(event.text);
           }
         break;
       case Event::Kind::StepFinished:
@@ -154,6 +156,7 @@ class TerminalReporter final : public Reporter {
       }
       const Running& running = running_[i];
       std::string right = elapsed_text(now - running.start);
+      if (!running.text.empty()) right = running.text + "  " + right;
       if (const std::string bytes = bytes_text(running.done, running.total); !bytes.empty()) right = bytes + "  " + right;
       const std::size_t taken = 2 + 2 + width_of(right);
       if (taken + 8 > width) {  // too narrow for both

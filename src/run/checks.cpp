@@ -72,6 +72,14 @@ network() { timeout 60 bash -c 'until networkctl --no-pager list | grep -E "ethe
 address() { ip -4 route show default | grep -o 'default via .*' || { ip address; return 1; }; }
 grown() { local size; size=$(df --block-size=1 --output=size / | tail -n 1); [ "$size" -ge "$root_bytes" ] && echo "$size bytes" || { echo "the root filesystem has $size bytes, wanted $root_bytes"; journalctl -b -u systemd-repart -u systemd-growfs-root -u grow-root -n 20 --no-pager -o cat; return 1; }; }
 root_partition() { findmnt -n -o SOURCE,FSTYPE / | grep ext4; }
+mounts() {
+  local line all=
+  while read -r place; do
+    line=$(findmnt --noheadings --output TARGET,FSTYPE --mountpoint "$place" | tr -s ' ') || { echo "$place is not mounted"; journalctl -b -u systemd-repart -u "$(systemd-escape --path --suffix=mount "$place")" -n 20 --no-pager -o cat; return 1; }
+    all="$all$line, "
+  done < <(awk '$1 !~ /^#/ && NF { print $2 }' /etc/fstab)
+  echo "${all%, }"
+}
 no_passwords() { awk -F: '$2 !~ /^[!*]/ { print "has a password field: " $1; bad = 1 } END { exit bad }' /etc/shadow && echo locked; }
 # A real look-up by the reader on the node.
 hardware_database() { has ID_USB_CLASS_FROM_DATABASE=Hub systemd-hwdb query usb:v1D6Bp0002d0612dc09dsc00dp01ic09isc00ip00in00; }
@@ -101,6 +109,7 @@ check network network
 check default-route address
 check root-filesystem root_partition
 check root-grown grown
+check mounts mounts
 check no-passwords no_passwords
 check hardware-database hardware_database
 )sh";

@@ -1,6 +1,7 @@
 // Every kind of mistake in a project's files: said with file, line, column, key and the nearest name, all of them at once.
 #include <string>
 
+#include "config/document.hpp"
 #include "project.hpp"
 
 using namespace k8simg;
@@ -82,11 +83,23 @@ TEST_CASE("broken TOML is named by its place, in every file that is broken") {
   CHECK(mistakes.find("is missing") == std::string::npos);
 }
 
-TEST_CASE("characters that the TOML library stumbles over are named before it sees them") {
-  Project project;
-  project.append("defconfigs/base.toml", "# \xEF\xBB\xBB\n");
-  CHECK(project.mistakes().find(":3: characters from U+FB26 to U+FEFE") != std::string::npos);
-  CHECK(project.mistakes({"\xEF\xBB\xBB=1"}).find("is not KEY=VALUE") != std::string::npos);
+TEST_CASE("characters beyond ASCII are welcome in comments and quotes, and named elsewhere") {
+  const std::string bad = "\xEF\xBB\xBB", odd = "\xC3\xA4";
+  for (const std::string& text : {"# " + bad + "\nx = 1", "x = \"" + odd + "\"", "x = '" + odd + "' # " + odd, "x = \"\"\"\n" + odd + "\\\"\"\"" + bad + "\"\"\"\"\"",
+                                  "x = '''" + odd + "\n''''", std::string("\xEF\xBB\xBFx = 1")}) {
+    INFO(text);
+    config::Diagnostics diagnostics;
+    CHECK(config::parse_document(text, "file", diagnostics));
+    CHECK(diagnostics.empty());
+  }
+  for (const auto& [text, place] : std::vector<std::pair<std::string, std::string>>{{"x = 1\n" + odd + " = 2", "file:2:1: "}, {"x = \"a\" " + bad, "file:1:9: "}, {"x = '\n" + odd, "file:2:1: "}, {odd, "file:1:1: "}}) {
+    INFO(text);
+    config::Diagnostics diagnostics;
+    CHECK_FALSE(config::parse_document(text, "file", diagnostics));
+    REQUIRE(diagnostics.size() == 1);
+    CHECK(diagnostics.lines()[0] == place + "only comments and quoted text may hold characters that are not ASCII");
+  }
+  CHECK(Project().mistakes({bad + "=1"}).find("is not KEY=VALUE") != std::string::npos);
 }
 
 TEST_CASE("a board without required fields is told which") {

@@ -93,8 +93,8 @@ TEST_CASE("repart is told of what grows and of what is made on the device, and o
   p.config.disk.partitions.push_back(data);
   const Tree tree = repart_definitions(store, p.config, plan_disk(p.config));
   CHECK(text_of(p, tree, "etc/repart.d/50-root.conf") == "[Partition]\nType=root\nGrowFileSystem=yes\n");
-  CHECK(text_of(p, tree, "etc/repart.d/51-data.conf") == "[Partition]\nType=linux-generic\nLabel=data\nFormat=ext4\nSizeMinBytes=1048576\nSizeMaxBytes=1048576\n");
-  CHECK(text_of(p, tree, "etc/repart.d/52-rest.conf") == "[Partition]\nType=linux-generic\nLabel=rest\nFormat=ext4\nGrowFileSystem=yes\nWeight=4000\n");
+  CHECK(text_of(p, tree, "etc/repart.d/51-data.conf") == "[Partition]\nType=linux-generic\nLabel=data\nFormat=ext4\nCopyFiles=/data:/\nSizeMinBytes=1048576\nSizeMaxBytes=1048576\n");
+  CHECK(text_of(p, tree, "etc/repart.d/52-rest.conf") == "[Partition]\nType=linux-generic\nLabel=rest\nFormat=ext4\nCopyFiles=/data:/\nGrowFileSystem=yes\nWeight=4000\n");
   CHECK(tree.find("etc/repart.d")->type == NodeType::Directory);
   CHECK(tree.find("etc/repart.d/50-root.conf")->origin == "board:pc");
 }
