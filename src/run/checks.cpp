@@ -36,7 +36,7 @@ check() {
   count=$((count + 1))
   output=$("$@" 2>&1) && status=ok || status=FAIL
   [ $status = ok ] && output=$(printf '%s' "$output" | head -n 1)
-  say "$status $name $(printf '%s' "$output" | tail -c 1500 | tr '\n\t' '; ')"
+  say "$status $name $(printf '%s' "$output" | tail -c 3000 | tr '\n\t' '; ')"
 }
 equal() { [ "$1" = "$2" ] && echo "$1" || { echo "is \"$1\", wanted \"$2\""; return 1; }; }
 has() { local text; text=$("${@:2}" 2>&1) || [ -n "$text" ] || return 1; case $text in *"$1"*) printf '%s\n' "$text" | grep -F -- "$1" | head -n 1 ;; *) echo "does not say $1: $text"; return 1 ;; esac; }
@@ -47,7 +47,7 @@ system_state() {
   state=$(timeout 600 systemctl is-system-running --wait)
   [ "$state" = running ] && { echo running; return; }
   echo "$state"; systemctl --failed --no-legend --plain; systemctl list-jobs --no-legend
-  for unit in $(systemctl --failed --no-legend --plain | cut -d' ' -f1); do journalctl -b -u "$unit" -n 8 --no-pager -o cat; done
+  for unit in $(systemctl --failed --no-legend --plain | cut -d' ' -f1); do journalctl -b -u "$unit" -n 40 --no-pager -o cat | grep -v "done$"; done
   return 1
 }
 controllers() {
