@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "image/boot_files_check.hpp"
 #include "tree/tree.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
@@ -60,7 +61,7 @@ struct Collector {
 };
 
 std::map<std::string, Value> collect(StepContext& context, const std::vector<BootFile>& files,
-                                     const std::vector<std::pair<std::string, std::string>>& values, const std::string& board, std::int64_t epoch) {
+                                     const std::vector<std::pair<std::string, std::string>>& values, const std::string& board, const FirmwareTarget& firmware, std::int64_t epoch) {
   Store& store = context.store();
   Collector collector{context, epoch};
   for (const BootFile& file : files) {
@@ -78,6 +79,8 @@ std::map<std::string, Value> collect(StepContext& context, const std::vector<Boo
     }
   }
   collector.boot.add_missing_parents("board:" + board, epoch);
+  // The firmware of a Raspberry Pi, which no emulator runs: what would stop it is found here.
+  if (collector.boot.find("config.txt")) check_firmware_files(collector.boot, store, firmware);
   return {{"tree", put_tree(store, collector.boot)}};
 }
 
@@ -97,11 +100,12 @@ OutputRef add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageSteps
   }
   const std::vector<std::pair<std::string, std::string>> values{{"cmdline", config.kernel.cmdline}, {"root_partuuid", disk.root_partuuid}, {"kernel", kernel_path},
                                                                 {"hostname", config.hostname},      {"name", config.name},                 {"board", config.board}};
+  const FirmwareTarget firmware{config.arch.kernel, disk.root_partuuid, static_cast<std::uint64_t>(config.qemu.memory_mib) << 20};
   graph.add({.id = "boot/tree",
              .inputs = std::move(inputs),
-             .action = BuiltinAction{"boot.tree", nlohmann::json{{"files", parameters}, {"values", values}, {"epoch", epoch}}.dump(),
-                                     [files = config.boot_files, values, board = config.board, epoch](StepContext& context) {
-                                       return collect(context, files, values, board, epoch);
+             .action = BuiltinAction{"boot.tree", nlohmann::json{{"files", parameters}, {"values", values}, {"arch", firmware.kernel_arch}, {"memory", firmware.memory}, {"epoch", epoch}}.dump(),
+                                     [files = config.boot_files, values, board = config.board, firmware, epoch](StepContext& context) {
+                                       return collect(context, files, values, board, firmware, epoch);
                                      }}});
   return {"boot/tree", "tree"};
 }

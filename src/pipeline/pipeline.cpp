@@ -8,6 +8,7 @@
 #include "image/manifest.hpp"
 #include "kernel/steps.hpp"
 #include "pipeline/agreement.hpp"
+#include "pipeline/audit.hpp"
 #include "pipeline/boot.hpp"
 #include "pipeline/packages.hpp"
 #include "pipeline/partitions.hpp"
@@ -70,7 +71,8 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   }
   const DiskPlan disk = plan_disk(config);
   layers.push_back({"board:" + config.board, put_tree(in.store, repart_definitions(in.store, config, disk))});
-  pipeline.rootfs = add_rootfs_tree(graph, rootfs_options(config, disk_mounts(config, disk), epoch), packages.target(), layers);
+  const OutputRef assembled = add_rootfs_tree(graph, rootfs_options(config, disk_mounts(config, disk), epoch), packages.target(), layers);
+  pipeline.rootfs = add_audit_step(graph, config, assembled);
 
   pipeline.boot = add_boot_tree(graph, in, packages, kernel, disk, epoch);
 

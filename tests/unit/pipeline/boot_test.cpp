@@ -120,3 +120,25 @@ TEST_CASE("two sources for one boot file are refused") {
   f.add("x", "file", "boards/pc/entry.conf");
   CHECK(contains(failure([&] { f.make(); }), "boot file x comes from kernel and from board:pc"));
 }
+
+TEST_CASE("a boot partition with a config.txt is checked as the firmware would read it") {
+  Fixture f;
+  f.project.config.arch.kernel = "arm";
+  f.project.config.qemu.memory_mib = 512;
+  f.kernel.add_file(f.project.context.store(), "image", std::string(4096, 'k'), 0644, "");
+  f.project.write("boards/pc/config.txt", "kernel=${kernel}\n");
+  f.project.write("boards/pc/cmdline.txt", "root=PARTUUID=${root_partuuid} ${cmdline}\n");
+  f.add("kernel.img", "kernel");
+  f.add("board.dtb", "dtb:board.dtb");
+  f.add("start.elf", "package:boot-loader", "usr/lib/loader/start.elf");
+  f.add("fixup.dat", "package:boot-loader", "usr/lib/loader/fixup.dat");
+  f.add("bootcode.bin", "package:boot-loader", "usr/lib/loader/start.elf");
+  f.add("config.txt", "file", "boards/pc/config.txt", true);
+  f.add("cmdline.txt", "file", "boards/pc/cmdline.txt", true);
+  CHECK(f.text(f.make(), "config.txt") == "kernel=kernel.img\n");
+  f.project.write("boards/pc/config.txt", "kernel=vmlinuz\n");
+  f.project.config.kernel.cmdline += " " + std::string(1000, 'x');
+  const std::string text = failure([&] { f.make(); });
+  CHECK(contains(text, "config.txt:1: kernel: the boot partition has no vmlinuz"));
+  CHECK(contains(text, "cmdline.txt:1: has "));
+}
