@@ -80,6 +80,12 @@ class Rules {
     }
     if (!config_.disk.partitions.empty() && roots == 0)
       if (const auto* at = reader_.opened("disk.partition")) reader_.diagnostics().add(*at, "disk.partition: none has mount = \"/\"");
+    // 32 bits for the number of a sector of 512 bytes.
+    constexpr std::uint64_t longest_dos = std::uint64_t{1} << 41;
+    for (const auto& partition : config_.disk.partitions) {
+      for (const auto& [what, bytes] : {std::pair{".size", partition.size}, std::pair{".free", partition.free}})
+        if (config_.disk.table == "dos" && bytes >= longest_dos) wrong(join_key("disk.partition", partition.name) + what, "is more than a disk with disk.table = \"dos\" can have: 2 TiB");
+    }
     if (config_.disk.table == "dos" && config_.disk.partitions.size() > 4) wrong("disk.table", fmt::format("is \"dos\": that holds 4 partitions, not {}", config_.disk.partitions.size()));
   }
 
@@ -120,6 +126,13 @@ class Rules {
     const auto& qemu = config_.qemu;
     bool uefi = std::find(qemu.firmware.begin(), qemu.firmware.end(), "uefi") != qemu.firmware.end();
     if (uefi && (qemu.uefi_code.empty() || qemu.uefi_vars.empty())) wrong("qemu.firmware", "has \"uefi\": that needs qemu.uefi-code and qemu.uefi-vars");
+    if (qemu.dtb.empty()) return;
+    std::vector<std::string> names;
+    for (const auto& file : config_.boot_files) {
+      names.push_back(file.path);
+      if (file.path.ends_with('/') && qemu.dtb.starts_with(file.path)) return;  // among whatever a glob finds
+    }
+    if (std::find(names.begin(), names.end(), qemu.dtb) == names.end()) wrong("qemu.dtb", fmt::format("is {}, which is not in boot.files{}", quote(qemu.dtb), suggest(qemu.dtb, names)));
   }
 
   void check_packages() {

@@ -219,10 +219,28 @@ TEST_CASE("values that do not fit each other") {
   CHECK(mistake("boot.files.bzImage.from=dtb:toy.dtb").find("names the DTB \"toy.dtb\", which is not in kernel.dtbs") != std::string::npos);
   CHECK(mistake("boot.files.bzImage.from=package:firmware").find("needs source") != std::string::npos);
   CHECK(mistake("boot.files.bzImage.from=nowhere").find("must be \"kernel\", \"dtb:NAME\"") != std::string::npos);
+  CHECK(mistake("qemu.dtb=bzImag") == "--set: qemu.dtb is \"bzImag\", which is not in boot.files (did you mean \"bzImage\"?)");
+  CHECK(mistake("qemu.dtb=bzImage") == "");
+  CHECK(mistake("disk.partition.root.size=2T") == "");
+  CHECK(project.mistakes({"disk.table=dos", "disk.partition.root.size=2T"}).find("disk.partition.root.size is more than a disk with disk.table = \"dos\" can have: 2 TiB") != std::string::npos);
+  CHECK(project.mistakes({"disk.table=dos", "disk.partition.root.free=3T"}).find("disk.partition.root.free is more than") != std::string::npos);
   CHECK(mistake("rootfs.exclude=usr/share/doc").find("must be an absolute path or glob") != std::string::npos);
   CHECK(mistake("packages.install+=Bad_Name").find("must be the name of a Debian package") != std::string::npos);
   CHECK(mistake("system.services.enable=networkd").find("must be a systemd unit with its suffix") != std::string::npos);
   CHECK(project.mistakes({"system.services.enable=a.service", "system.services.mask=a.service"}).find("system.services.mask: \"a.service\" is in system.services.enable too") != std::string::npos);
+}
+
+TEST_CASE("what the audit allows needs a reason, and is known by its path") {
+  Project project;
+  const std::string allow = "[[audit.allow]]\npath = \"/usr/lib/libfast.so.1\"\n";
+  project.append("boards/toy/board.toml", allow);
+  CHECK(project.mistakes().find("audit.allow.\"/usr/lib/libfast.so.1\".reason is missing") != std::string::npos);
+  project.append("boards/toy/board.toml", "reason = \"asks the processor\"\n");
+  CHECK(project.mistakes() == "");
+  const auto config = project.load();
+  REQUIRE(config.audit_allow.size() == 1);
+  CHECK(config.audit_allow[0].path == "/usr/lib/libfast.so.1");
+  CHECK(config.audit_allow[0].reason == "asks the processor");
 }
 
 TEST_CASE("files that are named must be there") {
