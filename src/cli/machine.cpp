@@ -31,6 +31,7 @@ BuiltImage open_image(Session& session, const std::string& defconfig) {
   }
   for (const auto& partition : manifest.value("disk", nlohmann::json::object()).value("partitions", nlohmann::json::array())) {
     if (partition.value("filesystem", "") == "vfat") built.boot_partition.start = partition.value("start", std::uint64_t{0});
+    else built.root_size = partition.value("size", std::uint64_t{0});
   }
 
   const Lock lock = load_lock(session.lock_file(defconfig));

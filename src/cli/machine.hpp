@@ -17,6 +17,7 @@ struct BuiltImage {
   std::string kernel_release;      ///< from manifest.json
   std::int64_t epoch = 0;
   std::uint64_t size = 0;          ///< bytes of the disk
+  std::uint64_t root_size = 0;     ///< bytes of its root partition
   Tree root;                       ///< the root filesystem's tree
   BootPartition boot_partition;    ///< for boards whose firmware QEMU does not run
 };
