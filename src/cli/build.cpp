@@ -41,6 +41,7 @@ void add_build(CLI::App& app, Options& options, Verb& run) {
       const auto folder = session.output(*name);
       if (!only->empty()) {
         // The other artifacts of an earlier build stay as they are.
+        std::filesystem::create_directories(folder);
         for (const auto& [file, value] : artifacts) copy_sparse(session.store().path(value.digest), folder / file);
         return 0;
       }
