@@ -84,7 +84,7 @@ no_passwords() { awk -F: '$2 !~ /^[!*]/ { print "has a password field: " $1; bad
 # A real look-up by the reader on the node.
 hardware_database() { has ID_USB_CLASS_FROM_DATABASE=Hub systemd-hwdb query usb:v1D6Bp0002d0612dc09dsc00dp01ic09isc00ip00in00; }
 container() {
-  ctr image import "/dev/$container_drive" >/dev/null && has "$container_says" ctr run --rm --runc-binary /usr/bin/crun "$container_image" k8simg-check
+  timeout 180 ctr image import "/dev/$container_drive" >/dev/null && has "$container_says" timeout 180 ctr run --rm --runc-binary /usr/bin/crun "$container_image" k8simg-check
 }
 work=/var/tmp/k8simg-checks
 mkdir -p $work
