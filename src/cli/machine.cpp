@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "image/boot_files_check.hpp"
 #include "tree/archive.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
@@ -25,7 +26,7 @@ BuiltImage open_image(Session& session, const std::string& defconfig) {
   built.epoch = manifest.value("source_date_epoch", std::int64_t{0});
   built.size = std::filesystem::file_size(built.disk);
   built.boot_partition = {.start = 0, .kernel = {}, .dtb = built.config.qemu.dtb, .cmdline = "cmdline.txt", .more_cmdline = built.config.qemu.extra_cmdline,
-                          .cmdline_limit = built.config.arch.kernel == "arm" ? 1024u : 2048u};  // COMMAND_LINE_SIZE of the kernel's architecture
+                          .cmdline_limit = kernel_command_line_size(built.config.arch.kernel)};
   for (const auto& file : built.config.boot_files) {
     if (file.from == "kernel") built.boot_partition.kernel = file.path;
   }

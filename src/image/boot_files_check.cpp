@@ -291,7 +291,7 @@ class FirmwareCheck {
       text.resize(newline);
     }
     const std::string place = name + ":1";
-    const std::size_t limit = (target_.kernel_arch == "arm64" ? 2048 : 1024) - 1 - firmware_words;
+    const std::size_t limit = kernel_command_line_size(target_.kernel_arch) - 1 - firmware_words;
     if (text.size() > limit) wrong(place, fmt::format("has {} characters; the kernel reads {}, and the firmware may add {} of its own", text.size(), limit + firmware_words, firmware_words));
     bool any = false;
     for (const auto& word : split_words(text)) {
@@ -312,6 +312,8 @@ class FirmwareCheck {
 };
 
 }  // namespace
+
+std::size_t kernel_command_line_size(const std::string& kernel_arch) { return kernel_arch == "arm" ? 1024 : 2048; }
 
 void check_firmware_files(const Tree& boot, const Store& store, const FirmwareTarget& target) { FirmwareCheck(boot, store, target).run(); }
 

@@ -1,6 +1,7 @@
 // What the firmware of a Raspberry Pi would stumble over, found without running it: config.txt, cmdline.txt and the files that they name.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -15,6 +16,9 @@ struct FirmwareTarget {
   std::uint64_t memory = 0;   ///< bytes of the board with the least
 };
 
+/// COMMAND_LINE_SIZE of the kernel's architecture (arch/*/include/uapi/asm/setup.h): bytes, the final zero included.
+std::size_t kernel_command_line_size(const std::string& kernel_arch);
+
 /// Checks a boot partition that has a config.txt. Throws Error{Step} that lists every mistake, a line each: "FILE:LINE: what is wrong".
 ///
 /// Format: "config.txt" in the Raspberry Pi documentation: KEY=VALUE, `include FILE`, `initramfs FILE ADDRESS`, [filters], comments; what lies beyond
@@ -25,7 +29,7 @@ struct FirmwareTarget {
 /// kernel asks for: on arm, to lie in the first 128 MiB (Documentation/arch/arm/booting.rst); on both, to have the memory that its header says, beside
 /// the GPU's; and to be as long as its header says.
 ///
-/// Command line: COMMAND_LINE_SIZE (1024 on arm, 2048 on arm64) less the final zero and 300 that the firmware's own words may take; one line.
+/// Command line: kernel_command_line_size() less the final zero and 300 that the firmware's own words may take; one line.
 void check_firmware_files(const Tree& boot, const Store& store, const FirmwareTarget& target);
 
 }  // namespace k8simg

@@ -28,6 +28,16 @@ build_with_lock() {
   fi
   [ "$status" -eq 0 ] || fail "the build ended with $status"
 }
+# copy_project: a copy of the project in $project, which a test may break, until the script ends; k8simg is the compiled program there.
+copy_project() {
+  : "${K8SIMG_STORE:=$root/output/store}"
+  export K8SIMG_STORE
+  program=$root/build/k8simg
+  project=$(mktemp -d "$work/project.XXXXXX")
+  trap 'rm -rf "$project"' EXIT
+  cp -r boards components defconfigs kernel-fragments overlays "$project/"
+  k8simg() { "$program" --project "$project" --output "$project/output" --progress plain "$@"; }
+}
 # expect_failure CODE TEXT COMMAND...: it must end with CODE and say TEXT.
 expect_failure() {
   local code=$1 text=$2 output status=0
