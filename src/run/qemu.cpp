@@ -24,7 +24,7 @@ Command in_sandbox(const std::filesystem::path& tools, std::vector<std::string> 
 }
 
 std::vector<std::string> machine_arguments(const Machine& machine, bool kvm) {
-  std::vector<std::string> argv{"/usr/bin/" + machine.binary, "-machine", machine.model, "-accel", kvm ? "kvm" : "tcg,thread=multi"};
+  std::vector<std::string> argv{"/usr/bin/" + machine.binary, "-machine", machine.model, "-accel", kvm ? "kvm" : "tcg"};
   if (!machine.cpu.empty()) argv.insert(argv.end(), {"-cpu", kvm ? "host" : machine.cpu});
   return argv;
 }

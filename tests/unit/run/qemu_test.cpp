@@ -58,7 +58,7 @@ TEST_CASE("the image is bound read-only and written through an overlay") {
     CHECK(*(image - 1) == "--ro-bind");
   }
   CHECK(contains(line, "format=qcow2,file=/build/overlay.qcow2"));
-  CHECK(contains(line, " -machine q35 -accel tcg,thread=multi -cpu max "));
+  CHECK(contains(line, " -machine q35 -accel tcg -cpu max "));
   CHECK(contains(line, " -m 2048 -smp 2 -no-reboot "));
   CHECK(contains(line, " -netdev user,id=net0 "));
   CHECK(contains(line, " virtio-net-pci,netdev=net0 "));
