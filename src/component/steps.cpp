@@ -30,9 +30,6 @@ rm -rf .cache/cache/download/sumdb
 cp -r .cache/cache/download/. /out/modules/
 )";
 
-/// One word for /bin/sh.
-std::string shell_word(const std::string& word) { return "'" + replace_all(word, "'", "'\\''") + "'"; }
-
 std::string build_script(const ComponentSpec& spec) {
   std::string script =
       "set -eux\n"

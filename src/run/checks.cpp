@@ -114,8 +114,6 @@ check no-passwords no_passwords
 check hardware-database hardware_database
 )sh";
 
-std::string shell_word(const std::string& word) { return "'" + replace_all(word, "'", "'\\''") + "'"; }
-
 }  // namespace
 
 bool GuestReport::ok() const {

@@ -1,4 +1,4 @@
-// Splitting, joining, near misses, sizes and durations as people write them, ${name} and base64.
+// Splitting, joining, near misses, sizes and durations as people write them, ${name}, base64 and words for a shell.
 #include "util/text.hpp"
 
 #include <fmt/format.h>
@@ -195,5 +195,7 @@ std::string base64_encode(std::string_view bytes) {
   }
   return text;
 }
+
+std::string shell_word(std::string_view text) { return "'" + replace_all(std::string(text), "'", "'\\''") + "'"; }
 
 }  // namespace k8simg

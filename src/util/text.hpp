@@ -29,5 +29,7 @@ std::string format_duration(double seconds);   ///< "0.42 s", "3 min 12 s"
 std::string expand(std::string_view text, const std::vector<std::pair<std::string, std::string>>& values,
                    const std::string& where);
 std::string base64_encode(std::string_view bytes);
+/// The text as one word of a script for sh, in single quotes: 'it'\''s'.
+std::string shell_word(std::string_view text);
 
 }  // namespace k8simg

@@ -145,3 +145,10 @@ TEST_CASE("base64 gives the RFC's examples") {  // RFC 4648, section 10
   CHECK(base64_encode("foobar") == "Zm9vYmFy");
   CHECK(base64_encode("\xff\xfe\xfd") == "//79");
 }
+
+TEST_CASE("a shell reads the word back as it was") {
+  CHECK(shell_word("plain") == "'plain'");
+  CHECK(shell_word("") == "''");
+  CHECK(shell_word("$(x) \"y\" \\") == "'$(x) \"y\" \\'");
+  CHECK(shell_word("it's") == "'it'\\''s'");
+}
