@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "util/bytes.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -18,14 +19,10 @@ class Reader {
 
   [[noreturn]] void fail(const std::string& what) const { throw Error(ErrorKind::Step, fmt::format("{}: {}", name_, what)); }
 
-  std::uint64_t number(std::uint64_t offset, int width) const {
-    if (offset > bytes_.size() || bytes_.size() - offset < static_cast<std::uint64_t>(width)) fail("truncated ELF file");
-    std::uint64_t value = 0;
-    for (int i = 0; i < width; ++i) {
-      const auto byte = static_cast<unsigned char>(bytes_[offset + static_cast<std::uint64_t>(little ? width - 1 - i : i)]);
-      value = value << 8 | byte;
-    }
-    return value;
+  std::uint64_t number(std::uint64_t offset, unsigned width) const {
+    const auto value = read_number(bytes_, offset, width, order);
+    if (!value) fail("truncated ELF file");
+    return *value;
   }
   std::string_view range(std::uint64_t offset, std::uint64_t size) const {
     if (offset > bytes_.size() || bytes_.size() - offset < size) fail("an ELF header points beyond the end of the file");
@@ -36,7 +33,7 @@ class Reader {
     return std::string(table.substr(offset, table.substr(offset).find('\0')));
   }
 
-  bool little = true;
+  std::endian order = std::endian::little;
 
  private:
   std::string_view bytes_;
@@ -66,8 +63,9 @@ ElfInfo read_elf(std::string_view bytes, const std::string& name) {
   if (bytes[5] != 1 && bytes[5] != 2) in.fail("unknown ELF byte order");
   const bool wide = bytes[4] == 2;
   info.bits = wide ? 64 : 32;
-  info.little_endian = in.little = bytes[5] == 1;
-  const int word = wide ? 8 : 4;
+  info.little_endian = bytes[5] == 1;
+  if (!info.little_endian) in.order = std::endian::big;
+  const unsigned word = wide ? 8 : 4;
   info.type = static_cast<std::uint16_t>(in.number(16, 2));
   info.machine = static_cast<std::uint16_t>(in.number(18, 2));
   const std::uint64_t program_offset = in.number(wide ? 32 : 28, word), section_offset = in.number(wide ? 40 : 32, word);
@@ -93,7 +91,7 @@ ElfInfo read_elf(std::string_view bytes, const std::string& name) {
       info.interpreter = std::string(content.substr(0, content.find('\0')));
     } else if (type == 2) {  // PT_DYNAMIC: dynamic linkage shows as DT_NEEDED (tag 1)
       in.range(offset, size);
-      for (std::uint64_t entry = offset; entry + 2 * static_cast<unsigned>(word) <= offset + size; entry += 2 * static_cast<unsigned>(word)) {
+      for (std::uint64_t entry = offset; entry + 2 * word <= offset + size; entry += 2 * word) {
         const std::uint64_t tag = in.number(entry, word);
         if (tag == 0) break;
         if (tag == 1) info.dynamic = true;

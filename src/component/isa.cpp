@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "component/elf.hpp"
+#include "util/bytes.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -22,7 +23,7 @@ const std::string subject = "this";  // what errors of elf.hpp begin with; the c
 /// A run of bytes that shrinks as it is read.
 class Bytes {
  public:
-  explicit Bytes(std::string_view bytes, bool little = true) : rest_(bytes), little_(little) {}
+  explicit Bytes(std::string_view bytes, std::endian order = std::endian::little) : rest_(bytes), order_(order) {}
   bool empty() const { return rest_.empty(); }
   std::size_t size() const { return rest_.size(); }
 
@@ -33,10 +34,7 @@ class Bytes {
     return taken;
   }
   std::uint32_t word(const char* what) {
-    const auto bytes = take(4, what);
-    std::uint32_t value = 0;
-    for (std::size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(bytes[little_ ? 3 - i : i]);
-    return value;
+    return static_cast<std::uint32_t>(*read_number(take(4, what), 0, 4, order_));
   }
   /// Seven bits a byte, lowest first: ULEB128, and Go's varints.
   std::uint64_t number(const char* what) {
@@ -58,7 +56,7 @@ class Bytes {
 
  private:
   std::string_view rest_;
-  bool little_;
+  std::endian order_;
 };
 
 // --- ARM build attributes ---
@@ -86,15 +84,15 @@ void read_file_attributes(Bytes in, ArmAttributes& attributes) {
 }
 
 /// 'A', then for each vendor: length, name, and sub-subsections of scope, length and attributes. Lengths count themselves and what stands before them.
-ArmAttributes read_arm_attributes(std::string_view section, bool little) {
+ArmAttributes read_arm_attributes(std::string_view section, std::endian order) {
   ArmAttributes attributes;
-  Bytes in(section, little);
+  Bytes in(section, order);
   if (in.empty()) return attributes;
   if (in.take(1, attributes_name)[0] != 'A') damaged("its section of ARM build attributes has a version nobody knows");
   while (!in.empty()) {
     const std::uint32_t length = in.word(attributes_name);
     if (length < 4) damaged("its section of ARM build attributes has a length of its own that is too small");
-    Bytes vendor(in.take(length - 4, attributes_name), little);
+    Bytes vendor(in.take(length - 4, attributes_name), order);
     if (vendor.text(attributes_name) != "aeabi") continue;  // private to a tool chain
     while (!vendor.empty()) {
       const std::size_t before = vendor.size();
@@ -102,7 +100,7 @@ ArmAttributes read_arm_attributes(std::string_view section, bool little) {
       const std::uint32_t size = vendor.word(attributes_name);
       const std::size_t header = before - vendor.size();
       if (size < header) damaged("its section of ARM build attributes has a length of its own that is too small");
-      const Bytes scoped(vendor.take(size - header, attributes_name), little);
+      const Bytes scoped(vendor.take(size - header, attributes_name), order);
       if (scope == 1) read_file_attributes(scoped, attributes);
     }
   }
@@ -218,9 +216,10 @@ std::optional<std::string> judge(std::string_view bytes, const IsaTarget& target
   }
   if (target.goarch == "arm") {
     constexpr std::uint32_t arm_attributes = 0x70000003;  // SHT_ARM_ATTRIBUTES
+    const auto order = info.little_endian ? std::endian::little : std::endian::big;
     for (const auto& section : info.sections) {
       if (section.type != arm_attributes) continue;
-      if (auto wants = too_much(read_arm_attributes(section_bytes(bytes, section, subject), info.little_endian), target.goarm)) return "is for " + *wants;
+      if (auto wants = too_much(read_arm_attributes(section_bytes(bytes, section, subject), order), target.goarm)) return "is for " + *wants;
     }
   }
   return go_violation(read_go_settings(find_go_section(bytes, info)), target);

@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "util/bytes.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -220,11 +221,6 @@ class FirmwareCheck {
   }
   std::uint64_t gpu_memory() const { return number(general("gpu_mem").value_or("64")).value_or(64) * mebibyte; }
 
-  static std::uint64_t little(std::string_view bytes, std::size_t offset, std::size_t width) {
-    std::uint64_t value = 0;
-    for (std::size_t i = width; i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[offset + i]);
-    return value;
-  }
   void check_image(const std::string& place, const std::string& name, const Node& node) {
     const std::string bytes = store_.read(node.content);
     const bool wide = target_.kernel_arch == "arm64";
@@ -234,11 +230,11 @@ class FirmwareCheck {
     if (bytes.size() < 64) return wrong(place, name + " is too short to be a kernel");
     // Documentation/arch/arm64/booting.rst: magic number at 56, memory needed at 16. arch/arm/boot/compressed/head.S: magic number at 0x24, start and end
     // of the image behind it. Anything else, such as a boot loader in the kernel's place, says nothing of itself.
-    const bool image64 = bytes.substr(56, 4) == "ARM\x64", image32 = little(bytes, 0x24, 4) == 0x016f2818;
+    const bool image64 = bytes.substr(56, 4) == "ARM\x64", image32 = read_number(bytes, 0x24, 4) == 0x016f2818;
     if (wide ? image32 : image64) return wrong(place, fmt::format("{} is a {}-bit kernel, the board's is a {}-bit one", name, wide ? 32 : 64, wide ? 64 : 32));
     std::uint64_t needed = bytes.size();
-    if (image64) needed = std::max(needed, little(bytes, 16, 8));
-    if (const std::uint64_t size = little(bytes, 0x2c, 4) - little(bytes, 0x28, 4); image32 && needed < size) {
+    if (image64) needed = std::max(needed, *read_number(bytes, 16, 8));
+    if (const std::uint64_t size = *read_number(bytes, 0x2c, 4) - *read_number(bytes, 0x28, 4); image32 && needed < size) {
       wrong(place, fmt::format("{} is cut off: it has {} bytes, its header says {}", name, needed, size));
     }
     const std::uint64_t address = number(general("kernel_address").value_or("")).value_or(on("kernel_old") ? 0 : wide ? 0x200000 : 0x8000);

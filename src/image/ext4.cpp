@@ -10,6 +10,7 @@
 #include "image/image.hpp"
 #include "image/tool.hpp"
 #include "tree/archive.hpp"
+#include "util/bytes.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
 #include "util/text.hpp"
@@ -42,21 +43,15 @@ Need need_of(const Tree& tree) {
   return need;
 }
 
-std::uint64_t little(const std::string& bytes, std::size_t offset, int width) {
-  std::uint64_t value = 0;
-  for (int i = width - 1; i >= 0; --i) value = value << 8 | static_cast<unsigned char>(bytes.at(offset + static_cast<std::size_t>(i)));
-  return value;
-}
-
 /// Bytes that a user may still fill: superblock fields s_free_blocks_count and s_r_blocks_count (ext4 on-disk layout, "The Super Block").
 std::uint64_t user_free(const std::filesystem::path& image) {
   const Fd fd = Fd::open(image, O_RDONLY);
   std::string super(1024, '\0');
-  if (pread(fd.get(), super.data(), super.size(), 1024) != 1024 || little(super, 0x38, 2) != 0xef53) {
+  if (pread(fd.get(), super.data(), super.size(), 1024) != 1024 || read_number(super, 0x38, 2) != 0xef53) {
     throw Error(ErrorKind::Internal, "mke2fs did not write an ext4 superblock");
   }
-  const std::uint64_t free_blocks = little(super, 0x0c, 4) | little(super, 0x158, 4) << 32;
-  const std::uint64_t reserved = little(super, 0x08, 4) | little(super, 0x154, 4) << 32;
+  const std::uint64_t free_blocks = *read_number(super, 0x0c, 4) | *read_number(super, 0x158, 4) << 32;
+  const std::uint64_t reserved = *read_number(super, 0x08, 4) | *read_number(super, 0x154, 4) << 32;
   return free_blocks > reserved ? (free_blocks - reserved) * block : 0;
 }
 

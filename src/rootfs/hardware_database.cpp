@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 
+#include "util/bytes.hpp"
 #include "util/text.hpp"
 
 namespace k8simg::rootfs {
@@ -55,10 +56,6 @@ TrieNode& insert(TrieNode& root, std::string_view pattern) {
   }
 }
 
-void put_number(std::string& out, std::uint64_t value, int bytes = 8) {
-  for (int i = 0; i < bytes; ++i) out += static_cast<char>(value >> (8 * i) & 0xff);
-}
-
 /// Header, nodes with their children and values, strings. Nodes stand after those below them, the root last.
 class Writer {
  public:
@@ -70,7 +67,7 @@ class Writer {
     std::string file = "KSLPHHRH";
     for (const std::uint64_t number : {std::uint64_t{257}, strings_at_ + strings_.size(), std::uint64_t{header_size}, std::uint64_t{node_size}, std::uint64_t{child_size},
                                        std::uint64_t{value_size}, root_offset, std::uint64_t{nodes_.size()}, std::uint64_t{strings_.size()}}) {
-      put_number(file, number);
+      append_number(file, number, 8);
     }
     return file + nodes_ + strings_;
   }
@@ -92,20 +89,20 @@ class Writer {
     std::vector<std::pair<unsigned char, std::uint64_t>> children;
     for (const auto& [character, child] : node.children) children.emplace_back(character, put(*child));
     const std::uint64_t offset = header_size + nodes_.size();
-    put_number(nodes_, string(node.prefix));
-    put_number(nodes_, children.size());  // one byte and seven of padding
-    put_number(nodes_, node.values.size());
+    append_number(nodes_, string(node.prefix), 8);
+    append_number(nodes_, children.size(), 8);  // one byte and seven of padding
+    append_number(nodes_, node.values.size(), 8);
     for (const auto& [character, child] : children) {
-      put_number(nodes_, character);
-      put_number(nodes_, child);
+      append_number(nodes_, character, 8);
+      append_number(nodes_, child, 8);
     }
     for (const auto& [key, property] : node.values) {
-      put_number(nodes_, string(key));
-      put_number(nodes_, string(property.value));
-      put_number(nodes_, string(files_[property.file].path));
-      put_number(nodes_, property.line, 4);
-      put_number(nodes_, property.file + 1, 2);  // among properties of several patterns the later file's wins
-      put_number(nodes_, 0, 2);
+      append_number(nodes_, string(key), 8);
+      append_number(nodes_, string(property.value), 8);
+      append_number(nodes_, string(files_[property.file].path), 8);
+      append_number(nodes_, property.line, 4);
+      append_number(nodes_, property.file + 1, 2);  // among properties of several patterns the later file's wins
+      append_number(nodes_, 0, 2);
     }
     return offset;
   }

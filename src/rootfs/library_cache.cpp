@@ -4,16 +4,14 @@
 #include <algorithm>
 #include <map>
 
+#include "util/bytes.hpp"
+
 namespace k8simg::rootfs {
 
 namespace {
 
 constexpr std::size_t header_size = 48, entry_size = 24;
 constexpr std::uint32_t extension_magic = 0xeaa42174;
-
-void put32(std::string& bytes, std::uint32_t value) {
-  for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(value >> shift & 0xff);
-}
 
 bool digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -73,26 +71,26 @@ std::string library_cache_bytes(std::vector<CachedLibrary> libraries, const std:
   const auto extension = generator.empty() ? 0 : (end + 3) / 4 * 4;
 
   std::string bytes = "glibc-ld.so.cache1.1";
-  put32(bytes, static_cast<std::uint32_t>(libraries.size()));
-  put32(bytes, static_cast<std::uint32_t>(table.size()));
-  put32(bytes, 2);  // little-endian, and three bytes of padding
-  put32(bytes, extension);
+  append_number(bytes, libraries.size(), 4);
+  append_number(bytes, table.size(), 4);
+  append_number(bytes, 2, 4);  // little-endian, and three bytes of padding
+  append_number(bytes, extension, 4);
   bytes.append(header_size - bytes.size(), '\0');
   for (const auto& each : libraries) {
-    put32(bytes, each.flags);
-    put32(bytes, base + offsets[each.soname]);
-    put32(bytes, base + offsets[each.path]);
+    append_number(bytes, each.flags, 4);
+    append_number(bytes, base + offsets[each.soname], 4);
+    append_number(bytes, base + offsets[each.path], 4);
     bytes.append(12, '\0');  // osversion and hwcap
   }
   bytes += table;
   if (generator.empty()) return bytes;
   bytes.resize(extension, '\0');
-  put32(bytes, extension_magic);
-  put32(bytes, 1);  // one section: tag 0 is the generator
-  put32(bytes, 0);
-  put32(bytes, 0);
-  put32(bytes, extension + 24);
-  put32(bytes, static_cast<std::uint32_t>(generator.size()));
+  append_number(bytes, extension_magic, 4);
+  append_number(bytes, 1, 4);  // one section: tag 0 is the generator
+  append_number(bytes, 0, 4);
+  append_number(bytes, 0, 4);
+  append_number(bytes, extension + 24, 4);
+  append_number(bytes, generator.size(), 4);
   return bytes + generator;
 }
 

@@ -8,6 +8,7 @@
 
 #include "rootfs/rules.hpp"
 #include "rootfs/shell_words.hpp"
+#include "util/bytes.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -21,10 +22,6 @@ constexpr std::array<std::string_view, 41> names = {
     "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner", "sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin",
     "sys_boot", "sys_nice", "sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap", "mac_override",
     "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf", "checkpoint_restore"};
-
-void put_le32(std::string& bytes, std::uint32_t value) {
-  for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(value >> shift & 0xff);
-}
 
 }  // namespace
 
@@ -50,11 +47,7 @@ std::optional<std::string> capability_attribute(std::string_view text) {
   }
   if (permitted == 0 && inheritable == 0) return std::nullopt;
   std::string bytes;
-  put_le32(bytes, 0x02000000u | (effective ? 1u : 0u));
-  put_le32(bytes, static_cast<std::uint32_t>(permitted));
-  put_le32(bytes, static_cast<std::uint32_t>(inheritable));
-  put_le32(bytes, static_cast<std::uint32_t>(permitted >> 32));
-  put_le32(bytes, static_cast<std::uint32_t>(inheritable >> 32));
+  for (const std::uint64_t field : {std::uint64_t{0x02000000} | (effective ? 1 : 0), permitted, inheritable, permitted >> 32, inheritable >> 32}) append_number(bytes, field, 4);
   return bytes;
 }
 
