@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <iostream>
 #include <iterator>
-#include <map>
 
 #include "cli/verbs.hpp"
 #include "component/go_sum.hpp"
@@ -32,13 +31,10 @@ LockedComponent lock_component(const Config& config, const ComponentConfig& comp
 Lock make_lock(Session& session, const Config& config) {
   const Mirrors& mirrors = session.mirrors();
   const auto scratch = session.store().folder("scratch");
-  std::map<std::string, std::string> seen;  // target and tools see one state of a suite
   const IndexFetcher fetcher = [&](const std::string& repository, const std::string& path, bool optional) -> std::optional<std::string> {
     const std::string name = repository + " " + path;
-    if (const auto found = seen.find(name); found != seen.end()) return found->second;
     session.reporter().message("index " + name);
     auto text = fetch_text(session.downloader(), mirrors, repository, path, scratch, session.stop());
-    if (text && path.ends_with("/InRelease")) seen[name] = *text;
     if (!text && !optional) throw Error(ErrorKind::Fetch, fmt::format("no mirror of {} has {}", repository, path), "check the suites of [[repository]] in the defconfig, and the mirror");
     return text;
   };
@@ -53,11 +49,9 @@ Lock make_lock(Session& session, const Config& config) {
     differ = differ || !r.tools_suites.empty();
     std::copy_if(all.begin(), all.end(), std::back_inserter(backports), [](const std::string& suite) { return suite.ends_with("-backports"); });
   }
-  const auto load = [&](const std::vector<Repository>& repositories, const std::string& architecture) {
-    return load_indexes(repositories, {architecture}, fetcher, system_runner(), "/usr/share/keyrings/debian-archive-keyring.gpg", Clock::system(), scratch);
-  };
-  const IndexSet tools_indexes = load(for_tools, build_architecture);
-  const IndexSet target_indexes = differ ? load(for_target, config.arch.debian) : tools_indexes;
+  IndexLoader loader(fetcher, system_runner(), "/usr/share/keyrings/debian-archive-keyring.gpg", Clock::system(), scratch);
+  const IndexSet tools_indexes = loader.load(for_tools, {build_architecture});
+  const IndexSet target_indexes = differ ? loader.load(for_target, {config.arch.debian}) : tools_indexes;
 
   Lock lock{.defconfig = config.name, .date = 0, .suites = tools_indexes.suites, .target = {}, .tools = {}, .components = {}};
   for (const auto& suite : lock.suites) lock.date = std::max(lock.date, suite.date);

@@ -1,4 +1,4 @@
-// load_indexes: from a suite's signed InRelease to the text of its Packages indexes, each checked before it is unpacked.
+// IndexLoader: from a suite's signed InRelease to the text of its Packages indexes, each checked before it is unpacked.
 #include <archive.h>
 #include <archive_entry.h>
 #include <fmt/format.h>
@@ -107,28 +107,34 @@ bool has_section(const Release& release, const std::string& section) {
 
 }  // namespace
 
-IndexSet load_indexes(const std::vector<Repository>& repositories, const std::vector<std::string>& architectures, const IndexFetcher& fetch,
-                      CommandRunner& runner, const std::filesystem::path& keyring, const Clock& clock, const std::filesystem::path& scratch) {
+const IndexLoader::Suite& IndexLoader::suite(const std::string& repository, const std::string& name) {
+  const auto found = suites_.find({repository, name});
+  if (found != suites_.end()) return found->second;
+  const std::string path = "dists/" + name + "/InRelease", place = path + " of " + repository;
+  const std::optional<std::string> inrelease = fetch_(repository, path, false);
+  if (!inrelease) throw Error(ErrorKind::Fetch, place + " is not on the mirror", "Check the suite's name and the mirror.");
+  const std::string text = verify_inrelease(*inrelease, place, runner_, keyring_, scratch_);
+  auto release = parse_release(text);
+  if (!release) throw Error(ErrorKind::Fetch, fmt::format("{}, line {}: {}", place, release.error().line, release.error().message));
+  check_release(*release, name, place, clock_);
+  LockedSuite locked{repository, name, release->date, sha256(*inrelease)};
+  return suites_.emplace(std::pair(repository, name), Suite{std::move(locked), *std::move(release)}).first->second;
+}
+
+IndexSet IndexLoader::load(const std::vector<Repository>& repositories, const std::vector<std::string>& architectures) {
   IndexSet set;
   for (const Repository& repository : repositories) {
-    for (const std::string& suite : repository.suites) {
-      const std::string path = "dists/" + suite + "/InRelease", name = path + " of " + repository.name;
-      const std::optional<std::string> inrelease = fetch(repository.name, path, false);
-      if (!inrelease) throw Error(ErrorKind::Fetch, name + " is not on the mirror", "Check the suite's name and the mirror.");
-      const std::string text = verify_inrelease(*inrelease, name, runner, keyring, scratch);
-      auto release = parse_release(text);
-      if (!release) throw Error(ErrorKind::Fetch, fmt::format("{}, line {}: {}", name, release.error().line, release.error().message));
-      check_release(*release, suite, name, clock);
-      set.suites.push_back({repository.name, suite, release->date, sha256(*inrelease)});
-
+    for (const std::string& suite_name : repository.suites) {
+      const auto& [locked, release] = suite(repository.name, suite_name);
+      set.suites.push_back(locked);
       for (const std::string& section : repository.sections) {
-        if (!has_section(*release, section))
-          throw Error(ErrorKind::Fetch, fmt::format("suite {} of {} has no section \"{}\"; it has {}", suite, repository.name, section, join(release->components, ", ")));
+        if (!has_section(release, section))
+          throw Error(ErrorKind::Fetch, fmt::format("suite {} of {} has no section \"{}\"; it has {}", suite_name, repository.name, section, join(release.components, ", ")));
         std::vector<std::string> wanted = architectures;
-        if (release->separate_all_index) wanted.push_back("all");
+        if (release.separate_all_index) wanted.push_back("all");
         for (const std::string& architecture : wanted)
-          if (const auto listed = find_index(*release, section, architecture))
-            set.packages.push_back({repository.name, suite, section, architecture, fetch_index(fetch, repository.name, suite, *release, *listed), release->not_automatic});
+          if (const auto listed = find_index(release, section, architecture))
+            set.packages.push_back({repository.name, suite_name, section, architecture, fetch_index(fetch_, repository.name, suite_name, release, *listed), release.not_automatic});
       }
     }
   }

@@ -7,8 +7,10 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "debian/release.hpp"
 #include "lock/lock.hpp"
 #include "process/command.hpp"
 #include "util/clock.hpp"
@@ -34,11 +36,33 @@ struct IndexSet {
   std::vector<Packages> packages;
 };
 
-/// Fetches and verifies InRelease (gpgv with `keyring`; Valid-Until against `clock`; the signed Suite/Codename must be what was asked) and the Packages
-/// indexes of each section for `architectures` (and "all"), whose size and SHA-256 must match the signed file. A section or architecture that a suite does not
-/// have (armel in backports' non-free-firmware) is skipped when the InRelease does not list it. Error{Fetch} for anything tampered, expired or unsigned.
-IndexSet load_indexes(const std::vector<Repository>& repositories, const std::vector<std::string>& architectures, const IndexFetcher& fetch,
-                      CommandRunner& runner, const std::filesystem::path& keyring, const Clock& clock, const std::filesystem::path& scratch);
+/// From the signed InRelease of suites to their Packages indexes. Each suite is fetched and verified once (gpgv with `keyring`; Valid-Until against `clock`;
+/// the signed Suite/Codename must be what was asked), so that all sets come from one state of it.
+class IndexLoader {
+ public:
+  /// `runner` and `clock` must outlive the loader.
+  IndexLoader(IndexFetcher fetch, CommandRunner& runner, std::filesystem::path keyring, const Clock& clock, std::filesystem::path scratch)
+      : fetch_(std::move(fetch)), runner_(runner), keyring_(std::move(keyring)), clock_(clock), scratch_(std::move(scratch)) {}
+
+  /// The Packages indexes of each section for `architectures` (and "all"), whose size and SHA-256 must match the signed file. A section or architecture that a
+  /// suite does not have (armel in backports' non-free-firmware) is skipped when the InRelease does not list it. Error{Fetch} for anything tampered, expired
+  /// or unsigned.
+  IndexSet load(const std::vector<Repository>& repositories, const std::vector<std::string>& architectures);
+
+ private:
+  struct Suite {
+    LockedSuite locked;
+    Release release;
+  };
+  const Suite& suite(const std::string& repository, const std::string& name);
+
+  IndexFetcher fetch_;
+  CommandRunner& runner_;
+  std::filesystem::path keyring_;
+  const Clock& clock_;
+  std::filesystem::path scratch_;
+  std::map<std::pair<std::string, std::string>, Suite> suites_;  ///< by repository and name
+};
 
 struct ResolveRequest {
   std::string architecture;               ///< Debian name

@@ -2,7 +2,7 @@
 //
 // resolver_oracle SETS DIFFERENCES WORK [--only SET] [--arch ARCH] [--keyring FILE] [--rotate]
 // --rotate: each set on one of its architectures instead of on all.
-// The indexes are fetched once from the mirrors of find_mirrors() into WORK/mirror, checked by load_indexes(), and given to a private apt as a file: mirror,
+// The indexes are fetched once from the mirrors of find_mirrors() into WORK/mirror, checked by IndexLoader, and given to a private apt as a file: mirror,
 // so that both read the same bytes. DIFFERENCES lists accepted differences; one that no longer exists is an error as well.
 #include <fmt/format.h>
 
@@ -114,7 +114,7 @@ class Comparison {
     const fs::path mirror = fs::absolute(work_) / "mirror";
     const Mirrors mirrors = find_mirrors({.environment = environment("K8SIMG_MIRROR")});
     const auto downloader = make_curl_downloader();
-    // apt looks under an index's own path: a file that load_indexes() found elsewhere by its hash is put there, too.
+    // apt looks under an index's own path: a file that IndexLoader found elsewhere by its hash is put there, too.
     std::map<std::string, std::vector<fs::path>> missed;
     const IndexFetcher fetch = [&](const std::string& repository, const std::string& path, bool) -> std::optional<std::string> {
       const fs::path file = mirror / repository / path;
@@ -136,7 +136,7 @@ class Comparison {
     // A mirror may hold stale files of a suite for one architecture. Such a suite is left out on both sides, and that is said.
     for (const auto& [repository, suite] : suites) {
       try {
-        IndexSet more = load_indexes({{repository, {suite}, sections}}, {architecture}, fetch, system_runner(), keyring_, Clock::system(), work_);
+        IndexSet more = IndexLoader(fetch, system_runner(), keyring_, Clock::system(), work_).load({{repository, {suite}, sections}}, {architecture});
         indexes.suites.insert(indexes.suites.end(), more.suites.begin(), more.suites.end());
         for (IndexSet::Packages& packages : more.packages) indexes.packages.push_back(std::move(packages));
       } catch (const Error& error) {

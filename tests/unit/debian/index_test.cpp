@@ -1,4 +1,6 @@
-// load_indexes: what is fetched, what is skipped, and what is refused before it is read.
+// IndexLoader: what is fetched, what is skipped, and what is refused before it is read.
+#include <algorithm>
+
 #include "process/command.hpp"
 #include "signed_archive.hpp"
 #include "support/catch.hpp"
@@ -20,7 +22,8 @@ struct Loading {
 
   IndexSet load() {
     TempDir scratch(fs::temp_directory_path());
-    return load_indexes(repositories, architectures, archive.fetcher(), system_runner(), shared_key().keyring(), FixedClock(now), scratch.path());
+    const FixedClock clock(now);
+    return IndexLoader(archive.fetcher(), system_runner(), shared_key().keyring(), clock, scratch.path()).load(repositories, architectures);
   }
   std::string refusal() {
     try {
@@ -35,6 +38,15 @@ struct Loading {
     for (const std::string& path : archive.asked)
       if (path.find(part) != std::string::npos) return true;
     return false;
+  }
+};
+
+/// Runs the real programs and counts them.
+struct CountingRunner : CommandRunner {
+  int runs = 0;
+  CommandResult run(const Command& command, std::stop_token stop) override {
+    ++runs;
+    return system_runner().run(command, std::move(stop));
   }
 };
 
@@ -60,6 +72,27 @@ TEST_CASE("indexes are loaded with where they came from") {
   CHECK(set.packages[2].section == "contrib");
   CHECK(set.packages[2].not_automatic);
   CHECK_FALSE(loading.asked_for("binary-all"));
+}
+
+TEST_CASE("a suite is fetched and verified once, for whatever is loaded from it") {
+  Loading loading;
+  publish(loading.archive, {.indexes = {{"main/binary-amd64", packages}, {"main/binary-armel", ""}}}, shared_key());
+  TempDir scratch(fs::temp_directory_path());
+  const FixedClock clock(now);
+  CountingRunner runner;
+  IndexLoader loader(loading.archive.fetcher(), runner, shared_key().keyring(), clock, scratch.path());
+  const IndexSet first = loader.load(loading.repositories, {"amd64"});
+  const int verifications = runner.runs;
+  CHECK(verifications > 0);
+  // The mirror moves on meanwhile: both sets are of one state.
+  publish(loading.archive, {.date = "Sat, 12 Sep 2026 08:55:41 UTC", .indexes = {{"main/binary-amd64", packages}, {"main/binary-armel", ""}}}, shared_key());
+  const IndexSet second = loader.load(loading.repositories, {"armel"});
+  CHECK(runner.runs == verifications);
+  CHECK(std::count(loading.archive.asked.begin(), loading.archive.asked.end(), "debian/dists/trixie/InRelease") == 1);
+  REQUIRE(second.suites.size() == 1);
+  CHECK(second.suites[0].inrelease == first.suites[0].inrelease);
+  REQUIRE(second.packages.size() == 1);
+  CHECK(second.packages[0].architecture == "armel");
 }
 
 TEST_CASE("by-hash paths are used where the release offers them") {
