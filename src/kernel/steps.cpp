@@ -4,6 +4,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
 #include <nlohmann/json.hpp>
 
@@ -90,8 +91,25 @@ std::string explain_mismatch(const KernelMismatch& mismatch, const KconfigIndex&
   return text;
 }
 
-std::map<std::string, Value> check_kernel(StepContext& context, const std::string& arch, const std::vector<KernelRequirement>& requirements) {
+/// A device tree is built when the Makefile beside its source lists it. Found out before hours of compiling, not after.
+void check_dtbs(const Store& store, const Tree& source, const std::vector<std::string>& dtbs) {
+  std::string unknown;
+  for (const auto& dtb : dtbs) {
+    const auto slash = dtb.rfind('/') + 1;  // 0 without one
+    const std::string name = dtb.substr(slash), makefile = dtb.substr(0, slash) + "Makefile";
+    std::vector<std::string> listed;
+    if (const Node* node = source.find(makefile)) listed = split_words(store.read(node->content));
+    if (std::find(listed.begin(), listed.end(), name) != listed.end()) continue;
+    std::erase_if(listed, [](const std::string& word) { return !word.ends_with(".dtb"); });
+    const auto near = nearest(name, listed);
+    unknown += fmt::format("\n  {}: {}{}", dtb, listed.empty() ? "no device tree is built in this folder" : makefile + " has no " + name, near ? fmt::format(" (did you mean {}?)", *near) : "");
+  }
+  if (!unknown.empty()) throw Error(ErrorKind::Step, "kernel.dtbs names device trees that this kernel does not have:" + unknown, "check kernel.dtbs in the board's board.toml");
+}
+
+std::map<std::string, Value> check_kernel(StepContext& context, const std::string& arch, const std::vector<std::string>& dtbs, const std::vector<KernelRequirement>& requirements) {
   Store& store = context.store();
+  if (!dtbs.empty()) check_dtbs(store, get_tree(store, context.input("source").digest), dtbs);
   const auto config = parse_kernel_config(store.read(context.input("config").digest));
   const auto mismatches = check_config(read_requests(context), config);
   if (!mismatches.empty()) {
@@ -153,8 +171,8 @@ OutputRef add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spe
   check_inputs.insert(check_inputs.end(), fragments.begin(), fragments.end());
   graph.add({.id = "kernel/check",
              .inputs = std::move(check_inputs),
-             .action = BuiltinAction{"kernel.check", nlohmann::json{{"arch", spec.arch}, {"requirements", requirements}}.dump(),
-                                     [arch = spec.arch, list = spec.requirements](StepContext& context) { return check_kernel(context, arch, list); }}});
+             .action = BuiltinAction{"kernel.check", nlohmann::json{{"arch", spec.arch}, {"dtbs", spec.dtbs}, {"requirements", requirements}}.dump(),
+                                     [arch = spec.arch, dtbs = spec.dtbs, list = spec.requirements](StepContext& context) { return check_kernel(context, arch, dtbs, list); }}});
 
   graph.add({.id = "kernel/build",
              .inputs = {{"tools", tools}, {"linux", OutputRef{"kernel/source", "source"}}, {"config", OutputRef{"kernel/check", "config"}},

@@ -4,7 +4,6 @@
 #include "support/catch.hpp"
 #include "support/step_context.hpp"
 #include "tree/tree.hpp"
-#include "tree/tree.hpp"
 
 using namespace k8simg;
 using namespace k8simg::test;
@@ -18,11 +17,11 @@ struct Fixture {
   Input vxlan{"kernel-fragments/vxlan.config", context.store().put("CONFIG_VXLAN=y\nCONFIG_HZ=250\n")};
   Value source;
 
-  explicit Fixture(const std::vector<KernelRequirement>& requirements = {}) {
+  explicit Fixture(const std::vector<KernelRequirement>& requirements = {}, const std::vector<std::string>& dtbs = {}) {
     graph.add({.id = "tools", .action = BuiltinAction{}});
     graph.add({.id = "package", .action = BuiltinAction{}});
     add_kernel_steps(graph, context.store(),
-                     {.package = "linux-source-6.12", .arch = "x86", .cross = "", .base = "allnoconfig", .fragments = {base, vxlan}, .requirements = requirements, .targets = {"bzImage"}, .dtbs = {},
+                     {.package = "linux-source-6.12", .arch = "x86", .cross = "", .base = "allnoconfig", .fragments = {base, vxlan}, .requirements = requirements, .targets = {"bzImage"}, .dtbs = dtbs,
                       .image = "arch/x86/boot/bzImage", .source_date_epoch = 7},
                      {"tools", "tree"}, {"package", "tree"});
     Tree tree;
@@ -30,6 +29,8 @@ struct Fixture {
     tree.add_file(context.store(), "drivers/net/Kconfig", "config VXLAN\n\ttristate \"VXLAN\"\n\tdepends on INET && NET\nconfig NET_CORE\n\tbool\n", 0644, "");
     tree.add_file(context.store(), "arch/x86/Kconfig", "config HZ\n\tint\n", 0644, "");
     tree.add_file(context.store(), "drivers/net/vxlan.c", "config VXLAN\n", 0644, "");
+    tree.add_file(context.store(), "arch/arm/boot/dts/toys/Makefile", "dtb-$(CONFIG_ARCH_TOY) += \\\n\ttoy-zero.dtb \\\n\ttoy-one.dtb\n", 0644, "");
+    tree.add_file(context.store(), "arch/arm/boot/dts/toys/toy-two.dts", "", 0644, "");
     source = put_tree(context.store(), tree);
   }
   std::vector<RecordedInput> fragments() const { return {{base.name, std::get<Value>(base.source)}, {vxlan.name, std::get<Value>(vxlan.source)}}; }
@@ -83,4 +84,19 @@ TEST_CASE("a source package without the tarball is named") {
   Fixture f;
   const Value empty = put_tree(f.context.store(), Tree());
   CHECK(contains(failure([&] { f.context.run(*f.graph.find("kernel/source"), {{"package", empty}}); }), "linux-source-6.12 does not ship usr/src/linux-source-6.12.tar.xz"));
+}
+
+TEST_CASE("device trees that the kernel does not build are told before it is compiled") {
+  const std::string config = "CONFIG_NET=y\nCONFIG_HZ=250\nCONFIG_VXLAN=y\n", folder = "arch/arm/boot/dts/toys/";
+  Fixture good({}, {folder + "toy-zero.dtb", folder + "toy-one.dtb"});
+  CHECK(good.check(config).at("config").digest == sha256(config));
+  Fixture bad({}, {folder + "toy-zero.dtb", folder + "toy-zeros.dtb", folder + "toy-two.dtb", "arch/arm/boot/dts/toy-zero.dtb", "toy-zero.dtb"});
+  const std::string text = failure([&] { bad.check(config); });
+  INFO(text);
+  CHECK(contains(text, "arch/arm/boot/dts/toys/toy-zeros.dtb: arch/arm/boot/dts/toys/Makefile has no toy-zeros.dtb (did you mean toy-zero.dtb?)"));
+  CHECK(contains(text, "toys/toy-two.dtb: "));  // a source that no Makefile lists
+  CHECK(contains(text, "\n  arch/arm/boot/dts/toy-zero.dtb: no device tree is built in this folder"));
+  CHECK(contains(text, "\n  toy-zero.dtb: no device tree"));
+  CHECK_FALSE(contains(text, "toys/toy-zero.dtb:"));
+  CHECK(contains(text, "check kernel.dtbs in the board's board.toml"));
 }
