@@ -39,7 +39,8 @@ struct Collector {
   }
 
   [[noreturn]] void missing(const BootFile& file) const {
-    throw Error(ErrorKind::Step, fmt::format("boot file {}: {} has no {}", file.path, file.from, file.source), "check [[boot.files]] in the board's board.toml");
+    const std::string what = file.from.starts_with("dtb:") ? "the kernel built no " + file.from.substr(4) : fmt::format("{} has no {}", file.from, file.source);
+    throw Error(ErrorKind::Step, fmt::format("boot file {}: {}", file.path, what), "check [[boot.files]] in the board's board.toml");
   }
 
   /// From a tree: one path, or every match of a glob when `path` ends in "/".

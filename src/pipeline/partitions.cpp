@@ -51,6 +51,25 @@ DiskPlan plan_disk(const Config& config) {
   return plan;
 }
 
+void check_overlay_is_visible(const Config& config, const DiskPlan& plan, const std::string& overlay, const Tree& tree) {
+  std::string hidden, on_partition;
+  for (const PlannedPartition& partition : plan.partitions) {
+    const std::string& mount = partition.config.mount;
+    if (mount.empty() || mount == "/") continue;
+    for (const auto& [path, node] : tree.nodes()) {
+      const std::string absolute = "/" + path;
+      if (node.type == NodeType::Directory || !(absolute + "/").starts_with(mount + "/")) continue;
+      hidden += fmt::format("\n  overlays/{}/{}: partition {} is mounted at {}", overlay, path, partition.config.name, mount);
+      if (on_partition.empty() && absolute.size() > mount.size()) on_partition = absolute.substr(mount.size() + 1);
+    }
+  }
+  if (hidden.empty()) return;
+  throw Error(ErrorKind::Usage, fmt::format("overlay {} has files that another partition would hide:{}", overlay, hidden),
+              on_partition.empty() ? "leave the mount point alone"
+                                   : fmt::format("the boot partition is filled from [[boot.files]]: move the file out of the overlay, and name it there (path = \"{}\", from = \"file\", source = \"boards/{}/boot/{}\")",
+                                                 on_partition, config.board, on_partition));
+}
+
 std::vector<DiskMount> disk_mounts(const Config& config, const DiskPlan& plan) {
   std::vector<DiskMount> mounts;
   for (std::size_t i = 0; i < plan.partitions.size(); ++i) {

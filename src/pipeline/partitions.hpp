@@ -30,6 +30,9 @@ struct DiskPlan {
 /// Error{Usage} when there is no root (mounted at /) or no boot partition (vfat) or several of either.
 DiskPlan plan_disk(const Config& config);
 
+/// Error{Usage} naming every file of an overlay's tree that lies where another partition of the image is mounted: nobody would see it.
+void check_overlay_is_visible(const Config& config, const DiskPlan& plan, const std::string& overlay, const Tree& tree);
+
 /// Lines for /etc/fstab: what is in the image by PARTUUID, what systemd-repart makes on the device by its partition label.
 std::vector<DiskMount> disk_mounts(const Config& config, const DiskPlan& plan);
 /// /etc/repart.d (repart.d(5)) as a tree: a definition for each partition that grows or is made on the device; the root partition first, so that it keeps its place.

@@ -66,10 +66,12 @@ Pipeline make_pipeline(const PipelineInputs& in) {
     layers.push_back({"component:" + component.name, add_component_steps(graph, in.store, component_spec(in, component, epoch), source, pipeline.tools)});
   }
   layers.push_back({"kernel", add_kernel_layer(graph, kernel, epoch)});
-  for (const std::string& overlay : config.overlays) {
-    layers.push_back({"overlay:" + overlay, put_tree(in.store, read_folder(in.store, config.project / "overlays" / overlay, "overlay:" + overlay))});
-  }
   const DiskPlan disk = plan_disk(config);
+  for (const std::string& overlay : config.overlays) {
+    const Tree tree = read_folder(in.store, config.project / "overlays" / overlay, "overlay:" + overlay);
+    check_overlay_is_visible(config, disk, overlay, tree);
+    layers.push_back({"overlay:" + overlay, put_tree(in.store, tree)});
+  }
   layers.push_back({"board:" + config.board, put_tree(in.store, repart_definitions(in.store, config, disk))});
   const OutputRef assembled = add_rootfs_tree(graph, rootfs_options(config, disk_mounts(config, disk), epoch), packages.target(), layers);
   pipeline.rootfs = add_audit_step(graph, config, assembled);

@@ -135,6 +135,34 @@ TEST_CASE("a lock that was not made for this configuration is refused, with all 
   CHECK(contains(failure([&] { make_pipeline(q.inputs()); }), "component etcd: go.mod or go.sum changed"));
 }
 
+TEST_CASE("files of an overlay that a partition would hide are refused, with what to do instead") {
+  Project p;
+  p.config.disk.partitions[0].mount = "/boot/firmware";
+  p.config.disk.partitions.push_back(Project::partition("data", "linux", "ext4", "/srv"));
+  p.config.disk.partitions.back().create_on_device = true;
+  p.write("overlays/more/boot/firmware.md", "beside the mount point");
+  p.write("overlays/more/srv/page", "copied to the partition when it is made");
+  p.config.overlays = {"base", "more"};
+  fs::create_directories(p.config.project / "overlays/more/boot/firmware/overlays");  // folders alone hide nothing
+  make_pipeline(p.inputs());
+  p.write("overlays/more/boot/firmware/overlays/user.dtbo", "x");
+  p.write("overlays/more/boot/firmware/user.txt", "x");
+  const std::string text = failure([&] { make_pipeline(p.inputs()); });
+  INFO(text);
+  CHECK(contains(text, "overlay more has files that another partition would hide"));
+  CHECK(contains(text, "overlays/more/boot/firmware/overlays/user.dtbo: partition esp is mounted at /boot/firmware"));
+  CHECK(contains(text, "overlays/more/boot/firmware/user.txt: partition esp"));
+  CHECK(contains(text, "[[boot.files]]"));
+  CHECK(contains(text, "path = \"overlays/user.dtbo\", from = \"file\", source = \"boards/pc/boot/overlays/user.dtbo\""));
+  CHECK_FALSE(contains(text, "firmware.md"));
+  CHECK_FALSE(contains(text, "srv"));
+  // The mount point itself.
+  fs::remove_all(p.config.project / "overlays/more/boot");
+  fs::create_directories(p.config.project / "overlays/more/boot");
+  fs::create_symlink("../srv", p.config.project / "overlays/more/boot/firmware");
+  CHECK(contains(failure([&] { make_pipeline(p.inputs()); }), "overlays/more/boot/firmware: partition esp"));
+}
+
 TEST_CASE("a partition of the image without content is refused") {
   Project p;
   p.config.disk.partitions.push_back(Project::partition("data", "linux", "ext4", "/data"));
