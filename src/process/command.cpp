@@ -18,7 +18,7 @@ std::string quote(const std::string& argument) {
   static constexpr std::string_view plain =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@%+=:,./_-";
   if (!argument.empty() && argument.find_first_not_of(plain) == std::string::npos) return argument;
-  return "'" + replace_all(argument, "'", "'\\''") + "'";
+  return shell_word(argument);
 }
 
 std::string outcome(const CommandResult& result, const Command& command) {
