@@ -61,7 +61,9 @@ Lock make_lock(Session& session, const Config& config) {
   lock.tools = with_context("while choosing the packages of the tools tree", [&] {
     return resolve(tools_indexes, {.architecture = build_architecture, .install = config.tools, .exclude = {}, .prefer_suites = backports});
   });
-  for (const auto& component : config.components) lock.components.push_back(lock_component(config, component));
+  for (const auto& component : config.components) {
+    if (component.has_modules()) lock.components.push_back(lock_component(config, component));
+  }
   return lock;
 }
 

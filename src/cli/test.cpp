@@ -25,7 +25,7 @@ std::filesystem::path container_archive(Session& session, const BuiltImage& imag
   if (!program) return {};
   Tree layer;
   layer.set("loopback", *program);
-  const Value archive = make_oci_archive(session.store(), {{.reference = test_image, .architecture = image.config.arch.go, .variant = image.config.arch.goarm.empty() ? "" : "v" + image.config.arch.goarm,
+  const Value archive = make_oci_archive(session.store(), {{.reference = test_image, .architecture = image.config.arch.go, .variant = oci_variant(image.config.arch.go, image.config.arch.goarm),
                                                             .layers = {layer}, .entrypoint = {"/loopback"}}}, image.epoch);
   return session.store().path(archive.digest);
 }
@@ -57,12 +57,19 @@ std::vector<std::vector<std::string>> versions(const BuiltImage& image) {
 nlohmann::json to_json(const std::string& firmware, const GuestReport& report, const CommandResult& result) {
   nlohmann::json checks = nlohmann::json::array();
   for (const auto& check : report.checks) checks.push_back({{"name", check.name}, {"ok", check.ok}, {"detail", check.detail}});
-  return {{"firmware", firmware}, {"ok", report.ok()}, {"finished", report.finished}, {"timed_out", result.timed_out}, {"seconds", result.seconds}, {"checks", checks}, {"figures", report.figures}};
+  nlohmann::json processes = nlohmann::json::array();
+  for (const auto& process : report.processes) processes.push_back({{"name", process.name}, {"count", process.count}, {"rss_kib", process.rss_kib}, {"pss_kib", process.pss_kib}});
+  return {{"processes", processes}, {"firmware", firmware}, {"ok", report.ok()}, {"finished", report.finished}, {"timed_out", result.timed_out}, {"seconds", result.seconds}, {"checks", checks}, {"figures", report.figures}};
 }
 
 void print_report(const std::string& firmware, const GuestReport& report, const CommandResult& result, const std::filesystem::path& console) {
   for (const auto& check : report.checks) fmt::print("{} {:<4}  {:<24} {}\n", firmware, check.ok ? "ok" : "FAIL", check.name, check.detail);
   for (const auto& [name, value] : report.figures) fmt::print("{} {:<30} {}\n", firmware, name, value);
+  for (const auto& process : report.processes) {
+    if (process.pss_kib < 1024) continue;
+    fmt::print("{} process {:<22} {:>6.1f} MiB, {:.1f} resident{}\n", firmware, process.name, static_cast<double>(process.pss_kib) / 1024, static_cast<double>(process.rss_kib) / 1024,
+               process.count > 1 ? fmt::format(", {} of them", process.count) : "");
+  }
   if (!report.finished) {
     fmt::print("{} FAIL  the checks did not come to their end ({}); the console's last lines:\n{}\n", firmware, result.timed_out ? "timed out" : fmt::format("QEMU ended with {}", result.exit_code), tail_of(console, 40));
   }
@@ -108,6 +115,8 @@ void add_test(CLI::App& app, Options& options, Verb& run) {
         Expectations expect{.kernel = image.kernel_release, .firmware = firmware, .earliest_time = image.epoch, .root_bytes = shared ? image.root_size : disk_size - (disk_size >> 3), .versions = versions(image)};
         expect.script_drive = drive_name(machine, 0), expect.container_drive = drive_name(machine, 1);
         if (!archive.empty()) expect.container_image = test_image, expect.container_says = "CNI";
+        const auto& components = image.config.components;
+        expect.kubeadm_images = image.config.images_preload && std::any_of(components.begin(), components.end(), [](const ComponentConfig& component) { return component.name == "etcd"; });
         const TempDir scratch(session.store().folder("scratch"), "test");
         const auto script = scratch.path() / "checks";
         write_file_atomically(script, check_script(expect));

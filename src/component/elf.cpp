@@ -113,6 +113,25 @@ ElfInfo read_elf(std::string_view bytes, const std::string& name) {
   return info;
 }
 
+std::vector<std::string> needed_libraries(std::string_view bytes, const ElfInfo& info, const std::string& name) {
+  constexpr std::uint32_t dynamic_section = 6, needed_tag = 1;  // SHT_DYNAMIC, DT_NEEDED
+  std::vector<std::string> libraries;
+  if (!info.dynamic) return libraries;
+  const auto strings = std::find_if(info.sections.begin(), info.sections.end(), [](const ElfSection& section) { return section.name == ".dynstr"; });
+  const auto dynamic = std::find_if(info.sections.begin(), info.sections.end(), [](const ElfSection& section) { return section.type == dynamic_section; });
+  if (strings == info.sections.end() || dynamic == info.sections.end()) throw Error(ErrorKind::Step, fmt::format("{}: its section headers do not say what libraries it needs", name));
+  const std::string_view table = section_bytes(bytes, *strings, name), entries = section_bytes(bytes, *dynamic, name);
+  Reader in(entries, name);
+  if (!info.little_endian) in.order = std::endian::big;
+  const unsigned word = info.bits == 64 ? 8 : 4;
+  for (std::uint64_t at = 0; at + 2 * word <= entries.size(); at += 2 * word) {
+    const std::uint64_t tag = in.number(at, word);
+    if (tag == 0) break;
+    if (tag == needed_tag) libraries.push_back(in.text(table, in.number(at + word, word)));
+  }
+  return libraries;
+}
+
 namespace {
 struct Machine { std::uint16_t number; const char* name; };
 constexpr Machine machines[] = {{3, "x86"}, {21, "PowerPC 64"}, {22, "S/390"}, {40, "ARM"}, {62, "x86-64"}, {183, "AArch64"}, {243, "RISC-V"}};

@@ -29,6 +29,9 @@ struct ElfInfo {
 ElfInfo read_elf(std::string_view bytes, const std::string& name);
 /// The bytes of a section of that very file. Throws Error{Step} naming `name` when they lie beyond its end.
 std::string_view section_bytes(std::string_view bytes, const ElfSection& section, const std::string& name);
+/// The shared libraries that it asks for (DT_NEEDED), by the names that the dynamic linker looks for. `info`: of these very bytes.
+/// Throws Error{Step} naming `name` for a damaged table.
+std::vector<std::string> needed_libraries(std::string_view bytes, const ElfInfo& info, const std::string& name);
 
 /// "x86-64", "ARM", "AArch64", ... or "machine 0x...".
 std::string elf_machine_name(std::uint16_t machine);

@@ -30,6 +30,8 @@ rm -rf .cache/cache/download/sumdb
 cp -r .cache/cache/download/. /out/modules/
 )";
 
+bool is_c(const ComponentBinarySpec& binary) { return binary.package.ends_with(".c"); }
+
 std::string build_script(const ComponentSpec& spec) {
   std::string script =
       "set -eux\n"
@@ -44,6 +46,12 @@ std::string build_script(const ComponentSpec& spec) {
   std::string ldflags = "-s -w -buildid=";
   for (const auto& flag : spec.ldflags) ldflags += " " + expand(flag, values, "build.ldflags of component " + spec.name);
   for (const auto& binary : spec.binaries) {
+    if (is_c(binary)) {
+      // Without a C library: what is so small that Go's runtime would be most of it.
+      script += fmt::format("{}gcc -Os -static -nostdlib -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pic -no-pie -Wall -Werror -Wl,--build-id=none -s -DVERSION={} -o {} {}\n",
+                            spec.cross, shell_word('"' + version_no_v + '"'), shell_word("/out/bin/" + binary.name), shell_word(binary.package));
+      continue;
+    }
     script += "go build -o " + shell_word("/out/bin/" + binary.name);
     auto tags = spec.tags;
     tags.insert(tags.end(), binary.tags.begin(), binary.tags.end());
@@ -130,7 +138,12 @@ std::map<std::string, Value> validate(StepContext& context, const ComponentSpec&
     }
   }
   installed.add_missing_parents(origin, spec.source_date_epoch);
-  return {{"files", put_tree(store, installed)}};
+  Tree programs;
+  for (auto [path, node] : built.nodes()) {
+    node.mode = 0755, node.uid = node.gid = 0, node.mtime = spec.source_date_epoch, node.origin = origin;
+    programs.set(path, std::move(node));
+  }
+  return {{"files", put_tree(store, installed)}, {"programs", put_tree(store, programs)}};
 }
 
 std::string canonical(const ComponentSpec& spec) {
@@ -145,36 +158,46 @@ std::string canonical(const ComponentSpec& spec) {
 
 }  // namespace
 
-OutputRef add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source, const OutputRef& tools) {
+ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source, const OutputRef& tools) {
   const std::string id = "component/" + spec.name;
   // Only go.mod and go.sum decide what is fetched, so that a change of our own main.go fetches nothing.
   const Tree all = get_tree(store, source.digest);
   Tree module_files;
+  const bool go = !std::all_of(spec.binaries.begin(), spec.binaries.end(), is_c);
   for (const char* file : {"go.mod", "go.sum"}) {
+    if (!go) break;
     const Node* node = all.find(file);
     if (!node) throw Error(ErrorKind::Usage, fmt::format("component {} has no {}", spec.name, file), "run `go mod tidy` in components/" + spec.name);
     module_files.set(file, *node);
   }
-  graph.add({.id = id + "/modules",
-             .inputs = {{"tools", tools}, {"source", put_tree(store, module_files)}, {"modules.sh", store.put(modules_script)}},
-             .action = CommandAction{.tools = "tools",
-                                     .argv = {"/bin/sh", "/in/modules.sh"},
-                                     .mounts = {{"source", "/in/source"}, {"modules.sh", "/in/modules.sh"}},
-                                     .captures = {{"modules", "/out/modules", ValueKind::Tree}},
-                                     .network = true},
-             .resource = Resource::Network});
+  if (go) {
+    graph.add({.id = id + "/modules",
+               .inputs = {{"tools", tools}, {"source", put_tree(store, module_files)}, {"modules.sh", store.put(modules_script)}},
+               .action = CommandAction{.tools = "tools",
+                                       .argv = {"/bin/sh", "/in/modules.sh"},
+                                       .mounts = {{"source", "/in/source"}, {"modules.sh", "/in/modules.sh"}},
+                                       .captures = {{"modules", "/out/modules", ValueKind::Tree}},
+                                       .network = true},
+               .resource = Resource::Network});
+  }
 
   std::map<std::string, std::string> environment{
       {"CGO_ENABLED", "0"},        {"GOOS", "linux"},      {"GOARCH", spec.goarch},  {"GOFLAGS", "-mod=readonly -trimpath -buildvcs=false"},
       {"GOPROXY", "file:///in/modules"}, {"GOSUMDB", "off"}, {"GOTOOLCHAIN", "local"}, {"GOCACHE", "/cache/go-build"},
       {"GOMODCACHE", "/build/.modules"}, {"GOTELEMETRY", "off"}};
   if (!spec.goarm.empty()) environment["GOARM"] = spec.goarm;
+  std::vector<Input> inputs{{"tools", tools}, {"source", source}, {"build.sh", store.put(build_script(spec))}};
+  std::vector<Mount> mounts{{"source", "/in/source"}, {"build.sh", "/in/build.sh"}};
+  if (go) {
+    inputs.insert(inputs.begin() + 2, {"modules", OutputRef{id + "/modules", "modules"}});
+    mounts.insert(mounts.begin() + 1, {"modules", "/in/modules"});
+  }
   graph.add({.id = id + "/build",
-             .inputs = {{"tools", tools}, {"source", source}, {"modules", OutputRef{id + "/modules", "modules"}}, {"build.sh", store.put(build_script(spec))}},
+             .inputs = std::move(inputs),
              .action = CommandAction{.tools = "tools",
                                      .argv = {"/bin/sh", "/in/build.sh"},
                                      .environment = std::move(environment),
-                                     .mounts = {{"source", "/in/source"}, {"modules", "/in/modules"}, {"build.sh", "/in/build.sh"}},
+                                     .mounts = std::move(mounts),
                                      .caches = {{"go-build", "/cache/go-build"}},
                                      .captures = {{"bin", "/out/bin", ValueKind::Tree}}},
              .resource = Resource::Heavy});
@@ -182,7 +205,7 @@ OutputRef add_component_steps(StepGraph& graph, Store& store, const ComponentSpe
   graph.add({.id = id + "/check",
              .inputs = {{"tools", tools}, {"bin", OutputRef{id + "/build", "bin"}}},
              .action = BuiltinAction{"component.validate", canonical(spec), [spec](StepContext& context) { return validate(context, spec); }}});
-  return {id + "/check", "files"};
+  return {{id + "/check", "files"}, {id + "/check", "programs"}};
 }
 
 }  // namespace k8simg

@@ -12,7 +12,7 @@ namespace k8simg {
 
 struct ComponentBinarySpec {
   struct Check { std::string argv0; std::vector<std::string> argv; std::string expect; };
-  std::string name, package;               ///< output file name; Go package path, "." for the component's own main
+  std::string name, package;               ///< output file name; Go package path, "." for the component's own main; or a C file of the component, "x.c"
   std::string install;                     ///< absolute path in the root filesystem; "" if not installed
   std::vector<std::string> links;          ///< further names, as symlinks
   std::vector<std::string> tags;           ///< Go build tags besides the component's
@@ -24,11 +24,16 @@ struct ComponentSpec {
   std::vector<std::string> tags, ldflags;
   std::vector<ComponentBinarySpec> binaries;
   std::string goarch, goarm;               ///< goarm: "5", "6", "7" or ""
+  std::string cross;                       ///< prefix of the C compiler, "arm-linux-gnueabi-", or "" for the build machine's own
   std::int64_t source_date_epoch = 0;
 };
 
-/// Adds component/NAME/{modules,build,check}. `source`: tree of components/NAME (go.mod, go.sum, *.go).
-/// The result, a tree: the binaries and links at their installed places, every node's origin "component:NAME".
-OutputRef add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source, const OutputRef& tools);
+struct ComponentOutputs {
+  OutputRef files;     ///< a tree: the binaries and links at their installed places, every node's origin "component:NAME"
+  OutputRef programs;  ///< a tree: every binary by its name, checked
+};
+
+/// Adds component/NAME/{modules,build,check}; modules only where there is a go.mod. `source`: tree of components/NAME (go.mod, go.sum, *.go, *.c).
+ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source, const OutputRef& tools);
 
 }  // namespace k8simg

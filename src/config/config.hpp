@@ -1,6 +1,7 @@
 // Config: what a defconfig with its board and parents says, checked, immutable, every value knowing the file and line that set it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -99,11 +100,23 @@ struct ComponentBinary {
   std::string link;                       ///< "", "multicall", "separate"
   std::vector<BinaryCheck> checks;
 };
+/// An OCI image made of a component's programs, as component.toml says.
+struct ImageConfig {
+  std::string name;                       ///< "registry.k8s.io/kube-proxy"
+  std::string tag;                        ///< "": the component's version
+  std::vector<std::string> programs;      ///< binaries of the component, or names that its multi-call binary answers to; in /usr/local/bin
+  std::vector<std::string> root;          ///< globs of the root filesystem: taken with the files that they link to and the libraries that they need
+  std::string user;                       ///< "65532:65532", or "" for root
+};
+
 struct ComponentConfig {
   std::string name, version, description, license;
   std::filesystem::path folder;           ///< project-relative
   std::vector<std::string> tags, ldflags;
   std::vector<ComponentBinary> binaries;  ///< those of the chosen link mode only
+  std::vector<ImageConfig> images;
+  /// Made of Go modules, which the lock names; otherwise of C files, which are all in its folder.
+  bool has_modules() const { return std::any_of(binaries.begin(), binaries.end(), [](const ComponentBinary& binary) { return !binary.package.ends_with(".c"); }); }
 };
 
 struct ScriptJudgement {
@@ -131,6 +144,7 @@ struct Config {
   DiskConfig disk;
   ImagerConfig imager;
   QemuConfig qemu;
+  bool images_preload = false;            ///< the root filesystem carries the images of its components
 
   std::vector<std::string> exclude_paths, keep_paths;        ///< globs on the target; keep wins
   struct AuditAllow { std::string path, reason; };

@@ -52,6 +52,20 @@ std::optional<Value> read_document(const fs::path& project, const std::string& f
   }
 }
 
+/// Each program of an image is a binary of the component, or a name of its multi-call binary.
+void check_images(const ComponentConfig& component, const std::string& file, const Reader& reader, Diagnostics& diagnostics) {
+  std::vector<std::string> names;
+  bool multicall = false;
+  for (const auto& binary : component.binaries) names.push_back(binary.name), multicall = multicall || binary.link == "multicall";
+  for (const auto& image : component.images) {
+    const std::string key = join_key(join_key("image", image.name), "programs");
+    if (image.programs.empty()) diagnostics.add({file, 1, 1}, fmt::format("{} must name at least one program", key));
+    for (const auto& item : reader.items(key))
+      if (!multicall && std::find(names.begin(), names.end(), item.text) == names.end())
+        diagnostics.add(item.position, fmt::format("{}: the component has no binary {}{}", key, quote(item.text), suggest(item.text, names)));
+  }
+}
+
 std::optional<ComponentConfig> read_component(const fs::path& project, const std::string& name, const std::string& asked, const SourcePosition& asked_at,
                                               Diagnostics& diagnostics, std::vector<Setting>& settings) {
   const std::string folder = "components/" + name, file = folder + "/component.toml";
@@ -66,7 +80,8 @@ std::optional<ComponentConfig> read_component(const fs::path& project, const std
   if (const auto* at = reader.position("name"); at && component.name != name)
     diagnostics.add(*at, fmt::format("name must be the folder's, {}, not {}", quote(name), quote(component.name)));
   for (const char* needed : {"go.mod", "go.sum"})
-    if (std::error_code ignored; !fs::is_regular_file(project / folder / needed, ignored)) diagnostics.add({file, 1, 1}, fmt::format("{}/{} is missing", folder, needed));
+    if (!component.has_modules()) break;
+    else if (std::error_code ignored; !fs::is_regular_file(project / folder / needed, ignored)) diagnostics.add({file, 1, 1}, fmt::format("{}/{} is missing", folder, needed));
 
   std::vector<std::string> modes;
   for (const auto& binary : component.binaries)
@@ -84,6 +99,8 @@ std::optional<ComponentConfig> read_component(const fs::path& project, const std
     if (other_mode(binary)) unused.push_back(join_key(prefix + "binary", binary.name) + ".");
   component.binaries.erase(std::remove_if(component.binaries.begin(), component.binaries.end(), other_mode), component.binaries.end());
   component.folder = folder;
+  check_images(component, file, reader, diagnostics);
+  if (diagnostics.size() != before) return std::nullopt;
   for (auto& setting : reader.settings(prefix))
     if (std::none_of(unused.begin(), unused.end(), [&](const std::string& key) { return setting.key.rfind(key, 0) == 0; })) settings.push_back(std::move(setting));
   return component;

@@ -105,6 +105,7 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names) {
       table("disk", disk_table(config.disk)).require(),
       table("imager", {{list("devices", config.imager.devices, Growth::Accumulate, file_name()), text("base-url", config.imager.base_url, single_line())}}),
       table("qemu", qemu_table(config.qemu)).require(),
+      table("images", {{flag("preload", config.images_preload)}}),
 
       // software
       entries<RepositoryConfig>("repository", "name", config.repositories, &RepositoryConfig::name,
@@ -180,6 +181,15 @@ Table component_table(ComponentConfig& component) {
                                  }};
                                })
           .require(),
+      entries<ImageConfig>("image", "name", component.images, &ImageConfig::name,
+                           [](ImageConfig& image) {
+                             return Table{{
+                                 text("tag", image.tag, image_tag()),
+                                 list("programs", image.programs, Growth::Replace, file_name()).require(),
+                                 list("root", image.root, Growth::Replace, target_glob()),
+                                 text("user", image.user, single_line()),
+                             }};
+                           }),
   }};
 }
 

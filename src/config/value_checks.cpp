@@ -56,6 +56,11 @@ Check file_name() {
   return check([](const std::string& text) { return !text.empty() && text != "." && text != ".." && text.find('/') == std::string::npos; }, "a file name");
 }
 
+Check image_tag() {
+  return check([](const std::string& text) { return !text.empty() && text.size() <= 128 && text.front() != '.' && text.front() != '-' && only(text, "._-", true); },
+               "a tag: letters, digits, \".\", \"_\" and \"-\"");
+}
+
 Check package_name() { return check(is_package_name, "the name of a Debian package"); }
 
 Check package_choice() {

@@ -11,6 +11,7 @@ Check relative_path();   ///< stays below where it starts
 Check file_name();       ///< one path part
 Check package_name();    ///< Debian Policy 5.6.1
 Check package_choice();  ///< as apt: NAME, NAME=VERSION or NAME/SUITE
+Check image_tag();       ///< OCI Distribution Specification, "Pulling manifests"
 Check unit_name();       ///< systemd.unit(5), with its suffix
 Check host_name();       ///< RFC 1123 label
 Check single_line();     ///< not empty, no line breaks

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <ctime>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "tree/archive.hpp"
@@ -50,14 +51,19 @@ class Layout {
 
 }  // namespace
 
+std::string oci_variant(const std::string& goarch, const std::string& goarm) { return goarch == "arm" ? "v" + goarm : goarch == "arm64" ? "v8" : ""; }
+
 Value make_oci_archive(Store& store, const std::vector<OciImage>& images, std::int64_t epoch) {
   Layout layout(store, epoch);
   const std::string created = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(epoch)));
   json index{{"schemaVersion", 2}, {"mediaType", "application/vnd.oci.image.index.v1+json"}, {"manifests", json::array()}};
+  std::map<Digest, Value> tars;  // by the tree's digest
   for (const OciImage& image : images) {
     json layers = json::array(), diff_ids = json::array();
     for (const Tree& tree : image.layers) {
-      const Value layer = tar_blob(store, tree, epoch);
+      const auto [found, fresh] = tars.try_emplace(sha256(tree.serialise()));
+      if (fresh) found->second = tar_blob(store, tree, epoch);
+      const Value& layer = found->second;
       layers.push_back(layout.descriptor("application/vnd.oci.image.layer.v1.tar", layer));
       diff_ids.push_back("sha256:" + layer.digest.hex());
     }
@@ -67,6 +73,7 @@ Value make_oci_archive(Store& store, const std::vector<OciImage>& images, std::i
     if (!image.entrypoint.empty()) run["Entrypoint"] = image.entrypoint;
     if (!image.command.empty()) run["Cmd"] = image.command;
     if (!image.user.empty()) run["User"] = image.user;
+    if (!image.labels.empty()) run["Labels"] = image.labels;
     json config = platform;
     config["created"] = created;
     config["config"] = run;

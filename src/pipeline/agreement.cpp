@@ -29,6 +29,7 @@ void check_agreement(const Config& config, const Lock& lock) {
     if (!is_locked(lock.tools, asked)) list += fmt::format("\n  package {} of the tools is not in it", asked);
   }
   for (const auto& component : config.components) {
+    if (!component.has_modules()) continue;
     const auto found = std::find_if(lock.components.begin(), lock.components.end(), [&](const LockedComponent& locked) { return locked.name == component.name; });
     if (found == lock.components.end()) {
       list += fmt::format("\n  component {} is not in it", component.name);

@@ -91,6 +91,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
   const DiskConfig& disk = config.disk;
   DiskOutputs result;
   auto& artifacts = result.artifacts;
+  artifacts = inputs.published;
 
   graph.add({.id = "kernel/publish", .inputs = {{"kernel", inputs.kernel}}, .action = BuiltinAction{"kernel.publish", "{}", publish_kernel}});
   artifacts[config.kernel.image.substr(config.kernel.image.rfind('/') + 1)] = {"kernel/publish", "image"};

@@ -38,7 +38,10 @@ std::vector<DiskMount> disk_mounts(const Config& config, const DiskPlan& plan);
 /// /etc/repart.d (repart.d(5)) as a tree: a definition for each partition that grows or is made on the device; the root partition first, so that it keeps its place.
 Tree repart_definitions(Store& store, const Config& config, const DiskPlan& plan);
 
-struct DiskInputs { OutputRef tools, root, boot, kernel; };
+struct DiskInputs {
+  OutputRef tools, root, boot, kernel;
+  std::map<std::string, OutputRef> published;  ///< further files beside the disk, by name
+};
 struct DiskOutputs { std::map<std::string, OutputRef> artifacts; };
 /// image/root, image/boot, image/disk, image/compressed, image/bmap, image/manifest, image/sums.
 DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSteps& packages, const DiskPlan& plan, const DiskInputs& inputs, std::int64_t epoch);

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "component/steps.hpp"
 #include "image/image.hpp"
 #include "image/manifest.hpp"
@@ -10,6 +12,7 @@
 #include "pipeline/agreement.hpp"
 #include "pipeline/audit.hpp"
 #include "pipeline/boot.hpp"
+#include "pipeline/images.hpp"
 #include "pipeline/packages.hpp"
 #include "pipeline/partitions.hpp"
 #include "pipeline/root.hpp"
@@ -37,7 +40,7 @@ KernelSpec kernel_spec(const PipelineInputs& in, std::int64_t epoch) {
 
 ComponentSpec component_spec(const PipelineInputs& in, const ComponentConfig& component, std::int64_t epoch) {
   ComponentSpec spec{.name = component.name, .version = component.version, .tags = component.tags, .ldflags = component.ldflags,
-                     .goarch = in.config.arch.go, .goarm = in.config.arch.goarm, .source_date_epoch = epoch};
+                     .goarch = in.config.arch.go, .goarm = in.config.arch.goarm, .cross = in.config.arch.cross, .source_date_epoch = epoch};
   for (const auto& binary : component.binaries) {
     ComponentBinarySpec one{.name = binary.name, .package = binary.package, .install = binary.install, .links = binary.links, .tags = binary.tags};
     for (const auto& check : binary.checks) one.checks.push_back({check.argv0, check.argv, check.expect});
@@ -60,10 +63,12 @@ Pipeline make_pipeline(const PipelineInputs& in) {
 
   const OutputRef kernel = add_kernel_steps(graph, in.store, kernel_spec(in, epoch), pipeline.tools, packages.unpacked(config.kernel.package));
 
-  std::vector<Input> layers;
+  std::vector<Input> layers, programs;
   for (const ComponentConfig& component : config.components) {
     const Value source = put_tree(in.store, read_folder(in.store, config.project / component.folder, "component:" + component.name));
-    layers.push_back({"component:" + component.name, add_component_steps(graph, in.store, component_spec(in, component, epoch), source, pipeline.tools)});
+    const ComponentOutputs made = add_component_steps(graph, in.store, component_spec(in, component, epoch), source, pipeline.tools);
+    layers.push_back({"component:" + component.name, made.files});
+    programs.push_back({"programs/" + component.name, made.programs});
   }
   layers.push_back({"kernel", add_kernel_layer(graph, kernel, epoch)});
   const DiskPlan disk = plan_disk(config);
@@ -75,11 +80,18 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   layers.push_back({"board:" + config.board, put_tree(in.store, repart_definitions(in.store, config, disk))});
   const OutputRef assembled = add_rootfs_tree(graph, rootfs_options(config, disk_mounts(config, disk), epoch), packages.target(), layers);
   pipeline.rootfs = add_audit_step(graph, config, assembled);
+  std::map<std::string, OutputRef> published;
+  if (std::any_of(config.components.begin(), config.components.end(), [](const ComponentConfig& component) { return !component.images.empty(); })) {
+    const ImageSteps images = add_image_steps(graph, config, pipeline.tools, pipeline.rootfs, programs, epoch);
+    published["images.tar.zst"] = images.archive;
+    if (config.images_preload) pipeline.rootfs = add_preload_step(graph, pipeline.rootfs, images, epoch);
+  }
 
   pipeline.boot = add_boot_tree(graph, in, packages, kernel, disk, epoch);
 
-  const DiskOutputs outputs = add_disk_steps(graph, in, packages, disk, {.tools = pipeline.tools, .root = pipeline.rootfs, .boot = pipeline.boot, .kernel = kernel}, epoch);
+  const DiskOutputs outputs = add_disk_steps(graph, in, packages, disk, {.tools = pipeline.tools, .root = pipeline.rootfs, .boot = pipeline.boot, .kernel = kernel, .published = published}, epoch);
   pipeline.artifacts = outputs.artifacts;
+
   return pipeline;
 }
 

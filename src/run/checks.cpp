@@ -83,8 +83,32 @@ mounts() {
 no_passwords() { awk -F: '$2 !~ /^[!*]/ { print "has a password field: " $1; bad = 1 } END { exit bad }' /etc/shadow && echo locked; }
 # A real look-up by the reader on the node.
 hardware_database() { has ID_USB_CLASS_FROM_DATABASE=Hub systemd-hwdb query usb:v1D6Bp0002d0612dc09dsc00dp01ic09isc00ip00in00; }
+# Every image that this very kubeadm will ask for is in the archive.
+images() {
+  local list reference
+  list=$(kubeadm config images list --kubernetes-version "$(kubeadm version -o short)") || return 1
+  for reference in $list; do grep -qxF "$reference" /usr/share/k8simg/images.list || { echo "$reference is not among: $(tr '\n' ' ' </usr/share/k8simg/images.list)"; return 1; }; done
+  echo "$list" | wc -l
+}
 container() {
   timeout 180 ctr image import "/dev/$container_drive" >/dev/null && has "$container_says" timeout 180 ctr run --rm --runc-binary /usr/bin/crun "$container_image" k8simg-check
+}
+kubelet_health() { timeout 300 bash -c 'until { exec 3<>/dev/tcp/127.0.0.1/10248 && printf "GET /healthz HTTP/1.0\r\n\r\n" >&3 && grep -q "^ok" <&3; } 2>/dev/null; do sleep 1; done' && echo ok || { journalctl -b -u kubelet -n 20 --no-pager -o cat; return 1; }; }
+# Processes by name, in bash alone: what is measured should not be changed by many more of them.
+memory_by_process() {
+  local dir name key value r p
+  declare -A count rss pss
+  for dir in /proc/[0-9]*; do
+    r=0 p=0 name=
+    { read -r name <"$dir/comm"; while read -r key value _; do case $key in Rss:) r=$value ;; Pss:) p=$value ;; esac; done <"$dir/smaps_rollup"; } 2>/dev/null
+    [ "$r" -gt 0 ] || continue
+    name=${name// /_}
+    count[$name]=$((${count[$name]:-0} + 1)) rss[$name]=$((${rss[$name]:-0} + r)) pss[$name]=$((${pss[$name]:-0} + p))
+  done
+  for name in "${!rss[@]}"; do echo "$name ${count[$name]} ${rss[$name]} ${pss[$name]}"; done | sort -k4,4nr -k1,1 | while read -r line; do say "process $line"; done
+}
+memory() {
+  while read -r _ total used _ _ _ available; do say "figure $1memory_used_mib $used"; say "figure $1memory_available_mib $available"; say "figure $1memory_total_mib $total"; done < <(free -m | grep ^Mem:)
 }
 work=/var/tmp/k8simg-checks
 mkdir -p $work
@@ -94,9 +118,7 @@ check system-state system_state
 read -r settled _ </proc/uptime
 say "figure boot_seconds $up"
 say "figure settled_seconds $settled"
-say "figure memory_used_mib $(free -m | awk '/^Mem:/ { print $3 }')"
-say "figure memory_available_mib $(free -m | awk '/^Mem:/ { print $7 }')"
-say "figure memory_total_mib $(free -m | awk '/^Mem:/ { print $2 }')"
+memory
 check kernel equal "$(uname -r)" "$kernel"
 check firmware equal "$(firmware_of)" "$firmware"
 check cgroup-controllers controllers
@@ -131,6 +153,8 @@ std::string check_script(const Expectations& expectations) {
     text += "\n";
   }
   if (!expectations.container_image.empty()) text += "check container container\n";
+  if (expectations.kubeadm_images) text += "check images images\n";
+  text += "systemctl -q is-active kubelet && { check kubelet-health kubelet_health; memory kubelet_; }\nmemory_by_process\n";
   text += "say \"end $count\"\nsystemctl poweroff --no-block\n";
   return text;
 }
@@ -154,6 +178,13 @@ GuestReport read_report(std::string_view console) {
       double value = 0;
       const auto parsed = std::from_chars(words[2].data(), words[2].data() + words[2].size(), value);
       if (parsed.ec == std::errc()) report.figures[words[1]] = value;
+    } else if (words[0] == "process" && words.size() == 5) {
+      const auto number = [&](std::size_t index) {
+        std::uint64_t value = 0;
+        std::from_chars(words[index].data(), words[index].data() + words[index].size(), value);
+        return value;
+      };
+      report.processes.push_back({words[1], static_cast<int>(number(2)), number(3), number(4)});
     } else if ((words[0] == "ok" || words[0] == "FAIL") && words.size() >= 2) {
       const auto detail = rest.find(words[1], words[0].size());
       report.checks.push_back({words[1], words[0] == "ok", std::string(trim(rest.substr(detail + words[1].size())))});

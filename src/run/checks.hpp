@@ -20,12 +20,16 @@ struct Expectations {
   std::string container_drive;             ///< that of the drive with the archive of the container's image
   std::string container_image;             ///< reference in that archive; "" for none
   std::string container_says;              ///< what the container prints
+  bool kubeadm_images = false;             ///< the image says that it carries everything for a control plane: kubeadm's own list is held against it
 };
 
+/// What the processes of one name hold in memory. Bytes are KiB; pss: pages that processes share are divided among them (proc_pid_smaps(5)).
+struct ProcessMemory { std::string name; int count = 0; std::uint64_t rss_kib = 0, pss_kib = 0; };
 struct CheckResult { std::string name; bool ok = false; std::string detail; };
 struct GuestReport {
   std::vector<CheckResult> checks;
   std::map<std::string, double> figures;   ///< "boot_seconds", "memory_used_mib", "memory_available_mib", ...
+  std::vector<ProcessMemory> processes;    ///< when everything had been started, largest first
   bool finished = false;                   ///< the script came to its end, and every result it gave is here
   bool ok() const;
 };

@@ -48,6 +48,7 @@ TEST_CASE("the report is found among everything else on the console") {
       "[   13.1] half a line@k8simg@ FAIL network eth0 is   down; no route\r\n"
       "@k8simg@ ok no-detail\r\n"
       "@k8simg@ figure memory_used_mib 57\r\n"
+      "@k8simg@ process kubelet 1 70000 61000\r\n"
       "@k8simg@ end 3\r\n"
       "reboot: Power down");
   REQUIRE(report.checks.size() == 3);
@@ -60,6 +61,11 @@ TEST_CASE("the report is found among everything else on the console") {
   CHECK(report.checks[2].name == "no-detail");
   CHECK(report.checks[2].detail.empty());
   CHECK(report.figures == std::map<std::string, double>{{"boot_seconds", 41.27}, {"memory_used_mib", 57}});
+  REQUIRE(report.processes.size() == 1);
+  CHECK(report.processes[0].name == "kubelet");
+  CHECK(report.processes[0].count == 1);
+  CHECK(report.processes[0].rss_kib == 70000);
+  CHECK(report.processes[0].pss_kib == 61000);
   CHECK(report.finished);
   CHECK_FALSE(report.ok());
 }
@@ -144,6 +150,18 @@ check star has '*' both
   CHECK_FALSE(report.checks[3].ok);
   CHECK(contains(report.checks[3].detail, "k8simg-no-such-program"));
   CHECK_FALSE(report.checks[4].ok);
+}
+
+TEST_CASE("memory is told for each name of process, and in all") {
+  const GuestReport report = run_functions(sample(), "memory\nmemory kubelet_\nmemory_by_process");
+  const auto bash_process = std::find_if(report.processes.begin(), report.processes.end(), [](const ProcessMemory& process) { return process.name == "bash"; });
+  REQUIRE(bash_process != report.processes.end());
+  CHECK(bash_process->count >= 1);
+  CHECK(bash_process->pss_kib > 100);
+  CHECK(bash_process->rss_kib >= bash_process->pss_kib);
+  CHECK(std::is_sorted(report.processes.begin(), report.processes.end(), [](const ProcessMemory& a, const ProcessMemory& b) { return a.pss_kib > b.pss_kib; }));
+  CHECK(report.figures.at("memory_available_mib") > 10);
+  CHECK(report.figures.at("memory_total_mib") >= report.figures.at("kubelet_memory_available_mib"));
 }
 
 TEST_CASE("versions are checked under the program's own name") {

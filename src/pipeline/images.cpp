@@ -1,0 +1,226 @@
+// Layers from programs and from parts of the root filesystem; images from layers; one archive of them all.
+#include "pipeline/images.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "component/elf.hpp"
+#include "image/image.hpp"
+#include "oci/archive.hpp"
+#include "tree/mapped_file.hpp"
+#include "tree/path.hpp"
+#include "util/error.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace {
+
+constexpr const char* program_folder = "usr/local/bin";
+constexpr const char* preload_folder = "usr/share/k8simg";
+constexpr const char* preload_origin = "rule:images";
+constexpr int archive_level = 19;
+
+/// Takes files out of a tree with all that they need to run.
+class Selection {
+ public:
+  Selection(const Store& store, const Tree& root, const std::string& triplet) : store_(store), root_(root), library_folders_{"usr/lib/" + triplet, "usr/lib"} {}
+
+  void add(const std::string& path, const std::string& wanted_by) {
+    queue_.push_back({path, wanted_by});
+    while (!queue_.empty()) {
+      const auto [next, by] = queue_.front();
+      queue_.pop_front();
+      take(next, by);
+    }
+  }
+  Tree tree() && { return std::move(taken_); }
+
+ private:
+  struct Wanted { std::string path, by; };
+
+  /// One path: its folders, and either the node or, at the first symlink, the link and where it leads.
+  void take(const std::string& path, const std::string& by) {
+    if (!seen_.insert(path).second) return;
+    if (seen_.size() > root_.nodes().size() + 1000) throw Error(ErrorKind::Usage, fmt::format("/{} is behind a circle of links", path));
+    std::string at;
+    const auto parts = split(path, '/');
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      at += (at.empty() ? "" : "/") + parts[i];
+      const Node* node = root_.find(at);
+      if (!node) throw Error(ErrorKind::Usage, fmt::format("{} needs /{}, which the root filesystem does not have", by, path), "add the package that has it to packages.install");
+      taken_.set(at, *node);
+      if (node->type == NodeType::Symlink) {
+        std::string target = node->target.starts_with('/') ? node->target.substr(1) : (parent_of(at).empty() ? "" : std::string(parent_of(at)) + "/") + node->target;
+        for (std::size_t rest = i + 1; rest < parts.size(); ++rest) target += "/" + parts[rest];
+        queue_.push_back({normal(target), by});
+        return;
+      }
+      if (node->type == NodeType::File && i + 1 == parts.size()) take_needs(at, *node);
+    }
+  }
+
+  void take_needs(const std::string& path, const Node& node) {
+    if (node.size < 52) return;
+    const MappedFile file(store_.path(node.content));
+    if (!file.bytes().starts_with("\x7f" "ELF")) return;
+    const std::string name = "/" + path;
+    const ElfInfo info = read_elf(file.bytes(), name);
+    if (!info.interpreter.empty()) queue_.push_back({normal(info.interpreter), name});
+    for (const auto& library : needed_libraries(file.bytes(), info, name)) {
+      const auto folder = std::find_if(library_folders_.begin(), library_folders_.end(), [&](const std::string& each) { return root_.find(each + "/" + library); });
+      if (folder == library_folders_.end()) {
+        throw Error(ErrorKind::Usage, fmt::format("{} needs {}, which the root filesystem does not have", name, library), "add the package that has it to packages.install");
+      }
+      queue_.push_back({*folder + "/" + library, name});
+    }
+  }
+
+  static std::string normal(const std::string& path) {
+    std::vector<std::string> parts;
+    for (const auto& part : split(path, '/')) {
+      if (part == "..") {
+        if (!parts.empty()) parts.pop_back();
+      } else if (!part.empty() && part != ".") {
+        parts.push_back(part);
+      }
+    }
+    return join(parts, "/");
+  }
+
+  const Store& store_;
+  const Tree& root_;
+  std::vector<std::string> library_folders_;
+  Tree taken_;
+  std::set<std::string> seen_;
+  std::deque<Wanted> queue_;
+};
+
+/// The programs of an image as a layer.
+Tree program_layer(const Tree& programs, const ComponentConfig& component, const ImageConfig& image, std::int64_t epoch) {
+  const std::string origin = "component:" + component.name;
+  const auto multicall = std::find_if(component.binaries.begin(), component.binaries.end(), [](const ComponentBinary& binary) { return binary.link == "multicall"; });
+  Tree layer;
+  const auto add = [&](const ImageConfig& of) {
+    for (const auto& program : of.programs) {
+      const std::string path = fmt::format("{}/{}", program_folder, program);
+      if (const Node* node = programs.find(program)) {
+        layer.set(path, *node);
+      } else if (multicall != component.binaries.end()) {
+        layer.set(fmt::format("{}/{}", program_folder, multicall->name), *programs.find(multicall->name));
+        layer.add_symlink(path, multicall->name, origin);
+        layer.find(path)->mtime = epoch;
+      } else {
+        throw Error(ErrorKind::Internal, fmt::format("component {} gave no {}", component.name, program));
+      }
+    }
+  };
+  add(image);
+  if (multicall != component.binaries.end() && layer.find(fmt::format("{}/{}", program_folder, multicall->name))) {
+    for (const auto& other : component.images) add(other);
+  }
+  layer.add_directory("tmp", 01777, origin);
+  layer.find("tmp")->mtime = epoch;
+  layer.add_missing_parents(origin, epoch);
+  return layer;
+}
+
+std::map<std::string, Value> make_archive(StepContext& context, const Config& config, std::int64_t epoch) {
+  Store& store = context.store();
+  const Tree root = get_tree(store, context.input("root").digest);
+  std::vector<OciImage> images;
+  std::string list;
+  for (const auto& component : config.components) {
+    if (component.images.empty()) continue;
+    const Tree programs = get_tree(store, context.input("programs/" + component.name).digest);
+    for (const auto& image : component.images) {
+      const std::string reference = image_reference(component, image);
+      with_context("while making image " + reference, [&] {
+        OciImage made{.reference = reference, .architecture = config.arch.go, .variant = oci_variant(config.arch.go, config.arch.goarm), .layers = {program_layer(programs, component, image, epoch)},
+                      .entrypoint = {fmt::format("/{}/{}", program_folder, image.programs.front())}, .user = image.user,
+                      .labels = {{"org.opencontainers.image.title", image.programs.front()}, {"org.opencontainers.image.description", component.description},
+                                 {"org.opencontainers.image.version", component.version}, {"org.opencontainers.image.licenses", component.license}}};
+        if (!image.root.empty()) made.layers.push_back(select_files(store, root, image.root, config.arch.triplet));
+        std::uint64_t bytes = 0;
+        for (const auto& layer : made.layers) {
+          for (const auto& [path, node] : layer.nodes()) bytes += node.size;
+        }
+        context.log(fmt::format("{}: {} layers, {} bytes of files", reference, made.layers.size(), bytes));
+        images.push_back(std::move(made));
+      });
+    }
+  }
+  std::sort(images.begin(), images.end(), [](const OciImage& a, const OciImage& b) { return a.reference < b.reference; });
+  for (const auto& image : images) list += image.reference + "\n";
+  return {{"archive", make_oci_archive(store, images, epoch)}, {"list", store.put(list)}};
+}
+
+nlohmann::json parameters(const Config& config, std::int64_t epoch) {
+  nlohmann::json images = nlohmann::json::array();
+  for (const auto& component : config.components) {
+    for (const auto& image : component.images) {
+      images.push_back({{"component", component.name}, {"reference", image_reference(component, image)}, {"programs", image.programs}, {"root", image.root}, {"user", image.user},
+                        {"description", component.description}, {"version", component.version}, {"license", component.license}});
+    }
+  }
+  return {{"images", images}, {"goarch", config.arch.go}, {"goarm", config.arch.goarm}, {"triplet", config.arch.triplet}, {"epoch", epoch}};
+}
+
+}  // namespace
+
+std::string image_reference(const ComponentConfig& component, const ImageConfig& image) { return image.name + ":" + (image.tag.empty() ? component.version : image.tag); }
+
+Tree select_files(const Store& store, const Tree& root, const std::vector<std::string>& globs, const std::string& triplet) {
+  Selection selection(store, root, triplet);
+  for (const auto& glob : globs) {
+    bool matched = false;
+    for (const auto& [path, node] : root.nodes()) {
+      if (!glob_match(glob, "/" + path)) continue;
+      matched = true;
+      selection.add(path, "the image");
+    }
+    if (!matched) throw Error(ErrorKind::Usage, fmt::format("nothing in the root filesystem is called {}", glob), "check `root` of the component's [[image]], and packages.install of the defconfig");
+  }
+  return std::move(selection).tree();
+}
+
+ImageSteps add_image_steps(StepGraph& graph, const Config& config, const OutputRef& tools, const OutputRef& root, const std::vector<Input>& programs, std::int64_t epoch) {
+  std::vector<Input> inputs{{"root", root}};
+  inputs.insert(inputs.end(), programs.begin(), programs.end());
+  graph.add({.id = "images/archive",
+             .inputs = std::move(inputs),
+             .action = BuiltinAction{"images.archive", parameters(config, epoch).dump(), [config, epoch](StepContext& context) { return make_archive(context, config, epoch); }}});
+  graph.add({.id = "images/compressed",
+             .inputs = {{"tools", tools}, {"archive", OutputRef{"images/archive", "archive"}}},
+             .action = CommandAction{.tools = "tools",
+                                     .argv = compress_command("zstd", archive_level, "/in/archive", "/out/compressed"),
+                                     .mounts = {{"archive", "/in/archive"}},
+                                     .captures = {{"archive", "/out/compressed"}}},
+             .resource = Resource::Heavy});
+  return {{"images/compressed", "archive"}, {"images/archive", "list"}};
+}
+
+OutputRef add_preload_step(StepGraph& graph, const OutputRef& root, const ImageSteps& images, std::int64_t epoch) {
+  graph.add({.id = "rootfs/preloaded",
+             .inputs = {{"root", root}, {"archive", images.archive}, {"list", images.list}},
+             .action = BuiltinAction{"images.preload", nlohmann::json{{"epoch", epoch}}.dump(), [epoch](StepContext& context) {
+               Store& store = context.store();
+               Tree tree = get_tree(store, context.input("root").digest);
+               const auto add = [&](const std::string& name, const Value& content) {
+                 tree.set(fmt::format("{}/{}", preload_folder, name), Node{.type = NodeType::File, .mode = 0644, .mtime = epoch, .size = content.size, .content = content.digest, .origin = preload_origin});
+               };
+               const Value archive = context.input("archive");
+               add("images.tar.zst", archive);
+               add("images.sha256", store.put(archive.digest.hex() + "  images.tar.zst\n"));
+               add("images.list", context.input("list"));
+               tree.add_missing_parents(preload_origin, epoch);
+               return std::map<std::string, Value>{{"tree", put_tree(store, tree)}};
+             }}});
+  return {"rootfs/preloaded", "tree"};
+}
+
+}  // namespace k8simg
