@@ -65,7 +65,9 @@ Pipeline make_pipeline(const PipelineInputs& in) {
 
   std::vector<Input> layers, programs;
   for (const ComponentConfig& component : config.components) {
-    const Value source = put_tree(in.store, read_folder(in.store, config.project / component.folder, "component:" + component.name));
+    Tree folder = read_folder(in.store, config.project / component.folder, "component:" + component.name);
+    folder.erase("component.toml");  // what it says of the build is in the steps; a change of the rest compiles nothing
+    const Value source = put_tree(in.store, folder);
     const ComponentOutputs made = add_component_steps(graph, in.store, component_spec(in, component, epoch), source, pipeline.tools);
     layers.push_back({"component:" + component.name, made.files});
     programs.push_back({"programs/" + component.name, made.programs});
