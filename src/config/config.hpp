@@ -144,6 +144,7 @@ struct Config {
   DiskConfig disk;
   ImagerConfig imager;
   QemuConfig qemu;
+  std::string node_role;                  ///< what a machine becomes at its first start: "single", "control-plane", "worker", "standalone"; "": nothing
   bool images_preload = false;            ///< the root filesystem carries the images of its components
 
   std::vector<std::string> exclude_paths, keep_paths;        ///< globs on the target; keep wins

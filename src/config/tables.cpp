@@ -106,6 +106,7 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names) {
       table("imager", {{list("devices", config.imager.devices, Growth::Accumulate, file_name()), text("base-url", config.imager.base_url, single_line())}}),
       table("qemu", qemu_table(config.qemu)).require(),
       table("images", {{flag("preload", config.images_preload)}}),
+      table("node", {{text("role", config.node_role, one_of({"single", "control-plane", "worker", "standalone"}))}}),
 
       // software
       entries<RepositoryConfig>("repository", "name", config.repositories, &RepositoryConfig::name,

@@ -100,7 +100,8 @@ OutputRef add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageSteps
     if (file.from == "file" && seen.insert(file.source).second) inputs.push_back({file.source, in.store.put(read_file(config.project / file.source))});
   }
   const std::vector<std::pair<std::string, std::string>> values{{"cmdline", config.kernel.cmdline}, {"root_partuuid", disk.root_partuuid}, {"kernel", kernel_path},
-                                                                {"hostname", config.hostname},      {"name", config.name},                 {"board", config.board}};
+                                                                {"hostname", config.hostname},      {"name", config.name},                 {"board", config.board},
+                                                                {"role", config.node_role}};
   const FirmwareTarget firmware{config.arch.kernel, disk.root_partuuid, static_cast<std::uint64_t>(config.qemu.memory_mib) << 20};
   graph.add({.id = "boot/tree",
              .inputs = std::move(inputs),
