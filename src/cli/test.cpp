@@ -7,6 +7,7 @@
 #include "cli/machine.hpp"
 #include "cli/verbs.hpp"
 #include "oci/archive.hpp"
+#include "pipeline/images.hpp"
 #include "run/checks.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
@@ -54,6 +55,16 @@ std::vector<std::vector<std::string>> versions(const BuiltImage& image) {
   return list;
 }
 
+/// What the pod of --ready is made of, out of the image itself: CoreDNS is its one program that answers whoever asks.
+std::string ready_image(const Config& config, const std::string& program) {
+  for (const auto& component : config.components) {
+    for (const auto& each : component.images) {
+      if (each.programs.front() == program) return image_reference(component, each);
+    }
+  }
+  throw Error(ErrorKind::Usage, fmt::format("no component makes an image of {}, which --ready starts as a pod", program), fmt::format("add {} to components.enable", program));
+}
+
 nlohmann::json to_json(const std::string& firmware, const GuestReport& report, const CommandResult& result) {
   nlohmann::json checks = nlohmann::json::array();
   for (const auto& check : report.checks) checks.push_back({{"name", check.name}, {"ok", check.ok}, {"detail", check.detail}});
@@ -79,11 +90,12 @@ void print_report(const std::string& firmware, const GuestReport& report, const 
 
 void add_test(CLI::App& app, Options& options, Verb& run) {
   auto* verb = app.add_subcommand("test", "boot the built image in QEMU and check it from the inside");
-  struct Chosen { std::string name, accel = "auto"; std::vector<std::string> firmware; int timeout = 900; };
+  struct Chosen { std::string name, accel = "auto"; std::vector<std::string> firmware; int timeout = 0; bool ready = false; };
   auto chosen = std::make_shared<Chosen>();
   verb->add_option("defconfig", chosen->name, "its name")->required();
   verb->add_option("--firmware", chosen->firmware, "bios, uefi or kernel (default: all that the board names)");
-  verb->add_option("--timeout", chosen->timeout, "seconds for each boot")->check(CLI::PositiveNumber);
+  verb->add_option("--timeout", chosen->timeout, "seconds for each boot (default: 900, with --ready 2400)")->check(CLI::PositiveNumber);
+  verb->add_flag("--ready", chosen->ready, "wait until the node that the image makes of itself is Ready, ask a pod by its service's name, restart it, and ask again");
   verb->add_option("--accel", chosen->accel, "auto, kvm or tcg")->check(CLI::IsMember({"auto", "kvm", "tcg"}));
   verb->add_option("--lock", options.lock_file, "the lock that the image was built with, if not defconfigs/NAME.lock");
   verb->add_flag("--json", options.json, "as JSON");
@@ -103,30 +115,43 @@ void add_test(CLI::App& app, Options& options, Verb& run) {
       // Other partitions may have been given most of the room.
       const auto& partitions = image.config.disk.partitions;
       const bool shared = std::any_of(partitions.begin(), partitions.end(), [](const PartitionConfig& partition) { return partition.create_on_device; });
+      if (chosen->ready && image.config.node_role != "single" && image.config.node_role != "standalone") {
+        throw Error(ErrorKind::Usage, fmt::format("{} makes no node of itself that could become Ready alone", chosen->name), "set node.role to \"single\" or \"standalone\"");
+      }
+      std::vector<std::string> firmware_list = chosen->firmware.empty() ? image.config.qemu.firmware : chosen->firmware;
+      // The way that it starts does not change what it becomes; the second boot is of the same disk.
+      if (chosen->ready) firmware_list = {firmware_list.front(), firmware_list.front()};
+      bool again = false;
+      const TempDir scratch(session.store().folder("scratch"), "test");
       nlohmann::json reports = nlohmann::json::array();
       bool all_ok = true;
-      for (const std::string& firmware : chosen->firmware.empty() ? image.config.qemu.firmware : chosen->firmware) {
+      for (const std::string& firmware : firmware_list) {
         if (firmware == "kernel") {
           session.reporter().message(fmt::format("QEMU runs no firmware of this board: it starts {} and {} from the boot partition itself. Not shown: the firmware's own start, config.txt and its device tree "
                                                  "choice, radios, clocks, GPIO; config.txt and cmdline.txt were checked when the image was built.",
                                                  image.boot_partition.kernel, image.boot_partition.dtb));
         }
-        session.reporter().message(fmt::format("booting {} by {}", image.disk.filename().string(), firmware));
+        session.reporter().message(fmt::format("booting {} by {}{}", image.disk.filename().string(), firmware, again ? ", for the second time" : ""));
         Expectations expect{.kernel = image.kernel_release, .firmware = firmware, .earliest_time = image.epoch, .root_bytes = shared ? image.root_size : disk_size - (disk_size >> 3), .versions = versions(image)};
         expect.script_drive = drive_name(machine, 0), expect.container_drive = drive_name(machine, 1);
         if (!archive.empty()) expect.container_image = test_image, expect.container_says = "CNI";
         const auto& components = image.config.components;
         expect.kubeadm_images = image.config.images_preload && std::any_of(components.begin(), components.end(), [](const ComponentConfig& component) { return component.name == "etcd"; });
-        const TempDir scratch(session.store().folder("scratch"), "test");
+        if (chosen->ready) {
+          expect.ready = image.config.node_role == "single" ? Expectations::Ready::Cluster : Expectations::Ready::Standalone;
+          expect.ready_image = ready_image(image.config, image.config.node_role == "single" ? "coredns" : "pause");
+          if (again) expect.versions.clear(), expect.container_image.clear();
+        }
         const auto script = scratch.path() / "checks";
         write_file_atomically(script, check_script(expect));
         std::filesystem::resize_file(script, 1 << 16);  // a drive has whole sectors
         Boot boot{.tools = image.tools, .image = image.disk, .scratch = scratch.path(), .firmware = parse_firmware(firmware), .boot_partition = image.boot_partition, .disk_size = disk_size, .kvm = kvm,
-                  .credentials = check_credentials(expect), .timeout_seconds = static_cast<double>(chosen->timeout)};
+                  .credentials = check_credentials(expect), .timeout_seconds = static_cast<double>(chosen->timeout ? chosen->timeout : chosen->ready ? 2400 : 900), .again = again};
         boot.drives.push_back(script);
         if (!archive.empty()) boot.drives.push_back(archive);
         const CommandResult result = run_machine(system_runner(), machine, boot, session.stop());
-        const auto console = logs / ("console-" + firmware + ".log");
+        const auto console = logs / fmt::format("console-{}{}.log", firmware, again ? "-again" : "");
+        again = chosen->ready;
         std::error_code none;
         std::filesystem::copy_file(scratch.path() / "console.log", console, std::filesystem::copy_options::overwrite_existing, none);
         if (none) throw Error(ErrorKind::Step, fmt::format("QEMU did not start (exit code {})", result.exit_code), tail_of(scratch.path() / "qemu.log", 20));

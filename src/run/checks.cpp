@@ -136,6 +136,71 @@ check no-passwords no_passwords
 check hardware-database hardware_database
 )sh";
 
+// A node that makes itself: what the role says, from the first start on, without a network that reaches anything.
+constexpr const char* ready_script = R"sh(
+export KUBECONFIG=/etc/kubernetes/admin.conf
+since_boot() { local up; read -r up _ </proc/uptime; echo "$up"; }
+started() { systemctl show -p ActiveEnterTimestampMonotonic --value "$1" | awk '{ printf "%.1f", $1 / 1e6 }'; }
+why_not() { journalctl -b -u k8simg-node -u k8simg-images -n 25 --no-pager -o cat; kubectl get pods -A -o wide; journalctl -b -u kubelet -p warning -n 10 --no-pager -o cat; return 1; }
+# Until it says so itself, or gives up.
+node_made() {
+  until [ -e /var/lib/k8simg/node.state ] && grep -q 'phase=done' /var/lib/k8simg/node.state; do
+    systemctl -q is-failed k8simg-node.service k8simg-images.service && { why_not; return 1; }
+    sleep 2
+  done
+  tr '\n' ' ' </var/lib/k8simg/node.state
+}
+node_ready() { kubectl wait --for=condition=Ready node --all --timeout=900s || why_not; }
+pods_ready() {
+  kubectl -n kube-system rollout status deployment/coredns --timeout=600s && kubectl -n kube-system rollout status daemonset/kube-proxy --timeout=600s &&
+    kubectl -n kube-flannel rollout status daemonset --timeout=600s && kubectl wait -A --for=condition=Ready pod --all --timeout=600s >/dev/null || why_not
+  kubectl get pods -A --no-headers | wc -l
+}
+# A pod whose server says OK, behind a service.
+hello() {
+  kubectl apply -f - <<YAML || return 1
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: hello}
+data: {Corefile: ".:5353 {\n health :8080\n}\n"}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: hello, labels: {app: hello}}
+spec:
+  containers:
+  - {name: hello, image: "$ready_image", imagePullPolicy: Never, args: [-conf, /etc/hello/Corefile], volumeMounts: [{name: config, mountPath: /etc/hello}], readinessProbe: {httpGet: {path: /health, port: 8080}}}
+  volumes: [{name: config, configMap: {name: hello}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: hello}
+spec: {selector: {app: hello}, ports: [{port: 80, targetPort: 8080}]}
+YAML
+  kubectl wait --for=condition=Ready pod/hello --timeout=600s || { kubectl describe pod hello | tail -n 15; return 1; }
+}
+ask() { timeout "$3" bash -c 'until { exec 3<>"/dev/tcp/$0/$1" && printf "GET /health HTTP/1.0\r\n\r\n" >&3 && grep -q "^OK" <&3; } 2>/dev/null; do sleep 1; done' "$1" "$2" && echo "OK from $1:$2"; }
+by_name() {
+  resolvectl dns cni0 "$(kubectl -n kube-system get service kube-dns -o 'jsonpath={.spec.clusterIP}')" && resolvectl domain cni0 '~cluster.local' &&
+    resolvectl query -4 hello.default.svc.cluster.local && ask hello.default.svc.cluster.local 80 120 || { resolvectl status cni0; kubectl -n kube-system logs deployment/coredns --tail=10; return 1; }
+}
+# The kubelet's own pod: its sandbox and a container of the same image.
+static_pod() {
+  mkdir -p /etc/kubernetes/manifests
+  cat >/etc/kubernetes/manifests/hello.yaml <<YAML
+apiVersion: v1
+kind: Pod
+metadata: {name: hello}
+spec:
+  containers:
+  - {name: hello, image: "$ready_image", imagePullPolicy: Never}
+YAML
+  timeout 900 bash -c 'until [ "$(ctr -n k8s.io tasks list | grep -c RUNNING)" -ge 2 ]; do sleep 2; done' && ctr -n k8s.io containers list | grep -F "$ready_image" ||
+    { journalctl -b -u kubelet -n 25 --no-pager -o cat; return 1; }
+}
+no_pulls() { local pulls; pulls=$(journalctl -u containerd --no-pager -o cat | grep -c 'PullImage'); equal "$pulls" 0; }
+)sh";
+
 }  // namespace
 
 bool GuestReport::ok() const {
@@ -153,6 +218,16 @@ std::string check_script(const Expectations& expectations) {
     text += "\n";
   }
   if (!expectations.container_image.empty()) text += "check container container\n";
+  if (expectations.ready != Expectations::Ready::No) {
+    const bool cluster = expectations.ready == Expectations::Ready::Cluster;
+    text += fmt::format("ready_image={}\n", shell_word(expectations.ready_image));
+    text += ready_script;
+    text += "check node-made node_made\n";
+    if (cluster) text += "check node-ready node_ready\n";
+    text += "say \"figure ready_seconds $(since_boot)\"\nsay \"figure containerd_seconds $(started containerd.service)\"\nsay \"figure login_seconds $(started getty.target)\"\n";
+    text += cluster ? "check pods-ready pods_ready\ncheck hello hello\ncheck service-by-name by_name\n" : "check static-pod static_pod\n";
+    text += "check no-pulls no_pulls\nsay \"figure pods_seconds $(since_boot)\"\n";
+  }
   if (expectations.kubeadm_images) text += "check images images\n";
   text += "systemctl -q is-active kubelet && { check kubelet-health kubelet_health; memory kubelet_; }\nmemory_by_process\n";
   text += "say \"end $count\"\nsystemctl poweroff --no-block\n";

@@ -63,11 +63,13 @@ std::uint64_t card_size(std::uint64_t bytes) { return std::bit_ceil(bytes); }
 
 CommandResult run_machine(CommandRunner& runner, const Machine& machine, const Boot& boot, std::stop_token stop) {
   const auto log = boot.scratch / "qemu.log";
-  std::vector<std::string> create{"/usr/bin/qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "/in/disk.img", "/build/overlay.qcow2"};
-  if (boot.disk_size) create.push_back(std::to_string(boot.disk_size));
-  Command overlay = in_sandbox(boot.tools, create, {{boot.image, "/in/disk.img"}}, boot.scratch, false, false);
-  overlay.log = log;
-  run_checked(runner, overlay, "qemu-img", stop);
+  if (!boot.again) {
+    std::vector<std::string> create{"/usr/bin/qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "/in/disk.img", "/build/overlay.qcow2"};
+    if (boot.disk_size) create.push_back(std::to_string(boot.disk_size));
+    Command overlay = in_sandbox(boot.tools, create, {{boot.image, "/in/disk.img"}}, boot.scratch, false, false);
+    overlay.log = log;
+    run_checked(runner, overlay, "qemu-img", stop);
+  }
 
   std::vector<std::string> argv = machine_arguments(machine, boot.kvm);
   const auto add = [&](std::initializer_list<std::string> words) { argv.insert(argv.end(), words); };

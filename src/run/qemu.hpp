@@ -48,6 +48,7 @@ struct Boot {
   std::map<std::string, std::string> credentials;  ///< systemd credentials (name → bytes), through SMBIOS type 11 or the kernel's command line
   std::vector<std::filesystem::path> drives;       ///< further raw disks, read-only, named by drive_name()
   double timeout_seconds = 0;
+  bool again = false;                      ///< the same disk as in the boot before, with all that it wrote; `scratch` must be the same
 };
 
 /// The guest's name of drive `index` (from 0): "vdb", or "sda" beside an SD card.

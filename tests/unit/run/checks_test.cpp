@@ -186,3 +186,17 @@ TEST_CASE("firmware by name") {
   CHECK(parse_firmware("kernel") == Firmware::Kernel);
   for (const char* bad : {"", "BIOS", "efi"}) CHECK(contains(failure([&] { parse_firmware(bad); }), "bios, uefi and kernel are known"));
 }
+
+TEST_CASE("a node that makes itself is waited for, by its role") {
+  Expectations expectations = sample();
+  expectations.ready = Expectations::Ready::Cluster, expectations.ready_image = "registry.k8s.io/coredns/coredns:v1";
+  const std::string cluster = script_of(expectations);
+  CHECK(bash({"-n"}, cluster).exit_code == 0);
+  for (const char* name : {"node-made", "node-ready", "pods-ready", "hello", "service-by-name", "no-pulls"}) CHECK(contains(cluster, std::string("\ncheck ") + name + " "));
+  CHECK(contains(cluster, "\nready_image='registry.k8s.io/coredns/coredns:v1'\n"));
+  expectations.ready = Expectations::Ready::Standalone;
+  const std::string standalone = script_of(expectations);
+  CHECK(contains(standalone, "\ncheck static-pod static_pod\n"));
+  CHECK_FALSE(contains(standalone, "check node-ready"));
+  CHECK_FALSE(contains(script_of(sample()), "node_made"));
+}
