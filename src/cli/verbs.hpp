@@ -22,6 +22,7 @@ void add_run(CLI::App& app, Options& options, Verb& run);
 void add_test(CLI::App& app, Options& options, Verb& run);
 void add_verify(CLI::App& app, Options& options, Verb& run);
 void add_flash(CLI::App& app, Options& options, Verb& run);
+void add_node_config(CLI::App& app, Options& options, Verb& run);
 void add_gc(CLI::App& app, Options& options, Verb& run);
 
 }  // namespace k8simg

@@ -1,0 +1,28 @@
+// `k8simg node-config check FILE`: reads a node.toml as the device would, before the card goes into the board.
+#include <fmt/format.h>
+
+#include "cli/verbs.hpp"
+#include "config/node_file.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+
+namespace k8simg {
+
+void add_node_config(CLI::App& app, Options&, Verb& run) {
+  auto* verb = app.add_subcommand("node-config", "work with node.toml, the file on the boot partition that says what a node is");
+  verb->require_subcommand(1);
+  auto* check = verb->add_subcommand("check", "say what is wrong with a node.toml");
+  auto file = std::make_shared<std::string>();
+  check->add_option("file", *file, "node.toml on the boot partition")->required();
+  check->callback([=, &run] {
+    run = [=](Session&) {
+      std::error_code error;
+      if (!fs::is_regular_file(*file, error)) throw Error(ErrorKind::Usage, fmt::format("{} is no file", *file), "node.toml lies at the top of the boot partition");
+      const NodeFile node = read_node_file(read_file(*file), *file);
+      fmt::print("{}: role {}{}\n", *file, node.role, node.role == "worker" ? " of " + node.server : "");
+      return 0;
+    };
+  });
+}
+
+}  // namespace k8simg

@@ -1,0 +1,30 @@
+// node.toml, the file on the boot partition that says what a node is; a person edits it before the first boot.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace k8simg {
+
+/// What node.toml says; "" where it says nothing. The keys are the names with dashes. The device reads the same file with
+/// overlays/node/usr/lib/k8simg/node-file.bash: both take and refuse the same files (tests/data/node).
+struct NodeFile {
+  std::string role;             ///< "single", "control-plane", "worker" or "standalone"
+  std::string hostname;         ///< RFC 1123 label
+  std::string server;           ///< worker: "ADDRESS:PORT" of the control plane's API
+  std::string token;            ///< "abcdef.0123456789abcdef", a bootstrap token
+  std::string ca_cert_hash;     ///< worker: "sha256:" and 64 hexadecimal digits, of the cluster's certificate authority
+  std::string pod_network;      ///< IPv4 CIDR; "" is 10.244.0.0/16
+  std::string service_network;  ///< IPv4 CIDR; "" is 10.96.0.0/12
+  std::string address;          ///< IPv4 address that other nodes reach this one by; "" is the one of the default route
+  std::string ntp;              ///< time server; "" is systemd-timesyncd's choice
+  std::string ssh_key;          ///< a line for root's authorized_keys
+};
+
+/// Parses node.toml. The format is a flat part of TOML 1.0: comments and `key = "text"` (or 'text'), with keys not quoted and text without
+/// backslashes. A byte order mark and CRLF are taken. `file` is the name that mistakes are told with.
+/// Throws Error{Usage} with one line for each mistake: FILE:LINE:COLUMN: KEY what is wrong.
+NodeFile read_node_file(std::string_view text, const std::string& file);
+
+}  // namespace k8simg
