@@ -2,7 +2,8 @@
 //
 // Upstream's own main package also links an etcd client, a cloud SDK and a UDP backend that needs cgo on amd64, so it does not
 // compile statically. This one is built of the same packages for a Kubernetes node: it takes its subnet from the node's
-// podCIDR, accepts the flags that upstream's manifest uses, and leaves /run/flannel/subnet.env behind for the CNI plug-ins.
+// podCIDR, accepts the flags that upstream's manifest uses, and leaves /run/flannel/subnet.env behind. With --cni-conf it writes
+// the configuration of the CNI plug-ins too.
 // Where upstream logs an error and goes on without network, it stops: systemd or the kubelet starts it again.
 package main
 
@@ -61,6 +62,11 @@ func run(ctx context.Context, options *options) (err error) {
 	defer running.Wait()
 	defer cancel()
 
+	if options.cniConf != "" {
+		if err := removeCNIConf(options.cniConf); err != nil {
+			return err
+		}
+	}
 	manager, err := kube.NewSubnetManager(ctx, options.kubeAPIURL, options.kubeconfig, options.annotationPrefix,
 		options.netConf, options.setNetworkAvailable)
 	if err != nil {
@@ -97,6 +103,12 @@ func run(ctx context.Context, options *options) (err error) {
 		return fmt.Errorf("write %s: %w", options.subnetFile, err)
 	}
 	klog.Infof("Wrote %s", options.subnetFile)
+	if options.cniConf != "" {
+		if err := writeCNIConf(options.cniConf, lease, network.MTU()); err != nil {
+			return fmt.Errorf("write %s: %w", options.cniConf, err)
+		}
+		klog.Infof("Wrote %s", options.cniConf)
+	}
 
 	running.Add(1)
 	go func() {

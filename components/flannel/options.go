@@ -23,6 +23,7 @@ type options struct {
 	interfaceCanReach    string
 	publicIP, publicIPv6 string
 	subnetFile           string
+	cniConf              string
 	ipMasq               bool
 	forwardRules         bool
 	resyncSeconds        int
@@ -54,6 +55,7 @@ func parseOptions(arguments []string, lookup func(string) (string, bool)) (*opti
 	flags.StringVar(&o.publicIP, "public-ip", "", "`address` that other nodes reach this one by")
 	flags.StringVar(&o.publicIPv6, "public-ipv6", "", "IPv6 `address` that other nodes reach this one by")
 	flags.StringVar(&o.subnetFile, "subnet-file", "/run/flannel/subnet.env", "`file` that the subnet and MTU are written to")
+	flags.StringVar(&o.cniConf, "cni-conf", "", "CNI configuration `file` for bridge, host-local and portmap to write; empty: none")
 	flags.BoolVar(&o.ipMasq, "ip-masq", false, "masquerade traffic that leaves the pods' network")
 	flags.BoolVar(&o.forwardRules, "iptables-forward-rules", true, "accept the pods' traffic in the FORWARD chain")
 	flags.IntVar(&o.resyncSeconds, "iptables-resync", 5, "`seconds` between looks at the packet filter's rules")
