@@ -235,7 +235,10 @@ std::string check_script(const Expectations& expectations) {
 }
 
 std::map<std::string, std::string> check_credentials(const Expectations& expectations) {
-  return {{"systemd.extra-unit.k8simg-checks.service", fmt::format(unit, expectations.script_drive, check_script(expectations).size())}, {"systemd.unit-dropin.multi-user.target", dropin}};
+  std::map<std::string, std::string> credentials{{"systemd.extra-unit.k8simg-checks.service", fmt::format(unit, expectations.script_drive, check_script(expectations).size())},
+                                                 {"systemd.unit-dropin.multi-user.target", dropin}};
+  for (const auto& skipped : expectations.skip_units) credentials["systemd.unit-dropin." + skipped] = "[Unit]\nConditionPathExists=/k8simg-test\n";
+  return credentials;
 }
 
 GuestReport read_report(std::string_view console) {

@@ -22,6 +22,7 @@ struct Expectations {
   std::string container_says;              ///< what the container prints
   enum class Ready { No, Cluster, Standalone };
   Ready ready = Ready::No;                 ///< wait until the node is Ready and its pods run, and ask one of them
+  std::vector<std::string> skip_units;     ///< are not started, though the image would
   std::string ready_image;                 ///< the preloaded image of a pod: CoreDNS for a cluster, pause for a kubelet of its own
   bool kubeadm_images = false;             ///< the image says that it carries everything for a control plane: kubeadm's own list is held against it
 };

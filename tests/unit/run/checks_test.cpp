@@ -164,6 +164,14 @@ TEST_CASE("memory is told for each name of process, and in all") {
   CHECK(report.figures.at("memory_total_mib") >= report.figures.at("kubelet_memory_available_mib"));
 }
 
+TEST_CASE("units that a test has no time for are not started") {
+  Expectations expectations = sample();
+  expectations.skip_units = {"k8simg-node.service"};
+  const auto credentials = check_credentials(expectations);
+  REQUIRE(credentials.size() == 3);
+  CHECK(credentials.at("systemd.unit-dropin.k8simg-node.service") == "[Unit]\nConditionPathExists=/k8simg-test\n");
+}
+
 TEST_CASE("versions are checked under the program's own name") {
   CHECK(contains(script_of(sample()), "check 'version-kubelet' has 'v1.37.1' '/usr/bin/kubelet' '--version'\n"));
   CHECK(contains(script_of(sample()), "check 'version-crun' has '1.21' 'crun'\n"));
