@@ -121,7 +121,8 @@ TEST_CASE("a lock that was not made for this configuration is refused, with all 
   p.config.packages.push_back("vim");
   p.config.packages.push_back("nano=7");
   p.config.tools.push_back("clang/trixie-backports");
-  p.config.components.push_back({.name = "coredns", .version = "v1", .description = {}, .license = {}, .folder = "components/coredns", .tags = {}, .ldflags = {}, .binaries = {}});
+  p.config.components.push_back({.name = "coredns", .version = "v1", .description = {}, .license = {}, .folder = "components/coredns", .tags = {}, .ldflags = {},
+                                 .binaries = {{.name = "coredns", .package = ".", .install = "/usr/bin/coredns", .links = {}, .link = {}, .checks = {}}}});
   const std::string text = failure([&] { make_pipeline(p.inputs()); });
   INFO(text);
   for (const char* part : {"package vim is not in it", "package nano=7 is not in it", "package clang/trixie-backports of the tools", "component coredns is not in it", "k8simg lock pc"}) CHECK(contains(text, part));
