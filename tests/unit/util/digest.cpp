@@ -1,6 +1,9 @@
 // SHA-256 against the examples of FIPS 180-4, and digests as text.
 #include "util/digest.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "support/catch.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
@@ -35,6 +38,27 @@ TEST_CASE("a file's digest is that of its bytes; a missing file is named") {
     CHECK(error.kind() == ErrorKind::Internal);
     CHECK(error.message().find((folder.path() / "missing").string()) != std::string::npos);
   }
+}
+
+TEST_CASE("holes of a file count as the zeros that they are") {
+  const TempDir folder(fs::temp_directory_path());
+  constexpr std::size_t hole = 3'000'000;  // not a multiple of anything
+  const std::string data(200'001, 'x');
+  const auto size_file = [&](const char* name, std::size_t at, std::size_t size) {
+    const Fd fd = Fd::open(folder.path() / name, O_WRONLY | O_CREAT);
+    REQUIRE(::ftruncate(fd.get(), static_cast<off_t>(size)) == 0);
+    if (size > 0) REQUIRE(::pwrite(fd.get(), data.data(), data.size(), static_cast<off_t>(at)) == static_cast<ssize_t>(data.size()));
+    return sha256_file(folder.path() / name);
+  };
+  const std::string zeros(hole, '\0');
+  CHECK(size_file("before", hole, hole + data.size()) == sha256(zeros + data));
+  CHECK(size_file("after", 0, data.size() + hole) == sha256(data + zeros));
+  CHECK(size_file("around", hole, hole + data.size() + hole) == sha256(zeros + data + zeros));
+  CHECK(size_file("nothing", 0, 0) == sha256(""));
+  fs::resize_file(folder.path() / "nothing", hole);
+  CHECK(sha256_file(folder.path() / "nothing") == sha256(zeros));
+  // Its size is said to be 0.
+  CHECK(sha256_file("/proc/version") == sha256(read_file("/proc/version")));
 }
 
 TEST_CASE("digests are read from exactly 64 hex digits") {
