@@ -42,8 +42,9 @@ struct DiskStore::State {
   /// Bytes of the blob, nullopt when it is not there. A file of no bytes under another name than that of no bytes is what a power
   /// cut can leave behind: not there.
   std::optional<std::uint64_t> blob_size(const Digest& digest) const;
-  /// Renames a finished scratch file to its blob's name, or drops it when the blob is there already.
-  void adopt(const fs::path& file, const Value& value);
+  bool holds(const Value& value) const;
+  /// Renames a finished scratch file to its blob's name.
+  void place(const fs::path& file, const Value& value);
   void write_small_file(const fs::path& target, std::string_view bytes);
   std::optional<StepRecord> read_record(const Digest& key) const;  ///< past the memory
 };

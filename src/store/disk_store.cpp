@@ -17,6 +17,14 @@ namespace {
 constexpr std::string_view version_prefix = "k8simg-store ";
 constexpr std::string_view version_line = "k8simg-store 1\n";
 constexpr std::size_t spill_bytes = 1 << 20;  // blobs up to this size are hashed in memory, and not written if known
+constexpr unsigned blob_mode = 0555;
+
+// Only where the umask or another owner of the file wanted something else: a change of mode costs more than a look.
+void set_blob_mode(int fd, const fs::path& name_for_errors) {
+  struct stat info {};
+  if (::fstat(fd, &info) == 0 && (info.st_mode & 07777) == blob_mode) return;
+  if (::fchmod(fd, blob_mode) != 0) throw_errno("cannot set the mode of", name_for_errors.string(), errno);
+}
 
 fs::path below(const fs::path& folder, const Digest& digest) {
   const std::string hex = digest.hex();
@@ -85,12 +93,10 @@ std::optional<std::uint64_t> DiskStore::State::blob_size(const Digest& digest) c
   return static_cast<std::uint64_t>(info.st_size);
 }
 
-void DiskStore::State::adopt(const fs::path& file, const Value& value) {
-  if (blob_size(value.digest) == value.size) {
-    ::unlink(file.c_str());
-    return;
-  }
-  if (::chmod(file.c_str(), 0555) != 0) throw_errno("cannot set the mode of", file.string(), errno);
+bool DiskStore::State::holds(const Value& value) const { return blob_size(value.digest) == value.size; }
+
+// Another thread or process may have put the same blob since somebody looked: then its file is replaced by one with the same bytes.
+void DiskStore::State::place(const fs::path& file, const Value& value) {
   const fs::path target = blob_path(value.digest);
   if (::rename(file.c_str(), target.c_str()) == 0) return;
   if (errno == ENOENT) {
@@ -150,22 +156,12 @@ std::optional<StepRecord> DiskStore::last_record(const std::string& defconfig, c
   return key ? find_record(*key) : std::nullopt;
 }
 
-namespace {
-
-// Hashes while writing. Small blobs wait in memory: most of what a rebuild puts is in the store already. `size_of`, `adopt`,
-// `new_file` are the store's.
-class DiskWriter : public BlobWriter {
+// Hashes while writing. Small blobs wait in memory: most of what a rebuild puts is in the store already. Unpacking puts tens of thousands
+// of them through one writer, so each system call counts.
+class DiskStore::Writer : public BlobWriter {
  public:
-  struct Target {
-    std::function<std::optional<std::uint64_t>(const Digest&)> size_of;
-    std::function<void(const fs::path&, const Value&)> adopt;
-    std::function<fs::path()> new_file;
-  };
-
-  explicit DiskWriter(Target target) : target_(std::move(target)) {}
-  ~DiskWriter() override {
-    if (!file_.empty()) ::unlink(file_.c_str());
-  }
+  explicit Writer(State& state) : state_(state) {}
+  ~Writer() override { drop_file(); }
 
   void write(std::string_view bytes) override {
     hash_.update(bytes);
@@ -180,27 +176,40 @@ class DiskWriter : public BlobWriter {
 
   Value commit() override {
     const Value value{ValueKind::Blob, hash_.finish(), size_};
-    if (target_.size_of(value.digest) != value.size) {
+    size_ = 0;
+    if (!state_.holds(value)) {
       spill();
-      fd_.reset();
-      target_.adopt(file_, value);
+      close_file();
+      state_.place(file_, value);
       file_.clear();
     }
+    drop_file();
     buffer_.clear();
-    size_ = 0;
     return value;
   }
 
  private:
   void spill() {
     if (fd_.valid()) return;
-    file_ = target_.new_file();
-    fd_ = Fd::open(file_, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    file_ = state_.new_scratch_file();
+    fd_ = Fd::open(file_, O_WRONLY | O_CREAT | O_EXCL, blob_mode);  // the mode is for those who open it later
     write_all(fd_.get(), buffer_, file_);
     buffer_.clear();
   }
 
-  Target target_;
+  void close_file() {
+    set_blob_mode(fd_.get(), file_);
+    // Some filesystems report a full disk only here.
+    if (::close(fd_.release()) != 0 && errno != EINTR) throw_errno("cannot write", file_.string(), errno);
+  }
+
+  void drop_file() {
+    fd_.reset();
+    if (!file_.empty()) ::unlink(file_.c_str());
+    file_.clear();
+  }
+
+  State& state_;
   Sha256 hash_;
   std::uint64_t size_ = 0;
   std::string buffer_;
@@ -208,15 +217,7 @@ class DiskWriter : public BlobWriter {
   Fd fd_;
 };
 
-}  // namespace
-
-std::unique_ptr<BlobWriter> DiskStore::writer() {
-  State* state = state_.get();
-  return std::make_unique<DiskWriter>(
-      DiskWriter::Target{[state](const Digest& digest) { return state->blob_size(digest); },
-                         [state](const fs::path& file, const Value& value) { state->adopt(file, value); },
-                         [state] { return state->new_scratch_file(); }});
-}
+std::unique_ptr<BlobWriter> DiskStore::writer() { return std::make_unique<Writer>(*state_); }
 
 Value DiskStore::put_file(const std::filesystem::path& file, bool move) {
   struct stat info {};
@@ -228,10 +229,16 @@ Value DiskStore::put_file(const std::filesystem::path& file, bool move) {
   bool renamed = move && info.st_nlink == 1 && ::rename(file.c_str(), mine.c_str()) == 0;
   if (!renamed) copy_sparse(file, mine, 0600);
   try {
+    const Fd fd = Fd::open(mine, O_RDONLY);
     struct stat taken {};
-    if (::stat(mine.c_str(), &taken) != 0) throw_errno("cannot read", mine.string(), errno);
+    if (::fstat(fd.get(), &taken) != 0) throw_errno("cannot read", mine.string(), errno);
     const Value value{ValueKind::Blob, sha256_file(mine), static_cast<std::uint64_t>(taken.st_size)};
-    state_->adopt(mine, value);
+    if (state_->holds(value)) {
+      ::unlink(mine.c_str());
+    } else {
+      set_blob_mode(fd.get(), mine);
+      state_->place(mine, value);
+    }
     if (move && !renamed) ::unlink(file.c_str());
     return value;
   } catch (...) {

@@ -1,6 +1,7 @@
 // The store without a disk: what tests use instead of DiskStore.
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 
 #include "store/store.hpp"
 #include "util/error.hpp"
@@ -29,7 +30,7 @@ class MemoryWriter : public BlobWriter {
  public:
   explicit MemoryWriter(std::function<Value(std::string)> put) : put_(std::move(put)) {}
   void write(std::string_view bytes) override { bytes_ += bytes; }
-  Value commit() override { return put_(std::move(bytes_)); }
+  Value commit() override { return put_(std::exchange(bytes_, {})); }
 
  private:
   std::function<Value(std::string)> put_;

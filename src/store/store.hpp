@@ -41,7 +41,7 @@ struct StepRecord {
   double seconds = 0;
 };
 
-/// Receives bytes; the blob enters the store on commit(), and not at all otherwise.
+/// Receives bytes; the blob enters the store on commit(), and not at all otherwise. After commit() the writer is ready for the next blob.
 class BlobWriter {
  public:
   virtual ~BlobWriter() = default;
@@ -105,6 +105,7 @@ class DiskStore : public Store {
 
  private:
   struct State;
+  class Writer;
   std::unique_ptr<State> state_;
 };
 

@@ -48,7 +48,7 @@ std::string reason(archive* reader) {
 class TarReader {
  public:
   TarReader(Store& store, std::string_view bytes, const ReadOptions& options, const std::string& name)
-      : store_(store), options_(options), name_(name), stream_(archive_read_new()), tar_(archive_read_new()) {
+      : options_(options), name_(name), stream_(archive_read_new()), tar_(archive_read_new()), writer_(store.writer()) {
     if (!stream_ || !tar_) throw std::bad_alloc();
     // Not "all": some filters start programs of the host for what is compiled out.
     archive_read_support_filter_gzip(stream_.get());
@@ -212,7 +212,6 @@ class TarReader {
   }
 
   void read_content(Node& node) {
-    const auto writer = store_.writer();
     std::uint64_t written = 0;
     const void* block = nullptr;
     std::size_t size = 0;
@@ -225,16 +224,16 @@ class TarReader {
       if (start > written) {
         holes_ += start - written;
         if (holes_ > options_.max_bytes) fail(too_large());
-        write_zeros(*writer, start - written);
+        write_zeros(*writer_, start - written);
         written = start;
       } else if (start < written && status == ARCHIVE_OK) {
         fail(fmt::format("member '{}' has overlapping parts", last_member_));
       }
       if (status == ARCHIVE_EOF) break;
-      writer->write({static_cast<const char*>(block), size});
+      writer_->write({static_cast<const char*>(block), size});
       written += size;
     }
-    node.content = writer->commit().digest;
+    node.content = writer_->commit().digest;
     node.size = written;
   }
 
@@ -267,11 +266,11 @@ class TarReader {
     for (const auto& [path, group] : groups_) tree_.find(path)->link_group = first_names[group];
   }
 
-  Store& store_;
   const ReadOptions& options_;
   const std::string& name_;
   PlainLocale locale_;
   Reader stream_, tar_;
+  std::unique_ptr<BlobWriter> writer_;  // one for all members: its buffer is not made anew for each
   std::string stream_error_, last_member_;
   std::uint64_t unpacked_ = 0, holes_ = 0;
   std::map<std::string, std::string> groups_;  // path of each hard-linked file → its group

@@ -285,6 +285,60 @@ TEST_CASE("a process killed while writing leaves a store that the next one uses"
   }
 }
 
+TEST_CASE("a blob is not under its name before it is whole, and one writer makes many") {
+  Folder folder;
+  DiskStore store(folder.path);
+  auto writer = store.writer();
+  std::vector<std::string> contents;
+  for (const std::size_t size : {0u, 5u, 1u << 20, (1u << 20) + 1, 3u << 20, 7u}) contents.push_back(std::string(size, static_cast<char>('a' + contents.size())));
+  for (int round = 0; round < 2; ++round)  // the second finds them there
+    for (const std::string& content : contents) {
+      const Digest digest = sha256(content);
+      for (std::size_t at = 0; at < content.size(); at += 100'000) {
+        writer->write(std::string_view(content).substr(at, 100'000));
+        if (round == 0) CHECK_FALSE(fs::exists(folder.path / "blobs" / digest.hex().substr(0, 2) / digest.hex().substr(2)));
+      }
+      const Value value = writer->commit();
+      CHECK(value == Value{ValueKind::Blob, digest, content.size()});
+      CHECK(store.read(digest) == content);
+      CHECK(count_files(store.folder("scratch")) == 1);  // its lock file
+    }
+  CHECK(count_files(folder.path / "blobs") == contents.size());
+
+  writer->write(std::string(2 << 20, 'z'));
+  writer.reset();  // given up half way
+  CHECK(count_files(store.folder("scratch")) == 1);
+  CHECK(count_files(folder.path / "blobs") == contents.size());
+}
+
+TEST_CASE("writers of the same blob at the same time leave it once, whole and for everybody to read") {
+  Folder folder;
+  DiskStore first(folder.path), second(folder.path);
+  const mode_t before = ::umask(077);
+  std::atomic<int> wrong{0};
+  for (const std::size_t size : {3000u, 3'000'000u})  // kept in memory, and on disk from the start
+    for (int round = 0; round < 10; ++round) {
+      const std::string content = std::to_string(round) + std::string(size, 'c');
+      std::vector<std::thread> threads;
+      for (int t = 0; t < 4; ++t)
+        threads.emplace_back([&, t] {
+          DiskStore& store = t % 2 ? first : second;
+          auto writer = store.writer();
+          for (std::size_t at = 0; at < content.size(); at += 50'000) writer->write(std::string_view(content).substr(at, 50'000));
+          const Value value = writer->commit();
+          if (value.size != content.size() || store.read(value.digest) != content) wrong++;
+        });
+      for (auto& thread : threads) thread.join();
+      struct stat info {};
+      REQUIRE(::stat(first.path(sha256(content)).c_str(), &info) == 0);
+      CHECK((info.st_mode & 07777) == 0555);
+    }
+  ::umask(before);
+  CHECK(wrong == 0);
+  CHECK(count_files(folder.path / "blobs") == 20);
+  CHECK(count_files(folder.path / "scratch") == 3);  // the locks
+}
+
 TEST_CASE("seven hundred records are read in well under a tenth of a second") {
   Folder folder;
   {
