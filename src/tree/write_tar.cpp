@@ -1,9 +1,13 @@
 // Trees as tar archives, byte for byte the same everywhere: written here rather than by a library, whose choices change between versions.
 // Format: POSIX.1-1988 ustar headers, preceded by a POSIX.1-2001 extended ("pax") header only where a value does not fit.
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <map>
+#include <memory>
+#include <sys/stat.h>
 #include <tuple>
 #include <unistd.h>
 
@@ -21,7 +25,6 @@ constexpr std::size_t block_size = 512;
 constexpr std::size_t record_size = 20 * block_size;  // POSIX: an archive's length is a multiple of this
 constexpr std::uint64_t max_small_number = 07777777;       // seven octal digits
 constexpr std::uint64_t max_large_number = 077777777777;   // eleven octal digits
-constexpr std::uint64_t stream_from = 1 << 20;             // larger files are not read into memory
 
 /// The fields of IEEE Std 1003.1, pax, "ustar Interchange Format".
 struct UstarHeader {
@@ -81,7 +84,8 @@ void append_record(std::string& records, std::string_view key, std::string_view 
 
 class TarWriter {
  public:
-  TarWriter(const Store& store, int fd, const WriteOptions& options) : store_(store), fd_(fd), options_(options) { buffer_.reserve(buffer_limit); }
+  TarWriter(const Store& store, int fd, const WriteOptions& options)
+      : store_(store), fd_(fd), options_(options), buffer_(std::make_unique_for_overwrite<char[]>(buffer_size)) {}
 
   void write(const Tree& tree) {
     for (const auto& [path, node] : tree.nodes()) write_node(path, node);
@@ -91,21 +95,27 @@ class TarWriter {
   }
 
  private:
-  static constexpr std::size_t buffer_limit = 1 << 20;
+  static constexpr std::size_t buffer_size = 1 << 20;
 
   void put(std::string_view bytes) {
-    total_ += bytes.size();
-    if (buffer_.size() + bytes.size() > buffer_limit) flush();
-    if (bytes.size() >= buffer_limit) {
-      write_all(fd_, bytes, "tar archive");
-    } else {
-      buffer_ += bytes;
+    while (!bytes.empty()) {
+      const auto part = bytes.substr(0, room());
+      std::memcpy(buffer_.get() + used_, part.data(), part.size());
+      used_ += part.size();
+      total_ += part.size();
+      bytes.remove_prefix(part.size());
     }
   }
 
+  /// Bytes that fit after `used_`, never 0.
+  std::size_t room() {
+    if (used_ == buffer_size) flush();
+    return buffer_size - used_;
+  }
+
   void flush() {
-    if (!buffer_.empty()) write_all(fd_, buffer_, "tar archive");
-    buffer_.clear();
+    write_all(fd_, {buffer_.get(), used_}, "tar archive");
+    used_ = 0;
   }
 
   void pad() {
@@ -220,8 +230,8 @@ class TarWriter {
 
   void put_content(const std::string& path, const Node& node) {
     with_context(fmt::format("while writing /{} to a tar", path), [&] {
-      if (const auto blob = node.size < stream_from ? std::nullopt : file_of(node.content)) {
-        stream(node, *blob);
+      if (const auto blob = file_of(node.content)) {
+        put_file(node, *blob);
       } else {
         const auto bytes = store_.read(node.content);
         if (bytes.size() != node.size) fail_size(node, bytes.size());
@@ -231,20 +241,22 @@ class TarWriter {
     pad();
   }
 
-  void stream(const Node& node, const fs::path& blob) {
+  /// From the file straight into the buffer.
+  void put_file(const Node& node, const fs::path& blob) {
     const auto file = Fd::open(blob, O_RDONLY);
-    std::string part(1 << 18, '\0');
-    std::uint64_t done = 0;
-    while (true) {
-      const auto count = ::read(file.get(), part.data(), part.size());
+    struct stat status {};
+    if (::fstat(file.get(), &status) != 0) throw_errno("cannot read", blob.string(), errno);
+    if (static_cast<std::uint64_t>(status.st_size) != node.size) fail_size(node, static_cast<std::uint64_t>(status.st_size));
+    for (std::uint64_t left = node.size; left > 0;) {
+      const auto most = std::min<std::uint64_t>(left, room());
+      const auto count = ::read(file.get(), buffer_.get() + used_, most);
       if (count < 0 && errno == EINTR) continue;
       if (count < 0) throw_errno("cannot read", blob.string(), errno);
-      if (count == 0) break;
-      done += static_cast<std::uint64_t>(count);
-      if (done > node.size) break;
-      put(std::string_view(part).substr(0, static_cast<std::size_t>(count)));
+      if (count == 0) fail_size(node, node.size - left);
+      used_ += static_cast<std::size_t>(count);
+      total_ += static_cast<std::uint64_t>(count);
+      left -= static_cast<std::uint64_t>(count);
     }
-    if (done != node.size) fail_size(node, done);
   }
 
   /// nullopt for a store without files (the one for tests), which says so by an Error.
@@ -265,7 +277,8 @@ class TarWriter {
   int fd_;
   const WriteOptions& options_;
   std::map<Inode, std::string> first_names_;
-  std::string buffer_;
+  std::unique_ptr<char[]> buffer_;
+  std::size_t used_ = 0;  // bytes in the buffer
   std::uint64_t total_ = 0;
 };
 
