@@ -240,7 +240,11 @@ NodeFile read_node_file(std::string_view text, const std::string& file) {
   Diagnostics diagnostics;
   NodeFile node;
   if (text.size() > most_bytes) {
-    diagnostics.add({file, 1, 1}, fmt::format("has {} bytes, and more than {} are not read", text.size(), most_bytes));
+    diagnostics.add({file, 1, 1}, fmt::format("the file has {} bytes, and more than {} are not read", text.size(), most_bytes));
+    diagnostics.throw_if_any();
+  }
+  if (text.find('\0') != std::string_view::npos) {
+    diagnostics.add({file, 1, 1}, "the file is no text; save it as \"UTF-8\" or \"plain text\"");
     diagnostics.throw_if_any();
   }
   const Value document = read_lines(text, file, diagnostics);

@@ -14,7 +14,7 @@ say() {
   printf '%s\n' "$1"
   for tty in $(cat "$root/sys/class/tty/console/active" 2>/dev/null); do
     # A serial line that nobody reads may block.
-    printf '\r\nk8simg: %s\r\n' "$1" | timeout 2 tee -- "$root/dev/$tty" >/dev/null 2>&1
+    printf '\r\nk8simg: %s\r\n' "$1" | timeout 2 tee -a -- "$root/dev/$tty" >/dev/null 2>&1
   done
   return 0
 }
@@ -142,7 +142,7 @@ wait_for_clock() {
   oldest=$(stat -c %Y "$root/usr/lib/clock-epoch" 2>/dev/null) || oldest=0
   now=$(date +%s)
   if [ "$now" -lt "$oldest" ]; then
-    say "the clock says $(date -u +%F), before this image was made; it is set to $(date -u -d "@$oldest" +%F). Has the machine no battery-backed clock, and no time server?"
+    say "the clock says $(date -u -d "@$now" +%F), before this image was made; it is set to $(date -u -d "@$oldest" +%F). Has the machine no battery-backed clock, and no time server?"
     date -u --set="@$oldest" >/dev/null || give_up "the clock cannot be set, and certificates made now would never be valid"
   fi
   # Without a clock of its own, the machine had better ask; without a network, it cannot.

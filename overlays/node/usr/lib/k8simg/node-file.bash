@@ -11,13 +11,13 @@ mistake() { node_mistakes+=("node.toml:$1: $2"); }
 read_node_file() {
   local LC_ALL=C file=$1 line count=0 bytes
   node=() node_line=() node_mistakes=()
-  bytes=$(stat -Lc %s -- "$file") || { mistake 1 "cannot be read"; return 1; }
+  bytes=$(stat -Lc %s -- "$file") || { mistake 1 "the file cannot be read"; return 1; }
   if [ "$bytes" -gt 65536 ]; then
-    mistake 1 "has $bytes bytes, and more than 65536 are not read"
+    mistake 1 "the file has $bytes bytes, and more than 65536 are not read"
     return 1
   fi
   if [ "$(tr -d '\0' <"$file" | wc -c)" != "$bytes" ]; then
-    mistake 1 'is no text; save it as "UTF-8" or "plain text"'
+    mistake 1 'the file is no text; save it as "UTF-8" or "plain text"'
     return 1
   fi
   while IFS= read -r line || [ -n "$line" ]; do

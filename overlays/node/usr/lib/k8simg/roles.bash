@@ -2,7 +2,7 @@
 #
 # The state file is written before kubeadm begins ("initialising", "joining") and after everything that it did is on the disk ("initialised",
 # "done"). A power cut in between leaves a half-made node, which is undone and begun again.
-# shellcheck shell=bash disable=SC2154,SC2034,SC2016
+# shellcheck shell=bash disable=SC2154,SC2034,SC2016,SC2174
 
 admin=$root/etc/kubernetes/admin.conf
 log=$root/run/k8simg/kubeadm.log
