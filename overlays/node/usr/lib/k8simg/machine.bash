@@ -188,7 +188,7 @@ has_card() {
 # address all look for a route, whether or not it leads anywhere.
 hold_address() {
   ip link show dev "$spare" >/dev/null 2>&1 || ip link add "$spare" type dummy || return
-  ip -4 address replace "$1/32" dev "$spare" && ip link set "$spare" up && ip -4 route replace default dev "$spare" metric 4294967294
+  ip -4 address replace "$1/32" dev "$spare" && ip link set "$spare" up && ip -4 route replace default dev "$spare" metric 2000000000
 }
 
 # find_address: the address that the API is reached by, into `address`. A single node without a network makes one up, which stays its own.
