@@ -35,6 +35,7 @@ nodeRegistration:
   imagePullPolicy: $(pull_policy)
   ignorePreflightErrors: [NumCPU, Mem, Swap, Hostname]
 EOF
+  [ -z "${node[address]-}" ] || printf '  kubeletExtraArgs:\n  - {name: node-ip, value: "%s"}\n' "${node[address]}"
   [ "${node[role]}" != single ] || echo '  taints: []  # pods run here too'
 }
 

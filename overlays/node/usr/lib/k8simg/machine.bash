@@ -165,11 +165,34 @@ private_address() {
 
 has_address() { ip -4 -oneline address show 2>/dev/null | awk -v wanted="$1" '{ split($4, part, "/"); if (part[1] == wanted) found = 1 } END { exit !found }'; }
 
+default_device() { ip -4 -oneline route show default 2>/dev/null | awk '{ for (i = 1; i < NF; i++) if ($i == "dev") { print $(i + 1); exit } }' | grep .; }
+
+# The interface of a card that has an address, on standard output.
+addressed_card() {
+  local card
+  for card in "$root"/sys/class/net/*; do
+    [ -e "$card/device" ] || continue
+    if ip -4 -oneline address show dev "${card##*/}" scope global 2>/dev/null | grep -q .; then
+      echo "${card##*/}"
+      return
+    fi
+  done
+  return 1
+}
+
+# ensure_route: a network without a gateway has no default route, which kubelet, flanneld and who calls a Service's address all look for, whether
+# or not it leads anywhere. It gets one, the last of all.
+ensure_route() {
+  local device
+  if default_device >/dev/null; then return; fi
+  device=$(addressed_card) && ip -4 route replace default dev "$device" metric 2000000000
+}
+
 # The address of the default route's interface, on standard output.
 own_address() {
   local device
-  device=$(ip -4 -oneline route show default 2>/dev/null | awk '{ for (i = 1; i < NF; i++) if ($i == "dev") { print $(i + 1); exit } }')
-  [ -n "$device" ] || return
+  ensure_route
+  device=$(default_device) || return
   ip -4 -oneline address show dev "$device" scope global 2>/dev/null | awk '{ split($4, part, "/"); print part[1]; exit }' | grep .
 }
 
@@ -184,8 +207,7 @@ has_card() {
   return 1
 }
 
-# hold_address ADDRESS: puts it on an interface of its own, with the last of all default routes: kubelet, flanneld and who calls a Service's
-# address all look for a route, whether or not it leads anywhere.
+# hold_address ADDRESS: puts it on an interface of its own, with the last of all default routes.
 hold_address() {
   ip link show dev "$spare" >/dev/null 2>&1 || ip link add "$spare" type dummy || return
   ip -4 address replace "$1/32" dev "$spare" && ip link set "$spare" up && ip -4 route replace default dev "$spare" metric 2000000000
@@ -197,7 +219,10 @@ find_address() {
   while :; do
     if [ -n "$wanted" ]; then
       address=$wanted
-      if has_address "$wanted"; then return; fi
+      if has_address "$wanted"; then
+        ensure_route
+        return 0
+      fi
     elif address=$(own_address); then
       return
     fi

@@ -21,11 +21,12 @@ read_settings() {
   fi
 }
 
-# prepare_node: before the kubelet starts. Its name and the address that the control plane was made for are there, whatever the network says today.
+# prepare_node: before the kubelet starts. The address that the control plane was made for is there, whatever the network says today.
 prepare_node() {
   load_state
-  [ -n "${state[address]-}" ] || return 0
   case ${state[phase]-} in initialised | done) ;; *) return 0 ;; esac
+  ensure_route
+  [ -n "${state[address]-}" ] || return 0
   if ! has_address "${state[address]}"; then
     say "no interface has ${state[address]}, the address of this control plane; $spare holds it"
     hold_address "${state[address]}" || give_up "the address ${state[address]} could not be set on the interface $spare"
