@@ -127,6 +127,10 @@ bool probe_kvm(CommandRunner& runner, const Machine& machine, const std::filesys
     why_not = "the machine is of another architecture";
     return false;
   }
+  if (!std::filesystem::exists(tools / "usr/bin" / machine.binary)) {
+    why_not = "the tools tree has no " + machine.binary + " to try it with";
+    return false;
+  }
   // mov $0x10,%al; out %al,$0xf4: QEMU leaves with status (0x10 << 1) | 1.
   std::string sector(512, '\0');
   const unsigned char code[] = {0xb0, 0x10, 0xe6, 0xf4, 0xf4, 0xeb, 0xfd};
