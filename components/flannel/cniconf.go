@@ -65,11 +65,12 @@ func newCNIConf(l *lease.Lease, mtu int) ([]byte, error) {
 		// Below /run: addresses of pods that a power cut ended would never be given back.
 		IPAM: hostLocal{Type: "host-local", DataDir: "/run/cni/networks"},
 	}
-	if l.EnableIPv4 {
+	// The Kubernetes subnet manager leaves the lease's EnableIPv4 and EnableIPv6 unset: the subnets themselves tell.
+	if l.Subnet.PrefixLen > 0 {
 		bridge.IPAM.Ranges = append(bridge.IPAM.Ranges, []ipRange{{l.Subnet.Network().String()}})
 		bridge.IPAM.Routes = append(bridge.IPAM.Routes, ipDstRoute{"0.0.0.0/0"})
 	}
-	if l.EnableIPv6 {
+	if l.IPv6Subnet.PrefixLen > 0 {
 		bridge.IPAM.Ranges = append(bridge.IPAM.Ranges, []ipRange{{l.IPv6Subnet.Network().String()}})
 		bridge.IPAM.Routes = append(bridge.IPAM.Routes, ipDstRoute{"::/0"})
 	}

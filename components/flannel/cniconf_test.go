@@ -56,11 +56,11 @@ func TestCNIConfOfEachFamily(t *testing.T) {
 		lease  lease.Lease
 		wanted string
 	}{
-		{lease.Lease{EnableIPv4: true, Subnet: network4(t, "10.244.3.0/24")},
+		{lease.Lease{Subnet: network4(t, "10.244.3.0/24")},
 			`"ranges": [[{"subnet": "10.244.3.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]`},
-		{lease.Lease{EnableIPv6: true, IPv6Subnet: network6(t, "fd00:0:0:7::/64")},
+		{lease.Lease{IPv6Subnet: network6(t, "fd00:0:0:7::/64")},
 			`"ranges": [[{"subnet": "fd00:0:0:7::/64"}]], "routes": [{"dst": "::/0"}]`},
-		{lease.Lease{EnableIPv4: true, EnableIPv6: true, Subnet: network4(t, "10.244.3.0/24"), IPv6Subnet: network6(t, "fd00:0:0:7::/64")},
+		{lease.Lease{Subnet: network4(t, "10.244.3.0/24"), IPv6Subnet: network6(t, "fd00:0:0:7::/64")},
 			`"ranges": [[{"subnet": "10.244.3.0/24"}], [{"subnet": "fd00:0:0:7::/64"}]], "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]`},
 	} {
 		text, err := newCNIConf(&c.lease, 1450)
@@ -77,7 +77,7 @@ func TestCNIConfOfEachFamily(t *testing.T) {
 func TestCNIConfIsReplacedWhenTheSubnetChanges(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "10-flannel.conflist")
-	first := lease.Lease{EnableIPv4: true, Subnet: network4(t, "10.244.3.0/24")}
+	first := lease.Lease{Subnet: network4(t, "10.244.3.0/24")}
 	if err := writeCNIConf(path, &first, 1450); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestCNIConfIsReplacedWhenTheSubnetChanges(t *testing.T) {
 	if again, _ := os.Stat(path); !os.SameFile(info, again) {
 		t.Error("the same content was written again")
 	}
-	second := lease.Lease{EnableIPv4: true, Subnet: network4(t, "10.244.9.0/24")}
+	second := lease.Lease{Subnet: network4(t, "10.244.9.0/24")}
 	if err := writeCNIConf(path, &second, 1450); err != nil {
 		t.Fatal(err)
 	}
