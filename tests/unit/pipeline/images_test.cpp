@@ -97,7 +97,7 @@ TEST_CASE("images of a multi-call binary are one layer; references, entry points
 
   StepGraph graph;
   add_image_steps(graph, config, {"tools", "tree"}, {"root", "tree"}, {{"programs/kubernetes", OutputRef{"k", "p"}}, {"programs/etcd", OutputRef{"e", "p"}}}, 1763195591);
-  const auto outputs = context.run(graph.step("images/archive"), {{"root", put_tree(context.store(), root)}, {"programs/kubernetes", put_tree(context.store(), hyperkube)},
+  const auto outputs = context.run(*graph.find("images/archive"), {{"root", put_tree(context.store(), root)}, {"programs/kubernetes", put_tree(context.store(), hyperkube)},
                                                                    {"programs/etcd", put_tree(context.store(), server)}});
   CHECK(context.store().read(outputs.at("list").digest) == "registry.k8s.io/etcd:3.7.0-0\nregistry.k8s.io/kube-proxy:v1.37.1\nregistry.k8s.io/kube-scheduler:v1.37.1\n");
 
@@ -124,7 +124,7 @@ TEST_CASE("the preloaded root filesystem has the archive, its digest and its lis
   TestContext context;
   StepGraph graph;
   add_preload_step(graph, {"root", "tree"}, {{"images/compressed", "archive"}, {"images/archive", "list"}}, 1763195591);
-  const auto outputs = context.run(graph.step("rootfs/preloaded"), {{"root", put_tree(context.store(), Tree())}, {"archive", context.store().put("compressed")},
+  const auto outputs = context.run(*graph.find("rootfs/preloaded"), {{"root", put_tree(context.store(), Tree())}, {"archive", context.store().put("compressed")},
                                                                     {"list", context.store().put("registry.k8s.io/pause:3.10.2\n")}});
   const Tree tree = get_tree(context.store(), outputs.at("tree").digest);
   CHECK(context.store().read(tree.find("usr/share/k8simg/images.sha256")->content) == sha256("compressed").hex() + "  images.tar.zst\n");
