@@ -22,6 +22,11 @@ std::vector<std::string> paths(const Tree& tree) {
   return list;
 }
 
+/// Steps that stand for those which give the inputs.
+void add_sources(StepGraph& graph, const std::vector<std::string>& ids) {
+  for (const auto& id : ids) graph.add({.id = id, .inputs = {}, .action = BuiltinAction{"test.source", "{}", {}}});
+}
+
 }  // namespace
 
 TEST_CASE("a selection follows links, over folders that are links too") {
@@ -96,6 +101,7 @@ TEST_CASE("images of a multi-call binary are one layer; references, entry points
   server.add_file(context.store(), "etcd", "etcd", 0755, "component:etcd");
 
   StepGraph graph;
+  add_sources(graph, {"tools", "root", "k", "e"});
   add_image_steps(graph, config, {"tools", "tree"}, {"root", "tree"}, {{"programs/kubernetes", OutputRef{"k", "p"}}, {"programs/etcd", OutputRef{"e", "p"}}}, 1763195591);
   const auto outputs = context.run(*graph.find("images/archive"), {{"root", put_tree(context.store(), root)}, {"programs/kubernetes", put_tree(context.store(), hyperkube)},
                                                                    {"programs/etcd", put_tree(context.store(), server)}});
@@ -123,6 +129,7 @@ TEST_CASE("images of a multi-call binary are one layer; references, entry points
 TEST_CASE("the preloaded root filesystem has the archive, its digest and its list") {
   TestContext context;
   StepGraph graph;
+  add_sources(graph, {"root", "images/archive", "images/compressed"});
   add_preload_step(graph, {"root", "tree"}, {{"images/compressed", "archive"}, {"images/archive", "list"}}, 1763195591);
   const auto outputs = context.run(*graph.find("rootfs/preloaded"), {{"root", put_tree(context.store(), Tree())}, {"archive", context.store().put("compressed")},
                                                                     {"list", context.store().put("registry.k8s.io/pause:3.10.2\n")}});
