@@ -93,7 +93,9 @@ images() {
 container() {
   timeout 180 ctr image import "/dev/$container_drive" >/dev/null && has "$container_says" timeout 180 ctr run --rm --runc-binary /usr/bin/crun "$container_image" k8simg-check
 }
-kubelet_health() { timeout 300 bash -c 'until { exec 3<>/dev/tcp/127.0.0.1/10248 && printf "GET /healthz HTTP/1.0\r\n\r\n" >&3 && grep -q "^ok" <&3; } 2>/dev/null; do sleep 1; done' && echo ok || { journalctl -b -u kubelet -n 20 --no-pager -o cat; return 1; }; }
+# answers HOST PORT PATH WORD SECONDS: until an HTTP server says WORD.
+answers() { timeout "$5" bash -c 'until { exec 3<>"/dev/tcp/$0/$1" && printf "GET %s HTTP/1.0\r\n\r\n" "$2" >&3 && grep -q "^$3" <&3; } 2>/dev/null; do sleep 1; done' "${@:1:4}" && echo "$4 from $1:$2"; }
+kubelet_health() { answers 127.0.0.1 10248 /healthz ok 300 || { journalctl -b -u kubelet -n 20 --no-pager -o cat; return 1; }; }
 # Processes by name, in bash alone: what is measured should not be changed by many more of them.
 memory_by_process() {
   local dir name key value r p
@@ -153,7 +155,7 @@ node_made() {
 node_ready() { kubectl wait --for=condition=Ready node --all --timeout=900s || why_not; }
 pods_ready() {
   kubectl -n kube-system rollout status deployment/coredns --timeout=600s && kubectl -n kube-system rollout status daemonset/kube-proxy --timeout=600s &&
-    kubectl -n kube-flannel rollout status daemonset --timeout=600s && kubectl wait -A --for=condition=Ready pod --all --timeout=600s >/dev/null || why_not
+    kubectl -n kube-flannel rollout status daemonset --timeout=600s && kubectl wait -A --for=condition=Ready pod --all --timeout=600s >/dev/null || { why_not; return 1; }
   kubectl get pods -A --no-headers | wc -l
 }
 # A pod whose server says OK, behind a service.
@@ -179,10 +181,9 @@ spec: {selector: {app: hello}, ports: [{port: 80, targetPort: 8080}]}
 YAML
   kubectl wait --for=condition=Ready pod/hello --timeout=600s || { kubectl describe pod hello | tail -n 15; return 1; }
 }
-ask() { timeout "$3" bash -c 'until { exec 3<>"/dev/tcp/$0/$1" && printf "GET /health HTTP/1.0\r\n\r\n" >&3 && grep -q "^OK" <&3; } 2>/dev/null; do sleep 1; done' "$1" "$2" && echo "OK from $1:$2"; }
 by_name() {
   resolvectl dns cni0 "$(kubectl -n kube-system get service kube-dns -o 'jsonpath={.spec.clusterIP}')" && resolvectl domain cni0 '~cluster.local' &&
-    resolvectl query -4 hello.default.svc.cluster.local && ask hello.default.svc.cluster.local 80 120 || { resolvectl status cni0; kubectl -n kube-system logs deployment/coredns --tail=10; return 1; }
+    resolvectl query -4 hello.default.svc.cluster.local && answers hello.default.svc.cluster.local 80 /health OK 120 || { resolvectl status cni0; kubectl -n kube-system logs deployment/coredns --tail=10; return 1; }
 }
 # The kubelet's own pod: its sandbox and a container of the same image.
 static_pod() {
