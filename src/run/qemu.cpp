@@ -63,6 +63,7 @@ std::uint64_t card_size(std::uint64_t bytes) { return std::bit_ceil(bytes); }
 
 CommandResult run_machine(CommandRunner& runner, const Machine& machine, const Boot& boot, std::stop_token stop) {
   const auto log = boot.scratch / "qemu.log";
+  std::filesystem::remove(boot.scratch / "console.log");  // of an earlier boot: nobody shall read it as this one's
   if (!boot.again) {
     std::vector<std::string> create{"/usr/bin/qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "/in/disk.img", "/build/overlay.qcow2"};
     if (boot.disk_size) create.push_back(std::to_string(boot.disk_size));
