@@ -55,13 +55,20 @@ std::vector<std::vector<std::string>> versions(const BuiltImage& image) {
   return list;
 }
 
-/// What the pod of --ready is made of, out of the image itself: CoreDNS is its one program that answers whoever asks.
-std::string ready_image(const Config& config, const std::string& program) {
+/// The reference of the container image that runs `program`; "" for none.
+std::string image_of(const Config& config, const std::string& program) {
   for (const auto& component : config.components) {
     for (const auto& each : component.images) {
       if (each.programs.front() == program) return image_reference(component, each);
     }
   }
+  return "";
+}
+
+/// What the pod of --ready is made of, out of the image itself: CoreDNS is its one program that answers whoever asks.
+std::string ready_image(const Config& config) {
+  const std::string program = config.node_role == "single" ? "coredns" : "pause";
+  if (const std::string reference = image_of(config, program); !reference.empty()) return reference;
   throw Error(ErrorKind::Usage, fmt::format("no component makes an image of {}, which --ready starts as a pod", program), fmt::format("add {} to components.enable", program));
 }
 
@@ -135,13 +142,13 @@ void add_test(CLI::App& app, Options& options, Verb& run) {
         Expectations expect{.kernel = image.kernel_release, .firmware = firmware, .earliest_time = image.epoch, .root_bytes = shared ? image.root_size : disk_size - (disk_size >> 3), .versions = versions(image)};
         expect.script_drive = drive_name(machine, 0), expect.container_drive = drive_name(machine, 1);
         if (!archive.empty()) expect.container_image = test_image, expect.container_says = "CNI";
-        const auto& components = image.config.components;
-        expect.kubeadm_images = image.config.images_preload && std::any_of(components.begin(), components.end(), [](const ComponentConfig& component) { return component.name == "etcd"; });
-        // Making a node takes longer than all checks together.
-        if (!chosen->ready && !image.config.node_role.empty()) expect.skip_units = {"k8simg-images.service", "k8simg-node.service"};
-        if (chosen->ready) {
+        expect.kubeadm_images = image.config.images_preload && !image_of(image.config, "etcd").empty();
+        if (!chosen->ready) {
+          // Making a node takes longer than all checks together.
+          if (!image.config.node_role.empty()) expect.skip_units = {"k8simg-images.service", "k8simg-node.service"};
+        } else {
           expect.ready = image.config.node_role == "single" ? Expectations::Ready::Cluster : Expectations::Ready::Standalone;
-          expect.ready_image = ready_image(image.config, image.config.node_role == "single" ? "coredns" : "pause");
+          expect.ready_image = ready_image(image.config);
           if (again) expect.versions.clear(), expect.container_image.clear();
         }
         const auto script = scratch.path() / "checks";

@@ -4,6 +4,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
 #include <nlohmann/json.hpp>
 
@@ -160,17 +161,17 @@ std::string canonical(const ComponentSpec& spec) {
 
 ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source, const OutputRef& tools) {
   const std::string id = "component/" + spec.name;
-  // Only go.mod and go.sum decide what is fetched, so that a change of our own main.go fetches nothing.
-  const Tree all = get_tree(store, source.digest);
-  Tree module_files;
-  const bool go = !std::all_of(spec.binaries.begin(), spec.binaries.end(), is_c);
-  for (const char* file : {"go.mod", "go.sum"}) {
-    if (!go) break;
-    const Node* node = all.find(file);
-    if (!node) throw Error(ErrorKind::Usage, fmt::format("component {} has no {}", spec.name, file), "run `go mod tidy` in components/" + spec.name);
-    module_files.set(file, *node);
-  }
-  if (go) {
+  std::vector<Input> inputs{{"tools", tools}, {"source", source}};
+  std::vector<Mount> mounts{{"source", "/in/source"}};
+  if (!std::all_of(spec.binaries.begin(), spec.binaries.end(), is_c)) {
+    // Only go.mod and go.sum decide what is fetched, so that a change of our own main.go fetches nothing.
+    const Tree all = get_tree(store, source.digest);
+    Tree module_files;
+    for (const char* file : {"go.mod", "go.sum"}) {
+      const Node* node = all.find(file);
+      if (!node) throw Error(ErrorKind::Usage, fmt::format("component {} has no {}", spec.name, file), "run `go mod tidy` in components/" + spec.name);
+      module_files.set(file, *node);
+    }
     graph.add({.id = id + "/modules",
                .inputs = {{"tools", tools}, {"source", put_tree(store, module_files)}, {"modules.sh", store.put(modules_script)}},
                .action = CommandAction{.tools = "tools",
@@ -179,19 +180,17 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
                                        .captures = {{"modules", "/out/modules", ValueKind::Tree}},
                                        .network = true},
                .resource = Resource::Network});
+    inputs.push_back({"modules", OutputRef{id + "/modules", "modules"}});
+    mounts.push_back({"modules", "/in/modules"});
   }
+  inputs.push_back({"build.sh", store.put(build_script(spec))});
+  mounts.push_back({"build.sh", "/in/build.sh"});
 
   std::map<std::string, std::string> environment{
       {"CGO_ENABLED", "0"},        {"GOOS", "linux"},      {"GOARCH", spec.goarch},  {"GOFLAGS", "-mod=readonly -trimpath -buildvcs=false"},
       {"GOPROXY", "file:///in/modules"}, {"GOSUMDB", "off"}, {"GOTOOLCHAIN", "local"}, {"GOCACHE", "/cache/go-build"},
       {"GOMODCACHE", "/build/.modules"}, {"GOTELEMETRY", "off"}};
   if (!spec.goarm.empty()) environment["GOARM"] = spec.goarm;
-  std::vector<Input> inputs{{"tools", tools}, {"source", source}, {"build.sh", store.put(build_script(spec))}};
-  std::vector<Mount> mounts{{"source", "/in/source"}, {"build.sh", "/in/build.sh"}};
-  if (go) {
-    inputs.insert(inputs.begin() + 2, {"modules", OutputRef{id + "/modules", "modules"}});
-    mounts.insert(mounts.begin() + 1, {"modules", "/in/modules"});
-  }
   graph.add({.id = id + "/build",
              .inputs = std::move(inputs),
              .action = CommandAction{.tools = "tools",

@@ -79,9 +79,10 @@ std::optional<ComponentConfig> read_component(const fs::path& project, const std
   reader.complete(table, {file, 1, 1});
   if (const auto* at = reader.position("name"); at && component.name != name)
     diagnostics.add(*at, fmt::format("name must be the folder's, {}, not {}", quote(name), quote(component.name)));
-  for (const char* needed : {"go.mod", "go.sum"})
-    if (!component.has_modules()) break;
-    else if (std::error_code ignored; !fs::is_regular_file(project / folder / needed, ignored)) diagnostics.add({file, 1, 1}, fmt::format("{}/{} is missing", folder, needed));
+  if (component.has_modules()) {
+    for (const char* needed : {"go.mod", "go.sum"})
+      if (std::error_code ignored; !fs::is_regular_file(project / folder / needed, ignored)) diagnostics.add({file, 1, 1}, fmt::format("{}/{} is missing", folder, needed));
+  }
 
   std::vector<std::string> modes;
   for (const auto& binary : component.binaries)

@@ -93,7 +93,6 @@ Pipeline make_pipeline(const PipelineInputs& in) {
 
   const DiskOutputs outputs = add_disk_steps(graph, in, packages, disk, {.tools = pipeline.tools, .root = pipeline.rootfs, .boot = pipeline.boot, .kernel = kernel, .published = published}, epoch);
   pipeline.artifacts = outputs.artifacts;
-
   return pipeline;
 }
 
