@@ -89,13 +89,7 @@ void validate_elf(const ComponentSpec& spec, const std::string& name, const std:
 void run_check(StepContext& context, const ComponentSpec& spec, const ComponentBinarySpec& binary, const ComponentBinarySpec::Check& check,
                const std::filesystem::path& tools, const std::filesystem::path& folder) {
   const std::string argv0 = check.argv0.empty() ? binary.name : check.argv0;
-  std::vector<std::string> argv;
-  const std::string qemu = emulator(spec.goarch);
-  if (qemu.empty()) {
-    argv = {"/usr/bin/env", "-a", argv0, "/in/bin/" + binary.name};
-  } else {
-    argv = {"/usr/bin/" + qemu, "-0", argv0, "/in/bin/" + binary.name};
-  }
+  std::vector<std::string> argv = run_program(spec.goarch, argv0, "/in/bin/" + binary.name);
   argv.insert(argv.end(), check.argv.begin(), check.argv.end());
   // Programs print their version to either stream, so both go to one file of their own. A program's exit code is not judged:
   // some answer a question for their version with 1 or 2; what counts is that it runs and says the version.
@@ -158,6 +152,12 @@ std::string canonical(const ComponentSpec& spec) {
 }
 
 }  // namespace
+
+std::vector<std::string> run_program(const std::string& goarch, const std::string& argv0, const std::string& path) {
+  const std::string qemu = emulator(goarch);
+  if (qemu.empty()) return {"/usr/bin/env", "-a", argv0, path};
+  return {"/usr/bin/" + qemu, "-0", argv0, path};
+}
 
 ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source, const OutputRef& tools) {
   const std::string id = "component/" + spec.name;

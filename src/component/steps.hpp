@@ -33,6 +33,10 @@ struct ComponentOutputs {
   OutputRef programs;  ///< a tree: every binary by its name, checked
 };
 
+/// How a program for a Go architecture is run in a sandbox with the tools tree: by itself, or under qemu-user. `argv0`: the name that it is to see.
+/// Error{Usage} for an architecture that has no emulator.
+std::vector<std::string> run_program(const std::string& goarch, const std::string& argv0, const std::string& path);
+
 /// Adds component/NAME/{modules,build,check}; modules only where there is a go.mod. `source`: tree of components/NAME (go.mod, go.sum, *.go, *.c).
 ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source, const OutputRef& tools);
 

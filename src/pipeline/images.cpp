@@ -21,8 +21,6 @@ namespace k8simg {
 namespace {
 
 constexpr const char* program_folder = "usr/local/bin";
-constexpr const char* preload_folder = "usr/share/k8simg";
-constexpr const char* preload_origin = "rule:images";
 constexpr int archive_level = 19;
 
 /// Takes files out of a tree with all that they need to run.
@@ -201,26 +199,7 @@ ImageSteps add_image_steps(StepGraph& graph, const Config& config, const OutputR
                                      .mounts = {{"archive", "/in/archive"}},
                                      .captures = {{"archive", "/out/compressed"}}},
              .resource = Resource::Heavy});
-  return {{"images/compressed", "archive"}, {"images/archive", "list"}};
-}
-
-OutputRef add_preload_step(StepGraph& graph, const OutputRef& root, const ImageSteps& images, std::int64_t epoch) {
-  graph.add({.id = "rootfs/preloaded",
-             .inputs = {{"root", root}, {"archive", images.archive}, {"list", images.list}},
-             .action = BuiltinAction{"images.preload", nlohmann::json{{"epoch", epoch}}.dump(), [epoch](StepContext& context) {
-               Store& store = context.store();
-               Tree tree = get_tree(store, context.input("root").digest);
-               const auto add = [&](const std::string& name, const Value& content) {
-                 tree.set(fmt::format("{}/{}", preload_folder, name), Node{.type = NodeType::File, .mode = 0644, .mtime = epoch, .size = content.size, .content = content.digest, .origin = preload_origin});
-               };
-               const Value archive = context.input("archive");
-               add("images.tar.zst", archive);
-               add("images.sha256", store.put(archive.digest.hex() + "  images.tar.zst\n"));
-               add("images.list", context.input("list"));
-               tree.add_missing_parents(preload_origin, epoch);
-               return std::map<std::string, Value>{{"tree", put_tree(store, tree)}};
-             }}});
-  return {"rootfs/preloaded", "tree"};
+  return {{"images/archive", "archive"}, {"images/compressed", "archive"}, {"images/archive", "list"}};
 }
 
 }  // namespace k8simg

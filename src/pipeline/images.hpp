@@ -1,4 +1,4 @@
-// Container images of the components' own programs, and the root filesystem that carries them.
+// Container images of the components' own programs.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,8 @@
 namespace k8simg {
 
 struct ImageSteps {
-  OutputRef archive;  ///< images.tar.zst: an OCI layout
+  OutputRef layout;   ///< an OCI layout as a tar
+  OutputRef archive;  ///< images.tar.zst: the same, compressed
   OutputRef list;     ///< its references, one a line, sorted
 };
 
@@ -26,8 +27,5 @@ Tree select_files(const Store& store, const Tree& root, const std::vector<std::s
 /// images/archive, images/compressed. `programs`: the checked programs of each component, named "programs/COMPONENT".
 /// The layer of a multi-call binary has all the names that the component's images run it by, so that they share it.
 ImageSteps add_image_steps(StepGraph& graph, const Config& config, const OutputRef& tools, const OutputRef& root, const std::vector<Input>& programs, std::int64_t epoch);
-
-/// The root filesystem with usr/share/k8simg/{images.tar.zst,images.sha256,images.list}: what the node imports at its first start.
-OutputRef add_preload_step(StepGraph& graph, const OutputRef& root, const ImageSteps& images, std::int64_t epoch);
 
 }  // namespace k8simg

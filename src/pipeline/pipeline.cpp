@@ -15,6 +15,7 @@
 #include "pipeline/images.hpp"
 #include "pipeline/packages.hpp"
 #include "pipeline/partitions.hpp"
+#include "pipeline/preload.hpp"
 #include "pipeline/root.hpp"
 #include "tree/archive.hpp"
 #include "util/error.hpp"
@@ -86,7 +87,7 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   if (std::any_of(config.components.begin(), config.components.end(), [](const ComponentConfig& component) { return !component.images.empty(); })) {
     const ImageSteps images = add_image_steps(graph, config, pipeline.tools, pipeline.rootfs, programs, epoch);
     published["images.tar.zst"] = images.archive;
-    if (config.images_preload) pipeline.rootfs = add_preload_step(graph, pipeline.rootfs, images, epoch);
+    if (config.images_preload) pipeline.rootfs = add_preload_steps(graph, config, pipeline.tools, pipeline.rootfs, images, programs, epoch);
   }
 
   pipeline.boot = add_boot_tree(graph, in, packages, kernel, disk, epoch);

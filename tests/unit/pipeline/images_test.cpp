@@ -22,11 +22,6 @@ std::vector<std::string> paths(const Tree& tree) {
   return list;
 }
 
-/// Steps that stand for those which give the inputs.
-void add_sources(StepGraph& graph, const std::vector<std::string>& ids) {
-  for (const auto& id : ids) graph.add({.id = id, .inputs = {}, .action = BuiltinAction{"test.source", "{}", {}}});
-}
-
 }  // namespace
 
 TEST_CASE("a selection follows links, over folders that are links too") {
@@ -124,17 +119,4 @@ TEST_CASE("images of a multi-call binary are one layer; references, entry points
   CHECK(paths(layer) == std::vector<std::string>{"tmp", "usr", "usr/local", "usr/local/bin", "usr/local/bin/hyperkube", "usr/local/bin/kube-proxy", "usr/local/bin/kube-scheduler"});
   CHECK(layer.find("usr/local/bin/kube-scheduler")->target == "hyperkube");
   CHECK(layer.find("tmp")->mode == 01777);
-}
-
-TEST_CASE("the preloaded root filesystem has the archive, its digest and its list") {
-  TestContext context;
-  StepGraph graph;
-  add_sources(graph, {"root", "images/archive", "images/compressed"});
-  add_preload_step(graph, {"root", "tree"}, {{"images/compressed", "archive"}, {"images/archive", "list"}}, 1763195591);
-  const auto outputs = context.run(*graph.find("rootfs/preloaded"), {{"root", put_tree(context.store(), Tree())}, {"archive", context.store().put("compressed")},
-                                                                    {"list", context.store().put("registry.k8s.io/pause:3.10.2\n")}});
-  const Tree tree = get_tree(context.store(), outputs.at("tree").digest);
-  CHECK(context.store().read(tree.find("usr/share/k8simg/images.sha256")->content) == sha256("compressed").hex() + "  images.tar.zst\n");
-  CHECK(context.store().read(tree.find("usr/share/k8simg/images.tar.zst")->content) == "compressed");
-  CHECK(tree.find("usr/share/k8simg")->mode == 0755);
 }

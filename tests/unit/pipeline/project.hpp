@@ -76,4 +76,9 @@ inline std::vector<std::string> input_names(const Step& step) {
   return names;
 }
 
+/// Steps that stand for those which give the inputs.
+inline void add_sources(StepGraph& graph, const std::vector<std::string>& ids) {
+  for (const auto& id : ids) graph.add({.id = id, .inputs = {}, .action = BuiltinAction{"test.source", "{}", {}}});
+}
+
 }  // namespace k8simg::test

@@ -3,7 +3,7 @@
 
 kubernetes_version=v1.37.1
 
-# preloaded: whether the images of this image are in containerd, or the registries have to be asked.
+# preloaded: whether containerd has the images of this image, or the registries have to be asked.
 preloaded() { [ -e "$root/var/lib/containerd/k8simg-images.sha256" ]; }
 pull_policy() { if preloaded; then echo Never; else echo IfNotPresent; fi; }
 

@@ -91,11 +91,11 @@ undo_node() {
   state=()
 }
 
-# The images have to be there before anything is begun; why they are not, k8simg-images.service has told.
+# The images have to be checked before anything is begun; why they could not be, k8simg-images.service has told.
 need_images() {
   [ -e "$root/usr/share/k8simg/images.sha256" ] || return 0
   cmp -s "$root/usr/share/k8simg/images.sha256" "$root/var/lib/containerd/k8simg-images.sha256" || {
-    say "the container images are not loaded, and without them there is no node: see above, or \`journalctl -u k8simg-images\`"
+    say "the container images are not as they were made, and without them there is no node: see above, or \`journalctl -u k8simg-images\`"
     exit 1
   }
 }

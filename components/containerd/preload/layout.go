@@ -1,0 +1,105 @@
+// An OCI image layout in a tar, read in place: where its blobs are, and what a layer takes on a disk.
+package main
+
+import (
+	"archive/tar"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/containerd/containerd/v2/core/snapshots"
+	digest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+type extent struct{ offset, size int64 }
+
+type layout struct {
+	file      *os.File
+	blobs     map[digest.Digest]extent
+	manifests []ocispec.Descriptor
+}
+
+// readLayout notes where each blob is. The archive stays open until the process ends.
+func readLayout(path string) (*layout, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	made := &layout{file: file, blobs: map[digest.Digest]extent{}}
+	var index *ocispec.Index
+	for members := tar.NewReader(file); ; {
+		header, err := members.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if header.Name == "index.json" {
+			index = &ocispec.Index{}
+			if err := json.NewDecoder(members).Decode(index); err != nil {
+				return nil, fmt.Errorf("index.json: %w", err)
+			}
+		} else if name, found := strings.CutPrefix(header.Name, ocispec.ImageBlobsDir+"/sha256/"); found && header.Typeflag == tar.TypeReg {
+			// archive/tar reads nothing ahead: the file stands at the member's first byte.
+			offset, err := file.Seek(0, io.SeekCurrent)
+			if err != nil {
+				return nil, err
+			}
+			made.blobs[digest.NewDigestFromEncoded(digest.SHA256, name)] = extent{offset, header.Size}
+		}
+	}
+	if index == nil {
+		return nil, errors.New("has no index.json")
+	}
+	made.manifests = index.Manifests
+	return made, nil
+}
+
+// reader reads a blob; one that the archive does not have is empty, and its digest tells.
+func (l *layout) reader(of ocispec.Descriptor) io.Reader {
+	at := l.blobs[of.Digest]
+	return io.NewSectionReader(l.file, at.offset, at.size)
+}
+
+func (l *layout) decode(of ocispec.Descriptor, into any) error {
+	if _, found := l.blobs[of.Digest]; !found {
+		return fmt.Errorf("%s is not in the archive", of.Digest)
+	}
+	if err := json.NewDecoder(l.reader(of)).Decode(into); err != nil {
+		return fmt.Errorf("%s: %w", of.Digest, err)
+	}
+	return nil
+}
+
+// usage is what a layer takes on a filesystem with blocks of 4 KiB.
+func (l *layout) usage(layer digest.Digest) (snapshots.Usage, error) {
+	at, found := l.blobs[layer]
+	if !found {
+		return snapshots.Usage{}, fmt.Errorf("layer %s is not in the archive", layer)
+	}
+	const block = 4096
+	usage := snapshots.Usage{Size: block, Inodes: 1} // its root
+	for members := tar.NewReader(io.NewSectionReader(l.file, at.offset, at.size)); ; {
+		header, err := members.Next()
+		if errors.Is(err, io.EOF) {
+			return usage, nil
+		}
+		if err != nil {
+			return usage, fmt.Errorf("layer %s: %w", layer, err)
+		}
+		switch header.Typeflag {
+		case tar.TypeLink:
+		case tar.TypeDir:
+			usage.Size += block
+			usage.Inodes++
+		default:
+			usage.Size += (header.Size + block - 1) / block * block
+			usage.Inodes++
+		}
+	}
+}

@@ -1,0 +1,84 @@
+// A snapshotter that only keeps the overlayfs snapshotter's books: identifiers, parents, sizes. Somebody else brings the files.
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/containerd/containerd/v2/core/mount"
+	"github.com/containerd/containerd/v2/core/snapshots"
+	"github.com/containerd/containerd/v2/core/snapshots/storage"
+	digest "github.com/opencontainers/go-digest"
+)
+
+var errNotHere = errors.New("not in a store that is being prepared")
+
+type recorder struct {
+	books *storage.MetaStore
+	layer digest.Digest   // what the next snapshot holds
+	usage snapshots.Usage // and takes
+	made  []snapshot
+}
+
+func newRecorder(path string) (*recorder, error) {
+	books, err := storage.NewMetaStore(path)
+	if err != nil {
+		return nil, err
+	}
+	return &recorder{books: books, made: []snapshot{}}, nil
+}
+
+func (r *recorder) next(layer digest.Digest, usage snapshots.Usage) { r.layer, r.usage = layer, usage }
+
+func (r *recorder) Prepare(ctx context.Context, key, parent string, opts ...snapshots.Opt) ([]mount.Mount, error) {
+	return nil, r.books.WithTransaction(ctx, true, func(ctx context.Context) error {
+		made, err := storage.CreateSnapshot(ctx, snapshots.KindActive, key, parent, opts...)
+		if err == nil {
+			r.made = append(r.made, snapshot{ID: made.ID, Layer: r.layer})
+		}
+		return err
+	})
+}
+
+func (r *recorder) Commit(ctx context.Context, name, key string, opts ...snapshots.Opt) error {
+	return r.books.WithTransaction(ctx, true, func(ctx context.Context) error {
+		_, err := storage.CommitActive(ctx, key, name, r.usage, opts...)
+		return err
+	})
+}
+
+func (r *recorder) Stat(ctx context.Context, key string) (info snapshots.Info, err error) {
+	err = r.books.WithTransaction(ctx, false, func(ctx context.Context) error {
+		_, info, _, err = storage.GetInfo(ctx, key)
+		return err
+	})
+	return info, err
+}
+
+func (r *recorder) Update(ctx context.Context, info snapshots.Info, fieldpaths ...string) (updated snapshots.Info, err error) {
+	err = r.books.WithTransaction(ctx, true, func(ctx context.Context) error {
+		updated, err = storage.UpdateInfo(ctx, info, fieldpaths...)
+		return err
+	})
+	return updated, err
+}
+
+func (r *recorder) Usage(ctx context.Context, key string) (usage snapshots.Usage, err error) {
+	err = r.books.WithTransaction(ctx, false, func(ctx context.Context) error {
+		_, _, usage, err = storage.GetInfo(ctx, key)
+		return err
+	})
+	return usage, err
+}
+
+func (r *recorder) Walk(ctx context.Context, fn snapshots.WalkFunc, filters ...string) error {
+	return r.books.WithTransaction(ctx, false, func(ctx context.Context) error { return storage.WalkInfo(ctx, fn, filters...) })
+}
+
+func (r *recorder) Close() error { return r.books.Close() }
+
+func (r *recorder) Mounts(context.Context, string) ([]mount.Mount, error) { return nil, errNotHere }
+func (r *recorder) Remove(context.Context, string) error                  { return errNotHere }
+func (r *recorder) View(context.Context, string, string, ...snapshots.Opt) ([]mount.Mount, error) {
+	return nil, errNotHere
+}

@@ -1,0 +1,152 @@
+// containerd's folder in the root filesystem: its databases from its own code, the files of the snapshots from the layers.
+#include "pipeline/preload.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <tuple>
+
+#include "component/steps.hpp"
+#include "tree/archive.hpp"
+#include "util/error.hpp"
+
+namespace k8simg {
+
+namespace {
+
+constexpr const char* program = "containerd-preload";
+constexpr const char* containerd_folder = "var/lib/containerd";
+constexpr const char* snapshots_folder = "io.containerd.snapshotter.v1.overlayfs/snapshots";
+constexpr const char* content_folder = "io.containerd.content.v1.content/";
+constexpr const char* shared_folder = "usr/share/k8simg";
+constexpr const char* preload_origin = "rule:images";
+
+/// Names of one inode have all of this in common.
+using Inode = std::tuple<Digest, std::uint32_t, std::uint32_t, std::uint32_t, std::int64_t, std::map<std::string, std::string>>;
+Inode inode_of(const Node& node) { return {node.content, node.mode, node.uid, node.gid, node.mtime, node.xattrs}; }
+
+/// Puts files into the root filesystem that may be there already: an equal file below /usr, or of another layer, gets one more name.
+class SharedFiles {
+ public:
+  explicit SharedFiles(Tree& root) : root_(root) {
+    for (const auto& [path, node] : root.nodes()) {
+      if (node.type != NodeType::File || node.size == 0) continue;
+      origins_.try_emplace(node.content, node.origin);
+      if (path.starts_with("usr/")) first_.try_emplace(inode_of(node), path);
+    }
+  }
+  /// What a file's content is known to come from.
+  void add_origins(const Tree& programs) {
+    for (const auto& [path, node] : programs.nodes()) origins_.try_emplace(node.content, node.origin);
+  }
+  void set(const std::string& path, Node node) {
+    node.link_group.clear();
+    node.origin = preload_origin;
+    if (node.type == NodeType::File && node.size > 0) {
+      if (const auto known = origins_.find(node.content); known != origins_.end()) node.origin = known->second;
+      const auto [same, fresh] = first_.try_emplace(inode_of(node), path);
+      if (!fresh) {
+        Node& first = *root_.find(same->second);
+        if (first.link_group.empty()) first.link_group = same->second;
+        node.link_group = first.link_group;
+      }
+    }
+    root_.set(path, std::move(node));
+  }
+
+ private:
+  Tree& root_;
+  std::map<Inode, std::string> first_;
+  std::map<Digest, std::string> origins_;
+};
+
+std::map<std::string, Value> preload(StepContext& context, const std::vector<std::string>& programs, std::int64_t epoch) {
+  Store& store = context.store();
+  Tree root = get_tree(store, context.input("root").digest);
+  const Tree prepared = get_tree(store, context.input("store").digest);
+  const Tree layout = read_tar(store, store.path(context.input("archive").digest), {.origin = preload_origin});
+  SharedFiles files(root);
+  for (const auto& name : programs) files.add_origins(get_tree(store, context.input(name).digest));
+
+  const auto set_directory = [&](const std::string& path, std::uint32_t mode) { root.set(path, Node{.type = NodeType::Directory, .mode = mode, .mtime = epoch, .origin = preload_origin}); };
+  const std::string folder = std::string(containerd_folder) + "/";
+  // As containerd makes them: nobody but root looks into it.
+  set_directory(containerd_folder, 0700);
+  nlohmann::json snapshots;
+  for (const auto& [path, node] : prepared.nodes()) {
+    if (path == "snapshots.json") {
+      snapshots = nlohmann::json::parse(store.read(node.content));
+      continue;
+    }
+    Node copy = node;
+    copy.origin = preload_origin, copy.mtime = epoch, copy.uid = copy.gid = 0;
+    copy.mode = node.type == NodeType::Directory ? 0700 : path.starts_with(content_folder) ? 0444 : 0644;
+    root.set(folder + path, std::move(copy));
+  }
+  set_directory(folder + snapshots_folder, 0700);
+  for (const auto& snapshot : snapshots) {
+    const std::string id = snapshot.at("id"), layer = snapshot.at("layer");
+    const Node* blob = layout.find("blobs/sha256/" + layer.substr(layer.find(':') + 1));
+    if (!blob) throw Error(ErrorKind::Internal, fmt::format("snapshot {} is of layer {}, which is not in the archive", id, layer));
+    const std::string at = fmt::format("{}{}/{}", folder, snapshots_folder, id);
+    set_directory(at, 0700);
+    set_directory(at + "/fs", 0755);
+    const Tree content = read_tar(store, store.path(blob->content), {.origin = preload_origin});
+    for (const auto& [path, node] : content.nodes()) files.set(at + "/fs/" + path, node);
+    context.log(fmt::format("snapshot {}: {} paths of layer {}", id, content.nodes().size(), layer));
+  }
+  const auto set_file = [&](const std::string& name, const Value& content) {
+    root.set(fmt::format("{}/{}", shared_folder, name), Node{.type = NodeType::File, .mode = 0644, .mtime = epoch, .size = content.size, .content = content.digest, .origin = preload_origin});
+  };
+  set_file("images.list", context.input("list"));
+  set_file("images.sha256", store.put(preload_checksums(root)));
+  root.add_missing_parents(preload_origin, epoch);
+  return {{"tree", put_tree(store, root)}};
+}
+
+}  // namespace
+
+std::string preload_checksums(const Tree& tree) {
+  const std::string folder = std::string(containerd_folder) + "/";
+  std::string text;
+  std::set<std::string> groups;
+  for (const auto& [path, node] : tree.nodes()) {
+    if (node.type != NodeType::File || !path.starts_with(folder) || path.ends_with(".db")) continue;
+    if (!node.link_group.empty() && !groups.insert(node.link_group).second) continue;
+    text += node.content.hex() + "  " + path + "\n";
+  }
+  return text;
+}
+
+OutputRef add_preload_steps(StepGraph& graph, const Config& config, const OutputRef& tools, const OutputRef& root, const ImageSteps& images, const std::vector<Input>& programs, std::int64_t epoch) {
+  const auto provider = std::find_if(config.components.begin(), config.components.end(), [](const ComponentConfig& component) {
+    return std::any_of(component.binaries.begin(), component.binaries.end(), [](const ComponentBinary& binary) { return binary.name == program; });
+  });
+  if (provider == config.components.end()) {
+    throw Error(ErrorKind::Usage, fmt::format("images.preload is on, and no component of {} has the program {}", config.name, program), "enable the component containerd, or set images.preload to false");
+  }
+  const auto made = std::find_if(programs.begin(), programs.end(), [&](const Input& input) { return input.name == "programs/" + provider->name; });
+  std::vector<std::string> argv = run_program(config.arch.go, program, fmt::format("/in/programs/{}", program));
+  argv.insert(argv.end(), {"/in/archive", "/out/store", std::to_string(epoch)});
+  graph.add({.id = "images/store",
+             .inputs = {{"tools", tools}, {"programs", made->source}, {"archive", images.layout}},
+             .action = CommandAction{.tools = "tools",
+                                     .argv = std::move(argv),
+                                     .mounts = {{"programs", "/in/programs"}, {"archive", "/in/archive"}},
+                                     .captures = {{"store", "/out/store", ValueKind::Tree}}}});
+  std::vector<Input> inputs{{"root", root}, {"store", OutputRef{"images/store", "store"}}, {"archive", images.layout}, {"list", images.list}};
+  std::vector<std::string> names;
+  for (const auto& input : programs) {
+    inputs.push_back(input);
+    names.push_back(input.name);
+  }
+  graph.add({.id = "rootfs/preloaded",
+             .inputs = std::move(inputs),
+             .action = BuiltinAction{"images.preload", nlohmann::json{{"epoch", epoch}, {"programs", names}}.dump(), [names, epoch](StepContext& context) { return preload(context, names, epoch); }}});
+  return {"rootfs/preloaded", "tree"};
+}
+
+}  // namespace k8simg
