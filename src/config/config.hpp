@@ -104,6 +104,7 @@ struct ComponentBinary {
 struct ImageConfig {
   std::string name;                       ///< "registry.k8s.io/kube-proxy"
   std::string tag;                        ///< "": the component's version
+  std::string description;                ///< "": the component's
   std::vector<std::string> programs;      ///< binaries of the component, or names that its multi-call binary answers to; in /usr/local/bin
   std::vector<std::string> root;          ///< globs of the root filesystem: taken with the files that they link to and the libraries that they need
   std::string user;                       ///< "65532:65532", or "" for root

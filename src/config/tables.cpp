@@ -186,6 +186,7 @@ Table component_table(ComponentConfig& component) {
                            [](ImageConfig& image) {
                              return Table{{
                                  text("tag", image.tag, image_tag()),
+                                 text("description", image.description, single_line()),
                                  list("programs", image.programs, Growth::Replace, file_name()).require(),
                                  list("root", image.root, Growth::Replace, target_glob()),
                                  text("user", image.user, single_line()),

@@ -98,6 +98,9 @@ class Selection {
   std::deque<Wanted> queue_;
 };
 
+const std::string& tag_of(const ComponentConfig& component, const ImageConfig& image) { return image.tag.empty() ? component.version : image.tag; }
+const std::string& description_of(const ComponentConfig& component, const ImageConfig& image) { return image.description.empty() ? component.description : image.description; }
+
 /// The programs of an image as a layer.
 Tree program_layer(const Tree& programs, const ComponentConfig& component, const ImageConfig& image, std::int64_t epoch) {
   const std::string origin = "component:" + component.name;
@@ -140,8 +143,8 @@ std::map<std::string, Value> make_archive(StepContext& context, const Config& co
       with_context("while making image " + reference, [&] {
         OciImage made{.reference = reference, .architecture = config.arch.go, .variant = oci_variant(config.arch.go, config.arch.goarm), .layers = {program_layer(programs, component, image, epoch)},
                       .entrypoint = {fmt::format("/{}/{}", program_folder, image.programs.front())}, .user = image.user,
-                      .labels = {{"org.opencontainers.image.title", image.programs.front()}, {"org.opencontainers.image.description", component.description},
-                                 {"org.opencontainers.image.version", component.version}, {"org.opencontainers.image.licenses", component.license}}};
+                      .labels = {{"org.opencontainers.image.title", image.programs.front()}, {"org.opencontainers.image.description", description_of(component, image)},
+                                 {"org.opencontainers.image.version", tag_of(component, image)}, {"org.opencontainers.image.licenses", component.license}}};
         if (!image.root.empty()) made.layers.push_back(select_files(store, root, image.root, config.arch.triplet));
         std::uint64_t bytes = 0;
         for (const auto& layer : made.layers) {
@@ -162,7 +165,7 @@ nlohmann::json parameters(const Config& config, std::int64_t epoch) {
   for (const auto& component : config.components) {
     for (const auto& image : component.images) {
       images.push_back({{"component", component.name}, {"reference", image_reference(component, image)}, {"programs", image.programs}, {"root", image.root}, {"user", image.user},
-                        {"description", component.description}, {"version", component.version}, {"license", component.license}});
+                        {"description", description_of(component, image)}, {"license", component.license}});
     }
   }
   return {{"images", images}, {"goarch", config.arch.go}, {"goarm", config.arch.goarm}, {"triplet", config.arch.triplet}, {"epoch", epoch}};
@@ -170,7 +173,7 @@ nlohmann::json parameters(const Config& config, std::int64_t epoch) {
 
 }  // namespace
 
-std::string image_reference(const ComponentConfig& component, const ImageConfig& image) { return image.name + ":" + (image.tag.empty() ? component.version : image.tag); }
+std::string image_reference(const ComponentConfig& component, const ImageConfig& image) { return image.name + ":" + tag_of(component, image); }
 
 Tree select_files(const Store& store, const Tree& root, const std::vector<std::string>& globs, const std::string& triplet) {
   Selection selection(store, root, triplet);

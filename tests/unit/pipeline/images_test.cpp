@@ -83,11 +83,11 @@ TEST_CASE("images of a multi-call binary are one layer; references, entry points
   config.name = "zero", config.arch = {.debian = "armel", .go = "arm", .goarm = "6", .kernel = "arm", .cross = "arm-linux-gnueabi-", .triplet = "arm-linux-gnueabi"};
   ComponentConfig kubernetes{.name = "kubernetes", .version = "v1.37.1", .description = "Kubernetes", .license = "Apache-2.0", .folder = {}, .tags = {}, .ldflags = {},
                              .binaries = {{.name = "hyperkube", .package = ".", .install = {}, .links = {}, .tags = {}, .link = "multicall", .checks = {}}},
-                             .images = {{.name = "registry.k8s.io/kube-scheduler", .tag = {}, .programs = {"kube-scheduler"}, .root = {}, .user = {}},
-                                        {.name = "registry.k8s.io/kube-proxy", .tag = {}, .programs = {"kube-proxy"}, .root = {"/usr/sbin/nft"}, .user = {}}}};
+                             .images = {{.name = "registry.k8s.io/kube-scheduler", .tag = {}, .description = {}, .programs = {"kube-scheduler"}, .root = {}, .user = {}},
+                                        {.name = "registry.k8s.io/kube-proxy", .tag = {}, .description = {}, .programs = {"kube-proxy"}, .root = {"/usr/sbin/nft"}, .user = {}}}};
   ComponentConfig etcd{.name = "etcd", .version = "v3.7.0", .description = "etcd", .license = "Apache-2.0", .folder = {}, .tags = {}, .ldflags = {},
                        .binaries = {{.name = "etcd", .package = ".", .install = {}, .links = {}, .tags = {}, .link = {}, .checks = {}}},
-                       .images = {{.name = "registry.k8s.io/etcd", .tag = "3.7.0-0", .programs = {"etcd"}, .root = {}, .user = "1:1"}}};
+                       .images = {{.name = "registry.k8s.io/etcd", .tag = "3.7.0-0", .description = "the database", .programs = {"etcd"}, .root = {}, .user = "1:1"}}};
   config.components = {kubernetes, etcd};
   Tree root, hyperkube, server;
   root.add_file(context.store(), "usr/sbin/nft", "nft", 0755, "package:nftables=1:armel");
@@ -114,7 +114,9 @@ TEST_CASE("images of a multi-call binary are one layer; references, entry points
   CHECK(proxy.at("layers")[0] == scheduler.at("layers")[0]);
   CHECK(blob(proxy.at("config")).at("config").at("Entrypoint") == nlohmann::json{"/usr/local/bin/kube-proxy"});
   CHECK(blob(etcd_image.at("config")).at("config").at("User") == "1:1");
-  CHECK(blob(etcd_image.at("config")).at("config").at("Labels").at("org.opencontainers.image.version") == "v3.7.0");
+  CHECK(blob(etcd_image.at("config")).at("config").at("Labels").at("org.opencontainers.image.description") == "the database");
+  CHECK(blob(scheduler.at("config")).at("config").at("Labels").at("org.opencontainers.image.description") == "Kubernetes");
+  CHECK(blob(etcd_image.at("config")).at("config").at("Labels").at("org.opencontainers.image.version") == "3.7.0-0");
   const Tree layer = read_tar(context.store(), context.store().path(layout.find("blobs/sha256/" + scheduler.at("layers")[0].at("digest").get<std::string>().substr(7))->content), {.origin = "test"});
   CHECK(paths(layer) == std::vector<std::string>{"tmp", "usr", "usr/local", "usr/local/bin", "usr/local/bin/hyperkube", "usr/local/bin/kube-proxy", "usr/local/bin/kube-scheduler"});
   CHECK(layer.find("usr/local/bin/kube-scheduler")->target == "hyperkube");
