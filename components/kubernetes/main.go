@@ -1,8 +1,9 @@
-// Command hyperkube is Kubernetes' seven programs in one file: the name it is called by says which one it is.
+// Command hyperkube is the programs of a cluster in one file: Kubernetes' seven, etcd and its client, CoreDNS and flanneld. The name it is called
+// by says which one it is.
 //
-// The programs share most of their packages, so one binary is smaller than three of them and its text is
-// shared in memory. Each case below does what upstream's cmd/NAME does in its main(); when Kubernetes is upgraded,
-// compare them again.
+// The programs share most of their packages (etcd, CoreDNS and flanneld have the API server's gRPC and Kubernetes' client in them too), so one binary is
+// smaller than three of Kubernetes' programs and its text is shared in memory, between containers too. Each case below does what upstream's
+// cmd/NAME does in its main(); when one of them is upgraded, compare them again.
 package main
 
 import (
@@ -15,6 +16,8 @@ import (
 	_ "time/tzdata" // CronJob time zones, in kube-apiserver and kube-controller-manager
 
 	"github.com/spf13/pflag"
+	etcdctl "go.etcd.io/etcd/etcdctl/v3/ctlv3"
+	etcd "go.etcd.io/etcd/server/v3/etcdmain"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubectl's authentication plug-ins
 	"k8s.io/component-base/cli"
 	"k8s.io/component-base/logs"
@@ -31,6 +34,8 @@ import (
 	kubeadm "k8s.io/kubernetes/cmd/kubeadm/app"
 	kubeadmerrors "k8s.io/kubernetes/cmd/kubeadm/app/util/errors"
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
+	"k8simg/components/kubernetes/coredns"
+	"k8simg/components/kubernetes/flannel"
 )
 
 // program is one of the names that hyperkube answers to. run returns the exit code; kubeadm and kubectl print
@@ -39,13 +44,17 @@ type program struct {
 	name string
 	run  func() int
 	// Flags that packages register globally when they are linked. Those of Go's flag package come from cAdvisor and are the
-	// kubelet's; pflag has --version, which the servers have. kubeadm and kube-proxy would offer every one they find.
+	// kubelet's, or from CoreDNS and are its own; pflag has --version, which the servers have. kubeadm and kube-proxy would offer every one they find.
 	goFlags, pFlags bool
 }
 
 // programs are built when they are asked for, never before: constructing a command registers flags, feature gates
 // and signal handlers, and two of them would collide in one process.
 var programs = []program{
+	{name: "coredns", run: runCoreDNS, goFlags: true},
+	{name: "etcd", run: func() int { etcd.Main(os.Args); return 0 }},
+	{name: "etcdctl", run: func() int { etcdctl.MustStart(); return 0 }},
+	{name: "flanneld", run: runFlanneld},
 	{name: "kube-apiserver", run: func() int { return cli.Run(apiserver.NewAPIServerCommand()) }, pFlags: true},
 	{name: "kube-controller-manager", run: func() int { return cli.Run(controllermanager.NewControllerManagerCommand()) }, pFlags: true},
 	{name: "kube-proxy", run: func() int { return cli.Run(proxy.NewProxyCommand()) }, pFlags: true},
@@ -53,6 +62,18 @@ var programs = []program{
 	{name: "kubeadm", run: runKubeadm},
 	{name: "kubectl", run: runKubectl},
 	{name: "kubelet", run: func() int { return cli.Run(kubelet.NewKubeletCommand(context.Background())) }, goFlags: true, pFlags: true},
+}
+
+func runCoreDNS() int {
+	useClientGatesFromEnvironment()
+	coredns.Main()
+	return 0
+}
+
+func runFlanneld() int {
+	useClientGatesFromEnvironment()
+	flannel.Main()
+	return 0
 }
 
 func runKubeadm() int {

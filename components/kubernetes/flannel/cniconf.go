@@ -2,7 +2,7 @@
 //
 // Upstream's manifest installs a plug-in of flannel's own, which turns subnet.env into such a configuration each time a pod starts. flanneld
 // knows all of it before the first pod does, and writes it once.
-package main
+package flannel
 
 import (
 	"bytes"

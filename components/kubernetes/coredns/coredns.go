@@ -1,8 +1,8 @@
-// Command coredns is CoreDNS with the plug-ins that a cluster's Corefile uses, and no others.
+// Package coredns is CoreDNS with the plug-ins that a cluster's Corefile uses, and no others.
 //
 // Upstream's own main package links every plug-in, with the libraries of several clouds, and is half as large again. Most of
 // what remains is the Kubernetes client. To have another plug-in, import its package below.
-package main
+package coredns
 
 import (
 	"slices"
@@ -36,7 +36,8 @@ import (
 // serverType is CoreDNS's name of its server in caddy's tables of plug-ins.
 const serverType = "dns"
 
-func main() {
+// Main is coredns' main function.
+func Main() {
 	// Upstream's order of directives names every plug-in. One that is not linked must be unknown to the parser: the error
 	// then names the Corefile and the line.
 	linked := caddy.ListPlugins()["others"]

@@ -1,5 +1,5 @@
 // The subnet file of an earlier run: FLANNEL_NETWORK, FLANNEL_SUBNET and their IPv6 twins, one KEY=VALUE a line.
-package main
+package flannel
 
 import (
 	"errors"

@@ -1,11 +1,11 @@
-// Command flanneld joins this node's pods to those of the other nodes, with flannel's vxlan or host-gw backend.
+// Package flannel is flanneld: it joins this node's pods to those of the other nodes, with flannel's vxlan or host-gw backend.
 //
 // Upstream's own main package also links an etcd client, a cloud SDK and a UDP backend that needs cgo on amd64, so it does not
 // compile statically. This one is built of the same packages for a Kubernetes node: it takes its subnet from the node's
 // podCIDR, accepts the flags that upstream's manifest uses, and leaves /run/flannel/subnet.env behind. With --cni-conf it writes
 // the configuration of the CNI plug-ins too.
 // Where upstream logs an error and goes on without network, it stops: systemd or the kubelet starts it again.
-package main
+package flannel
 
 import (
 	"context"
@@ -34,7 +34,8 @@ import (
 	"k8s.io/klog/v2"
 )
 
-func main() {
+// Main is flanneld's main function.
+func Main() {
 	options, err := parseOptions(os.Args[1:], os.LookupEnv)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "flanneld: %v\n", err)

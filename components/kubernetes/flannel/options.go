@@ -1,5 +1,5 @@
 // The command line and the environment of flanneld: the flags of upstream's manifest, with FLANNELD_NAME for each.
-package main
+package flannel
 
 import (
 	"errors"
