@@ -82,7 +82,11 @@ BoardKind board_kind(const Value& board) {
 }
 
 Table config_table(Config& config, Draft& draft, const ProjectNames& names, BoardKind kind) {
-  const auto of_machines = [kind](Field field) { return kind == BoardKind::Machine ? std::move(field).require() : std::move(field); };
+  const auto of_machines = [kind](Field field) {
+    if (kind == BoardKind::Machine) return std::move(field).require();
+    field.complete = {};  // it has no place there: that it is not complete is no further mistake
+    return field;
+  };
   return {{
       // what the file is
       text("name", draft.board_name).from(Board).require(),

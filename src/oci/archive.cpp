@@ -168,7 +168,8 @@ Tree merge_oci_layouts(Store& store, const std::vector<Tree>& layouts) {
     for (const auto& [path, node] : each.nodes()) {
       if (path.starts_with("blobs/sha256/")) joined.blob(path, node);
     }
-    for (json entry : json::parse(store.read(index->content)).at("manifests")) {
+    const json listed = json::parse(store.read(index->content));
+    for (json entry : listed.at("manifests")) {
       if (!entry.contains("platform")) {
         artifacts[entry.at("digest")] = entry;
         continue;

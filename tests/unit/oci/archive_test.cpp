@@ -52,7 +52,9 @@ struct Fixture {
   }
 };
 
-const char* const golden_index = "PASTE";
+const char* const golden_index =
+    R"({"manifests":[{"digest":"sha256:ba40880d83b0c01ed90a083cfe84c2e30fc203ec788a7762ebc99d9a07cd07f7","mediaType":"application/vnd.oci.image.manifest.v1+json","platform":{"architecture":"arm","os":"linux","variant":"v6"},"size":398},)"
+    R"({"digest":"sha256:a55d8e297d2bb56af91991e74fb34d570870121d94df9138d71cdcaaf589c817","mediaType":"application/vnd.oci.image.manifest.v1+json","platform":{"architecture":"riscv64","os":"linux"},"size":398}],"mediaType":"application/vnd.oci.image.index.v1+json","schemaVersion":2})";
 
 std::string blob(const std::map<std::string, std::string>& files, const json& descriptor) {
   const std::string digest = descriptor.at("digest");
