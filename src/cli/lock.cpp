@@ -56,7 +56,7 @@ Lock make_lock(Session& session, const Config& config) {
   Lock lock{.defconfig = config.name, .date = 0, .suites = tools_indexes.suites, .target = {}, .tools = {}, .components = {}};
   for (const auto& suite : lock.suites) lock.date = std::max(lock.date, suite.date);
   lock.target = with_context("while choosing the target's packages", [&] {
-    return resolve(target_indexes, {.architecture = config.arch.debian, .install = config.packages, .exclude = config.exclude_packages, .prefer_suites = backports});
+    return resolve(target_indexes, {.architecture = config.arch.debian, .install = config.packages, .essential = config.essential_packages, .exclude = config.exclude_packages, .prefer_suites = backports});
   });
   lock.tools = with_context("while choosing the packages of the tools tree", [&] {
     return resolve(tools_indexes, {.architecture = build_architecture, .install = config.tools, .exclude = {}, .prefer_suites = backports});

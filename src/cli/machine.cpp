@@ -12,8 +12,9 @@
 
 namespace k8simg {
 
-BuiltImage open_image(Session& session, const std::string& defconfig) {
+BuiltImage open_image(Session& session, const std::string& defconfig, const std::string& verb) {
   BuiltImage built{.config = session.config(defconfig)};
+  session.need_machine(built.config, verb);
   const auto folder = session.output(defconfig);
   built.disk = folder / built.config.disk.file;
   const auto manifest_file = folder / "manifest.json";

@@ -22,7 +22,8 @@ struct BuiltImage {
   BootPartition boot_partition;    ///< for boards whose firmware QEMU does not run
 };
 /// Error{Usage} naming `k8simg build NAME` when the image is not there.
-BuiltImage open_image(Session& session, const std::string& defconfig);
+/// `verb`: what is to be done with it, for the error when the defconfig is of an architecture.
+BuiltImage open_image(Session& session, const std::string& defconfig, const std::string& verb);
 
 Machine machine_of(const QemuConfig& qemu);
 

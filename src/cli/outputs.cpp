@@ -28,7 +28,7 @@ nlohmann::json fingerprint(const fs::path& file) {
 
 }  // namespace
 
-std::vector<std::string> publish(const Store& store, const std::map<std::string, Value>& artifacts, const fs::path& folder) {
+std::vector<std::string> publish(const Store& store, const std::map<std::string, Value>& artifacts, const fs::path& folder, const std::set<std::string>& executables) {
   fs::create_directories(folder);
   const auto memory_file = folder / ".outputs.json";
   nlohmann::json before = read_memory(memory_file), now = nlohmann::json::object();
@@ -39,13 +39,19 @@ std::vector<std::string> publish(const Store& store, const std::map<std::string,
     const auto known = before.find(name);
     const bool same = known != before.end() && known->is_object() && known->value("sha256", "") == digest && known->value("file", nlohmann::json()) == fingerprint(target);
     if (!same) {
-      copy_sparse(store.path(value.digest), target);
+      fs::create_directories(target.parent_path());
+      copy_sparse(store.path(value.digest), target, executables.contains(name) ? 0755 : 0644);
       written.push_back(name);
     }
     now[name] = {{"sha256", digest}, {"file", fingerprint(target)}};
   }
   for (const auto& [name, entry] : before.items()) {
-    if (!artifacts.contains(name)) fs::remove(folder / name);
+    if (artifacts.contains(name)) continue;
+    fs::remove(folder / name);
+    // A folder that held nothing else goes too.
+    std::error_code not_empty;
+    for (fs::path parent = (folder / name).parent_path(); parent != folder && fs::remove(parent, not_empty); parent = parent.parent_path()) {
+    }
   }
   if (now != before) write_file_atomically(memory_file, now.dump(1));
   return written;

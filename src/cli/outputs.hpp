@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -11,7 +12,9 @@
 namespace k8simg {
 
 /// Copies (holes kept, cloned where the filesystem can) each file whose content is not there already; removes artifacts of an earlier build that this one
-/// does not have. What is there is remembered in FOLDER/.outputs.json by size, time and digest; a file that was touched is copied anew. Returns the files written.
-std::vector<std::string> publish(const Store& store, const std::map<std::string, Value>& artifacts, const std::filesystem::path& folder);
+/// does not have. Names may have folders. What is there is remembered in FOLDER/.outputs.json by size, time and digest; a file that was touched is copied anew. `executables`: which
+/// are programs. Returns the files written.
+std::vector<std::string> publish(const Store& store, const std::map<std::string, Value>& artifacts, const std::filesystem::path& folder,
+                                 const std::set<std::string>& executables = {});
 
 }  // namespace k8simg

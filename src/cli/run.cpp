@@ -23,7 +23,7 @@ void add_run(CLI::App& app, Options& options, Verb& run) {
   verb->add_option("--lock", options.lock_file, "the lock that the image was built with, if not defconfigs/NAME.lock");
   verb->callback([=, &run] {
     run = [=](Session& session) {
-      const BuiltImage image = open_image(session, chosen->name);
+      const BuiltImage image = open_image(session, chosen->name, "run");
       Machine machine = machine_of(image.config.qemu);
       if (chosen->memory) machine.memory_mib = chosen->memory;
       if (chosen->cpus) machine.cpus = chosen->cpus;

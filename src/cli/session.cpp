@@ -71,6 +71,12 @@ fs::path Session::output(const std::string& defconfig) const {
   return (options_.output.empty() ? project() / "output" : fs::absolute(options_.output)) / defconfig;
 }
 
+void Session::need_machine(const Config& config, const std::string& verb) const {
+  if (config.is_machine()) return;
+  throw Error(ErrorKind::Usage, fmt::format("{} is an architecture, not a machine: it has no disk image to {}", config.name, verb),
+              fmt::format("`k8simg build {}` makes its programs and container images; `k8simg list` shows the machines too", config.name));
+}
+
 fs::path Session::lock_file(const std::string& defconfig) const {
   return options_.lock_file.empty() ? project() / "defconfigs" / (defconfig + ".lock") : fs::absolute(options_.lock_file);
 }

@@ -36,7 +36,9 @@ class Session {
   const Options& options() const { return options_; }
   std::stop_token stop() const { return stop_; }
   std::filesystem::path project() const;                              ///< Error{Usage} when there is none
-  std::filesystem::path output(const std::string& defconfig) const;   ///< .../output/NAME
+  std::filesystem::path output(const std::string& defconfig) const;   ///< .../output/NAME; NAME may be a verb's folder
+  /// Error{Usage} for an architecture, which has no disk: says what it has. `verb`: "run".
+  void need_machine(const Config& config, const std::string& verb) const;
   std::filesystem::path lock_file(const std::string& defconfig) const;
   DiskStore& store();
   Reporter& reporter();

@@ -26,8 +26,9 @@ std::filesystem::path container_archive(Session& session, const BuiltImage& imag
   if (!program) return {};
   Tree layer;
   layer.set("loopback", *program);
-  const Value archive = make_oci_archive(session.store(), {{.reference = test_image, .architecture = image.config.arch.go, .variant = oci_variant(image.config.arch.go, image.config.arch.goarm),
+  const Tree layout = make_oci_layout(session.store(), {{.reference = test_image, .architecture = image.config.arch.go, .variant = oci_variant(image.config.arch.go, image.config.arch.goarm),
                                                             .layers = {layer}, .entrypoint = {"/loopback"}}}, image.epoch);
+  const Value archive = make_oci_archive(session.store(), layout, image.epoch);
   return session.store().path(archive.digest);
 }
 
@@ -108,7 +109,7 @@ void add_test(CLI::App& app, Options& options, Verb& run) {
   verb->add_flag("--json", options.json, "as JSON");
   verb->callback([=, &run] {
     run = [=](Session& session) {
-      const BuiltImage image = open_image(session, chosen->name);
+      const BuiltImage image = open_image(session, chosen->name, "test");
       const Machine machine = machine_of(image.config.qemu);
       const auto archive = container_archive(session, image);
       const auto logs = session.store().folder("logs") / chosen->name;

@@ -5,6 +5,7 @@
 
 #include "cli/verbs.hpp"
 #include "tree/archive.hpp"
+#include "util/error.hpp"
 #include "util/file.hpp"
 
 namespace k8simg {
@@ -41,6 +42,7 @@ void add_tree(CLI::App& app, Options& options, Verb& run) {
       const Lock lock = load_lock(session.lock_file(*name));
       Pipeline pipeline = session.pipeline(config, lock);
       const OutputRef target = *which == "boot" ? pipeline.boot : *which == "tools" ? pipeline.tools : pipeline.rootfs;
+      if (target.step.empty()) throw Error(ErrorKind::Usage, fmt::format("{} has no {} tree", *name, *which), "an architecture boots nothing, and has a root tree only where an image takes files of it");
       const Tree tree = get_tree(session.store(), session.build(pipeline, *name, {target}).at(target).digest);
       if (!tar->empty()) {
         AtomicFile file(*tar);

@@ -22,7 +22,9 @@ fs::path find_image(Session& session, const std::string& given) {
   if (fs::is_regular_file(given)) return fs::absolute(given);
   for (const auto& defconfig : list_defconfigs(session.project())) {
     if (defconfig.name != given) continue;
-    const fs::path image = session.output(given) / session.config(given).disk.file;
+    const Config config = session.config(given);
+    session.need_machine(config, "verify");
+    const fs::path image = session.output(given) / config.disk.file;
     if (!fs::exists(image)) throw Error(ErrorKind::Usage, fmt::format("{} is not built: there is no {}", given, image.string()), fmt::format("run `k8simg build {}` first", given));
     return image;
   }

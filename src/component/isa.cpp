@@ -1,4 +1,4 @@
-// Reads ARM build attributes and Go build settings, and holds them against a board.
+// Reads ARM build attributes, and holds them and Go build settings against a board.
 #include "component/isa.hpp"
 
 #include <fmt/format.h>
@@ -7,8 +7,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "component/byte_run.hpp"
 #include "component/elf.hpp"
-#include "util/bytes.hpp"
+#include "component/go_build_info.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -18,47 +19,6 @@ namespace {
 
 const std::string subject = "this";  // what errors of elf.hpp begin with; the caller knows the path
 
-[[noreturn]] void damaged(const std::string& what) { throw Error(ErrorKind::Step, what); }
-
-/// A run of bytes that shrinks as it is read.
-class Bytes {
- public:
-  explicit Bytes(std::string_view bytes, std::endian order = std::endian::little) : rest_(bytes), order_(order) {}
-  bool empty() const { return rest_.empty(); }
-  std::size_t size() const { return rest_.size(); }
-
-  std::string_view take(std::uint64_t count, const char* what) {
-    if (count > rest_.size()) damaged(fmt::format("{} is cut off", what));
-    const auto taken = rest_.substr(0, count);
-    rest_.remove_prefix(count);
-    return taken;
-  }
-  std::uint32_t word(const char* what) {
-    return static_cast<std::uint32_t>(*read_number(take(4, what), 0, 4, order_));
-  }
-  /// Seven bits a byte, lowest first: ULEB128, and Go's varints.
-  std::uint64_t number(const char* what) {
-    std::uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-      const auto byte = static_cast<unsigned char>(take(1, what)[0]);
-      value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
-      if (!(byte & 0x80)) return value;
-    }
-    damaged(fmt::format("{} has a number of more than 64 bits", what));
-  }
-  std::string_view text(const char* what) {
-    const auto end = rest_.find('\0');
-    if (end == std::string_view::npos) damaged(fmt::format("{} is cut off", what));
-    const auto taken = rest_.substr(0, end);
-    rest_.remove_prefix(end + 1);
-    return taken;
-  }
-
- private:
-  std::string_view rest_;
-  std::endian order_;
-};
-
 // --- ARM build attributes ---
 
 struct ArmAttributes { std::uint64_t architecture = 0, profile = 0, floating_point = 0, simd = 0; };
@@ -66,7 +26,7 @@ struct ArmAttributes { std::uint64_t architecture = 0, profile = 0, floating_poi
 constexpr const char* attributes_name = "its section of ARM build attributes";
 
 /// The attributes of the whole file; those of single sections and symbols may be ignored, and nobody writes them any more.
-void read_file_attributes(Bytes in, ArmAttributes& attributes) {
+void read_file_attributes(ByteRun in, ArmAttributes& attributes) {
   while (!in.empty()) {
     const std::uint64_t tag = in.number(attributes_name);
     // Tag_CPU_raw_name and Tag_CPU_name are texts, Tag_compatibility a number and a text; above 32 even tags are numbers and odd ones texts.
@@ -86,13 +46,13 @@ void read_file_attributes(Bytes in, ArmAttributes& attributes) {
 /// 'A', then for each vendor: length, name, and sub-subsections of scope, length and attributes. Lengths count themselves and what stands before them.
 ArmAttributes read_arm_attributes(std::string_view section, std::endian order) {
   ArmAttributes attributes;
-  Bytes in(section, order);
+  ByteRun in(section, order);
   if (in.empty()) return attributes;
   if (in.take(1, attributes_name)[0] != 'A') damaged("its section of ARM build attributes has a version nobody knows");
   while (!in.empty()) {
     const std::uint32_t length = in.word(attributes_name);
     if (length < 4) damaged("its section of ARM build attributes has a length of its own that is too small");
-    Bytes vendor(in.take(length - 4, attributes_name), order);
+    ByteRun vendor(in.take(length - 4, attributes_name), order);
     if (vendor.text(attributes_name) != "aeabi") continue;  // private to a tool chain
     while (!vendor.empty()) {
       const std::size_t before = vendor.size();
@@ -100,7 +60,7 @@ ArmAttributes read_arm_attributes(std::string_view section, std::endian order) {
       const std::uint32_t size = vendor.word(attributes_name);
       const std::size_t header = before - vendor.size();
       if (size < header) damaged("its section of ARM build attributes has a length of its own that is too small");
-      const Bytes scoped(vendor.take(size - header, attributes_name), order);
+      const ByteRun scoped(vendor.take(size - header, attributes_name), order);
       if (scope == 1) read_file_attributes(scoped, attributes);
     }
   }
@@ -146,61 +106,22 @@ std::optional<std::string> too_much(const ArmAttributes& attributes, const std::
 
 // --- Go build settings ---
 
-constexpr std::string_view go_magic("\xff Go buildinf:", 14);
-constexpr const char* go_name = "its Go build information";
-
-struct GoSettings {
-  bool go = false;
-  std::string_view text;  ///< lines such as "build\tGOARM=7"; empty when built outside a module or by Go before 1.18
-
-  std::optional<std::string_view> find(std::string_view key) const {
-    for (std::size_t at = 0; at < text.size();) {
-      const std::string_view line = text.substr(at, text.find('\n', at) - at);
-      at += line.size() + 1;
-      if (line.starts_with("build\t") && line.substr(6).starts_with(key) && line.substr(6 + key.size()).starts_with("=")) return line.substr(7 + key.size());
-    }
-    return std::nullopt;
-  }
-};
-
-GoSettings read_go_settings(std::string_view section) {
-  if (!section.starts_with(go_magic)) return {};
-  Bytes in(section.substr(go_magic.size()));
-  in.take(1, go_name);  // pointer size, for the old form
-  const auto flags = static_cast<unsigned char>(in.take(1, go_name)[0]);
-  in.take(16, go_name);
-  if (!(flags & 2)) return {.go = true, .text = {}};  // before Go 1.18: two pointers, and no settings behind them
-  in.take(in.number(go_name), go_name);               // "go1.26"
-  return {.go = true, .text = in.take(in.number(go_name), go_name)};
-}
-
-/// Where Go's linker put them: in a section of their own, or anywhere on a 16-byte boundary when somebody removed the section headers.
-std::string_view find_go_section(std::string_view bytes, const ElfInfo& info) {
-  for (const auto& section : info.sections) {
-    if (section.name == ".go.buildinfo") return section_bytes(bytes, section, subject);
-  }
-  if (info.sections.empty()) {
-    for (auto at = bytes.find(go_magic); at != std::string_view::npos; at = bytes.find(go_magic, at + 1)) {
-      if (at % 16 == 0) return bytes.substr(at);
-    }
-  }
-  return {};
-}
-
-std::optional<std::string> go_violation(const GoSettings& settings, const IsaTarget& target) {
-  if (!settings.go) return std::nullopt;
+std::optional<std::string> go_violation(const std::optional<GoBuildInfo>& info, const IsaTarget& target) {
+  if (!info) return std::nullopt;
   const auto refuse_above = [&](const char* key, std::string_view first) -> std::optional<std::string> {
-    const auto level = settings.find(key);
+    const auto level = info->setting(key);
     if (!level || *level == first) return std::nullopt;  // absent: Go took the first level
     return fmt::format("is a Go program for {}={}", key, *level);
   };
   if (target.goarch == "amd64") return refuse_above("GOAMD64", "v1");
   if (target.goarch == "arm64") return refuse_above("GOARM64", "v8.0");
+  if (target.goarch == "riscv64") return refuse_above("GORISCV64", "rva20u64");
+  if (target.goarch == "ppc64le") return refuse_above("GOPPC64", "power8");
   if (target.goarch != "arm") return std::nullopt;
-  const auto goarm = settings.find("GOARM");
+  const auto goarm = info->setting("GOARM");
   // A cross compiler's default is 7.
   if (!goarm) return "is a Go program that does not say its GOARM";
-  const std::string_view version = goarm->substr(0, goarm->find(','));
+  const std::string version = goarm->substr(0, goarm->find(','));
   const bool hard = goarm->find(",hardfloat") != std::string_view::npos;
   if (version.size() == 1 && version >= "5" && version <= target.goarm && !(hard && target.goarm == "5")) return std::nullopt;
   return fmt::format("is a Go program for GOARM={}", *goarm);
@@ -222,7 +143,7 @@ std::optional<std::string> judge(std::string_view bytes, const IsaTarget& target
       if (auto wants = too_much(read_arm_attributes(section_bytes(bytes, section, subject), order), target.goarm)) return "is for " + *wants;
     }
   }
-  return go_violation(read_go_settings(find_go_section(bytes, info)), target);
+  return go_violation(read_go_build_info(bytes, info, subject), target);
 }
 
 }  // namespace
@@ -231,6 +152,8 @@ std::string isa_description(const IsaTarget& target) {
   if (target.goarch == "arm") return target.goarm == "5" ? "ARMv5TE without floating point" : target.goarm == "6" ? "ARMv6KZ, VFPv2" : "ARMv7-A, VFPv3-D16";
   if (target.goarch == "arm64") return "AArch64, ARMv8.0-A";
   if (target.goarch == "amd64") return "x86-64, first level";
+  if (target.goarch == "riscv64") return "RISC-V, RVA20U64";
+  if (target.goarch == "ppc64le") return "PowerPC 64 little-endian, POWER8";
   return elf_machine_name(elf_target(target.goarch).machine);
 }
 

@@ -9,7 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include "component/elf.hpp"
+#include "component/isa.hpp"
 #include "tree/archive.hpp"
+#include "tree/mapped_file.hpp"
 #include "tree/tree.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
@@ -72,7 +74,7 @@ std::string emulator(const std::string& goarch) {
   throw Error(ErrorKind::Usage, "no emulator is known for Go architecture " + goarch);
 }
 
-void validate_elf(const ComponentSpec& spec, const std::string& name, const std::string& bytes) {
+void validate_elf(const ComponentSpec& spec, const std::string& name, std::string_view bytes) {
   const ElfInfo info = read_elf(bytes, name);
   const ElfTarget target = elf_target(spec.goarch);
   const auto fail = [&](const std::string& what) {
@@ -83,6 +85,7 @@ void validate_elf(const ComponentSpec& spec, const std::string& name, const std:
   }
   if (!info.interpreter.empty()) fail("is dynamically linked (interpreter " + info.interpreter + ")");
   if (info.dynamic) fail("needs shared libraries");
+  if (const auto violation = isa_violation(bytes, {spec.goarch, spec.goarm})) fail(*violation);
   if (info.has_section(".symtab") || info.has_section(".debug_info")) fail("is not stripped");
 }
 
@@ -117,7 +120,7 @@ std::map<std::string, Value> validate(StepContext& context, const ComponentSpec&
   for (const auto& binary : spec.binaries) {
     const Node* node = built.find(binary.name);
     if (!node) throw Error(ErrorKind::Step, fmt::format("component {} did not give {}", spec.name, binary.name));
-    validate_elf(spec, binary.name, store.read(node->content));
+    validate_elf(spec, binary.name, MappedFile(store.path(node->content)).bytes());
     for (const auto& check : binary.checks) run_check(context, spec, binary, check, tools, folder);
     context.log(fmt::format("{}: {} bytes, static, stripped", binary.name, node->size));
     if (binary.install.empty()) continue;
@@ -148,7 +151,7 @@ std::string canonical(const ComponentSpec& spec) {
     for (const auto& check : binary.checks) checks.push_back({{"argv0", check.argv0}, {"argv", check.argv}, {"expect", check.expect}});
     binaries.push_back({{"name", binary.name}, {"install", binary.install}, {"links", binary.links}, {"checks", checks}});
   }
-  return nlohmann::json{{"name", spec.name}, {"goarch", spec.goarch}, {"epoch", spec.source_date_epoch}, {"binaries", binaries}}.dump();
+  return nlohmann::json{{"name", spec.name}, {"goarch", spec.goarch}, {"goarm", spec.goarm}, {"epoch", spec.source_date_epoch}, {"binaries", binaries}}.dump();
 }
 
 }  // namespace

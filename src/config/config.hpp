@@ -38,7 +38,7 @@ struct KernelConfig {
 };
 
 struct ArchConfig {
-  std::string debian, go, goarm, kernel;  ///< "amd64", "amd64", "", "x86"
+  std::string debian, go, goarm, kernel;  ///< "amd64", "amd64", "", "x86"; kernel: of machines only
   std::string cross;                      ///< toolchain prefix, "" or "arm-linux-gnueabi-"
   std::string triplet;                    ///< "x86_64-linux-gnu"
 };
@@ -110,12 +110,20 @@ struct ImageConfig {
   std::string user;                       ///< "65532:65532", or "" for root
 };
 
+/// An archive of a component's programs in upstream's layout, as component.toml says: NAME-linux-ARCH.tar.gz.
+struct ReleaseConfig {
+  std::string name;                       ///< "kubernetes-node"
+  std::string folder;                     ///< in the archive: "kubernetes/node/bin"
+  std::vector<std::string> programs;      ///< binaries of the component, or names that its multi-call binary answers to
+};
+
 struct ComponentConfig {
   std::string name, version, description, license;
   std::filesystem::path folder;           ///< project-relative
   std::vector<std::string> tags, ldflags;
   std::vector<ComponentBinary> binaries;  ///< those of the chosen link mode only
   std::vector<ImageConfig> images;
+  std::vector<ReleaseConfig> releases;
   /// Made of Go modules, which the lock names; otherwise of C files, which are all in its folder.
   bool has_modules() const { return std::any_of(binaries.begin(), binaries.end(), [](const ComponentBinary& binary) { return !binary.package.ends_with(".c"); }); }
 };
@@ -135,6 +143,7 @@ struct Config {
   ArchConfig arch;
   std::vector<RepositoryConfig> repositories;
   std::vector<std::string> packages;      ///< target, to install
+  bool essential_packages = true;         ///< every Essential package is installed too
   std::vector<std::string> exclude_packages;  ///< never installed although something depends on them, e.g. "perl-base"
   std::vector<std::string> tools;         ///< packages of the tools tree
   std::vector<std::string> backports;     ///< names taken from trixie-backports even if the stable suite has them
@@ -160,6 +169,9 @@ struct Config {
   std::vector<ScriptJudgement> judgements;   ///< defconfigs/scripts.toml
   std::optional<std::int64_t> source_date_epoch;  ///< set explicitly; else the environment's, else the lock's date
   std::vector<Setting> settings;          ///< everything above as key = value with positions, sorted by key
+
+  /// Its board has kernel, disk and QEMU machine; otherwise it is an architecture alone, for which programs and container images are made.
+  bool is_machine() const { return !kernel.package.empty(); }
 };
 
 struct ConfigOptions {
@@ -171,7 +183,7 @@ struct ConfigOptions {
 /// FILE:LINE:COLUMN: what is wrong with KEY (did you mean NAME?).
 Config load_config(const std::string& defconfig, const ConfigOptions& options);
 
-struct DefconfigSummary { std::string name, board, description; bool locked = false; };
+struct DefconfigSummary { std::string name, board, description; bool locked = false, machine = false; };  ///< machine: as Config::is_machine
 std::vector<DefconfigSummary> list_defconfigs(const std::filesystem::path& project);
 
 }  // namespace k8simg

@@ -52,18 +52,20 @@ std::optional<Value> read_document(const fs::path& project, const std::string& f
   }
 }
 
-/// Each program of an image is a binary of the component, or a name of its multi-call binary.
-void check_images(const ComponentConfig& component, const std::string& file, const Reader& reader, Diagnostics& diagnostics) {
+/// Each program of an image or a release is a binary of the component, or a name of its multi-call binary.
+void check_programs(const ComponentConfig& component, const std::string& file, const Reader& reader, Diagnostics& diagnostics) {
   std::vector<std::string> names;
   bool multicall = false;
   for (const auto& binary : component.binaries) names.push_back(binary.name), multicall = multicall || binary.link == "multicall";
-  for (const auto& image : component.images) {
-    const std::string key = join_key(join_key("image", image.name), "programs");
-    if (image.programs.empty()) diagnostics.add({file, 1, 1}, fmt::format("{} must name at least one program", key));
+  const auto check = [&](const std::string& section, const std::string& name, const std::vector<std::string>& programs) {
+    const std::string key = join_key(join_key(section, name), "programs");
+    if (programs.empty()) diagnostics.add({file, 1, 1}, fmt::format("{} must name at least one program", key));
     for (const auto& item : reader.items(key))
       if (!multicall && std::find(names.begin(), names.end(), item.text) == names.end())
         diagnostics.add(item.position, fmt::format("{}: the component has no binary {}{}", key, quote(item.text), suggest(item.text, names)));
-  }
+  };
+  for (const auto& image : component.images) check("image", image.name, image.programs);
+  for (const auto& release : component.releases) check("release", release.name, release.programs);
 }
 
 std::optional<ComponentConfig> read_component(const fs::path& project, const std::string& name, const std::string& asked, const SourcePosition& asked_at,
@@ -100,7 +102,7 @@ std::optional<ComponentConfig> read_component(const fs::path& project, const std
     if (other_mode(binary)) unused.push_back(join_key(prefix + "binary", binary.name) + ".");
   component.binaries.erase(std::remove_if(component.binaries.begin(), component.binaries.end(), other_mode), component.binaries.end());
   component.folder = folder;
-  check_images(component, file, reader, diagnostics);
+  check_programs(component, file, reader, diagnostics);
   if (diagnostics.size() != before) return std::nullopt;
   for (auto& setting : reader.settings(prefix))
     if (std::none_of(unused.begin(), unused.end(), [&](const std::string& key) { return setting.key.rfind(key, 0) == 0; })) settings.push_back(std::move(setting));

@@ -78,7 +78,7 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
   Draft draft;
   config.name = defconfig;
   config.project = project;
-  const Table table = config_table(config, draft, names);
+  const Table table = config_table(config, draft, names, BoardKind::Machine);
   Reader reader(diagnostics);
 
   auto chain = read_chain(project, defconfig, names, diagnostics);
@@ -90,6 +90,7 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
 
   // The board first: everything it says can be changed by a defconfig.
   bool board_is_read = false;
+  BoardKind kind = BoardKind::Machine;
   SourcePosition board_start;
   if (const Member* board = find_board(chain)) {
     const std::string& name = board->value.text;
@@ -99,6 +100,7 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
       board_start = {"boards/" + name + "/board.toml", 1, 1};
       if (auto document = read_document(project, board_start.file, diagnostics)) {
         reader.read(table, *document, Board);
+        kind = board_kind(*document);
         board_is_read = true;
         if (const auto* at = reader.position("name"); at && draft.board_name != name)
           diagnostics.add(*at, fmt::format("name must be the folder's, {}, not {}", quote(name), quote(draft.board_name)));
@@ -117,8 +119,8 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
 
   // What is missing or does not fit can only be said of files that were all readable.
   if (board_is_read && chain_is_whole) {
-    reader.complete(table, board_start);
-    check_rules(config, names, reader);
+    reader.complete(config_table(config, draft, names, kind), board_start);
+    check_rules(config, names, kind, reader);
   }
 
   config.settings = reader.settings();
@@ -152,7 +154,11 @@ std::vector<DefconfigSummary> list_defconfigs(const fs::path& project) {
     if (!chain.empty()) {
       const Member* abstract = find(chain.front().document, "abstract");
       if (abstract && abstract->value.boolean) continue;
-      if (const Member* board = find_board(chain)) summary.board = board->value.text;
+      if (const Member* board = find_board(chain)) {
+        summary.board = board->value.text;
+        const bool there = std::find(names.boards.begin(), names.boards.end(), summary.board) != names.boards.end();
+        if (const auto document = there ? read_document(project, "boards/" + summary.board + "/board.toml", diagnostics) : std::nullopt) summary.machine = board_kind(*document) == BoardKind::Machine;
+      }
       if (const Member* description = find_text(chain.front().document, "description")) summary.description = description->value.text;
     }
     // A broken file must not hide the others.

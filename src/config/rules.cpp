@@ -169,7 +169,12 @@ class Rules {
 
 }  // namespace
 
-void check_rules(const Config& config, const ProjectNames& names, Reader& reader) {
+void check_rules(const Config& config, const ProjectNames& names, BoardKind kind, Reader& reader) {
+  if (kind == BoardKind::Architecture) {
+    for (const char* section : machine_sections)
+      if (const auto* at = reader.opened(section))
+        reader.diagnostics().add(*at, fmt::format("{} has no place here: the board {} is an architecture, without kernel and disk", section, quote(config.board)));
+  }
   reader.check_names("components.enable", "component", names.components);
   reader.check_names("overlays.use", "overlay", names.overlays);
   reader.check_names("kernel.fragments", "fragment", names.fragments);

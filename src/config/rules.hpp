@@ -6,6 +6,6 @@
 namespace k8simg::config {
 
 /// Adds every mistake to `reader`'s diagnostics.
-void check_rules(const Config& config, const ProjectNames& names, Reader& reader);
+void check_rules(const Config& config, const ProjectNames& names, BoardKind kind, Reader& reader);
 
 }  // namespace k8simg::config

@@ -1,6 +1,9 @@
 // The keys of every kind of file, each with its type and where its value goes.
 #include "config/tables.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "config/value_checks.hpp"
 
 namespace k8simg::config {
@@ -73,7 +76,17 @@ Table components_table(Draft& draft, const ProjectNames& names) {
 
 }  // namespace
 
-Table config_table(Config& config, Draft& draft, const ProjectNames& names) {
+BoardKind board_kind(const Value& board) {
+  const bool machine = std::any_of(std::begin(machine_sections), std::begin(machine_sections) + 4, [&](const char* section) { return find(board, section) != nullptr; });
+  return machine ? BoardKind::Machine : BoardKind::Architecture;
+}
+
+Table config_table(Config& config, Draft& draft, const ProjectNames& names, BoardKind kind) {
+  const auto of_machines = [kind](Field field) {
+    if (kind == BoardKind::Machine) return std::move(field).require();
+    field.complete = {};  // it has no place there: that it is not complete is no further mistake
+    return field;
+  };
   return {{
       // what the file is
       text("name", draft.board_name).from(Board).require(),
@@ -84,16 +97,16 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names) {
 
       // hardware
       table("arch", {{
-                        text("debian", config.arch.debian, one_of({"amd64", "arm64", "armel", "armhf"})).require(),
-                        text("go", config.arch.go, one_of({"amd64", "arm64", "arm"})).require(),
+                        text("debian", config.arch.debian, one_of({"amd64", "arm64", "armel", "armhf", "ppc64el", "riscv64", "s390x"})).require(),
+                        text("go", config.arch.go, one_of({"amd64", "arm64", "arm", "ppc64le", "riscv64", "s390x"})).require(),
                         text("goarm", config.arch.goarm, one_of({"5", "6", "7"})),
-                        text("kernel", config.arch.kernel, file_name()).require(),
+                        of_machines(text("kernel", config.arch.kernel, file_name())),
                         text("cross", config.arch.cross, single_line()),
                         text("triplet", config.arch.triplet, file_name()).require(),
                     }})
           .from(Board)
           .require(),
-      table("kernel", kernel_table(config.kernel, draft)).require(),
+      of_machines(table("kernel", kernel_table(config.kernel, draft))),
       table("boot", {{entries<BootFile>("files", "path", config.boot_files, &BootFile::path,
                                         [](BootFile& file) {
                                           return Table{{
@@ -102,9 +115,9 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names) {
                                               flag("expand", file.expand),
                                           }};
                                         })}}),
-      table("disk", disk_table(config.disk)).require(),
+      of_machines(table("disk", disk_table(config.disk))),
       table("imager", {{list("devices", config.imager.devices, Growth::Accumulate, file_name()), text("base-url", config.imager.base_url, single_line())}}),
-      table("qemu", qemu_table(config.qemu)).require(),
+      of_machines(table("qemu", qemu_table(config.qemu))),
       table("images", {{flag("preload", config.images_preload)}}),
       table("node", {{text("role", config.node_role, one_of({"single", "control-plane", "worker", "standalone"}))}}),
 
@@ -120,6 +133,7 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names) {
           .require(),
       table("packages", {{
                             list("install", config.packages, Growth::Accumulate, package_choice()).require(),
+                            flag("essential", config.essential_packages),
                             list("exclude", config.exclude_packages, Growth::Accumulate, package_name()),
                             list("backports", config.backports, Growth::Accumulate, package_name()),
                         }})
@@ -138,7 +152,7 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names) {
                       }}),
       table("audit", {{entries<Config::AuditAllow>("allow", "path", config.audit_allow, &Config::AuditAllow::path,
                                                    [](Config::AuditAllow& allow) { return Table{{text("reason", allow.reason, single_line()).require()}}; })}}),
-      table("system", {{
+      of_machines(table("system", {{
                           text("hostname", config.hostname, host_name()).require(),
                           text("timezone", config.timezone, relative_path()).require(),
                           list("authorized-keys", config.authorized_keys, Growth::Accumulate, single_line()),
@@ -147,8 +161,7 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names) {
                                                 list("disable", config.disable_units, Growth::Accumulate, unit_name()),
                                                 list("mask", config.mask_units, Growth::Accumulate, unit_name()),
                                             }}),
-                      }})
-          .require(),
+                      }})),
       table("build", {{number("source-date-epoch", config.source_date_epoch, 0)}}),
   }};
 }
@@ -192,6 +205,13 @@ Table component_table(ComponentConfig& component) {
                                  text("user", image.user, single_line()),
                              }};
                            }),
+      entries<ReleaseConfig>("release", "name", component.releases, &ReleaseConfig::name,
+                             [](ReleaseConfig& release) {
+                               return Table{{
+                                   text("folder", release.folder, relative_path()).require(),
+                                   list("programs", release.programs, Growth::Replace, file_name()).require(),
+                               }};
+                             }),
   }};
 }
 

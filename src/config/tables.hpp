@@ -23,8 +23,15 @@ struct Draft {
   std::map<std::string, std::string> links;             ///< component → "multicall" or "separate"
 };
 
+/// What a board describes: a machine with kernel, disk and system, all of which must be there, or an architecture, which has none of them.
+enum class BoardKind { Machine, Architecture };
+/// The sections that only a machine has; a board with one of the first four is one.
+inline constexpr const char* machine_sections[] = {"kernel", "boot", "disk", "qemu", "imager", "images", "node", "overlays", "system"};
+BoardKind board_kind(const Value& board);
+
 /// board.toml, defconfigs and --set: one table, since a defconfig may change what its board says. `config` and `draft` must outlive it.
-Table config_table(Config& config, Draft& draft, const ProjectNames& names);
+/// `kind` decides which keys are required.
+Table config_table(Config& config, Draft& draft, const ProjectNames& names, BoardKind kind);
 /// components/NAME/component.toml; all binaries, of every link mode.
 Table component_table(ComponentConfig& component);
 /// defconfigs/scripts.toml

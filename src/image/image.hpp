@@ -61,7 +61,7 @@ Disk make_disk(StepContext& context, const DiskSpec& spec);
 /// PARTUUID that the kernel will see for partition `index` (0-based): needed for the command line before the disk exists.
 std::string partition_uuid(const std::string& table, const Uuid& disk_uuid, const std::optional<Uuid>& uuid, int index);
 
-/// The command that compresses `input` to `output` (absolute paths in the sandbox) by "zstd" or "xz"; deterministic with any number of threads. Error{Usage} for another method.
+/// The command that compresses `input` to `output` (absolute paths in the sandbox) by "zstd", "xz" or "gzip"; deterministic with any number of threads. Error{Usage} for another method.
 std::vector<std::string> compress_command(const std::string& method, int level, const std::string& input, const std::string& output);
 /// A run of bytes of an image.
 struct ByteRange { std::uint64_t start = 0, size = 0; };

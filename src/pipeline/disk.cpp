@@ -7,6 +7,7 @@
 #include "image/imager_list.hpp"
 #include "image/manifest.hpp"
 #include "pipeline/partitions.hpp"
+#include "pipeline/sums.hpp"
 #include "tree/archive.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
@@ -192,14 +193,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
              }}});
   artifacts["manifest.json"] = {"image/manifest", "manifest"};
 
-  std::vector<Input> sums;
-  for (const auto& [file, output] : artifacts) sums.push_back({file, output});
-  graph.add({.id = "image/sums", .inputs = std::move(sums), .action = BuiltinAction{"image.sums", "{}", [](StepContext& context) {
-    std::string text;
-    for (const auto& input : context.inputs()) text += fmt::format("{}  {}\n", input.value.digest.hex(), input.name);
-    return Outputs{{"sums", context.store().put(text)}};
-  }}});
-  artifacts["SHA256SUMS"] = {"image/sums", "sums"};
+  artifacts["SHA256SUMS"] = add_checksum_step(graph, "image/sums", artifacts);
   return result;
 }
 

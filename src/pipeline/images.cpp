@@ -11,6 +11,8 @@
 #include "component/elf.hpp"
 #include "image/image.hpp"
 #include "oci/archive.hpp"
+#include "pipeline/contents.hpp"
+#include "pipeline/programs.hpp"
 #include "tree/mapped_file.hpp"
 #include "tree/path.hpp"
 #include "util/error.hpp"
@@ -107,18 +109,7 @@ Tree program_layer(const Tree& programs, const ComponentConfig& component, const
   const auto multicall = std::find_if(component.binaries.begin(), component.binaries.end(), [](const ComponentBinary& binary) { return binary.link == "multicall"; });
   Tree layer;
   const auto add = [&](const ImageConfig& of) {
-    for (const auto& program : of.programs) {
-      const std::string path = fmt::format("{}/{}", program_folder, program);
-      if (const Node* node = programs.find(program)) {
-        layer.set(path, *node);
-      } else if (multicall != component.binaries.end()) {
-        layer.set(fmt::format("{}/{}", program_folder, multicall->name), *programs.find(multicall->name));
-        layer.add_symlink(path, multicall->name, origin);
-        layer.find(path)->mtime = epoch;
-      } else {
-        throw Error(ErrorKind::Internal, fmt::format("component {} gave no {}", component.name, program));
-      }
-    }
+    for (const auto& program : of.programs) add_program(layer, program_folder, programs, component, program, epoch);
   };
   add(image);
   if (multicall != component.binaries.end() && layer.find(fmt::format("{}/{}", program_folder, multicall->name))) {
@@ -132,7 +123,7 @@ Tree program_layer(const Tree& programs, const ComponentConfig& component, const
 
 std::map<std::string, Value> make_archive(StepContext& context, const Config& config, std::int64_t epoch) {
   Store& store = context.store();
-  const Tree root = get_tree(store, context.input("root").digest);
+  const Tree root = takes_root_files(config) ? get_tree(store, context.input("root").digest) : Tree();
   std::vector<OciImage> images;
   std::string list;
   for (const auto& component : config.components) {
@@ -146,18 +137,20 @@ std::map<std::string, Value> make_archive(StepContext& context, const Config& co
                       .labels = {{"org.opencontainers.image.title", image.programs.front()}, {"org.opencontainers.image.description", description_of(component, image)},
                                  {"org.opencontainers.image.version", tag_of(component, image)}, {"org.opencontainers.image.licenses", component.license}}};
         if (!image.root.empty()) made.layers.push_back(select_files(store, root, image.root, config.arch.triplet));
+        made.contents = image_contents(store, component, made.layers);
         std::uint64_t bytes = 0;
         for (const auto& layer : made.layers) {
           for (const auto& [path, node] : layer.nodes()) bytes += node.size;
         }
-        context.log(fmt::format("{}: {} layers, {} bytes of files", reference, made.layers.size(), bytes));
+        context.log(fmt::format("{}: {} layers, {} bytes of files, {} packages", reference, made.layers.size(), bytes, made.contents.size()));
         images.push_back(std::move(made));
       });
     }
   }
   std::sort(images.begin(), images.end(), [](const OciImage& a, const OciImage& b) { return a.reference < b.reference; });
   for (const auto& image : images) list += image.reference + "\n";
-  return {{"archive", make_oci_archive(store, images, epoch)}, {"list", store.put(list)}};
+  const Tree layout = make_oci_layout(store, images, epoch);
+  return {{"archive", make_oci_archive(store, layout, epoch)}, {"list", store.put(list)}, {"layout", put_tree(store, layout)}};
 }
 
 nlohmann::json parameters(const Config& config, std::int64_t epoch) {
@@ -175,6 +168,16 @@ nlohmann::json parameters(const Config& config, std::int64_t epoch) {
 
 std::string image_reference(const ComponentConfig& component, const ImageConfig& image) { return image.name + ":" + tag_of(component, image); }
 
+bool has_images(const Config& config) {
+  return std::any_of(config.components.begin(), config.components.end(), [](const ComponentConfig& component) { return !component.images.empty(); });
+}
+
+bool takes_root_files(const Config& config) {
+  return std::any_of(config.components.begin(), config.components.end(), [](const ComponentConfig& component) {
+    return std::any_of(component.images.begin(), component.images.end(), [](const ImageConfig& image) { return !image.root.empty(); });
+  });
+}
+
 Tree select_files(const Store& store, const Tree& root, const std::vector<std::string>& globs, const std::string& triplet) {
   Selection selection(store, root, triplet);
   for (const auto& glob : globs) {
@@ -190,8 +193,8 @@ Tree select_files(const Store& store, const Tree& root, const std::vector<std::s
 }
 
 ImageSteps add_image_steps(StepGraph& graph, const Config& config, const OutputRef& tools, const OutputRef& root, const std::vector<Input>& programs, std::int64_t epoch) {
-  std::vector<Input> inputs{{"root", root}};
-  inputs.insert(inputs.end(), programs.begin(), programs.end());
+  std::vector<Input> inputs = programs;
+  if (takes_root_files(config)) inputs.push_back({"root", root});
   graph.add({.id = "images/archive",
              .inputs = std::move(inputs),
              .action = BuiltinAction{"images.archive", parameters(config, epoch).dump(), [config, epoch](StepContext& context) { return make_archive(context, config, epoch); }}});
@@ -202,7 +205,7 @@ ImageSteps add_image_steps(StepGraph& graph, const Config& config, const OutputR
                                      .mounts = {{"archive", "/in/archive"}},
                                      .captures = {{"archive", "/out/compressed"}}},
              .resource = Resource::Heavy});
-  return {{"images/archive", "archive"}, {"images/compressed", "archive"}, {"images/archive", "list"}};
+  return {{"images/compressed", "archive"}, {"images/archive", "list"}, {"images/archive", "layout"}, {"images/archive", "archive"}};
 }
 
 }  // namespace k8simg

@@ -12,10 +12,15 @@
 namespace k8simg {
 
 struct ImageSteps {
-  OutputRef layout;   ///< an OCI layout as a tar
-  OutputRef archive;  ///< images.tar.zst: the same, compressed
+  OutputRef archive;  ///< images.tar.zst: an OCI layout
   OutputRef list;     ///< its references, one a line, sorted
+  OutputRef layout;   ///< the same layout as a tree, so that those of several architectures can be joined
+  OutputRef tar;      ///< the archive before it is compressed
 };
+
+bool has_images(const Config& config);
+/// Whether an image is made of more than programs: of files of the root filesystem.
+bool takes_root_files(const Config& config);
 
 /// "registry.k8s.io/kube-proxy:v1.37.1".
 std::string image_reference(const ComponentConfig& component, const ImageConfig& image);
@@ -24,7 +29,7 @@ std::string image_reference(const ComponentConfig& component, const ImageConfig&
 /// that they need, each with its folders. Throws Error{Usage} naming the glob that matches nothing, or the library that is not there.
 Tree select_files(const Store& store, const Tree& root, const std::vector<std::string>& globs, const std::string& triplet);
 
-/// images/archive, images/compressed. `programs`: the checked programs of each component, named "programs/COMPONENT".
+/// images/archive, images/compressed. `root` has no step when no image takes files of it. `programs`: the checked programs of each component, named "programs/COMPONENT".
 /// The layer of a multi-call binary has all the names that the component's images run it by, so that they share it.
 ImageSteps add_image_steps(StepGraph& graph, const Config& config, const OutputRef& tools, const OutputRef& root, const std::vector<Input>& programs, std::int64_t epoch);
 

@@ -3,13 +3,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "component/steps.hpp"
 #include "image/image.hpp"
 #include "image/manifest.hpp"
 #include "kernel/steps.hpp"
 #include "pipeline/agreement.hpp"
+#include "pipeline/architecture.hpp"
 #include "pipeline/audit.hpp"
 #include "pipeline/boot.hpp"
 #include "pipeline/images.hpp"
@@ -62,8 +61,6 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   PackageSteps packages(graph, in);
   pipeline.tools = packages.tools_tree(epoch);
 
-  const OutputRef kernel = add_kernel_steps(graph, in.store, kernel_spec(in, epoch), pipeline.tools, packages.unpacked(config.kernel.package));
-
   std::vector<Input> layers, programs;
   for (const ComponentConfig& component : config.components) {
     Tree folder = read_folder(in.store, config.project / component.folder, "component:" + component.name);
@@ -72,7 +69,14 @@ Pipeline make_pipeline(const PipelineInputs& in) {
     const ComponentOutputs made = add_component_steps(graph, in.store, component_spec(in, component, epoch), source, pipeline.tools);
     layers.push_back({"component:" + component.name, made.files});
     programs.push_back({"programs/" + component.name, made.programs});
+    pipeline.programs[component.name] = made.programs;
   }
+  if (!config.is_machine()) {
+    add_architecture_steps(pipeline, in, packages, programs, epoch);
+    return pipeline;
+  }
+
+  const OutputRef kernel = add_kernel_steps(graph, in.store, kernel_spec(in, epoch), pipeline.tools, packages.unpacked(config.kernel.package));
   layers.push_back({"kernel", add_kernel_layer(graph, kernel, epoch)});
   const DiskPlan disk = plan_disk(config);
   for (const std::string& overlay : config.overlays) {
@@ -84,10 +88,10 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   const OutputRef assembled = add_rootfs_tree(graph, rootfs_options(config, disk_mounts(config, disk), epoch), packages.target(), layers);
   pipeline.rootfs = add_audit_step(graph, config, assembled);
   std::map<std::string, OutputRef> published;
-  if (std::any_of(config.components.begin(), config.components.end(), [](const ComponentConfig& component) { return !component.images.empty(); })) {
-    const ImageSteps images = add_image_steps(graph, config, pipeline.tools, pipeline.rootfs, programs, epoch);
-    published["images.tar.zst"] = images.archive;
-    if (config.images_preload) pipeline.rootfs = add_preload_steps(graph, config, pipeline.tools, pipeline.rootfs, images, programs, epoch);
+  if (has_images(config)) {
+    pipeline.images = add_image_steps(graph, config, pipeline.tools, pipeline.rootfs, programs, epoch);
+    published["images.tar.zst"] = pipeline.images->archive;
+    if (config.images_preload) pipeline.rootfs = add_preload_steps(graph, config, pipeline.tools, pipeline.rootfs, *pipeline.images, programs, epoch);
   }
 
   pipeline.boot = add_boot_tree(graph, in, packages, kernel, disk, epoch);

@@ -10,6 +10,7 @@
 #include "fetch/fetch.hpp"
 #include "graph/graph.hpp"
 #include "lock/lock.hpp"
+#include "pipeline/images.hpp"
 
 namespace k8simg {
 
@@ -26,7 +27,10 @@ struct PipelineInputs {
 struct Pipeline {
   StepGraph graph;                             ///< no targets yet: the verb adds those that it wants
   std::map<std::string, OutputRef> artifacts;  ///< file name in output/NAME → where it comes from
-  OutputRef tools, rootfs, boot;               ///< trees
+  OutputRef tools, rootfs, boot;               ///< trees; without a step where there is none: an architecture boots nothing
+  std::map<std::string, OutputRef> programs;   ///< of each component, a tree of its binaries by name, checked
+  std::optional<ImageSteps> images;            ///< when a component makes any
+  std::map<std::string, OutputRef> releases;   ///< of an architecture: archives in upstream's layout, by file name
 };
 
 /// Error{Usage} when lock and config do not belong together: names what is missing and `k8simg lock NAME`.

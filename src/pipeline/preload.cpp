@@ -67,7 +67,7 @@ std::map<std::string, Value> preload(StepContext& context, const std::vector<std
   Store& store = context.store();
   Tree root = get_tree(store, context.input("root").digest);
   const Tree prepared = get_tree(store, context.input("store").digest);
-  const Tree layout = read_tar(store, store.path(context.input("archive").digest), {.origin = preload_origin});
+  const Tree layout = get_tree(store, context.input("layout").digest);
   SharedFiles files(root);
   for (const auto& name : programs) files.add_origins(get_tree(store, context.input(name).digest));
 
@@ -90,7 +90,7 @@ std::map<std::string, Value> preload(StepContext& context, const std::vector<std
   for (const auto& snapshot : snapshots) {
     const std::string id = snapshot.at("id"), layer = snapshot.at("layer");
     const Node* blob = layout.find("blobs/sha256/" + layer.substr(layer.find(':') + 1));
-    if (!blob) throw Error(ErrorKind::Internal, fmt::format("snapshot {} is of layer {}, which is not in the archive", id, layer));
+    if (!blob) throw Error(ErrorKind::Internal, fmt::format("snapshot {} is of layer {}, which is not in the layout", id, layer));
     const std::string at = fmt::format("{}{}/{}", folder, snapshots_folder, id);
     set_directory(at, 0700);
     set_directory(at + "/fs", 0755);
@@ -132,12 +132,12 @@ OutputRef add_preload_steps(StepGraph& graph, const Config& config, const Output
   std::vector<std::string> argv = run_program(config.arch.go, program, fmt::format("/in/programs/{}", program));
   argv.insert(argv.end(), {"/in/archive", "/out/store", std::to_string(epoch)});
   graph.add({.id = "images/store",
-             .inputs = {{"tools", tools}, {"programs", made->source}, {"archive", images.layout}},
+             .inputs = {{"tools", tools}, {"programs", made->source}, {"archive", images.tar}},
              .action = CommandAction{.tools = "tools",
                                      .argv = std::move(argv),
                                      .mounts = {{"programs", "/in/programs"}, {"archive", "/in/archive"}},
                                      .captures = {{"store", "/out/store", ValueKind::Tree}}}});
-  std::vector<Input> inputs{{"root", root}, {"store", OutputRef{"images/store", "store"}}, {"archive", images.layout}, {"list", images.list}};
+  std::vector<Input> inputs{{"root", root}, {"store", OutputRef{"images/store", "store"}}, {"layout", images.layout}, {"list", images.list}};
   std::vector<std::string> names;
   for (const auto& input : programs) {
     inputs.push_back(input);

@@ -14,12 +14,6 @@ namespace {
 
 constexpr std::string_view package_prefix = "package/";
 
-/// "systemd=257.9-1:amd64" → its parts.
-PackageTree named_package(std::string_view identity) {
-  const auto equals = identity.find('='), colon = identity.rfind(':');
-  return {std::string(identity.substr(0, equals)), std::string(identity.substr(equals + 1, colon - equals - 1)), std::string(identity.substr(colon + 1)), {}};
-}
-
 std::map<std::string, Value> assemble(StepContext& context, const RootfsOptions& options) {
   Store& store = context.store();
   std::vector<Layer> layers;
@@ -31,6 +25,11 @@ std::map<std::string, Value> assemble(StepContext& context, const RootfsOptions&
 }
 
 }  // namespace
+
+PackageTree named_package(std::string_view identity) {
+  const auto equals = identity.find('='), colon = identity.rfind(':');
+  return {std::string(identity.substr(0, equals)), std::string(identity.substr(equals + 1, colon - equals - 1)), std::string(identity.substr(colon + 1)), {}};
+}
 
 std::vector<PackageTree> read_packages(StepContext& context) {
   std::vector<PackageTree> packages;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "config/config.hpp"
@@ -10,6 +11,8 @@
 
 namespace k8simg {
 
+/// "systemd=257.9-1:amd64", as inputs and provenance name a package, taken apart; without its tree.
+PackageTree named_package(std::string_view identity);
 /// The package inputs of a step ("package/NAME=VERSION:ARCH") as the trees that rootfs/ works on.
 std::vector<PackageTree> read_packages(StepContext& context);
 

@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Diagnostics diagnostics;
   Config config;
   Draft draft;
-  const Table table = config_table(config, draft, names);
+  const Table table = config_table(config, draft, names, BoardKind::Machine);
   Reader reader(diagnostics);
   if (auto override = parse_override(text, diagnostics)) reader.read(table, override->document, CommandLine, !override->append);
   if (auto document = parse_document(text, "fuzz.toml", diagnostics)) {

@@ -120,6 +120,9 @@ func prepare(layout *layout, folder string) ([]snapshot, error) {
 		return nil, err
 	}
 	for _, manifest := range layout.manifests {
+		if manifest.ArtifactType != "" {
+			continue // says something of an image, and is none
+		}
 		name := manifest.Annotations[images.AnnotationImageName]
 		if err := addImage(ctx, db, backend, layout, name, manifest); err != nil {
 			return nil, fmt.Errorf("image %q: %w", name, err)

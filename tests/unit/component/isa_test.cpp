@@ -236,5 +236,17 @@ TEST_CASE("a board's processor in words") {
   CHECK(contains(isa_description(armv5), "without floating point"));
   CHECK(contains(isa_description(arm64), "AArch64"));
   CHECK(contains(isa_description(pc), "x86-64"));
-  CHECK(isa_description({"riscv64", ""}) == "RISC-V");
+  CHECK(isa_description({"riscv64", ""}) == "RISC-V, RVA20U64");
+  CHECK(contains(isa_description({"ppc64le", ""}), "POWER8"));
+  CHECK(isa_description({"s390x", ""}) == "S/390");
+}
+
+TEST_CASE("levels of RISC-V and POWER: the first, which Go takes when nobody says anything, and no higher") {
+  const auto program = [](std::uint16_t machine, const std::string& setting) { return go_program("build\t" + setting + "\n", machine, true); };
+  const IsaTarget riscv{"riscv64", ""}, power{"ppc64le", ""};
+  CHECK(judged(program(243, "GORISCV64=rva20u64"), riscv) == "runs");
+  CHECK(judged(program(243, "GOARCH=riscv64"), riscv) == "runs");
+  CHECK(judged(program(243, "GORISCV64=rva22u64"), riscv) == "is a Go program for GORISCV64=rva22u64");
+  CHECK(judged(program(21, "GOPPC64=power8"), power) == "runs");
+  CHECK(judged(program(21, "GOPPC64=power10"), power) == "is a Go program for GOPPC64=power10");
 }

@@ -117,3 +117,21 @@ TEST_CASE("a binary that is missing, dynamic or of another machine is refused; a
   CHECK(files.find("opt/bin")->type == NodeType::Directory);
   CHECK(f.context.programs.asked.empty());
 }
+
+TEST_CASE("a program for a newer processor than the board's is refused") {
+  Fixture f;
+  f.spec.goarch = "arm", f.spec.goarm = "6";
+  const StepGraph graph = f.graph(f.source(""));
+  const auto check = [&](const std::string& goarm) {
+    // A 32-bit header for ARM without sections, and the build information where Go's linker may put it.
+    std::string bytes = std::string("\x7f" "ELF\1\1\1", 7) + std::string(57, '\0');
+    bytes[16] = 2, bytes[18] = 40, bytes[20] = 1, bytes[40] = 52, bytes[42] = 32, bytes[46] = 40;
+    const std::string version = "go1.26", settings = "build\tGOARM=" + goarm + "\n";
+    bytes += std::string("\xff Go buildinf:\x04\x02", 16) + std::string(16, '\0') + static_cast<char>(version.size()) + version + static_cast<char>(settings.size()) + settings;
+    Tree bin;
+    bin.add_file(f.context.store(), "etcd", bytes, 0644, "");
+    f.context.run(*graph.find("component/etcd/check"), {{"tools", put_tree(f.context.store(), Tree())}, {"bin", put_tree(f.context.store(), bin)}});
+  };
+  check("6");
+  CHECK(contains(failure([&] { check("7"); }), "component etcd: etcd: is a Go program for GOARM=7"));
+}

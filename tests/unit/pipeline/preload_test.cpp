@@ -6,7 +6,6 @@
 #include "oci/archive.hpp"
 #include "project.hpp"
 #include "support/catch.hpp"
-#include "tree/archive.hpp"
 
 using namespace k8simg;
 using namespace k8simg::test;
@@ -14,7 +13,7 @@ using namespace k8simg::test;
 namespace {
 
 constexpr std::int64_t epoch = 1763195591;
-const ImageSteps image_steps{{"images/archive", "archive"}, {"images/compressed", "archive"}, {"images/archive", "list"}};
+const ImageSteps image_steps{{"images/compressed", "archive"}, {"images/archive", "list"}, {"images/archive", "layout"}, {"images/archive", "archive"}};
 
 Config containerd_config(const std::string& go) {
   Config config;
@@ -50,9 +49,8 @@ TEST_CASE("the snapshots have the files of their layers, and a file that is ther
   TestContext context;
   Store& store = context.store();
   const Tree program = program_layer(store), userland = userland_layer(store);
-  const Value archive = make_oci_archive(store, {{.reference = "registry.k8s.io/kube-proxy:v1.37.1", .architecture = "arm", .variant = "v6", .layers = {program, userland}},
+  const Tree layout = make_oci_layout(store, {{.reference = "registry.k8s.io/kube-proxy:v1.37.1", .architecture = "arm", .variant = "v6", .layers = {program, userland}},
                                                  {.reference = "registry.k8s.io/other:v1", .architecture = "arm", .variant = "v6", .layers = {userland}}}, epoch);
-  const Tree layout = read_tar(store, store.path(archive.digest), {.origin = "test"});
   const auto index = nlohmann::json::parse(store.read(layout.find("index.json")->content));
   const auto manifest = nlohmann::json::parse(store.read(layout.find("blobs/sha256/" + index.at("manifests")[0].at("digest").get<std::string>().substr(7))->content));
   const std::string program_digest = manifest.at("layers")[0].at("digest"), userland_digest = manifest.at("layers")[1].at("digest");
@@ -70,7 +68,7 @@ TEST_CASE("the snapshots have the files of their layers, and a file that is ther
   StepGraph graph;
   add_sources(graph, {"tools", "root", "programs", "images/archive", "images/compressed"});
   add_preload_steps(graph, containerd_config("arm"), {"tools", "tree"}, {"root", "tree"}, image_steps, {{"programs/containerd", OutputRef{"programs", "p"}}}, epoch);
-  const auto outputs = context.run(*graph.find("rootfs/preloaded"), {{"root", put_tree(store, root)}, {"store", put_tree(store, prepared)}, {"archive", archive},
+  const auto outputs = context.run(*graph.find("rootfs/preloaded"), {{"root", put_tree(store, root)}, {"store", put_tree(store, prepared)}, {"layout", put_tree(store, layout)},
                                                                     {"list", store.put("registry.k8s.io/kube-proxy:v1.37.1\n")}, {"programs/containerd", put_tree(store, Tree())}});
   const Tree tree = get_tree(store, outputs.at("tree").digest);
   const std::string folder = "var/lib/containerd/", snapshots = folder + "io.containerd.snapshotter.v1.overlayfs/snapshots/";
