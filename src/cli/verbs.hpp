@@ -17,6 +17,7 @@ void add_show(CLI::App& app, Options& options, Verb& run);
 void add_lock(CLI::App& app, Options& options, Verb& run);
 void add_plan(CLI::App& app, Options& options, Verb& run);
 void add_build(CLI::App& app, Options& options, Verb& run);
+void add_check(CLI::App& app, Options& options, Verb& run);
 void add_tree(CLI::App& app, Options& options, Verb& run);
 void add_run(CLI::App& app, Options& options, Verb& run);
 void add_test(CLI::App& app, Options& options, Verb& run);
