@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/machine.hpp"
+#include "cli/preflight.hpp"
 #include "cli/verbs.hpp"
 #include "oci/archive.hpp"
 #include "pipeline/images.hpp"
@@ -130,6 +131,9 @@ void add_test(CLI::App& app, Options& options, Verb& run) {
       // The way that it starts does not change what it becomes; the second boot is of the same disk.
       if (chosen->ready) firmware_list = {firmware_list.front(), firmware_list.front()};
       bool again = false;
+      // kubeadm looks at a machine that is no node yet.
+      std::optional<std::vector<std::string>> verdicts;
+      if (!chosen->ready && program_path(image.root, "kubeadm")) verdicts = kubeadm_verdicts(run_preflight(session, image.config, PreflightMachine::Qemu));
       const TempDir scratch(session.store().folder("scratch"), "test");
       nlohmann::json reports = nlohmann::json::array();
       bool all_ok = true;
@@ -144,6 +148,8 @@ void add_test(CLI::App& app, Options& options, Verb& run) {
         expect.script_drive = drive_name(machine, 0), expect.container_drive = drive_name(machine, 1);
         if (!archive.empty()) expect.container_image = test_image, expect.container_says = "CNI";
         expect.kubeadm_images = image.config.images_preload && !image_of(image.config, "etcd").empty();
+        expect.preflight_verdicts = verdicts;
+        expect.preflight = makes_control_plane(image.config) ? Expectations::Preflight::Init : Expectations::Preflight::Join;
         if (!chosen->ready) {
           // Making a node takes longer than all checks together.
           if (!image.config.node_role.empty()) expect.skip_units = {"k8simg-images.service", "k8simg-node.service"};

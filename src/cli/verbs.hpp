@@ -20,6 +20,7 @@ void add_build(CLI::App& app, Options& options, Verb& run);
 void add_binaries(CLI::App& app, Options& options, Verb& run);
 void add_images(CLI::App& app, Options& options, Verb& run);
 void add_release(CLI::App& app, Options& options, Verb& run);
+void add_check(CLI::App& app, Options& options, Verb& run);
 void add_tree(CLI::App& app, Options& options, Verb& run);
 void add_run(CLI::App& app, Options& options, Verb& run);
 void add_test(CLI::App& app, Options& options, Verb& run);

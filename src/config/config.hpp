@@ -93,6 +93,9 @@ struct QemuConfig {
   bool power_of_two = false;              ///< pad the overlay (SD cards)
 };
 
+/// What the smallest machine of the board has; 0: what [qemu] says.
+struct HardwareConfig { int memory_mib = 0, cpus = 0; };
+
 struct BinaryCheck { std::string argv0; std::vector<std::string> argv; std::string expect; };
 struct ComponentBinary {
   std::string name, package, install;
@@ -154,6 +157,7 @@ struct Config {
   DiskConfig disk;
   ImagerConfig imager;
   QemuConfig qemu;
+  HardwareConfig hardware;
   std::string node_role;                  ///< what a machine becomes at its first start: "single", "control-plane", "worker", "standalone"; "": nothing
   bool images_preload = false;            ///< the root filesystem carries the images of its components
 

@@ -118,6 +118,7 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, Boar
       of_machines(table("disk", disk_table(config.disk))),
       table("imager", {{list("devices", config.imager.devices, Growth::Accumulate, file_name()), text("base-url", config.imager.base_url, single_line())}}),
       of_machines(table("qemu", qemu_table(config.qemu))),
+      table("hardware", {{number("memory", config.hardware.memory_mib, 32, 1 << 20), number("cpus", config.hardware.cpus, 1, 256)}}),
       table("images", {{flag("preload", config.images_preload)}}),
       table("node", {{text("role", config.node_role, one_of({"single", "control-plane", "worker", "standalone"}))}}),
 

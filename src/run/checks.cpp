@@ -90,6 +90,32 @@ images() {
   for reference in $list; do grep -qxF "$reference" /usr/share/k8simg/images.list || { echo "$reference is not among: $(tr '\n' ' ' </usr/share/k8simg/images.list)"; return 1; }; done
   echo "$list" | wc -l
 }
+# What kubeadm finds wrong with this machine, against what was said of its image. That it came to the end of its checks shows in what it does next: it ends
+# well, counts its errors, or looks for a control plane where there is none.
+preflight() {
+  local said found
+  case $1 in
+    init) said="kind: InitConfiguration
+nodeRegistration: {criSocket: 'unix:///run/containerd/containerd.sock', imagePullPolicy: IfNotPresent}
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+kubernetesVersion: $(kubeadm version -o short)" ;;
+    join) said="kind: JoinConfiguration
+discovery: {bootstrapToken: {apiServerEndpoint: '127.0.0.1:1', token: abcdef.0123456789abcdef, unsafeSkipCAVerification: true}}
+nodeRegistration: {criSocket: 'unix:///run/containerd/containerd.sock'}
+timeouts: {discovery: 1s}" ;;
+  esac
+  printf 'apiVersion: kubeadm.k8s.io/v1beta4\n%s\n' "$said" >"$work/kubeadm.yaml"
+  said=$(timeout 900 kubeadm "$1" phase preflight --config "$work/kubeadm.yaml" 2>&1) || case $said in
+    *'Some fatal errors occurred'* | *'validate the identity of the API Server'*) ;;
+    *) echo "kubeadm did not come to its end: $said"; return 1 ;;
+  esac
+  found=$(printf '%s\n' "$said" | sed -n 's/^[[:space:]]*\[\(WARNING\|ERROR\) \([^]]*\)\].*/\1 \2/p' | LC_ALL=C sort -u | paste -s -d ,)
+  [ "$found" = "$preflight_verdicts" ] && { echo "${found:-no warning, no error}"; return; }
+  echo "kubeadm says \"$found\", k8simg check says \"$preflight_verdicts\": $said"
+  return 1
+}
 container() {
   timeout 180 ctr image import "/dev/$container_drive" >/dev/null && has "$container_says" timeout 180 ctr run --rm --runc-binary /usr/bin/crun "$container_image" k8simg-check
 }
@@ -228,6 +254,9 @@ std::string check_script(const Expectations& expectations) {
     text += "say \"figure ready_seconds $(since_boot)\"\nsay \"figure containerd_seconds $(started containerd.service)\"\nsay \"figure login_seconds $(started getty.target)\"\n";
     text += cluster ? "check pods-ready pods_ready\ncheck hello hello\ncheck service-by-name by_name\n" : "check static-pod static_pod\n";
     text += "check no-pulls no_pulls\nsay \"figure pods_seconds $(since_boot)\"\n";
+  }
+  if (expectations.preflight_verdicts) {
+    text += fmt::format("preflight_verdicts={}\ncheck preflight preflight {}\n", shell_word(join(*expectations.preflight_verdicts, ",")), expectations.preflight == Expectations::Preflight::Init ? "init" : "join");
   }
   if (expectations.kubeadm_images) text += "check images images\n";
   text += "systemctl -q is-active kubelet && { check kubelet-health kubelet_health; memory kubelet_; }\nmemory_by_process\n";

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,10 @@ struct Expectations {
   Ready ready = Ready::No;                 ///< wait until the node is Ready and its pods run, and ask one of them
   std::vector<std::string> skip_units;     ///< are not started, though the image would
   std::string ready_image;                 ///< the preloaded image of a pod: CoreDNS for a cluster, pause for a kubelet of its own
+  enum class Preflight { Init, Join };
+  Preflight preflight = Preflight::Init;   ///< which of kubeadm's two preflights
+  /// What it must say before there is a cluster, "ERROR NumCPU" or "WARNING Swap", sorted: no more and no less. nullopt: it is not asked.
+  std::optional<std::vector<std::string>> preflight_verdicts;
   bool kubeadm_images = false;             ///< the image says that it carries everything for a control plane: kubeadm's own list is held against it
 };
 

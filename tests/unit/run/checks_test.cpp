@@ -208,3 +208,44 @@ TEST_CASE("a node that makes itself is waited for, by its role") {
   CHECK_FALSE(contains(standalone, "check node-ready"));
   CHECK_FALSE(contains(script_of(sample()), "node_made"));
 }
+
+namespace {
+
+/// The check of kubeadm's preflight with a kubeadm that prints `said` and ends with `status`.
+CheckResult preflight_check(const std::string& kind, const std::string& verdicts, const std::string& said, int status) {
+  const TempDir work(fs::temp_directory_path(), "preflight");
+  const GuestReport report = run_functions(sample(), "work=" + shell_word(work.path().string()) + "\npreflight_verdicts=" + shell_word(verdicts) + "\ntimeout() { shift; \"$@\"; }\nkubeadm() { case $1 in version) echo v1.37.1; return ;; esac; printf %b " +
+                                                         shell_word(said) + "; return " + std::to_string(status) + "; }\ncheck preflight preflight " + kind);
+  REQUIRE(report.checks.size() == 1);
+  CHECK(contains(read_file(work.path() / "kubeadm.yaml"), kind == "init" ? "kind: ClusterConfiguration\nkubernetesVersion: v1.37.1\n" : "kind: JoinConfiguration\n"));
+  return report.checks[0];
+}
+
+}  // namespace
+
+TEST_CASE("kubeadm's warnings and errors are those that were predicted, no more and no less") {
+  const std::string words = "[preflight] Running pre-flight checks\\n\\t[WARNING Swap]: swap is\\n\\t[WARNING Swap]: twice\\n[preflight] Some fatal errors occurred:\\n\\t[ERROR NumCPU]: 1 [of] 2\\n";
+  CHECK(preflight_check("init", "ERROR NumCPU,WARNING Swap", words, 1).ok);
+  for (const char* other : {"", "ERROR NumCPU", "WARNING Swap", "ERROR Mem,ERROR NumCPU,WARNING Swap", "WARNING NumCPU,WARNING Swap"}) {
+    const CheckResult result = preflight_check("init", other, words, 1);
+    CHECK_FALSE(result.ok);
+    CHECK(contains(result.detail, "kubeadm says \"ERROR NumCPU,WARNING Swap\", k8simg check says \"" + std::string(other) + "\""));
+  }
+  CHECK(preflight_check("init", "", "[preflight] Running pre-flight checks\\n", 0).ok);
+}
+
+TEST_CASE("a preflight that did not come to its end agrees with nothing") {
+  CHECK_FALSE(preflight_check("init", "", "unknown flag: --config\\n", 3).ok);
+  CHECK_FALSE(preflight_check("join", "", "error: no default routes found\\n", 1).ok);
+  CHECK(preflight_check("join", "", "error: couldn't validate the identity of the API Server: refused\\n", 1).ok);
+}
+
+TEST_CASE("kubeadm's preflight is asked when somebody has predicted it") {
+  Expectations expectations = sample();
+  CHECK_FALSE(contains(script_of(expectations), "\ncheck preflight "));
+  expectations.preflight_verdicts = {"ERROR Mem", "WARNING Swap"};
+  CHECK(contains(script_of(expectations), "\npreflight_verdicts='ERROR Mem,WARNING Swap'\ncheck preflight preflight init\n"));
+  expectations.preflight = Expectations::Preflight::Join, expectations.preflight_verdicts->clear();
+  CHECK(contains(script_of(expectations), "\npreflight_verdicts=''\ncheck preflight preflight join\n"));
+  CHECK(bash({"-n"}, script_of(expectations)).exit_code == 0);
+}

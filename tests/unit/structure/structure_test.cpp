@@ -66,7 +66,7 @@ std::vector<std::string> includes(const fs::path& file, char open, char close) {
   return found;
 }
 
-/// Whom a folder may include, besides itself (design: util ← report, process ← store ← tree ← graph ← domain folders ← pipeline ← cli).
+/// Whom a folder may include, besides itself (design: util ← report, process ← store ← tree ← graph ← domain folders ← pipeline, preflight ← cli).
 std::map<std::string, Names> allowed_folders() {
   std::map<std::string, Names> allowed;
   Names below;
@@ -80,8 +80,8 @@ std::map<std::string, Names> allowed_folders() {
   for (const auto& folder : domains) allowed[folder] = below;
   below.insert(domains.begin(), domains.end());
   below.insert("config");
-  allowed["pipeline"] = below;
-  below.insert("pipeline");
+  allowed["pipeline"] = allowed["preflight"] = below;
+  below.insert({"pipeline", "preflight"});
   allowed["cli"] = below;
   allowed[""] = {"cli"};  // main.cpp
   return allowed;

@@ -1,0 +1,178 @@
+// The container runtime: containerd's configuration, and the images that it has against those that kubeadm asks for.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "config/document.hpp"
+#include "preflight/rules.hpp"
+#include "util/text.hpp"
+
+namespace k8simg::rules {
+
+namespace {
+
+constexpr const char* config_file = "/etc/containerd/config.toml";
+constexpr const char* image_list = "/usr/share/k8simg/images.list";
+constexpr const char* socket = "/run/containerd/containerd.sock";  // the one that kubeadm and the kubelet try
+constexpr const char* check = "containerd-config";
+
+using config::Kind;
+using TomlValue = config::Value;
+
+/// A value by its keys; nullptr when one of them is not there.
+const TomlValue* at(const TomlValue& document, std::initializer_list<const char*> keys) {
+  const TomlValue* value = &document;
+  for (const char* key : keys) {
+    const auto* member = value->kind == Kind::Table ? config::find(*value, key) : nullptr;
+    if (!member) return nullptr;
+    value = &member->value;
+  }
+  return value;
+}
+
+std::string text_at(const TomlValue& document, std::initializer_list<const char*> keys, const std::string& otherwise) {
+  const TomlValue* value = at(document, keys);
+  return value && value->kind == Kind::String ? value->text : otherwise;
+}
+
+/// The images of the image's own archive, one reference a line; empty when it carries none.
+std::vector<std::string> carried(const Image& image) { return split_words(image.text(image_list).value_or("")); }
+
+bool among(const std::vector<std::string>& list, const std::string& word) { return std::find(list.begin(), list.end(), word) != list.end(); }
+
+class ContainerdConfig {
+ public:
+  ContainerdConfig(const Image& image, const TomlValue& document, Findings& findings) : image_(image), document_(document), findings_(findings) {}
+
+  void check_all() {
+    version();
+    plugins();
+    address();
+    runtime();
+    network();
+    sandbox();
+    if (well_) findings_.ok(check, config_file, fmt::format("CRI on {}, {}, cgroups through systemd", socket, oci_), not_kubeadm);
+  }
+
+ private:
+  void wrong(const std::string& says, const std::string& action, bool unreachable = false) {
+    well_ = false;
+    findings_.error(check, config_file, says, action, not_kubeadm);
+    if (!unreachable) return;
+    for (const char* name : {"CRI", "ContainerRuntimeVersion"}) findings_.error(name, config_file, "kubeadm reaches no container runtime: " + says, action);
+  }
+
+  void version() {
+    const TomlValue* version = at(document_, {"version"});
+    if (!version || version->kind != Kind::Integer || version->integer != 3) wrong("is not of version 3", "write it for containerd 2: version = 3");
+  }
+
+  void plugins() {
+    const TomlValue* disabled = at(document_, {"disabled_plugins"});
+    if (!disabled) return;
+    for (const auto& item : disabled->items) {
+      if (item.text == "cri" || item.text == "io.containerd.grpc.v1.cri" || item.text.starts_with("io.containerd.cri.v1.")) {
+        wrong(fmt::format("disabled_plugins names {}, without which there are no pods", item.text), "take it out of the list", true);
+      }
+    }
+  }
+
+  void address() {
+    const std::string address = text_at(document_, {"grpc", "address"}, socket);
+    if (address != socket) wrong(fmt::format("listens at {}, and kubeadm looks at {}", address, socket), fmt::format("set grpc.address to \"{}\"", socket), true);
+  }
+
+  void runtime() {
+    constexpr const char* plugin = "io.containerd.cri.v1.runtime";
+    const std::string name = text_at(document_, {"plugins", plugin, "containerd", "default_runtime_name"}, "runc");
+    const TomlValue* runtime = at(document_, {"plugins", plugin, "containerd", "runtimes", name.c_str()});
+    if (!runtime && name != "runc") {
+      wrong(fmt::format("default_runtime_name is {}, and there is no such runtime", name), fmt::format("add [plugins.\"{}\".containerd.runtimes.{}]", plugin, name));
+      return;
+    }
+    const TomlValue none;
+    const TomlValue& own = runtime ? *runtime : none;
+    if (text_at(own, {"runtime_type"}, "io.containerd.runc.v2") == "io.containerd.runc.v2" && !program_path(image_.root, "containerd-shim-runc-v2")) {
+      wrong("there is no containerd-shim-runc-v2", "enable the component containerd");
+    }
+    oci_ = text_at(own, {"options", "BinaryName"}, "runc");
+    const bool there = oci_.starts_with('/') ? image_.exists(oci_) : program_path(image_.root, oci_).has_value();
+    if (!there) wrong(fmt::format("the OCI runtime {} is not in the image", oci_), "add the package that has it to packages.install, or name another one as BinaryName");
+    const TomlValue* systemd = at(own, {"options", "SystemdCgroup"});
+    if (!systemd || systemd->kind != Kind::Boolean || !systemd->boolean) {
+      wrong(fmt::format("runtime {} does not leave cgroups to systemd, as kubeadm's kubelet does", name), "set SystemdCgroup = true in its options");
+    }
+  }
+
+  void network() {
+    std::vector<std::string> folders;
+    const TomlValue* list = at(document_, {"plugins", "io.containerd.cri.v1.runtime", "cni", "bin_dirs"});
+    for (const auto& item : list ? list->items : std::vector<TomlValue>{}) folders.push_back(item.text);
+    if (folders.empty()) folders.push_back("/opt/cni/bin");
+    // loopback is containerd's own wish; the other three are what flannel's network is made of.
+    for (const char* plugin : {"loopback", "bridge", "host-local", "portmap"}) {
+      if (!std::any_of(folders.begin(), folders.end(), [&](const std::string& folder) { return image_.exists(folder + "/" + plugin); })) {
+        wrong(fmt::format("there is no network plugin {} in {}", plugin, join(folders, ", ")), "enable the component cni-plugins");
+      }
+    }
+  }
+
+  void sandbox() {
+    const std::string pause = text_at(document_, {"plugins", "io.containerd.cri.v1.images", "pinned_images", "sandbox"}, "");
+    const auto& asked = image_.in.kubeadm_images;
+    const auto wanted = std::find_if(asked.begin(), asked.end(), [](const std::string& reference) { return reference.find("/pause:") != std::string::npos; });
+    if (wanted != asked.end() && pause != *wanted) wrong(fmt::format("the sandbox image is \"{}\", kubeadm's is {}", pause, *wanted), "make pinned_images.sandbox the same");
+    const auto images = carried(image_);
+    if (!pause.empty() && !images.empty() && !among(images, pause)) wrong(fmt::format("the image carries no {}, in which every pod begins", pause), "enable the component pause, or name the one that is there");
+  }
+
+  const Image& image_;
+  const TomlValue& document_;
+  Findings& findings_;
+  std::string oci_ = "runc";
+  bool well_ = true;
+};
+
+}  // namespace
+
+void container_runtime(const Image& image, Findings& findings) {
+  const auto text = image.text(config_file);
+  if (!text) {
+    findings.error(check, config_file, "is not there: containerd would look for runc, and not leave cgroups to systemd", "add the overlay kubernetes", not_kubeadm);
+    return;
+  }
+  config::Diagnostics diagnostics;
+  const auto document = config::parse_document(*text, config_file, diagnostics);
+  if (!document) {
+    const std::string action = "mend the file: containerd does not start";
+    findings.error(check, config_file, join(diagnostics.lines(), "; "), action, not_kubeadm);
+    findings.error("CRI", config_file, "containerd cannot read it", action);
+    findings.error("ContainerRuntimeVersion", config_file, "containerd cannot read it", action);
+    return;
+  }
+  ContainerdConfig(image, *document, findings).check_all();
+}
+
+void images(const Image& image, Findings& findings) {
+  const auto list = carried(image);
+  // kubeadm pulls images only while it makes a control plane.
+  const auto verdict = [&](Severity severity) { return image.control_plane ? std::optional(severity) : not_kubeadm; };
+  if (image.in.kubeadm_images.empty()) return;  // without a kubeadm nobody asks; its absence has been told
+  if (list.empty()) {
+    findings.warning("ImagePull", image_list, "the image carries no container images: the first start asks registries for them", "set images.preload to true", not_kubeadm);
+    return;
+  }
+  std::size_t asked = 0;
+  std::vector<std::string> missing;
+  for (const auto& reference : image.in.kubeadm_images) {
+    const auto is = [&](const char* name) { return reference.find(fmt::format("/{}:", name)) != std::string::npos; };
+    const bool needed = image.control_plane || is("pause") || (is("kube-proxy") && image.config.node_role != "standalone");
+    if (!needed) continue;
+    ++asked;
+    if (!among(list, reference)) missing.push_back(reference);
+  }
+  if (missing.empty()) findings.ok("ImagePull", image_list, fmt::format("has all {} images that a node of this role asks for", asked), verdict(Severity::Ok));
+  else findings.error("ImagePull", image_list, fmt::format("has no {}, and the node asks for it", join(missing, ", ")), "enable the component that makes it, with the version that kubeadm names", verdict(Severity::Error));
+}
+
+}  // namespace k8simg::rules

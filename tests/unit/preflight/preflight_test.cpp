@@ -1,0 +1,322 @@
+// Each rule on an image that breaks it, and what kubeadm would say of it.
+#include "preflight/preflight.hpp"
+
+#include "image.hpp"
+#include "support/catch.hpp"
+
+using namespace k8simg;
+using namespace k8simg::test;
+
+namespace {
+
+using Names = std::vector<std::string>;
+
+bool any_contains(const Names& list, const std::string& part) {
+  return std::any_of(list.begin(), list.end(), [&](const std::string& each) { return contains(each, part); });
+}
+
+}  // namespace
+
+TEST_CASE("an image that every rule is content with, in every role") {
+  PreflightImage image;
+  for (const char* role : {"single", "control-plane", "worker", "standalone", ""}) {
+    INFO(role);
+    image.config.node_role = role;
+    CHECK(image.troubles() == Names{});
+    CHECK(image.verdicts() == Names{});
+    for (const Finding& finding : image.findings()) {
+      CHECK(!finding.looked_at.empty());
+      CHECK(!finding.says.empty());
+      CHECK(finding.action.empty());
+    }
+  }
+}
+
+TEST_CASE("what is wrong comes with what to do") {
+  PreflightImage image;
+  image.root = Tree();
+  image.boot = Tree();
+  image.kernel_config.clear();
+  image.cpus = 1, image.memory_mib = 512;
+  image.config.arch.go = "arm";
+  std::size_t troubles = 0;
+  for (const Finding& finding : image.findings()) {
+    if (finding.severity == Severity::Ok) continue;
+    ++troubles;
+    INFO(finding.check);
+    CHECK(!finding.action.empty());
+    CHECK(!finding.looked_at.empty());
+  }
+  CHECK(troubles > 20);
+}
+
+TEST_CASE("processors and memory: kubeadm's minimum for a control plane") {
+  PreflightImage image;
+  image.cpus = 1;
+  CHECK(image.verdicts() == Names{"ERROR NumCPU"});
+  // Its own kubeadm.bash ignores NumCPU: a warning here, an error in kubeadm's own words.
+  CHECK(image.troubles() == Names{"warning NumCPU: 1 processor, kubeadm asks for 2; the node tells kubeadm to ignore it (/usr/lib/k8simg/kubeadm.bash)"});
+  image.cpus = 2, image.memory_mib = 1699;
+  CHECK(image.troubles() == Names{"error Mem: 1699 MiB, kubeadm asks for 1700"});
+  CHECK(image.verdicts() == Names{"ERROR Mem"});
+  // The kernel keeps some for itself, and how much the image cannot tell.
+  image.memory_mib = 1800;
+  CHECK(any_contains(image.troubles(), "warning Mem: 1800 MiB"));
+  CHECK(image.verdicts() == Names{});
+  image.memory_mib = 512, image.cpus = 1, image.config.node_role = "worker";
+  CHECK(image.troubles() == Names{});
+}
+
+TEST_CASE("etcd runs on few architectures, unless it is told to") {
+  PreflightImage image;
+  image.config.arch.go = "arm";
+  CHECK(image.troubles() == Names{"error etcd-architecture: etcd ends at once on arm"});
+  image.edit("usr/lib/k8simg/kubeadm.bash", "kubernetes_version", "go_environment ETCD_UNSUPPORTED_ARCH arm\nkubernetes_version");
+  CHECK(any_contains(image.troubles(), "warning etcd-architecture"));
+  CHECK(image.verdicts() == Names{});
+  image.config.node_role = "worker";
+  CHECK(image.troubles() == Names{});
+}
+
+TEST_CASE("versions of kubelet, kubeadm and the cluster") {
+  PreflightImage image;
+  image.edit("usr/lib/k8simg/kubeadm.bash", "v1.37.1", "v1.37.0");
+  CHECK(any_contains(image.troubles(), "error KubernetesVersion: kubelet and kubeadm v1.37.1, cluster v1.37.0"));
+  CHECK(image.verdicts() == Names{});
+  image.edit("usr/lib/k8simg/kubeadm.bash", "v1.37.0", "v1.38.0");
+  CHECK(image.verdicts() == Names{"WARNING KubernetesVersion"});
+  image.edit("usr/lib/k8simg/kubeadm.bash", "v1.38.0", "v1.36.4");
+  CHECK(image.verdicts() == Names{"ERROR KubeletVersion"});
+  PreflightImage none;
+  none.root.erase("usr/local/bin/kubelet");
+  CHECK(none.verdicts() == Names{"ERROR KubeletVersion", "ERROR SystemVerification"});
+}
+
+TEST_CASE("the cluster's version is that of the node's scripts, else the component's") {
+  PreflightImage image;
+  CHECK(cluster_version(image.context.store(), image.root, image.config) == "v1.37.1");
+  image.edit("usr/lib/k8simg/kubeadm.bash", "v1.37.1", "v1.36.0");
+  CHECK(cluster_version(image.context.store(), image.root, image.config) == "v1.36.0");
+  image.root.erase("usr/lib/k8simg/kubeadm.bash");
+  CHECK(cluster_version(image.context.store(), image.root, image.config) == "v1.37.1");
+}
+
+TEST_CASE("paths that kubeadm writes are free") {
+  PreflightImage image;
+  image.file("etc/kubernetes/manifests/etcd.yaml", "x");
+  image.file("var/lib/etcd/member/snap", "x");
+  image.file("etc/kubernetes/pki/ca.crt", "x");
+  CHECK(image.verdicts() == Names{"ERROR DirAvailable--var-lib-etcd", "ERROR FileAvailable--etc-kubernetes-manifests-etcd.yaml"});
+  image.config.node_role = "worker";
+  CHECK(image.verdicts() == Names{"ERROR FileAvailable--etc-kubernetes-pki-ca.crt"});
+}
+
+TEST_CASE("units: there, not masked, enabled") {
+  const auto broken = [](const auto& change) {
+    PreflightImage image;
+    change(image);
+    return image.verdicts();
+  };
+  CHECK(broken([](PreflightImage& image) { image.root.erase("etc/systemd/system/multi-user.target.wants/containerd.service"); }) == Names{"ERROR CRI", "ERROR ContainerRuntimeVersion"});
+  CHECK(broken([](PreflightImage& image) { image.root.erase("usr/lib/systemd/system/containerd.service"); }) == Names{"ERROR CRI", "ERROR ContainerRuntimeVersion"});
+  CHECK(broken([](PreflightImage& image) { image.root.add_symlink("etc/systemd/system/containerd.service", "/dev/null", "test"); }) == Names{"ERROR CRI", "ERROR ContainerRuntimeVersion"});
+  CHECK(broken([](PreflightImage& image) { image.root.erase("usr/local/bin/containerd"); }) == Names{"ERROR CRI", "ERROR ContainerRuntimeVersion"});
+  CHECK(broken([](PreflightImage& image) { image.config.components[1].version = "v1.7.9"; }) == Names{"WARNING ContainerRuntimeVersion"});
+  CHECK(broken([](PreflightImage& image) { image.root.erase("etc/systemd/system/multi-user.target.wants/kubelet.service"); }) == Names{"WARNING Service-kubelet"});
+  CHECK(broken([](PreflightImage& image) { image.root.erase("usr/lib/systemd/system/kubelet.service"); }) == Names{"WARNING Service-kubelet"});
+  CHECK(broken([](PreflightImage& image) { image.root.add_symlink("etc/systemd/system/kubelet.service", "/dev/null", "test"); }) == Names{"WARNING Service-kubelet"});
+  // A unit with nothing to enable is "static", which systemctl is-enabled takes for enabled.
+  CHECK(broken([](PreflightImage& image) {
+          image.root.erase("etc/systemd/system/multi-user.target.wants/kubelet.service");
+          image.file("etc/systemd/system/kubelet.service", "[Service]\nExecStart=/x\n");
+        }) == Names{});
+  CHECK(broken([](PreflightImage& image) {
+          image.file("usr/lib/systemd/system/firewalld.service", "[Service]\n[Install]\n");
+          image.root.add_symlink("etc/systemd/system/multi-user.target.wants/firewalld.service", "/usr/lib/systemd/system/firewalld.service", "test");
+        }) == Names{"WARNING Firewalld"});
+}
+
+TEST_CASE("swap, and whether the kubelet bears it") {
+  PreflightImage image;
+  image.root.add_symlink("usr/lib/systemd/system/swap.target.wants/dev-zram0.swap", "../dev-zram0.swap", "test");
+  CHECK(any_contains(image.troubles(), "error Swap: swap is on, and the kubelet ends when it is"));
+  CHECK(image.verdicts() == Names{"WARNING Swap"});
+  image.file("etc/kubernetes/kubelet.conf.d/20-lean.conf", "failSwapOn: false\n");
+  CHECK(image.troubles() == Names{"warning Swap: swap is on, and the kubelet is told so (failSwapOn: false in /etc/kubernetes/kubelet.conf.d/20-lean.conf)"});
+  image.without_symbol("CONFIG_SWAP=y");
+  CHECK(image.verdicts() == Names{});
+  PreflightImage table;
+  table.file("etc/fstab", "/dev/sda3 none swap sw 0 0\n");
+  CHECK(table.verdicts() == Names{"WARNING Swap"});
+  table.file("etc/fstab", "#/dev/sda3 none swap sw 0 0\n/dev/sda4 none swap noauto 0 0\n");
+  CHECK(table.verdicts() == Names{});
+}
+
+TEST_CASE("programs in PATH, links followed, and executable") {
+  PreflightImage image;
+  image.root.erase("usr/sbin/losetup");
+  image.file("usr/bin/cp", "#!", 0644);
+  image.root.erase("usr/bin/mount");
+  CHECK(image.verdicts() == Names{"ERROR FileExisting-cp", "ERROR FileExisting-losetup", "ERROR FileExisting-mount"});
+  PreflightImage others;
+  others.root.erase("usr/sbin/xtables-nft-multi");  // iptables leads nowhere now
+  others.root.erase("usr/bin/umount");
+  others.root.erase("usr/local/bin/kubeadm");
+  CHECK(others.verdicts() == Names{});
+  const Names troubles = others.troubles();
+  CHECK(any_contains(troubles, "there is no iptables or nft, which the network plugins masquerade with"));
+  CHECK(any_contains(troubles, "there is no umount"));
+  CHECK(any_contains(troubles, "there is no kubeadm, which makes the node"));
+  CHECK(program_path(others.root, "kubelet") == "/usr/local/bin/hyperkube");
+}
+
+TEST_CASE("the kernel's version and configuration as system-validators see them") {
+  const auto with_kernel = [](const std::string& release) {
+    PreflightImage image;
+    image.root.erase("usr/lib/modules/6.12.117-k8simg");
+    image.root.add_directory("usr/lib/modules/" + release, 0755, "kernel");
+    return image.verdicts();
+  };
+  for (const char* good : {"5.4.0", "5.10.1", "5.15.3-rt", "6.0.1", "7.1.2-k8simg"}) CHECK(with_kernel(good) == Names{});
+  for (const char* bad : {"4.19.1", "5.16.1", "6.1"}) CHECK(with_kernel(bad) == Names{"ERROR SystemVerification"});
+
+  PreflightImage image;
+  image.without_symbol("CONFIG_IKCONFIG_PROC=y");
+  CHECK(any_contains(image.troubles(), "nothing tells kubeadm the kernel's configuration"));
+  CHECK(image.verdicts() == Names{"ERROR SystemVerification"});
+  image.file("boot/config-6.12.117-k8simg", "CONFIG_X=y\n");
+  CHECK(image.verdicts() == Names{});
+}
+
+TEST_CASE("kernel symbols, by who asks for them") {
+  PreflightImage image;
+  image.without_symbol("CONFIG_NET_NS=y");
+  CHECK(image.troubles() == Names{"error SystemVerification: the kernel does not have it; needed by kubeadm, kubernetes, runc"});
+  CHECK(image.verdicts() == Names{"ERROR SystemVerification"});
+  PreflightImage runtime;
+  runtime.without_symbol("CONFIG_VETH=y");
+  CHECK(runtime.troubles() == Names{"error kernel-runtime: the kernel does not have it; needed by runc, moby: links of pods"});
+  CHECK(runtime.verdicts() == Names{});
+  runtime.kernel_config += "CONFIG_VETH_OLD=m\n";
+  CHECK(runtime.troubles() == Names{});
+  PreflightImage node;
+  node.without_symbol("CONFIG_TMPFS=m");
+  CHECK(node.troubles() == Names{"error kernel-node: the kernel does not have it; needed by systemd"});
+  // What is only recommended is told, and is no trouble.
+  PreflightImage whole;
+  const auto findings = whole.findings();
+  CHECK(std::any_of(findings.begin(), findings.end(), [](const Finding& finding) { return contains(finding.says, "recommended, not set: CONFIG_AUFS_FS"); }));
+}
+
+TEST_CASE("cgroup controllers: compiled in, and not taken away on the command line") {
+  PreflightImage image;
+  image.without_symbol("CONFIG_CPUSETS=y");
+  CHECK(any_contains(image.troubles(), "the cgroup controller cpuset is not compiled in"));
+  CHECK(image.verdicts() == Names{"ERROR SystemVerification"});
+  PreflightImage optional;
+  optional.without_symbol("CONFIG_CGROUP_HUGETLB=y");
+  CHECK(optional.troubles() == Names{"warning SystemVerification: there is no hugetlb"});
+  CHECK(optional.verdicts() == Names{"WARNING SystemVerification"});
+
+  const auto with_words = [](const std::string& words) {
+    PreflightImage other;
+    other.boot_file("loader/entries/k8simg.conf", "options root=PARTUUID=1 " + words + " rw\n");
+    return other.verdicts();
+  };
+  for (const char* bad : {"cgroup_disable=memory", "cgroup_disable=io,pids", "systemd.unified_cgroup_hierarchy=0", "systemd.unified_cgroup_hierarchy=no", "systemd.legacy_systemd_cgroup_controller=yes"}) {
+    INFO(bad);
+    CHECK(any_contains(with_words(bad), "ERROR SystemVerification"));
+  }
+  CHECK(with_words("cgroup_disable=io,hugetlb") == Names{"WARNING SystemVerification"});
+  for (const char* good : {"cgroup_enable=memory", "systemd.unified_cgroup_hierarchy=1", "cgroup_disable=misc", "cgroup_no_v1=all", "cgroup.memory=nokmem"}) {
+    INFO(good);
+    CHECK(with_words(good) == Names{});
+  }
+}
+
+TEST_CASE("the command line is in the boot partition, and of a board without one in its config") {
+  PreflightImage image;
+  image.boot_file("cmdline.txt", "root=PARTUUID=1 cgroup_disable=memory\n");
+  CHECK(any_contains(image.troubles(), "error SystemVerification: \"cgroup_disable=memory\" on the kernel's command line takes the controller memory away"));
+  image.boot_file("cmdline.txt", "# root=PARTUUID=1 cgroup_disable=memory\n");
+  CHECK(image.troubles() == Names{});
+  image.boot = Tree();
+  image.config.kernel.cmdline = "rw cgroup_disable=pids";
+  CHECK(image.verdicts() == Names{"ERROR SystemVerification"});
+}
+
+TEST_CASE("the node's name, and who knows where it is") {
+  PreflightImage image;
+  image.config.hostname = "under_score-";
+  CHECK(image.verdicts() == Names{"WARNING Hostname"});
+  image.config.hostname = "other";
+  CHECK(image.troubles() == Names{"warning Hostname: nothing says where \"other\" is"});
+  image.root.add_symlink("etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf", "rule:identity");
+  CHECK(image.verdicts() == Names{"WARNING Hostname"});
+  image.file("usr/lib/systemd/system/systemd-resolved.service", "[Service]\n");
+  image.root.add_symlink("etc/systemd/system/sysinit.target.wants/systemd-resolved.service", "/usr/lib/systemd/system/systemd-resolved.service", "rule:units");
+  CHECK(image.verdicts() == Names{});
+}
+
+TEST_CASE("settings below /proc/sys, as systemd-sysctl makes them") {
+  const std::string forward = "ERROR FileContent--proc-sys-net-ipv4-ip_forward";
+  PreflightImage image;
+  image.file("usr/lib/sysctl.d/50-default.conf", "net.ipv4.ip_forward = 0\n");
+  CHECK(image.verdicts() == Names{forward});
+  CHECK(image.troubles() == Names{"error FileContent--proc-sys-net-ipv4-ip_forward: net.ipv4.ip_forward = 0"});
+  image.root.erase("usr/lib/sysctl.d/50-default.conf");
+  image.root.erase("usr/lib/systemd/system/sysinit.target.wants/systemd-sysctl.service");
+  CHECK(image.verdicts() == Names{forward});
+  CHECK(any_contains(image.troubles(), "systemd-sysctl.service does not start"));
+  PreflightImage nothing;
+  nothing.file("etc/sysctl.d/30-kubernetes.conf", "net.bridge.bridge-nf-call-iptables = 0\n");
+  CHECK(nothing.verdicts() == Names{forward});
+  CHECK(any_contains(nothing.troubles(), "error bridge-netfilter"));
+  CHECK(any_contains(nothing.troubles(), "warning FileContent--proc-sys-net-ipv6-conf-default-forwarding"));
+  nothing.without_symbol("CONFIG_IPV6=y");
+  CHECK_FALSE(any_contains(nothing.troubles(), "ipv6"));
+}
+
+TEST_CASE("containerd's configuration") {
+  const auto with = [](const std::string& from, const std::string& to) {
+    PreflightImage image;
+    image.edit("etc/containerd/config.toml", from, to);
+    return image.troubles();
+  };
+  CHECK(with("version = 3", "version = 2") == Names{"error containerd-config: is not of version 3"});
+  CHECK(any_contains(with("version = 3", "version = 3\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]"), "error CRI: kubeadm reaches no container runtime"));
+  CHECK(any_contains(with("/run/containerd/containerd.sock", "/run/other.sock"), "error ContainerRuntimeVersion: kubeadm reaches no container runtime: listens at /run/other.sock"));
+  CHECK(with("\"crun\"", "\"kata\"") == Names{"error containerd-config: default_runtime_name is kata, and there is no such runtime"});
+  CHECK(with("/usr/bin/crun", "/usr/sbin/runc") == Names{"error containerd-config: the OCI runtime /usr/sbin/runc is not in the image"});
+  CHECK(with("SystemdCgroup = true", "SystemdCgroup = false") == Names{"error containerd-config: runtime crun does not leave cgroups to systemd, as kubeadm's kubelet does"});
+  CHECK(with("/opt/cni/bin", "/usr/lib/cni").size() == 4);
+  CHECK(any_contains(with("pause:3.10.2", "pause:3.9"), "the sandbox image is \"registry.k8s.io/pause:3.9\", kubeadm's is registry.k8s.io/pause:3.10.2"));
+  PreflightImage image;
+  image.file("etc/containerd/config.toml", "version = = 3\n");
+  CHECK(image.verdicts() == Names{"ERROR CRI", "ERROR ContainerRuntimeVersion"});
+  CHECK(any_contains(image.troubles(), "config.toml:1:"));
+  image.root.erase("etc/containerd/config.toml");
+  CHECK(any_contains(image.troubles(), "error containerd-config: is not there"));
+  PreflightImage shim;
+  shim.root.erase("usr/local/bin/containerd-shim-runc-v2");
+  CHECK(shim.troubles() == Names{"error containerd-config: there is no containerd-shim-runc-v2"});
+}
+
+TEST_CASE("images: what kubeadm asks for is in the image, as far as the role asks for it") {
+  PreflightImage image;
+  image.asked.push_back("registry.k8s.io/etcd:3.7.0-0");
+  CHECK(any_contains(image.troubles(), "error ImagePull: has no registry.k8s.io/etcd:3.7.0-0"));
+  CHECK(image.verdicts() == Names{"ERROR ImagePull"});
+  // kubeadm asks for images when all else is well.
+  image.cpus = 1;
+  CHECK(image.verdicts() == Names{"ERROR NumCPU"});
+  image.config.node_role = "worker";
+  CHECK(image.troubles() == Names{});
+  image.asked = {"registry.k8s.io/kube-proxy:v1.38.0", "registry.k8s.io/pause:3.10.2"};
+  CHECK(any_contains(image.troubles(), "error ImagePull: has no registry.k8s.io/kube-proxy:v1.38.0"));
+  CHECK(image.verdicts() == Names{});
+  image.config.node_role = "standalone";
+  CHECK(image.troubles() == Names{});
+  image.root.erase("usr/share/k8simg/images.list");
+  CHECK(any_contains(image.troubles(), "warning ImagePull: the image carries no container images"));
+}
