@@ -17,7 +17,6 @@ import (
 
 	"github.com/spf13/pflag"
 	etcdctl "go.etcd.io/etcd/etcdctl/v3/ctlv3"
-	etcd "go.etcd.io/etcd/server/v3/etcdmain"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubectl's authentication plug-ins
 	"k8s.io/component-base/cli"
 	"k8s.io/component-base/logs"
@@ -35,6 +34,7 @@ import (
 	kubeadmerrors "k8s.io/kubernetes/cmd/kubeadm/app/util/errors"
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 	"k8simg/components/kubernetes/coredns"
+	"k8simg/components/kubernetes/etcd"
 	"k8simg/components/kubernetes/flannel"
 )
 
@@ -52,7 +52,7 @@ type program struct {
 // and signal handlers, and two of them would collide in one process.
 var programs = []program{
 	{name: "coredns", run: runCoreDNS, goFlags: true},
-	{name: "etcd", run: func() int { etcd.Main(os.Args); return 0 }},
+	{name: "etcd", run: func() int { etcd.Main(); return 0 }},
 	{name: "etcdctl", run: func() int { etcdctl.MustStart(); return 0 }},
 	{name: "flanneld", run: runFlanneld},
 	{name: "kube-apiserver", run: func() int { return cli.Run(apiserver.NewAPIServerCommand()) }, pFlags: true},
