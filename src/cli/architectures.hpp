@@ -1,8 +1,6 @@
 // What `binaries`, `images` and `release` share: the choice of architectures and components, and a build of each.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -10,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/session.hpp"
+#include "cli/verbs.hpp"
 
 namespace k8simg {
 

@@ -45,8 +45,8 @@ TEST_CASE("components: those that were asked for, or all") {
   for (const char* name : {"kubernetes", "etcd", "pause"}) config.components.emplace_back().name = name;
   keep_components(config, {});
   CHECK(config.components.size() == 3);
-  const std::string text = failure([&] { keep_components(config, {"pose"}); });
-  CHECK(contains(text, "unknown component \"pose\" (did you mean \"pause\"?)"));
+  const std::string text = failure([&] { keep_components(config, {"paus"}); });
+  CHECK(contains(text, "unknown component \"paus\" (did you mean \"pause\"?)"));
   CHECK(contains(text, "linux-armv6 has kubernetes, etcd, pause"));
   keep_components(config, {"pause", "etcd"});
   REQUIRE(config.components.size() == 2);

@@ -106,7 +106,7 @@ TEST_CASE("images of a multi-call binary are one layer; references, entry points
   const auto json = [&](const std::string& path) { return nlohmann::json::parse(context.store().read(layout.find(path)->content)); };
   const auto blob = [&](const nlohmann::json& descriptor) { return json("blobs/sha256/" + descriptor.at("digest").get<std::string>().substr(7)); };
   const auto index = json("index.json").at("manifests");
-  REQUIRE(index.size() == 3);
+  REQUIRE(index.size() == 3 + 3);  // and their SBOMs
   CHECK(index[0].at("platform") == nlohmann::json{{"architecture", "arm"}, {"os", "linux"}, {"variant", "v6"}});
   const auto etcd_image = blob(index[0]), proxy = blob(index[1]), scheduler = blob(index[2]);
   REQUIRE(scheduler.at("layers").size() == 1);
