@@ -97,7 +97,7 @@ bootstrapTokens:
   groups: ["system:bootstrappers:kubeadm:default-node-token"]
 EOF
   fi
-  [ "${node[role]}" != single ] || printf 'patches:\n  directory: %s\n' "$root/usr/share/k8simg/patches"
+  printf 'patches:\n  directory: %s\n' "$root/usr/share/k8simg/patches/${node[role]}"
   timeouts
   # Certificates: nobody renews them on an appliance, and a year without a clock or a network is no reason for a cluster to end.
   cat <<EOF
