@@ -2,7 +2,7 @@
 file(GLOB_RECURSE files RELATIVE ${SOURCE} ${SOURCE}/*.cpp ${SOURCE}/*.hpp)
 list(SORT files)
 # What only shows or plans things cannot change a result.
-list(FILTER files EXCLUDE REGEX "^(cli|report|run|flash|guest|config|lock|main)")
+list(FILTER files EXCLUDE REGEX "^(cli|report|run|flash|guest|preflight|config|lock|main)")
 set(all "")
 foreach(file ${files})
   file(SHA256 ${SOURCE}/${file} hash)
