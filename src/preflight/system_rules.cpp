@@ -154,7 +154,7 @@ void settings(const Image& image, Findings& findings) {
   auto ipv6 = value_of("net.ipv6.conf.default.forwarding");
   if (!ipv6) ipv6 = value_of("net.ipv6.conf.all.forwarding");
   if (!image.has_symbol("CONFIG_IPV6")) findings.ok(forward6, "CONFIG_IPV6", "the kernel has no IPv6", not_kubeadm);
-  else if (ipv6 && ipv6->value.starts_with('1')) findings.ok(forward6, where(*ipv6), ipv6->key + " = " + ipv6->value, not_kubeadm);
+  else if (ipv6 && ipv6->value.starts_with('1')) findings.ok(forward6, where(*ipv6), replace_all(ipv6->key, "/", ".") + " = " + ipv6->value, not_kubeadm);
   else findings.warning(forward6, ipv6 ? where(*ipv6) : "sysctl.d", "IPv6 is not forwarded" + nobody, "set net.ipv6.conf.all.forwarding = 1, for clusters with IPv6 networks", not_kubeadm);
 
   // 1 is the kernel's own default, once br_netfilter is there.
