@@ -37,7 +37,7 @@ std::vector<std::string> ask_kubeadm(Session& session, const Config& config, con
 }  // namespace
 
 std::vector<Finding> run_preflight(Session& session, const Config& config, PreflightMachine machine) {
-  if (config.kernel.package.empty()) throw Error(ErrorKind::Usage, fmt::format("{} has no kernel: it is for programs and images, and no machine starts it", config.name), "check a defconfig whose board has one");
+  session.need_machine(config, "check");
   const Lock lock = load_lock(session.lock_file(config.name));
   Pipeline pipeline = session.pipeline(config, lock);
   const OutputRef kernel_config = pipeline.artifacts.at("kernel.config");
