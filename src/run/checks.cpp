@@ -178,7 +178,17 @@ node_made() {
   done
   tr '\n' ' ' </var/lib/k8simg/node.state
 }
-node_ready() { kubectl wait --for=condition=Ready node --all --timeout=900s || why_not; }
+# What the API server remembers of an earlier start is no answer: it has to have heard of the kubelet since this one.
+node_ready() {
+  local begun heard
+  begun=$(($(date +%s) - $(cut -d . -f 1 /proc/uptime)))
+  for ((tries = 300; tries > 0; tries--)); do
+    heard=$(kubectl get nodes -o 'jsonpath={.items[0].status.conditions[?(@.type=="Ready")].lastHeartbeatTime}' 2>/dev/null) && [ -n "$heard" ] && [ "$(date -d "$heard" +%s)" -ge "$begun" ] &&
+      kubectl wait --for=condition=Ready node --all --timeout=600s && return
+    sleep 3
+  done
+  why_not
+}
 pods_ready() {
   kubectl -n kube-system rollout status deployment/coredns --timeout=600s && kubectl -n kube-system rollout status daemonset/kube-proxy --timeout=600s &&
     kubectl -n kube-flannel rollout status daemonset --timeout=600s && kubectl wait -A --for=condition=Ready pod --all --timeout=600s >/dev/null || { why_not; return 1; }
