@@ -72,9 +72,7 @@ Architecture open_architecture(Session& session, const std::string& defconfig, c
 
 void publish_with_sums(Session& session, std::map<std::string, Value> files, const std::filesystem::path& folder, const std::set<std::string>& executables) {
   files["SHA256SUMS"] = session.store().put(checksum_lines(files));
-  for (const auto& file : publish(session.store(), files, folder, executables)) {
-    session.reporter().message(fmt::format("{}  {}", (folder / file).lexically_proximate(std::filesystem::current_path()).string(), format_size(files[file].size)));
-  }
+  publish_and_tell(session, files, folder, executables);
 }
 
 }  // namespace k8simg

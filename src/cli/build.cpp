@@ -45,9 +45,7 @@ void add_build(CLI::App& app, Options& options, Verb& run) {
         for (const auto& [file, value] : artifacts) copy_sparse(session.store().path(value.digest), folder / file);
         return 0;
       }
-      for (const auto& file : publish(session.store(), artifacts, folder)) {
-        session.reporter().message(fmt::format("{}  {}", (folder / file).lexically_proximate(std::filesystem::current_path()).string(), format_size(artifacts[file].size)));
-      }
+      publish_and_tell(session, artifacts, folder);
       return 0;
     };
   });

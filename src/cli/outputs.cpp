@@ -1,12 +1,14 @@
 // Publishes artifacts with a memory of what was published before.
 #include "cli/outputs.hpp"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <nlohmann/json.hpp>
 
 #include "util/error.hpp"
 #include "util/file.hpp"
+#include "util/text.hpp"
 
 namespace k8simg {
 
@@ -55,6 +57,12 @@ std::vector<std::string> publish(const Store& store, const std::map<std::string,
   }
   if (now != before) write_file_atomically(memory_file, now.dump(1));
   return written;
+}
+
+void publish_and_tell(Session& session, const std::map<std::string, Value>& artifacts, const std::filesystem::path& folder, const std::set<std::string>& executables) {
+  for (const auto& file : publish(session.store(), artifacts, folder, executables)) {
+    session.reporter().message(fmt::format("{}  {}", (folder / file).lexically_proximate(std::filesystem::current_path()).string(), format_size(artifacts.at(file).size)));
+  }
 }
 
 }  // namespace k8simg

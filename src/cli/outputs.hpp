@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/session.hpp"
 #include "store/store.hpp"
 
 namespace k8simg {
@@ -16,5 +17,8 @@ namespace k8simg {
 /// are programs. Returns the files written.
 std::vector<std::string> publish(const Store& store, const std::map<std::string, Value>& artifacts, const std::filesystem::path& folder,
                                  const std::set<std::string>& executables = {});
+
+/// The same from the session's store, with a line for each file written: its path from here, and its size.
+void publish_and_tell(Session& session, const std::map<std::string, Value>& artifacts, const std::filesystem::path& folder, const std::set<std::string>& executables = {});
 
 }  // namespace k8simg
