@@ -199,7 +199,7 @@ start_worker() {
   while :; do
     if ! reachable "$host" "$port"; then
       tell "waiting for the control plane: ${node[server]} (node.toml:${node_line[server]}) does not answer"
-    elif join; then
+    elif take_time "${node[server]}"; join; then
       save_state 'done'
       start_kubelet
       tell "worker ${state[hostname]} has joined the cluster of ${node[server]}"
