@@ -156,7 +156,6 @@ check nftables-rule nft_rule
 check iptables-rule iptables_rule
 check clock clock
 check network network
-check default-route address
 check root-filesystem root_partition
 check root-grown grown
 check mounts mounts
@@ -200,7 +199,7 @@ hello() {
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: hello}
-data: {Corefile: ".:5353 {\n health :8080\n}\n"}
+data: {Corefile: ".:5353 {\n hosts {\n  192.0.2.1 hello.k8simg.test\n }\n health :8080\n}\n"}
 ---
 apiVersion: v1
 kind: Pod
@@ -213,7 +212,7 @@ spec:
 apiVersion: v1
 kind: Service
 metadata: {name: hello}
-spec: {selector: {app: hello}, ports: [{port: 80, targetPort: 8080}]}
+spec: {selector: {app: hello}, ports: [{name: http, port: 80, targetPort: 8080}, {name: dns, port: 53, protocol: UDP, targetPort: 5353}]}
 YAML
   kubectl wait --for=condition=Ready pod/hello --timeout=600s || { kubectl describe pod hello | tail -n 15; return 1; }
 }
@@ -235,6 +234,52 @@ YAML
   timeout 900 bash -c 'until [ "$(ctr -n k8s.io tasks list | grep -c RUNNING)" -ge 2 ]; do sleep 2; done' && ctr -n k8s.io containers list | grep -F "$ready_image" ||
     { journalctl -b -u kubelet -n 25 --no-pager -o cat; return 1; }
 }
+# What another machine needs to know to become a worker.
+tell_workers() { say "join $(sed -n 's/^server = "\(.*\)"$/\1/p' /etc/kubernetes/k8simg-join) $(sed -n 's/^ca-cert-hash = "\(.*\)"$/\1/p' /etc/kubernetes/k8simg-join)"; }
+workers_ready() {
+  awk -v workers="$workers" '!seen[$0]++ && ++nodes > workers { exit }' < <(timeout 1800 kubectl get nodes --watch --no-headers -o name)
+  kubectl wait --for=condition=Ready node --all --timeout=1800s >/dev/null || { kubectl describe node | tail -n 40; return 1; }
+  kubectl get nodes --no-headers -o wide | awk '{ printf "%s %s %s, ", $1, $2, $6 }'
+}
+# A pod on each worker: a name server that knows nothing itself and asks the pod here, by its address on one port, by its service's on another.
+far() {
+  kubectl apply -f - <<YAML || return 1
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: far}
+data: {Corefile: ".:5353 {\n forward . $(kubectl get pod hello -o 'jsonpath={.status.podIP}'):5353\n health :8080\n}\n.:5354 {\n forward . $(kubectl get service hello -o 'jsonpath={.spec.clusterIP}'):53\n}\n"}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: far}
+spec:
+  selector: {matchLabels: {app: far}}
+  template:
+    metadata: {labels: {app: far}}
+    spec:
+      affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: node-role.kubernetes.io/control-plane, operator: DoesNotExist}]}]}}}
+      containers:
+      - {name: far, image: "$ready_image", imagePullPolicy: Never, args: [-conf, /etc/far/Corefile], volumeMounts: [{name: config, mountPath: /etc/far}], readinessProbe: {httpGet: {path: /health, port: 8080}, timeoutSeconds: 30}}
+      volumes: [{name: config, configMap: {name: far}}]
+YAML
+  kubectl rollout status daemonset/far --timeout=1800s >/dev/null || { kubectl describe pod -l app=far | tail -n 15; return 1; }
+  kubectl get pods -l app=far -o wide --no-headers | awk '{ printf "%s on %s, ", $6, $7 }'
+}
+# far_answers PORT: what the pod here says, told by the pod of each worker, asked from here: VXLAN there and back, twice.
+far_answers() {
+  local address
+  for address in $(kubectl get pods -l app=far -o 'jsonpath={.items[*].status.podIP}'); do
+    ip route get "$address" | grep -q 'dev flannel\.1' || { ip route get "$address"; return 1; }
+    resolvectl dns cni0 "$address:$1" && resolvectl domain cni0 '~k8simg.test' &&
+      timeout 300 bash -c 'until resolvectl flush-caches; resolvectl query -4 --legend=no hello.k8simg.test | grep -F 192.0.2.1; do sleep 3; done' || { kubectl logs daemonset/far --tail=10; return 1; }
+  done
+}
+vxlan_packets() { local way; for way in rx tx; do [ "$(cat "/sys/class/net/flannel.1/statistics/${way}_packets")" -gt 0 ] || { ip -s link show flannel.1; return 1; }; done; bridge fdb show dev flannel.1; }
+# The workers end when their pod is gone.
+far_gone() { kubectl delete daemonset far --timeout=600s && timeout 600 bash -c 'while kubectl get pods -l app=far --no-headers | grep .; do sleep 3; done' >/dev/null; }
+pod_here() { ctr -n k8s.io containers list | grep -F "$ready_image"; }
+worker_pod() { for ((tries = 600; tries > 0; tries--)); do pod_here && return; sleep 3; done; journalctl -b -u kubelet -n 25 --no-pager -o cat; return 1; }
+no_worker_pod() { for ((tries = 600; tries > 0; tries--)); do pod_here >/dev/null || return 0; sleep 3; done; pod_here; return 1; }
 no_pulls() { local pulls; pulls=$(journalctl -u containerd --no-pager -o cat | grep -c 'PullImage'); equal "$pulls" 0; }
 )sh";
 
@@ -248,6 +293,7 @@ std::string check_script(const Expectations& expectations) {
   std::string text = fmt::format("kernel={}\nfirmware={}\nearliest={}\nroot_bytes={}\ncontainer_drive={}\ncontainer_image={}\ncontainer_says={}\n", shell_word(expectations.kernel), shell_word(expectations.firmware),
                                  expectations.earliest_time, expectations.root_bytes, shell_word(expectations.container_drive), shell_word(expectations.container_image), shell_word(expectations.container_says));
   text += script;
+  if (expectations.router) text += "check default-route address\n";
   for (const auto& words : expectations.versions) {
     if (words.size() < 2) continue;
     text += fmt::format("check {} has {}", shell_word("version-" + words.front().substr(words.front().rfind('/') + 1)), shell_word(words.back()));
@@ -257,19 +303,33 @@ std::string check_script(const Expectations& expectations) {
   if (!expectations.container_image.empty()) text += "check container container\n";
   if (expectations.ready != Expectations::Ready::No) {
     const bool cluster = expectations.ready == Expectations::Ready::Cluster;
-    text += fmt::format("ready_image={}\n", shell_word(expectations.ready_image));
+    text += fmt::format("ready_image={}\nworkers={}\n", shell_word(expectations.ready_image), expectations.workers);
     text += ready_script;
     text += "check node-made node_made\n";
     if (cluster) text += "check node-ready node_ready\n";
     text += "say \"figure ready_seconds $(since_boot)\"\nsay \"figure containerd_seconds $(started containerd.service)\"\nsay \"figure login_seconds $(started getty.target)\"\n";
-    text += cluster ? "check pods-ready pods_ready\ncheck hello hello\ncheck service-by-name by_name\n" : "check static-pod static_pod\n";
-    text += "check no-pulls no_pulls\nsay \"figure pods_seconds $(since_boot)\"\n";
+    switch (expectations.ready) {
+      case Expectations::Ready::No: break;
+      case Expectations::Ready::Cluster: text += "check pods-ready pods_ready\ncheck hello hello\ncheck service-by-name by_name\n"; break;
+      case Expectations::Ready::Standalone: text += "check static-pod static_pod\n"; break;
+      case Expectations::Ready::Worker: text += "check worker-pod worker_pod\n"; break;
+    }
+    text += "say \"figure pods_seconds $(since_boot)\"\n";
+    if (expectations.workers > 0) {
+      text += "tell_workers\ncheck workers-ready workers_ready\nsay \"figure workers_seconds $(since_boot)\"\ncheck pod-on-each-worker far\ncheck pod-asks-pod far_answers 5353\ncheck pod-asks-service far_answers 5354\n"
+              "check logs-of-worker has CoreDNS kubectl logs daemonset/far\ncheck vxlan-packets vxlan_packets\n";
+    }
+    text += "check no-pulls no_pulls\n";
   }
   if (expectations.preflight_verdicts) {
     text += fmt::format("preflight_verdicts={}\ncheck preflight preflight {}\n", shell_word(join(*expectations.preflight_verdicts, ",")), expectations.preflight == Expectations::Preflight::Init ? "init" : "join");
   }
   if (expectations.kubeadm_images) text += "check images images\n";
   text += "systemctl -q is-active kubelet && { check kubelet-health kubelet_health; memory kubelet_; }\nmemory_by_process\n";
+  if (expectations.workers > 0) text += "check pods-removed far_gone\n";
+  if (expectations.ready == Expectations::Ready::Worker) text += "check pod-removed no_worker_pod\n";
+  // For whoever reads the console's log: what happened when.
+  if (expectations.ready != Expectations::Ready::No) text += "journalctl -b -o short-monotonic --no-pager -u k8simg-images -u k8simg-node | tail -c 100000 >/dev/console\n";
   text += "say \"end $count\"\nsystemctl poweroff --no-block\n";
   return text;
 }
@@ -296,6 +356,8 @@ GuestReport read_report(std::string_view console) {
       double value = 0;
       const auto parsed = std::from_chars(words[2].data(), words[2].data() + words[2].size(), value);
       if (parsed.ec == std::errc()) report.figures[words[1]] = value;
+    } else if (words[0] == "join" && words.size() == 3) {
+      report.join = {.server = words[1], .ca_cert_hash = words[2]};
     } else if (words[0] == "process" && words.size() == 5) {
       const auto number = [&](std::size_t index) {
         std::uint64_t value = 0;

@@ -15,14 +15,18 @@ struct Expectations {
   std::string kernel;                      ///< uname -r
   std::string firmware;                    ///< "bios", "uefi" or "kernel"
   std::int64_t earliest_time = 0;          ///< the clock must not be before this
+  bool router = true;                      ///< the network offers a way out
   std::uint64_t root_bytes = 0;            ///< the root filesystem must have grown to at least this
   std::vector<std::vector<std::string>> versions;  ///< {program, argument..., text that it must print}
   std::string script_drive;                ///< the guest's name of the drive with the script: "vdb"
   std::string container_drive;             ///< that of the drive with the archive of the container's image
   std::string container_image;             ///< reference in that archive; "" for none
   std::string container_says;              ///< what the container prints
-  enum class Ready { No, Cluster, Standalone };
-  Ready ready = Ready::No;                 ///< wait until the node is Ready and its pods run, and ask one of them
+  /// What it is waited for: a cluster on one machine whose pods run and answer, a kubelet that runs a pod of its own, a node of another machine's
+  /// cluster, which runs a pod as long as that wants it to.
+  enum class Ready { No, Cluster, Standalone, Worker };
+  Ready ready = Ready::No;
+  int workers = 0;                         ///< other machines that join this cluster: GuestReport::join says when they can, and their pods are asked
   std::vector<std::string> skip_units;     ///< are not started, though the image would
   std::string ready_image;                 ///< the preloaded image of a pod: CoreDNS for a cluster, pause for a kubelet of its own
   enum class Preflight { Init, Join };
@@ -39,6 +43,9 @@ struct GuestReport {
   std::vector<CheckResult> checks;
   std::map<std::string, double> figures;   ///< "boot_seconds", "memory_used_mib", "memory_available_mib", ...
   std::vector<ProcessMemory> processes;    ///< when everything had been started, largest first
+  /// What a worker's node.toml needs, once there is a cluster. `server`: "10.0.2.15:6443".
+  struct Join { std::string server, ca_cert_hash; };
+  std::optional<Join> join;
   bool finished = false;                   ///< the script came to its end, and every result it gave is here
   bool ok() const;
 };

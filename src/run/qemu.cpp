@@ -46,6 +46,33 @@ std::vector<std::string> kernel_arguments(CommandRunner& runner, const Boot& boo
   return {"-kernel", "/build/kernel", "-dtb", "/build/dtb", "-append", cmdline};
 }
 
+/// The network device's other end, "net0", and what else there is of the network.
+std::vector<std::string> network_arguments(const Boot& boot) {
+  if (!boot.lan) {
+    std::string netdev = "user,id=net0";
+    for (const auto& forward : boot.forwards) netdev += ",hostfwd=" + forward;
+    return {"-netdev", netdev};
+  }
+  const auto link = [](int machine) { return fmt::format("addr.type=unix,addr.path=/in/lan/{}", machine); };
+  if (boot.lan->machine > 0) return {"-netdev", "stream,id=net0,server=off," + link(boot.lan->machine)};
+  // QEMU's hub, with the machine itself, the DHCP server and a cable to each other machine. A hub repeats all to all: unrestricted, the server would play the
+  // router to packets that are meant for another machine, and refuse them.
+  std::vector<std::string> words{"-netdev", "hubport,id=net0,hubid=0", "-netdev", "user,id=dhcp,restrict=on", "-netdev", "hubport,id=port0,hubid=0,netdev=dhcp"};
+  for (int machine = 1; machine < boot.lan->machines; ++machine) {
+    for (const auto& netdev : {fmt::format("stream,id=link{},server=on,{}", machine, link(machine)), fmt::format("hubport,id=port{0},hubid=0,netdev=link{0}", machine)}) words.insert(words.end(), {"-netdev", netdev});
+  }
+  return words;
+}
+
+/// The board's devices; on a shared network no two have the same hardware address, which is QEMU's own one when nothing is said.
+std::vector<std::string> device_arguments(const Machine& machine, const Boot& boot) {
+  std::vector<std::string> words = machine.arguments;
+  for (auto& word : words) {
+    if (boot.lan && word.ends_with("netdev=net0")) word += fmt::format(",mac=52:54:00:12:34:{:02x}", 0x56 + boot.lan->machine);
+  }
+  return words;
+}
+
 }  // namespace
 
 Firmware parse_firmware(const std::string& name) {
@@ -92,10 +119,8 @@ CommandResult run_machine(CommandRunner& runner, const Machine& machine, const B
     std::filesystem::permissions(boot.scratch / "vars.fd", std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
     add({"-drive", "if=pflash,format=raw,readonly=on,file=/" + machine.uefi_code, "-drive", "if=pflash,format=raw,file=/build/vars.fd"});
   }
-  std::string netdev = "user,id=net0";
-  for (const auto& forward : boot.forwards) netdev += ",hostfwd=" + forward;
-  add({"-netdev", netdev});
-  argv.insert(argv.end(), machine.arguments.begin(), machine.arguments.end());
+  if (boot.lan) binds.push_back({boot.lan->folder, "/in/lan", true});
+  for (const auto& words : {network_arguments(boot), device_arguments(machine, boot)}) argv.insert(argv.end(), words.begin(), words.end());
   if (boot.firmware == Firmware::Kernel) {
     const auto kernel = kernel_arguments(runner, boot, stop);
     argv.insert(argv.end(), kernel.begin(), kernel.end());

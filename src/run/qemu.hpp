@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -34,6 +35,13 @@ struct BootPartition {
   std::size_t cmdline_limit = 0;           ///< bytes that the kernel reads of its command line, the final zero included
 };
 
+/// A network that several machines share and nobody else reaches, with a DHCP server of its own (QEMU's gives out 10.0.2.15 and what follows)
+/// and without a router.
+struct Lan {
+  std::filesystem::path folder;            ///< of all its machines: a socket for each but the first, which has the switch and has to be started first
+  int machine = 0, machines = 0;           ///< which of how many
+};
+
 struct Boot {
   std::filesystem::path tools;             ///< checked-out tools tree
   std::filesystem::path image;             ///< raw disk image, opened read-only
@@ -45,6 +53,7 @@ struct Boot {
   bool interactive = false;                ///< console on this terminal; else to scratch/console.log
   bool network = false;                    ///< user-mode NAT to the network of the host; else the same inside the sandbox, which has none
   std::vector<std::string> forwards;       ///< "tcp:127.0.0.1:2222-:22", with `network`
+  std::optional<Lan> lan;                  ///< instead of a network of its own
   std::map<std::string, std::string> credentials;  ///< systemd credentials (name → bytes), through SMBIOS type 11 or the kernel's command line
   std::vector<std::filesystem::path> drives;       ///< further raw disks, read-only, named by drive_name()
   double timeout_seconds = 0;

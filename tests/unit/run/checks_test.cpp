@@ -209,6 +209,39 @@ TEST_CASE("a node that makes itself is waited for, by its role") {
   CHECK_FALSE(contains(script_of(sample()), "node_made"));
 }
 
+TEST_CASE("a cluster of several machines says how to join it, asks each worker's pod, and lets the workers go") {
+  Expectations expectations = sample();
+  expectations.ready = Expectations::Ready::Cluster, expectations.ready_image = "coredns:v1";
+  CHECK_FALSE(contains(script_of(expectations), "\ntell_workers\n"));
+  expectations.workers = 2;
+  const std::string head = script_of(expectations);
+  CHECK(bash({"-n"}, head).exit_code == 0);
+  CHECK(contains(head, "\nworkers=2\n"));
+  std::size_t at = 0;
+  for (const char* step : {"\ncheck service-by-name ", "\ntell_workers\n", "\ncheck workers-ready ", "\ncheck pod-asks-pod far_answers 5353\n", "\ncheck vxlan-packets ", "\nmemory_by_process\n", "\ncheck pods-removed far_gone\n"}) {
+    const auto found = head.find(step, at);
+    REQUIRE(found != std::string::npos);
+    at = found;
+  }
+  expectations.ready = Expectations::Ready::Worker, expectations.workers = 0;
+  const std::string worker = script_of(expectations);
+  CHECK(bash({"-n"}, worker).exit_code == 0);
+  CHECK(worker.find("\ncheck worker-pod ") < worker.find("\nmemory_by_process\n"));
+  CHECK(worker.find("\nmemory_by_process\n") < worker.find("\ncheck pod-removed "));
+  CHECK_FALSE(contains(worker, "check node-ready"));
+  CHECK(contains(worker, "\ncheck default-route address\n"));
+  expectations.router = false;
+  CHECK_FALSE(contains(script_of(expectations), "check default-route"));
+}
+
+TEST_CASE("what a worker needs is read from the console") {
+  const GuestReport report = read_report("@k8simg@ ok node-made\n@k8simg@ join 10.0.2.15:6443 sha256:0123\n");
+  REQUIRE(report.join);
+  CHECK(report.join->server == "10.0.2.15:6443");
+  CHECK(report.join->ca_cert_hash == "sha256:0123");
+  CHECK_FALSE(read_report("@k8simg@ join 10.0.2.15:6443\n").join);
+}
+
 namespace {
 
 /// The check of kubeadm's preflight with a kubeadm that prints `said` and ends with `status`.

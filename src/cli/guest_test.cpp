@@ -1,0 +1,150 @@
+// Opens, boots and reports on a guest.
+#include "cli/guest_test.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "oci/archive.hpp"
+#include "pipeline/images.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace {
+
+constexpr const char* test_image = "k8simg.local/check:1";
+constexpr const char* container_program = "opt/cni/bin/loopback";  // the smallest static program of ours
+
+/// An image whose only file is a static program of the root filesystem.
+std::filesystem::path container_archive(Session& session, const BuiltImage& image) {
+  const Node* program = image.root.find(container_program);
+  if (!program) return {};
+  Tree layer;
+  layer.set("loopback", *program);
+  const Tree layout = make_oci_layout(session.store(), {{.reference = test_image, .architecture = image.config.arch.go, .variant = oci_variant(image.config.arch.go, image.config.arch.goarm),
+                                                            .layers = {layer}, .entrypoint = {"/loopback"}}}, image.epoch);
+  const Value archive = make_oci_archive(session.store(), layout, image.epoch);
+  return session.store().path(archive.digest);
+}
+
+/// Every program of the node that can say its version: the components' own checks, for what is installed, and the OCI runtime.
+std::vector<std::vector<std::string>> versions(const BuiltImage& image) {
+  std::vector<std::vector<std::string>> list;
+  for (const auto& component : image.config.components) {
+    for (const auto& binary : component.binaries) {
+      for (const auto& check : binary.checks) {
+        const std::string name = check.argv0.empty() ? binary.name : check.argv0;
+        std::string path;
+        if (binary.install.substr(binary.install.rfind('/') + 1) == name) path = binary.install;
+        for (const auto& link : binary.links) {
+          if (link.substr(link.rfind('/') + 1) == name) path = link;
+        }
+        if (path.empty() || path.starts_with("/opt/cni/")) continue;
+        std::vector<std::string> words{path};
+        words.insert(words.end(), check.argv.begin(), check.argv.end());
+        words.push_back(check.expect);
+        list.push_back(std::move(words));
+      }
+    }
+  }
+  if (image.root.find("usr/bin/crun")) list.push_back({"/usr/bin/crun", "--version", "crun version"});
+  return list;
+}
+
+/// The reference of the container image that runs `program`; "" for none.
+std::string image_of(const Config& config, const std::string& program) {
+  for (const auto& component : config.components) {
+    for (const auto& each : component.images) {
+      if (each.programs.front() == program) return image_reference(component, each);
+    }
+  }
+  return "";
+}
+
+constexpr std::uint64_t disk_size = 4ull << 30;
+
+}  // namespace
+
+Guest open_guest(Session& session, const std::string& name, const std::string& accel) {
+  Guest guest{.name = name, .image = open_image(session, name, "test"), .machine = {}, .kvm = false, .container = {}};
+  guest.machine = machine_of(guest.image.config.qemu);
+  guest.container = container_archive(session, guest.image);
+  const TempDir scratch(session.store().folder("scratch"), "kvm");
+  guest.kvm = choose_kvm(session, guest.machine, guest.image.tools, scratch.path(), accel);
+  return guest;
+}
+
+std::string ready_image(const Config& config, bool in_cluster) {
+  const std::string program = in_cluster ? "coredns" : "pause";
+  if (const std::string reference = image_of(config, program); !reference.empty()) return reference;
+  throw Error(ErrorKind::Usage, fmt::format("no component makes an image of {}, which is started as a pod", program), fmt::format("add a component with {} to components.enable", program));
+}
+
+bool carries_control_plane(const Config& config) { return config.images_preload && !image_of(config, "etcd").empty(); }
+
+Expectations expectations_of(const Guest& guest, const std::string& firmware) {
+  const Config& config = guest.image.config;
+  // Other partitions may have been given most of the room.
+  const auto& partitions = config.disk.partitions;
+  const bool shared = std::any_of(partitions.begin(), partitions.end(), [](const PartitionConfig& partition) { return partition.create_on_device; });
+  Expectations expect{.kernel = guest.image.kernel_release, .firmware = firmware, .earliest_time = guest.image.epoch,
+                      .root_bytes = shared ? guest.image.root_size : disk_size - (disk_size >> 3), .versions = versions(guest.image)};
+  expect.script_drive = drive_name(guest.machine, 0), expect.container_drive = drive_name(guest.machine, 1);
+  if (!guest.container.empty()) expect.container_image = test_image, expect.container_says = "CNI";
+  expect.kubeadm_images = carries_control_plane(config);
+  return expect;
+}
+
+GuestBoot boot_guest(const Guest& guest, const Expectations& expectations, const std::string& firmware, Boot boot, const std::filesystem::path& console, std::stop_token stop) {
+  const auto script = boot.scratch / "checks";
+  write_file_atomically(script, check_script(expectations));
+  std::filesystem::resize_file(script, 1 << 16);  // a drive has whole sectors
+  boot.tools = guest.image.tools, boot.boot_partition = guest.image.boot_partition, boot.kvm = guest.kvm, boot.disk_size = disk_size;
+  if (boot.image.empty()) boot.image = guest.image.disk;
+  boot.firmware = parse_firmware(firmware);
+  boot.credentials = check_credentials(expectations);
+  boot.drives.push_back(script);
+  if (!guest.container.empty()) boot.drives.push_back(guest.container);
+  GuestBoot done{.name = guest.name, .firmware = firmware, .report = {}, .result = run_machine(system_runner(), guest.machine, boot, stop), .console = console};
+  std::filesystem::create_directories(console.parent_path());
+  std::error_code none;
+  std::filesystem::copy_file(boot.scratch / "console.log", console, std::filesystem::copy_options::overwrite_existing, none);
+  if (none) throw Error(ErrorKind::Step, fmt::format("QEMU did not start (exit code {})", done.result.exit_code), tail_of(boot.scratch / "qemu.log", 20));
+  done.report = read_report(read_file(console));
+  return done;
+}
+
+nlohmann::json boot_as_json(const GuestBoot& boot) {
+  nlohmann::json checks = nlohmann::json::array();
+  for (const auto& check : boot.report.checks) checks.push_back({{"name", check.name}, {"ok", check.ok}, {"detail", check.detail}});
+  nlohmann::json processes = nlohmann::json::array();
+  for (const auto& process : boot.report.processes) processes.push_back({{"name", process.name}, {"count", process.count}, {"rss_kib", process.rss_kib}, {"pss_kib", process.pss_kib}});
+  return {{"processes", processes}, {"name", boot.name}, {"firmware", boot.firmware}, {"ok", boot.report.ok()}, {"finished", boot.report.finished}, {"timed_out", boot.result.timed_out}, {"seconds", boot.result.seconds}, {"checks", checks}, {"figures", boot.report.figures}};
+}
+
+void print_boot(const std::string& title, const GuestBoot& boot) {
+  const auto& [name, firmware, report, result, console] = boot;
+  for (const auto& check : report.checks) fmt::print("{} {:<4}  {:<24} {}\n", title, check.ok ? "ok" : "FAIL", check.name, check.detail);
+  for (const auto& [figure, value] : report.figures) fmt::print("{} {:<30} {}\n", title, figure, value);
+  for (const auto& process : report.processes) {
+    if (process.pss_kib < 1024) continue;
+    fmt::print("{} process {:<22} {:>6.1f} MiB, {:.1f} resident{}\n", title, process.name, static_cast<double>(process.pss_kib) / 1024, static_cast<double>(process.rss_kib) / 1024,
+               process.count > 1 ? fmt::format(", {} of them", process.count) : "");
+  }
+  if (!report.finished) {
+    fmt::print("{} FAIL  the checks did not come to their end ({}); the console's last lines:\n{}\n", title, result.timed_out ? "timed out" : fmt::format("QEMU ended with {}", result.exit_code), tail_of(console, 40));
+  }
+}
+
+std::string not_shown(const Guest& guest, const std::string& firmware) {
+  if (firmware != "kernel") return "";
+  return fmt::format("QEMU runs no firmware of {}: it starts {} and {} from the boot partition itself. Not shown: the firmware's own start, config.txt and its device tree choice, radios, clocks, GPIO; config.txt "
+                     "and cmdline.txt were checked when the image was built.",
+                     guest.name, guest.image.boot_partition.kernel, guest.image.boot_partition.dtb);
+}
+
+}  // namespace k8simg

@@ -1,0 +1,133 @@
+// `k8simg test --cluster A,B`: several built images on one private network; the first makes a cluster of itself, the others join it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "cli/guest_test.hpp"
+#include "process/sandbox.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+
+namespace k8simg {
+
+namespace {
+
+// Known to those machines alone.
+constexpr const char* token = "k8simg.0123456789abcdef";
+// A node stops its pods before it powers off.
+constexpr int grace_seconds = 240;
+
+/// A copy of the guest's disk with another node.toml, written into its boot partition as a person does it at a computer.
+std::filesystem::path disk_with_node_file(const Guest& guest, const std::filesystem::path& scratch, const std::string& node_file, std::stop_token stop) {
+  const auto& files = guest.image.config.boot_files;
+  if (std::none_of(files.begin(), files.end(), [](const BootFile& file) { return file.path == "node.toml"; })) {
+    throw Error(ErrorKind::Usage, guest.name + " has no node.toml on its boot partition, so it can be told nothing", "extend the defconfig kubernetes");
+  }
+  write_file_atomically(scratch / "node.toml", node_file);
+  const std::string partition = fmt::format("/build/disk.img@@{}", guest.image.boot_partition.start);
+  for (const auto& argv : {std::vector<std::string>{"/usr/bin/cp", "--sparse=always", "/in/disk.img", "/build/disk.img"}, {"/usr/bin/mcopy", "-o", "-i", partition, "/build/node.toml", "::node.toml"}}) {
+    Command command = sandbox({.root = guest.image.tools, .argv = argv, .environment = {}, .binds = {{guest.image.disk, "/in/disk.img"}, {scratch, "/build", true}}, .extra_arguments = {}});
+    command.log = scratch / "node-file.log";
+    run_checked(system_runner(), command, "writing node.toml into a copy of " + guest.name, stop);
+  }
+  return scratch / "disk.img";
+}
+
+/// One machine of the cluster, running in a thread of its own.
+struct Member {
+  Guest guest;
+  std::filesystem::path scratch;
+  std::string firmware;
+  std::future<GuestBoot> boot;
+  bool ended() const { return boot.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }
+};
+
+}  // namespace
+
+bool test_cluster(Session& session, const ClusterTest& test) {
+  if (test.names.size() < 2) throw Error(ErrorKind::Usage, "a cluster for --cluster has two machines or more", "name them: --cluster pc,raspberrypi0");
+  const TempDir scratch(session.store().folder("scratch"), "cluster");
+  const auto network = scratch.path() / "network";
+  std::filesystem::create_directory(network);
+  std::vector<Member> members;
+  for (const auto& name : test.names) {
+    Member member{.guest = open_guest(session, name, test.accel), .scratch = scratch.path() / std::to_string(members.size()), .firmware = {}, .boot = {}};
+    member.firmware = member.guest.image.config.qemu.firmware.front();
+    if (const std::string note = not_shown(member.guest, member.firmware); !note.empty()) session.reporter().message(note);
+    std::filesystem::create_directory(member.scratch);
+    members.push_back(std::move(member));
+  }
+  if (!carries_control_plane(members.front().guest.image.config)) {
+    throw Error(ErrorKind::Usage, fmt::format("{} does not carry the images of a control plane, and there is no registry to ask", test.names.front()), "name first a defconfig with images.preload and all of the component kubernetes");
+  }
+
+  std::stop_source ending;
+  struct AtEnd {
+    std::stop_source& source;
+    ~AtEnd() { source.request_stop(); }
+  } at_end{ending};
+  const std::stop_callback interrupted(session.stop(), [&] { ending.request_stop(); });
+  const auto start = [&](std::size_t index, const std::string& node_file, Expectations::Ready ready) {
+    Member& member = members[index];
+    Expectations expect = expectations_of(member.guest, member.firmware);
+    expect.versions.clear(), expect.container_image.clear();  // `test NAME` asks for these
+    expect.router = false;
+    expect.ready = ready, expect.workers = ready == Expectations::Ready::Cluster ? static_cast<int>(members.size()) - 1 : 0;
+    expect.ready_image = ready_image(member.guest.image.config, true);
+    Boot boot;
+    boot.scratch = member.scratch, boot.timeout_seconds = test.timeout_seconds;
+    boot.image = disk_with_node_file(member.guest, member.scratch, node_file, ending.get_token());
+    boot.lan = Lan{.folder = network, .machine = static_cast<int>(index), .machines = static_cast<int>(members.size())};
+    const auto console = session.store().folder("logs") / member.guest.name / "console-cluster.log";
+    session.reporter().message(fmt::format("booting {} as a {}", member.guest.name, index == 0 ? "cluster" : "worker"));
+    member.boot = std::async(std::launch::async, [&member, expect, boot, console, stop = ending.get_token()] { return boot_guest(member.guest, expect, member.firmware, boot, console, stop); });
+  };
+
+  start(0, fmt::format("role = \"single\"\ntoken = \"{}\"\n", token), Expectations::Ready::Cluster);
+  bool joining = false;
+  int since_first_end = 0;
+  const auto running = [&](const Member& member) { return member.boot.valid() && !member.ended(); };
+  while (std::any_of(members.begin(), members.end(), running)) {
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    const auto console = members.front().scratch / "console.log";
+    if (!joining && std::filesystem::exists(console)) {
+      if (const auto join = read_report(read_file(console)).join; join) {
+        joining = true;
+        for (std::size_t i = 1; i < members.size(); ++i) {
+          start(i, fmt::format("role = \"worker\"\nserver = \"{}\"\ntoken = \"{}\"\nca-cert-hash = \"{}\"\n", join->server, token, join->ca_cert_hash), Expectations::Ready::Worker);
+        }
+      }
+    }
+    // They end together; who is left behind waits for nothing.
+    if (std::any_of(members.begin(), members.end(), [](const Member& member) { return member.boot.valid() && member.ended(); }) && ++since_first_end > grace_seconds) ending.request_stop();
+  }
+
+  bool all_ok = true;
+  nlohmann::json reports = nlohmann::json::array();
+  for (auto& member : members) {
+    if (!member.boot.valid()) {
+      session.reporter().message(fmt::format("{} was never started: there was no cluster to join", member.guest.name));
+      all_ok = false;
+      continue;
+    }
+    GuestBoot done;
+    try {
+      done = member.boot.get();
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::Interrupted || session.stop().stop_requested()) throw;
+      // Ended by us, after another one had ended: what it had said until then is its report.
+      done = {.name = member.guest.name, .firmware = member.firmware, .report = read_report(read_file(member.scratch / "console.log")), .result = {}, .console = member.scratch / "console.log"};
+    }
+    all_ok = all_ok && done.report.ok();
+    if (session.options().json) reports.push_back(boot_as_json(done));
+    else print_boot(done.name, done);
+  }
+  if (session.options().json) fmt::print("{}\n", nlohmann::json{{"cluster", test.names}, {"boots", reports}}.dump(2));
+  return all_ok;
+}
+
+}  // namespace k8simg
