@@ -106,7 +106,7 @@ GuestBoot boot_guest(const Guest& guest, const Expectations& expectations, const
   boot.tools = guest.image.tools, boot.boot_partition = guest.image.boot_partition, boot.kvm = guest.kvm, boot.disk_size = disk_size;
   if (boot.image.empty()) boot.image = guest.image.disk;
   boot.firmware = parse_firmware(firmware);
-  boot.credentials = check_credentials(expectations);
+  boot.credentials.merge(check_credentials(expectations));
   boot.drives.push_back(script);
   if (!guest.container.empty()) boot.drives.push_back(guest.container);
   GuestBoot done{.name = guest.name, .firmware = firmware, .report = {}, .result = run_machine(system_runner(), guest.machine, boot, stop), .console = console};
@@ -122,7 +122,7 @@ nlohmann::json boot_as_json(const GuestBoot& boot) {
   nlohmann::json checks = nlohmann::json::array();
   for (const auto& check : boot.report.checks) checks.push_back({{"name", check.name}, {"ok", check.ok}, {"detail", check.detail}});
   nlohmann::json processes = nlohmann::json::array();
-  for (const auto& process : boot.report.processes) processes.push_back({{"name", process.name}, {"count", process.count}, {"rss_kib", process.rss_kib}, {"pss_kib", process.pss_kib}});
+  for (const auto& process : boot.report.processes) processes.push_back({{"name", process.name}, {"count", process.count}, {"rss_kib", process.rss_kib}, {"pss_kib", process.pss_kib}, {"cpu_seconds", process.cpu_seconds}});
   return {{"processes", processes}, {"name", boot.name}, {"firmware", boot.firmware}, {"ok", boot.report.ok()}, {"finished", boot.report.finished}, {"timed_out", boot.result.timed_out}, {"seconds", boot.result.seconds}, {"checks", checks}, {"figures", boot.report.figures}};
 }
 
@@ -132,7 +132,7 @@ void print_boot(const std::string& title, const GuestBoot& boot) {
   for (const auto& [figure, value] : report.figures) fmt::print("{} {:<30} {}\n", title, figure, value);
   for (const auto& process : report.processes) {
     if (process.pss_kib < 1024) continue;
-    fmt::print("{} process {:<22} {:>6.1f} MiB, {:.1f} resident{}\n", title, process.name, static_cast<double>(process.pss_kib) / 1024, static_cast<double>(process.rss_kib) / 1024,
+    fmt::print("{} process {:<22} {:>6.1f} MiB, {:.1f} resident, {:.1f} s of processor time{}\n", title, process.name, static_cast<double>(process.pss_kib) / 1024, static_cast<double>(process.rss_kib) / 1024, process.cpu_seconds,
                process.count > 1 ? fmt::format(", {} of them", process.count) : "");
   }
   if (!report.finished) {

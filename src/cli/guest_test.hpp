@@ -36,7 +36,7 @@ struct GuestBoot {
   CommandResult result;
   std::filesystem::path console;     ///< all that it printed
 };
-/// Boots the guest, with the checks as a drive, until it ends. `boot`: scratch, timeout and what else is special; the rest comes from the guest.
+/// Boots the guest, with the checks as a drive, until it ends. `boot`: scratch, timeout and what else is special (image, network, credentials); the rest comes from the guest.
 /// `console`: where the console's log is kept. Error{Step} when QEMU did not start.
 GuestBoot boot_guest(const Guest& guest, const Expectations& expectations, const std::string& firmware, Boot boot, const std::filesystem::path& console, std::stop_token stop);
 

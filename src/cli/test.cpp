@@ -74,10 +74,10 @@ void add_test(CLI::App& app, Options& options, Verb& run) {
   verb->add_option("--firmware", chosen->firmware, "bios, uefi or kernel (default: all that the board names)")->needs(name);
   verb->add_option("--timeout", chosen->timeout, "seconds for each boot (default: 900, with --ready or --cluster 2400)")->check(CLI::PositiveNumber);
   verb->add_flag("--ready", chosen->ready, "let the image make a node of itself, wait until it is Ready, ask a pod by its service's name, restart it, and ask again")->needs(name);
-  verb->add_option("--cluster", chosen->cluster, "NAME,NAME...: the first makes a cluster of itself, the others join it on a network of their own, and their pods talk to one another")
+  auto* cluster = verb->add_option("--cluster", chosen->cluster, "NAME,NAME...: the first makes a cluster of itself, the others join it on a network of their own, and their pods talk to one another")
       ->delimiter(',')->expected(1, 16)->excludes(name);
   verb->add_option("--accel", chosen->accel, "auto, kvm or tcg")->check(CLI::IsMember({"auto", "kvm", "tcg"}));
-  verb->add_option("--lock", options.lock_file, "the lock that the image was built with, if not defconfigs/NAME.lock");
+  verb->add_option("--lock", options.lock_file, "the lock that the image was built with, if not defconfigs/NAME.lock")->excludes(cluster);
   verb->add_flag("--json", options.json, "as JSON");
   verb->callback([=, &run] {
     if (chosen->name.empty() && chosen->cluster.empty()) throw CLI::RequiredError("defconfig or --cluster");

@@ -18,6 +18,8 @@ namespace {
 
 // Known to those machines alone.
 constexpr const char* token = "k8simg.0123456789abcdef";
+// The first machine is what a home's router is to the others, but that it leads nowhere (systemd-network-generator(8), systemd.network(5)).
+constexpr const char* first_network = "[Match]\nType=ether\nKind=!*\n[Network]\nAddress=192.168.7.1/24\nDHCPServer=yes\n[DHCPServer]\nEmitRouter=no\nEmitDNS=no\nEmitNTP=no\n";
 // A node stops its pods before it powers off.
 constexpr int grace_seconds = 240;
 
@@ -82,6 +84,7 @@ bool test_cluster(Session& session, const ClusterTest& test) {
     boot.scratch = member.scratch, boot.timeout_seconds = test.timeout_seconds;
     boot.image = disk_with_node_file(member.guest, member.scratch, node_file, ending.get_token());
     boot.lan = Lan{.folder = network, .machine = static_cast<int>(index), .machines = static_cast<int>(members.size())};
+    if (index == 0) boot.credentials["network.network.10-cluster"] = first_network;
     const auto console = session.store().folder("logs") / member.guest.name / "console-cluster.log";
     session.reporter().message(fmt::format("booting {} as a {}", member.guest.name, index == 0 ? "cluster" : "worker"));
     member.boot = std::async(std::launch::async, [&member, expect, boot, console, stop = ending.get_token()] { return boot_guest(member.guest, expect, member.firmware, boot, console, stop); });

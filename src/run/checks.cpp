@@ -123,17 +123,19 @@ container() {
 answers() { timeout "$5" bash -c 'until { exec 3<>"/dev/tcp/$0/$1" && printf "GET %s HTTP/1.0\r\n\r\n" "$2" >&3 && grep -q "^$3" <&3; } 2>/dev/null; do sleep 1; done' "${@:1:4}" && echo "$4 from $1:$2"; }
 kubelet_health() { answers 127.0.0.1 10248 /healthz ok 300 || { journalctl -b -u kubelet -n 20 --no-pager -o cat; return 1; }; }
 # Processes by name, in bash alone: what is measured should not be changed by many more of them.
-memory_by_process() {
-  local dir name key value r p
-  declare -A count rss pss
+processes_by_name() {
+  local dir name key value r p stat
+  declare -A count rss pss ticks
   for dir in /proc/[0-9]*; do
-    r=0 p=0 name=
-    { read -r name <"$dir/comm"; while read -r key value _; do case $key in Rss:) r=$value ;; Pss:) p=$value ;; esac; done <"$dir/smaps_rollup"; } 2>/dev/null
+    r=0 p=0 name= stat=
+    { read -r name <"$dir/comm"; read -r stat <"$dir/stat"; while read -r key value _; do case $key in Rss:) r=$value ;; Pss:) p=$value ;; esac; done <"$dir/smaps_rollup"; } 2>/dev/null
     [ "$r" -gt 0 ] || continue
     name=${name// /_}
-    count[$name]=$((${count[$name]:-0} + 1)) rss[$name]=$((${rss[$name]:-0} + r)) pss[$name]=$((${pss[$name]:-0} + p))
+    # proc_pid_stat(5): utime and stime, in hundredths of a second, are the 12th and 13th behind the name, which may hold anything.
+    read -r -a stat <<<"${stat##*) }"
+    count[$name]=$((${count[$name]:-0} + 1)) rss[$name]=$((${rss[$name]:-0} + r)) pss[$name]=$((${pss[$name]:-0} + p)) ticks[$name]=$((${ticks[$name]:-0} + ${stat[11]:-0} + ${stat[12]:-0}))
   done
-  for name in "${!rss[@]}"; do echo "$name ${count[$name]} ${rss[$name]} ${pss[$name]}"; done | sort -k4,4nr -k1,1 | while read -r line; do say "process $line"; done
+  for name in "${!rss[@]}"; do echo "$name ${count[$name]} ${rss[$name]} ${pss[$name]} ${ticks[$name]}"; done | sort -k4,4nr -k1,1 | while read -r line; do say "process $line"; done
 }
 memory() {
   while read -r _ total used _ _ _ available; do say "figure $1memory_used_mib $used"; say "figure $1memory_available_mib $available"; say "figure $1memory_total_mib $total"; done < <(free -m | grep ^Mem:)
@@ -237,7 +239,10 @@ YAML
 # What another machine needs to know to become a worker.
 tell_workers() { say "join $(sed -n 's/^server = "\(.*\)"$/\1/p' /etc/kubernetes/k8simg-join) $(sed -n 's/^ca-cert-hash = "\(.*\)"$/\1/p' /etc/kubernetes/k8simg-join)"; }
 workers_ready() {
-  awk -v workers="$workers" '!seen[$0]++ && ++nodes > workers { exit }' < <(timeout 1800 kubectl get nodes --watch --no-headers -o name)
+  local name seen=' ' nodes=0
+  while [ "$nodes" -le "$workers" ] && read -r name; do
+    case $seen in *" $name "*) ;; *) seen="$seen$name " nodes=$((nodes + 1)) ;; esac
+  done < <(timeout 1800 kubectl get nodes --watch -o name)
   kubectl wait --for=condition=Ready node --all --timeout=1800s >/dev/null || { kubectl describe node | tail -n 40; return 1; }
   kubectl get nodes --no-headers -o wide | awk '{ printf "%s %s %s, ", $1, $2, $6 }'
 }
@@ -325,7 +330,7 @@ std::string check_script(const Expectations& expectations) {
     text += fmt::format("preflight_verdicts={}\ncheck preflight preflight {}\n", shell_word(join(*expectations.preflight_verdicts, ",")), expectations.preflight == Expectations::Preflight::Init ? "init" : "join");
   }
   if (expectations.kubeadm_images) text += "check images images\n";
-  text += "systemctl -q is-active kubelet && { check kubelet-health kubelet_health; memory kubelet_; }\nmemory_by_process\n";
+  text += "systemctl -q is-active kubelet && { check kubelet-health kubelet_health; memory kubelet_; }\nprocesses_by_name\n";
   if (expectations.workers > 0) text += "check pods-removed far_gone\n";
   if (expectations.ready == Expectations::Ready::Worker) text += "check pod-removed no_worker_pod\n";
   // For whoever reads the console's log: what happened when.
@@ -358,13 +363,13 @@ GuestReport read_report(std::string_view console) {
       if (parsed.ec == std::errc()) report.figures[words[1]] = value;
     } else if (words[0] == "join" && words.size() == 3) {
       report.join = {.server = words[1], .ca_cert_hash = words[2]};
-    } else if (words[0] == "process" && words.size() == 5) {
+    } else if (words[0] == "process" && words.size() == 6) {
       const auto number = [&](std::size_t index) {
         std::uint64_t value = 0;
         std::from_chars(words[index].data(), words[index].data() + words[index].size(), value);
         return value;
       };
-      report.processes.push_back({words[1], static_cast<int>(number(2)), number(3), number(4)});
+      report.processes.push_back({words[1], static_cast<int>(number(2)), number(3), number(4), static_cast<double>(number(5)) / 100});
     } else if ((words[0] == "ok" || words[0] == "FAIL") && words.size() >= 2) {
       const auto detail = rest.find(words[1], words[0].size());
       report.checks.push_back({words[1], words[0] == "ok", std::string(trim(rest.substr(detail + words[1].size())))});

@@ -36,13 +36,14 @@ struct Expectations {
   bool kubeadm_images = false;             ///< the image says that it carries everything for a control plane: kubeadm's own list is held against it
 };
 
-/// What the processes of one name hold in memory. Bytes are KiB; pss: pages that processes share are divided among them (proc_pid_smaps(5)).
-struct ProcessMemory { std::string name; int count = 0; std::uint64_t rss_kib = 0, pss_kib = 0; };
+/// What the processes of one name hold in memory and have taken of the processors since they started. pss: pages that processes share are divided among
+/// them (proc_pid_smaps(5)).
+struct ProcessUse { std::string name; int count = 0; std::uint64_t rss_kib = 0, pss_kib = 0; double cpu_seconds = 0; };
 struct CheckResult { std::string name; bool ok = false; std::string detail; };
 struct GuestReport {
   std::vector<CheckResult> checks;
   std::map<std::string, double> figures;   ///< "boot_seconds", "memory_used_mib", "memory_available_mib", ...
-  std::vector<ProcessMemory> processes;    ///< when everything had been started, largest first
+  std::vector<ProcessUse> processes;    ///< when everything had been started, largest first
   /// What a worker's node.toml needs, once there is a cluster. `server`: "10.0.2.15:6443".
   struct Join { std::string server, ca_cert_hash; };
   std::optional<Join> join;

@@ -55,9 +55,9 @@ std::vector<std::string> network_arguments(const Boot& boot) {
   }
   const auto link = [](int machine) { return fmt::format("addr.type=unix,addr.path=/in/lan/{}", machine); };
   if (boot.lan->machine > 0) return {"-netdev", "stream,id=net0,server=off," + link(boot.lan->machine)};
-  // QEMU's hub, with the machine itself, the DHCP server and a cable to each other machine. A hub repeats all to all: unrestricted, the server would play the
-  // router to packets that are meant for another machine, and refuse them.
-  std::vector<std::string> words{"-netdev", "hubport,id=net0,hubid=0", "-netdev", "user,id=dhcp,restrict=on", "-netdev", "hubport,id=port0,hubid=0,netdev=dhcp"};
+  // QEMU's hub, with the machine itself and a cable to each other machine. QEMU's own DHCP server cannot be on it: it would play the router to packets that are
+  // meant for another machine too, and refuse them.
+  std::vector<std::string> words{"-netdev", "hubport,id=net0,hubid=0"};
   for (int machine = 1; machine < boot.lan->machines; ++machine) {
     for (const auto& netdev : {fmt::format("stream,id=link{},server=on,{}", machine, link(machine)), fmt::format("hubport,id=port{0},hubid=0,netdev=link{0}", machine)}) words.insert(words.end(), {"-netdev", netdev});
   }

@@ -35,8 +35,7 @@ struct BootPartition {
   std::size_t cmdline_limit = 0;           ///< bytes that the kernel reads of its command line, the final zero included
 };
 
-/// A network that several machines share and nobody else reaches, with a DHCP server of its own (QEMU's gives out 10.0.2.15 and what follows)
-/// and without a router.
+/// A network that several machines share: nobody else reaches it, and it has no address to give.
 struct Lan {
   std::filesystem::path folder;            ///< of all its machines: a socket for each but the first, which has the switch and has to be started first
   int machine = 0, machines = 0;           ///< which of how many

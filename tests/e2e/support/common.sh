@@ -38,14 +38,14 @@ copy_project() {
   cp -r boards components defconfigs kernel-fragments overlays "$project/"
   k8simg() { "$program" --project "$project" --output "$project/output" --progress plain "$@"; }
 }
-# relocking VERB...: k8simg in a copy of the project; locks of architectures age as those of boards do.
+# relocking VERB...: k8simg in a copy of the project, where locks may be written anew: those of $relock, of all architectures when nothing is said.
 relocking() {
-  local said=$project/said
+  local said=$project/said lock
   k8simg "$@" 2>"$said" && return
   cat "$said" >&2
   grep -q 'has left the mirror' "$said" || fail "k8simg $*"
   echo '*** a package of the locks has left the mirror: locking anew for this run only ***' >&2
-  for lock in defconfigs/linux-*.lock; do k8simg lock "$(basename "$lock" .lock)" --update >&2; done
+  for lock in ${relock:-defconfigs/linux-*.lock}; do k8simg lock "$(basename "$lock" .lock)" --update >&2; done
   k8simg "$@"
 }
 # expect_failure CODE TEXT COMMAND...: it must end with CODE and say TEXT.

@@ -48,7 +48,7 @@ TEST_CASE("the report is found among everything else on the console") {
       "[   13.1] half a line@k8simg@ FAIL network eth0 is   down; no route\r\n"
       "@k8simg@ ok no-detail\r\n"
       "@k8simg@ figure memory_used_mib 57\r\n"
-      "@k8simg@ process kubelet 1 70000 61000\r\n"
+      "@k8simg@ process kubelet 1 70000 61000 1234\r\n"
       "@k8simg@ end 3\r\n"
       "reboot: Power down");
   REQUIRE(report.checks.size() == 3);
@@ -66,6 +66,7 @@ TEST_CASE("the report is found among everything else on the console") {
   CHECK(report.processes[0].count == 1);
   CHECK(report.processes[0].rss_kib == 70000);
   CHECK(report.processes[0].pss_kib == 61000);
+  CHECK(report.processes[0].cpu_seconds == 12.34);
   CHECK(report.finished);
   CHECK_FALSE(report.ok());
 }
@@ -152,14 +153,15 @@ check star has '*' both
   CHECK_FALSE(report.checks[4].ok);
 }
 
-TEST_CASE("memory is told for each name of process, and in all") {
-  const GuestReport report = run_functions(sample(), "memory\nmemory kubelet_\nmemory_by_process");
-  const auto bash_process = std::find_if(report.processes.begin(), report.processes.end(), [](const ProcessMemory& process) { return process.name == "bash"; });
+TEST_CASE("memory and processor time are told for each name of process, and memory in all") {
+  const GuestReport report = run_functions(sample(), "for ((i = 0; i < 30000; i++)); do :; done\nmemory\nmemory kubelet_\nprocesses_by_name");
+  const auto bash_process = std::find_if(report.processes.begin(), report.processes.end(), [](const ProcessUse& process) { return process.name == "bash"; });
   REQUIRE(bash_process != report.processes.end());
   CHECK(bash_process->count >= 1);
   CHECK(bash_process->pss_kib > 100);
+  CHECK(bash_process->cpu_seconds > 0);
   CHECK(bash_process->rss_kib >= bash_process->pss_kib);
-  CHECK(std::is_sorted(report.processes.begin(), report.processes.end(), [](const ProcessMemory& a, const ProcessMemory& b) { return a.pss_kib > b.pss_kib; }));
+  CHECK(std::is_sorted(report.processes.begin(), report.processes.end(), [](const ProcessUse& a, const ProcessUse& b) { return a.pss_kib > b.pss_kib; }));
   CHECK(report.figures.at("memory_available_mib") > 10);
   CHECK(report.figures.at("memory_total_mib") >= report.figures.at("kubelet_memory_available_mib"));
 }
@@ -218,7 +220,7 @@ TEST_CASE("a cluster of several machines says how to join it, asks each worker's
   CHECK(bash({"-n"}, head).exit_code == 0);
   CHECK(contains(head, "\nworkers=2\n"));
   std::size_t at = 0;
-  for (const char* step : {"\ncheck service-by-name ", "\ntell_workers\n", "\ncheck workers-ready ", "\ncheck pod-asks-pod far_answers 5353\n", "\ncheck vxlan-packets ", "\nmemory_by_process\n", "\ncheck pods-removed far_gone\n"}) {
+  for (const char* step : {"\ncheck service-by-name ", "\ntell_workers\n", "\ncheck workers-ready ", "\ncheck pod-asks-pod far_answers 5353\n", "\ncheck vxlan-packets ", "\nprocesses_by_name\n", "\ncheck pods-removed far_gone\n"}) {
     const auto found = head.find(step, at);
     REQUIRE(found != std::string::npos);
     at = found;
@@ -226,8 +228,8 @@ TEST_CASE("a cluster of several machines says how to join it, asks each worker's
   expectations.ready = Expectations::Ready::Worker, expectations.workers = 0;
   const std::string worker = script_of(expectations);
   CHECK(bash({"-n"}, worker).exit_code == 0);
-  CHECK(worker.find("\ncheck worker-pod ") < worker.find("\nmemory_by_process\n"));
-  CHECK(worker.find("\nmemory_by_process\n") < worker.find("\ncheck pod-removed "));
+  CHECK(worker.find("\ncheck worker-pod ") < worker.find("\nprocesses_by_name\n"));
+  CHECK(worker.find("\nprocesses_by_name\n") < worker.find("\ncheck pod-removed "));
   CHECK_FALSE(contains(worker, "check node-ready"));
   CHECK(contains(worker, "\ncheck default-route address\n"));
   expectations.router = false;

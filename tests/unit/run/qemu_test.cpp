@@ -82,15 +82,16 @@ TEST_CASE("KVM, network, forwards and further drives only when asked for") {
   CHECK(f.runner.commands[1].timeout_seconds == 99);
 }
 
-TEST_CASE("machines of one network: the first has the switch and the DHCP server, the others a cable to it, and each a hardware address of its own") {
+TEST_CASE("machines of one network: the first has the switch, the others a cable to it, and each a hardware address of its own") {
   Fixture f;
   f.boot.lan = Lan{.folder = "/run/network", .machine = 0, .machines = 3};
   std::string line = f.line();
   CHECK(contains(line, " --bind /run/network /in/lan "));
-  CHECK(contains(line, " -netdev hubport,id=net0,hubid=0 -netdev user,id=dhcp,restrict=on -netdev hubport,id=port0,hubid=0,netdev=dhcp "));
+  CHECK(contains(line, " -netdev hubport,id=net0,hubid=0 "));
   CHECK(contains(line, " -netdev stream,id=link1,server=on,addr.type=unix,addr.path=/in/lan/1 -netdev hubport,id=port1,hubid=0,netdev=link1 "));
   CHECK(contains(line, " -netdev stream,id=link2,server=on,addr.type=unix,addr.path=/in/lan/2 -netdev hubport,id=port2,hubid=0,netdev=link2 "));
   CHECK(contains(line, " virtio-net-pci,netdev=net0,mac=52:54:00:12:34:56 "));
+  CHECK_FALSE(contains(line, "netdev user"));
   f.boot.lan->machine = 2;
   line = f.line();
   CHECK(contains(line, " -netdev stream,id=net0,server=off,addr.type=unix,addr.path=/in/lan/2 "));
