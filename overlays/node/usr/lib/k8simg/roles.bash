@@ -170,7 +170,7 @@ ca-cert-hash = \"$hash\""
 # apply_addons: the pods' network. The API server may be restarting; what is there already stays as it is.
 apply_addons() {
   local tries=0 manifest pods=${node[pod-network]:-10.244.0.0/16}
-  manifest=$(sed "s|@POD_NETWORK@|$pods|; s|@PULL_POLICY@|$(pull_policy)|" "$root/usr/share/k8simg/flannel.yaml") || give_up "flannel's manifest cannot be read"
+  manifest=$(sed "s|@POD_NETWORK@|$pods|; s|@PULL_POLICY@|$(pull_policy)|; s|@API_HOST@|${state[address]}|" "$root/usr/share/k8simg/flannel.yaml") || give_up "flannel's manifest cannot be read"
   until kubectl --kubeconfig "$admin" apply --server-side --force-conflicts -f - <<<"$manifest"; do
     tries=$((tries + 1))
     [ "$tries" -lt 60 ] || give_up "the API server does not take the pods' network (\`journalctl -u k8simg-node\`); the next start tries again"
