@@ -252,7 +252,7 @@ far() {
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: far}
-data: {Corefile: ".:5353 {\n forward . $(kubectl get pod hello -o 'jsonpath={.status.podIP}'):5353\n health :8080\n}\n.:5354 {\n forward . $(kubectl get service hello -o 'jsonpath={.spec.clusterIP}'):53\n}\n"}
+data: {Corefile: ".:5353 {\n errors\n forward . $(kubectl get pod hello -o 'jsonpath={.status.podIP}'):5353\n health :8080\n}\n.:5354 {\n errors\n forward . $(kubectl get service hello -o 'jsonpath={.spec.clusterIP}'):53\n}\n"}
 ---
 apiVersion: apps/v1
 kind: DaemonSet
@@ -270,21 +270,31 @@ YAML
   kubectl rollout status daemonset/far --timeout=1800s >/dev/null || { kubectl describe pod -l app=far | tail -n 15; return 1; }
   kubectl get pods -l app=far -o wide --no-headers | awk '{ printf "%s on %s, ", $6, $7 }'
 }
+# asked ADDRESS PORT: a DNS query for hello.k8simg.test over UDP, and 192.0.2.1 in the answer (RFC 1035, 4.1).
+asked() {
+  exec 3<>"/dev/udp/$1/$2" && printf '\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x05hello\x06k8simg\x04test\x00\x00\x01\x00\x01' >&3 &&
+    timeout 10 dd bs=512 count=1 <&3 2>/dev/null | od -An -v -tx1 | tr -d ' \n' | grep -q c0000201
+}
 # far_answers PORT: what the pod here says, told by the pod of each worker, asked from here: VXLAN there and back, twice.
 far_answers() {
-  local address
+  local address deadline
   for address in $(kubectl get pods -l app=far -o 'jsonpath={.items[*].status.podIP}'); do
     ip route get "$address" | grep -q 'dev flannel\.1' || { ip route get "$address"; return 1; }
-    resolvectl dns cni0 "$address:$1" && resolvectl domain cni0 '~k8simg.test' &&
-      timeout 300 bash -c 'until resolvectl flush-caches; resolvectl query -4 --legend=no hello.k8simg.test | grep -F 192.0.2.1; do sleep 3; done' || { kubectl logs daemonset/far --tail=10; return 1; }
+    deadline=$((SECONDS + 600))
+    until asked "$address" "$1"; do
+      [ $SECONDS -lt $deadline ] || { ip neighbour show; kubectl logs daemonset/far --tail=10; kubectl -n kube-system logs -l k8s-app=kube-proxy --tail=15 --prefix; return 1; }
+      sleep 3
+    done
+    echo "$address:$1"
   done
 }
 vxlan_packets() { local way; for way in rx tx; do [ "$(cat "/sys/class/net/flannel.1/statistics/${way}_packets")" -gt 0 ] || { ip -s link show flannel.1; return 1; }; done; bridge fdb show dev flannel.1; }
 # The workers end when their pod is gone.
-far_gone() { kubectl delete daemonset far --timeout=600s && timeout 600 bash -c 'while kubectl get pods -l app=far --no-headers | grep .; do sleep 3; done' >/dev/null; }
+far_gone() { kubectl delete daemonset far --timeout=600s && timeout 600 bash -c 'while kubectl get pods -l app=far --no-headers | grep .; do sleep 10; done' >/dev/null; }
 pod_here() { ctr -n k8s.io containers list | grep -F "$ready_image"; }
-worker_pod() { for ((tries = 600; tries > 0; tries--)); do pod_here && return; sleep 3; done; journalctl -b -u kubelet -n 25 --no-pager -o cat; return 1; }
-no_worker_pod() { for ((tries = 600; tries > 0; tries--)); do pod_here >/dev/null || return 0; sleep 3; done; pod_here; return 1; }
+# A look costs a small processor seconds.
+worker_pod() { for ((tries = 120; tries > 0; tries--)); do pod_here && return; sleep 15; done; journalctl -b -u kubelet -n 25 --no-pager -o cat; return 1; }
+no_worker_pod() { for ((tries = 120; tries > 0; tries--)); do pod_here >/dev/null || return 0; sleep 15; done; pod_here; return 1; }
 no_pulls() { local pulls; pulls=$(journalctl -u containerd --no-pager -o cat | grep -c 'PullImage'); equal "$pulls" 0; }
 )sh";
 
@@ -320,6 +330,8 @@ std::string check_script(const Expectations& expectations) {
       case Expectations::Ready::Worker: text += "check worker-pod worker_pod\n"; break;
     }
     text += "say \"figure pods_seconds $(since_boot)\"\n";
+    // For whoever reads the console's log: what happened when.
+    text += "journalctl -b -o short-monotonic --no-pager -u k8simg-images -u k8simg-node | tail -c 100000 >/dev/console\n";
     if (expectations.workers > 0) {
       text += "tell_workers\ncheck workers-ready workers_ready\nsay \"figure workers_seconds $(since_boot)\"\ncheck pod-on-each-worker far\ncheck pod-asks-pod far_answers 5353\ncheck pod-asks-service far_answers 5354\n"
               "check logs-of-worker has CoreDNS kubectl logs daemonset/far\ncheck vxlan-packets vxlan_packets\n";
@@ -332,9 +344,8 @@ std::string check_script(const Expectations& expectations) {
   if (expectations.kubeadm_images) text += "check images images\n";
   text += "systemctl -q is-active kubelet && { check kubelet-health kubelet_health; memory kubelet_; }\nprocesses_by_name\n";
   if (expectations.workers > 0) text += "check pods-removed far_gone\n";
-  if (expectations.ready == Expectations::Ready::Worker) text += "check pod-removed no_worker_pod\n";
-  // For whoever reads the console's log: what happened when.
-  if (expectations.ready != Expectations::Ready::No) text += "journalctl -b -o short-monotonic --no-pager -u k8simg-images -u k8simg-node | tail -c 100000 >/dev/console\n";
+  // Its kubelet has to say so too.
+  if (expectations.ready == Expectations::Ready::Worker) text += "check pod-removed no_worker_pod\nsleep 45\n";
   text += "say \"end $count\"\nsystemctl poweroff --no-block\n";
   return text;
 }
