@@ -167,11 +167,12 @@ ca-cert-hash = \"$hash\""
   [ "${node[role]}" = single ] || say "for the workers' node.toml: server = \"$1:6443\", ca-cert-hash = \"$hash\""
 }
 
-# apply_addons: the pods' network. The API server may be restarting; what is there already stays as it is.
+# apply_addons: the pods' network. The API server may be restarting; what is there already stays as it is. Nothing is gained by asking it for the description of
+# all that it knows (--validate=false), which takes a slow core many seconds.
 apply_addons() {
   local tries=0 manifest pods=${node[pod-network]:-10.244.0.0/16}
   manifest=$(sed "s|@POD_NETWORK@|$pods|; s|@PULL_POLICY@|$(pull_policy)|; s|@API_HOST@|${state[address]}|" "$root/usr/share/k8simg/flannel.yaml") || give_up "flannel's manifest cannot be read"
-  until kubectl --kubeconfig "$admin" apply --server-side --force-conflicts -f - <<<"$manifest"; do
+  until kubectl --kubeconfig "$admin" apply --server-side --force-conflicts --validate=false -f - <<<"$manifest"; do
     tries=$((tries + 1))
     [ "$tries" -lt 60 ] || give_up "the API server does not take the pods' network (\`journalctl -u k8simg-node\`); the next start tries again"
     [ "$tries" -ne 3 ] || tell "waiting for the API server"
@@ -249,7 +250,6 @@ start_standalone() {
   write_file /etc/cni/net.d/10-standalone.conflist "$(standalone_network)"
   # The kubelet's unit reads it after its own settings: no kubeconfig, no API server.
   write_file /var/lib/k8simg/kubelet.env 'KUBELET_KUBECONFIG_ARGS=' && restart=yes
-  # Last: kubelet.path starts the kubelet when it appears.
   write_file /var/lib/kubelet/config.yaml "$(standalone_configuration)" && restart=yes
   save_state 'done'
   if [ -n "$restart" ]; then systemctl --no-block restart kubelet.service; else start_kubelet; fi
