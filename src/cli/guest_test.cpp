@@ -109,7 +109,7 @@ GuestBoot boot_guest(const Guest& guest, const Expectations& expectations, const
   boot.credentials.merge(check_credentials(expectations));
   boot.drives.push_back(script);
   if (!guest.container.empty()) boot.drives.push_back(guest.container);
-  GuestBoot done{.name = guest.name, .firmware = firmware, .report = {}, .result = run_machine(system_runner(), guest.machine, boot, stop), .console = console};
+  GuestBoot done{.name = guest.name, .firmware = firmware, .kvm = guest.kvm, .report = {}, .result = run_machine(system_runner(), guest.machine, boot, stop), .console = console};
   std::filesystem::create_directories(console.parent_path());
   std::error_code none;
   std::filesystem::copy_file(boot.scratch / "console.log", console, std::filesystem::copy_options::overwrite_existing, none);
@@ -118,16 +118,22 @@ GuestBoot boot_guest(const Guest& guest, const Expectations& expectations, const
   return done;
 }
 
-nlohmann::json boot_as_json(const GuestBoot& boot) {
-  nlohmann::json checks = nlohmann::json::array();
-  for (const auto& check : boot.report.checks) checks.push_back({{"name", check.name}, {"ok", check.ok}, {"detail", check.detail}});
-  nlohmann::json processes = nlohmann::json::array();
-  for (const auto& process : boot.report.processes) processes.push_back({{"name", process.name}, {"count", process.count}, {"rss_kib", process.rss_kib}, {"pss_kib", process.pss_kib}, {"cpu_seconds", process.cpu_seconds}});
-  return {{"processes", processes}, {"name", boot.name}, {"firmware", boot.firmware}, {"ok", boot.report.ok()}, {"finished", boot.report.finished}, {"timed_out", boot.result.timed_out}, {"seconds", boot.result.seconds}, {"checks", checks}, {"figures", boot.report.figures}};
+std::string boots_as_json(const std::vector<GuestBoot>& boots) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const auto& boot : boots) {
+    nlohmann::json checks = nlohmann::json::array(), processes = nlohmann::json::array();
+    for (const auto& check : boot.report.checks) checks.push_back({{"name", check.name}, {"ok", check.ok}, {"detail", check.detail}});
+    for (const auto& process : boot.report.processes) {
+      processes.push_back({{"name", process.name}, {"count", process.count}, {"rss_kib", process.rss_kib}, {"pss_kib", process.pss_kib}, {"cpu_seconds", process.cpu_seconds}});
+    }
+    list.push_back({{"name", boot.name}, {"firmware", boot.firmware}, {"accelerator", boot.kvm ? "kvm" : "tcg"}, {"ok", boot.report.ok()}, {"finished", boot.report.finished}, {"timed_out", boot.result.timed_out},
+                    {"seconds", boot.result.seconds}, {"checks", checks}, {"figures", boot.report.figures}, {"processes", processes}});
+  }
+  return nlohmann::json{{"boots", list}}.dump(2);
 }
 
 void print_boot(const std::string& title, const GuestBoot& boot) {
-  const auto& [name, firmware, report, result, console] = boot;
+  const auto& [name, firmware, kvm, report, result, console] = boot;
   for (const auto& check : report.checks) fmt::print("{} {:<4}  {:<24} {}\n", title, check.ok ? "ok" : "FAIL", check.name, check.detail);
   for (const auto& [figure, value] : report.figures) fmt::print("{} {:<30} {}\n", title, figure, value);
   for (const auto& process : report.processes) {

@@ -2,10 +2,9 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
-#include <nlohmann/json_fwd.hpp>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "cli/machine.hpp"
 #include "run/checks.hpp"
@@ -32,6 +31,7 @@ bool carries_control_plane(const Config& config);
 
 struct GuestBoot {
   std::string name, firmware;
+  bool kvm = false;
   GuestReport report;
   CommandResult result;
   std::filesystem::path console;     ///< all that it printed
@@ -42,7 +42,8 @@ GuestBoot boot_guest(const Guest& guest, const Expectations& expectations, const
 
 /// `title`: at the head of each line.
 void print_boot(const std::string& title, const GuestBoot& boot);
-nlohmann::json boot_as_json(const GuestBoot& boot);
+/// {"boots": [...]}, with the name, firmware, accelerator, checks, figures and processes of each.
+std::string boots_as_json(const std::vector<GuestBoot>& boots);
 
 /// What QEMU does not show of a board whose firmware it cannot run, for a message; "" for all others.
 std::string not_shown(const Guest& guest, const std::string& firmware);

@@ -1,8 +1,6 @@
 // `k8simg test NAME`: boots the built image by each firmware that the board names and checks it from the inside; `--cluster`: several, on one network.
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "cli/guest_test.hpp"
 #include "cli/preflight.hpp"
 #include "cli/verbs.hpp"
@@ -35,7 +33,7 @@ bool test_machine(Session& session, const Chosen& chosen) {
   std::optional<std::vector<std::string>> verdicts;
   if (!chosen.ready && program_path(guest.image.root, "kubeadm")) verdicts = kubeadm_verdicts(run_preflight(session, config, PreflightMachine::Qemu));
   const TempDir scratch(session.store().folder("scratch"), "test");
-  nlohmann::json reports = nlohmann::json::array();
+  std::vector<GuestBoot> boots;
   bool all_ok = true, again = false;
   for (const std::string& firmware : firmware_list) {
     if (const std::string note = not_shown(guest, firmware); !note.empty()) session.reporter().message(note);
@@ -58,10 +56,10 @@ bool test_machine(Session& session, const Chosen& chosen) {
     const GuestBoot done = boot_guest(guest, expect, firmware, boot, console, session.stop());
     again = chosen.ready;
     all_ok = all_ok && done.report.ok();
-    if (session.options().json) reports.push_back(boot_as_json(done));
-    else print_boot(firmware, done);
+    if (!session.options().json) print_boot(firmware, done);
+    boots.push_back(done);
   }
-  if (session.options().json) fmt::print("{}\n", nlohmann::json{{"name", chosen.name}, {"accelerator", guest.kvm ? "kvm" : "tcg"}, {"boots", reports}}.dump(2));
+  if (session.options().json) fmt::print("{}\n", boots_as_json(boots));
   return all_ok;
 }
 

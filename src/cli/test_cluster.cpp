@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "cli/guest_test.hpp"
@@ -21,7 +20,7 @@ constexpr const char* token = "k8simg.0123456789abcdef";
 // The first machine is what a home's router is to the others, but that it leads nowhere (systemd-network-generator(8), systemd.network(5)).
 constexpr const char* first_network = "[Match]\nType=ether\nKind=!*\n[Network]\nAddress=192.168.7.1/24\nDHCPServer=yes\n[DHCPServer]\nEmitRouter=no\nEmitDNS=no\nEmitNTP=no\n";
 // A node stops its pods before it powers off.
-constexpr int grace_seconds = 240;
+constexpr int grace_seconds = 600;
 
 /// A copy of the guest's disk with another node.toml, written into its boot partition as a person does it at a computer.
 std::filesystem::path disk_with_node_file(const Guest& guest, const std::filesystem::path& scratch, const std::string& node_file, std::stop_token stop) {
@@ -110,7 +109,7 @@ bool test_cluster(Session& session, const ClusterTest& test) {
   }
 
   bool all_ok = true;
-  nlohmann::json reports = nlohmann::json::array();
+  std::vector<GuestBoot> boots;
   for (auto& member : members) {
     if (!member.boot.valid()) {
       session.reporter().message(fmt::format("{} was never started: there was no cluster to join", member.guest.name));
@@ -123,13 +122,13 @@ bool test_cluster(Session& session, const ClusterTest& test) {
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::Interrupted || session.stop().stop_requested()) throw;
       // Ended by us, after another one had ended: what it had said until then is its report.
-      done = {.name = member.guest.name, .firmware = member.firmware, .report = read_report(read_file(member.scratch / "console.log")), .result = {}, .console = member.scratch / "console.log"};
+      done = {.name = member.guest.name, .firmware = member.firmware, .kvm = member.guest.kvm, .report = read_report(read_file(member.scratch / "console.log")), .result = {}, .console = member.scratch / "console.log"};
     }
     all_ok = all_ok && done.report.ok();
-    if (session.options().json) reports.push_back(boot_as_json(done));
-    else print_boot(done.name, done);
+    if (!session.options().json) print_boot(done.name, done);
+    boots.push_back(std::move(done));
   }
-  if (session.options().json) fmt::print("{}\n", nlohmann::json{{"cluster", test.names}, {"boots", reports}}.dump(2));
+  if (session.options().json) fmt::print("{}\n", boots_as_json(boots));
   return all_ok;
 }
 
