@@ -1,6 +1,8 @@
 // `k8simg test NAME`: boots the built image by each firmware that the board names and checks it from the inside; `--cluster`: several, on one network.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/guest_test.hpp"
 #include "cli/preflight.hpp"
 #include "cli/verbs.hpp"
@@ -34,7 +36,7 @@ bool test_machine(Session& session, const Chosen& chosen) {
   if (!chosen.ready && program_path(guest.image.root, "kubeadm")) verdicts = kubeadm_verdicts(run_preflight(session, config, PreflightMachine::Qemu));
   const TempDir scratch(session.store().folder("scratch"), "test");
   std::vector<GuestBoot> boots;
-  bool all_ok = true, again = false;
+  bool again = false;
   for (const std::string& firmware : firmware_list) {
     if (const std::string note = not_shown(guest, firmware); !note.empty()) session.reporter().message(note);
     session.reporter().message(fmt::format("booting {} by {}{}", guest.image.disk.filename().string(), firmware, again ? ", for the second time" : ""));
@@ -53,14 +55,13 @@ bool test_machine(Session& session, const Chosen& chosen) {
     const auto console = session.store().folder("logs") / chosen.name / fmt::format("console-{}{}.log", firmware, again ? "-again" : "");
     Boot boot;
     boot.scratch = scratch.path(), boot.timeout_seconds = chosen.timeout_seconds(), boot.again = again;
-    const GuestBoot done = boot_guest(guest, expect, firmware, boot, console, session.stop());
+    GuestBoot done = boot_guest(guest, expect, firmware, boot, console, session.stop());
     again = chosen.ready;
-    all_ok = all_ok && done.report.ok();
     if (!session.options().json) print_boot(firmware, done);
-    boots.push_back(done);
+    boots.push_back(std::move(done));
   }
   if (session.options().json) fmt::print("{}\n", boots_as_json(boots));
-  return all_ok;
+  return std::all_of(boots.begin(), boots.end(), [](const GuestBoot& boot) { return boot.report.ok(); });
 }
 
 }  // namespace

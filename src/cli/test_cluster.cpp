@@ -29,12 +29,11 @@ std::filesystem::path disk_with_node_file(const Guest& guest, const std::filesys
     throw Error(ErrorKind::Usage, guest.name + " has no node.toml on its boot partition, so it can be told nothing", "extend the defconfig kubernetes");
   }
   write_file_atomically(scratch / "node.toml", node_file);
-  const std::string partition = fmt::format("/build/disk.img@@{}", guest.image.boot_partition.start);
-  for (const auto& argv : {std::vector<std::string>{"/usr/bin/cp", "--sparse=always", "/in/disk.img", "/build/disk.img"}, {"/usr/bin/mcopy", "-o", "-i", partition, "/build/node.toml", "::node.toml"}}) {
-    Command command = sandbox({.root = guest.image.tools, .argv = argv, .environment = {}, .binds = {{guest.image.disk, "/in/disk.img"}, {scratch, "/build", true}}, .extra_arguments = {}});
-    command.log = scratch / "node-file.log";
-    run_checked(system_runner(), command, "writing node.toml into a copy of " + guest.name, stop);
-  }
+  copy_sparse(guest.image.disk, scratch / "disk.img");
+  Command command = sandbox({.root = guest.image.tools, .argv = {"/usr/bin/mcopy", "-o", "-i", fmt::format("/build/disk.img@@{}", guest.image.boot_partition.start), "/build/node.toml", "::node.toml"},
+                             .environment = {}, .binds = {{scratch, "/build", true}}, .extra_arguments = {}});
+  command.log = scratch / "node-file.log";
+  run_checked(system_runner(), command, "writing node.toml into a copy of " + guest.name, stop);
   return scratch / "disk.img";
 }
 
@@ -72,35 +71,35 @@ bool test_cluster(Session& session, const ClusterTest& test) {
     ~AtEnd() { source.request_stop(); }
   } at_end{ending};
   const std::stop_callback interrupted(session.stop(), [&] { ending.request_stop(); });
-  const auto start = [&](std::size_t index, const std::string& node_file, Expectations::Ready ready) {
+  const auto start = [&](std::size_t index, const std::string& node_file) {
     Member& member = members[index];
+    const bool first = index == 0;
     Expectations expect = expectations_of(member.guest, member.firmware);
     expect.versions.clear(), expect.container_image.clear();  // `test NAME` asks for these
     expect.router = false;
-    expect.ready = ready, expect.workers = ready == Expectations::Ready::Cluster ? static_cast<int>(members.size()) - 1 : 0;
+    expect.ready = first ? Expectations::Ready::Cluster : Expectations::Ready::Worker;
+    if (first) expect.workers = static_cast<int>(members.size()) - 1;
     expect.ready_image = ready_image(member.guest.image.config, true);
     Boot boot;
     boot.scratch = member.scratch, boot.timeout_seconds = test.timeout_seconds;
     boot.image = disk_with_node_file(member.guest, member.scratch, node_file, ending.get_token());
     boot.lan = Lan{.folder = network, .machine = static_cast<int>(index), .machines = static_cast<int>(members.size())};
-    if (index == 0) boot.credentials["network.network.10-cluster"] = first_network;
+    if (first) boot.credentials["network.network.10-cluster"] = first_network;
     const auto console = session.store().folder("logs") / member.guest.name / "console-cluster.log";
-    session.reporter().message(fmt::format("booting {} as a {}", member.guest.name, index == 0 ? "cluster" : "worker"));
+    session.reporter().message(fmt::format("booting {} as a {}", member.guest.name, first ? "cluster" : "worker"));
     member.boot = std::async(std::launch::async, [&member, expect, boot, console, stop = ending.get_token()] { return boot_guest(member.guest, expect, member.firmware, boot, console, stop); });
   };
 
-  start(0, fmt::format("role = \"single\"\ntoken = \"{}\"\n", token), Expectations::Ready::Cluster);
-  bool joining = false;
+  start(0, fmt::format("role = \"single\"\ntoken = \"{}\"\n", token));
   int since_first_end = 0;
   const auto running = [&](const Member& member) { return member.boot.valid() && !member.ended(); };
   while (std::any_of(members.begin(), members.end(), running)) {
     std::this_thread::sleep_for(std::chrono::seconds(1));
     const auto console = members.front().scratch / "console.log";
-    if (!joining && std::filesystem::exists(console)) {
+    if (!members[1].boot.valid() && std::filesystem::exists(console)) {
       if (const auto join = read_report(read_file(console)).join; join) {
-        joining = true;
         for (std::size_t i = 1; i < members.size(); ++i) {
-          start(i, fmt::format("role = \"worker\"\nserver = \"{}\"\ntoken = \"{}\"\nca-cert-hash = \"{}\"\n", join->server, token, join->ca_cert_hash), Expectations::Ready::Worker);
+          start(i, fmt::format("role = \"worker\"\nserver = \"{}\"\ntoken = \"{}\"\nca-cert-hash = \"{}\"\n", join->server, token, join->ca_cert_hash));
         }
       }
     }

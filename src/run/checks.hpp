@@ -43,7 +43,7 @@ struct CheckResult { std::string name; bool ok = false; std::string detail; };
 struct GuestReport {
   std::vector<CheckResult> checks;
   std::map<std::string, double> figures;   ///< "boot_seconds", "memory_used_mib", "memory_available_mib", ...
-  std::vector<ProcessUse> processes;    ///< when everything had been started, largest first
+  std::vector<ProcessUse> processes;       ///< when everything had been started, largest first
   /// What a worker's node.toml needs, once there is a cluster. `server`: "10.0.2.15:6443".
   struct Join { std::string server, ca_cert_hash; };
   std::optional<Join> join;
