@@ -50,11 +50,12 @@ bool test_machine(Session& session, const Chosen& chosen) {
       const bool cluster = config.node_role == "single";
       expect.ready = cluster ? Expectations::Ready::Cluster : Expectations::Ready::Standalone;
       expect.ready_image = ready_image(config, cluster);
+      expect.router = false;
       if (again) expect.versions.clear(), expect.container_image.clear();
     }
     const auto console = session.store().folder("logs") / chosen.name / fmt::format("console-{}{}.log", firmware, again ? "-again" : "");
     Boot boot;
-    boot.scratch = scratch.path(), boot.timeout_seconds = chosen.timeout_seconds(), boot.again = again;
+    boot.scratch = scratch.path(), boot.timeout_seconds = chosen.timeout_seconds(), boot.again = again, boot.isolated = chosen.ready;
     GuestBoot done = boot_guest(guest, expect, firmware, boot, console, session.stop());
     again = chosen.ready;
     if (!session.options().json) print_boot(firmware, done);

@@ -27,7 +27,8 @@ ExecStart=/bin/bash -c 'exec bash -c "$$(head -c {1} /dev/{0})"'
 constexpr const char* dropin = "[Unit]\nWants=k8simg-checks.service\n";
 
 // $1 of check: name; the rest runs, its output is the detail (first line when it succeeds, all when it fails).
-constexpr const char* script = R"sh(export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
+// wait_until SECONDS PAUSE COMMAND...: until it succeeds, with its last words; false when it never did.
+constexpr const char* functions = R"sh(export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
 say() { printf '\n@k8simg@ %s\n' "$1" >/dev/console; }
 count=0
 check() {
@@ -37,6 +38,16 @@ check() {
   output=$("$@" 2>&1) && status=ok || status=FAIL
   [ $status = ok ] && output=$(printf '%s' "$output" | head -n 1)
   say "$status $name $(printf '%s' "$output" | tail -c 3000 | tr '\n\t' '; ')"
+}
+since_boot() { local up; read -r up _ </proc/uptime; echo "$up"; }
+wait_until() {
+  local deadline=$((SECONDS + $1)) pause=$2 words
+  shift 2
+  until words=$("$@"); do
+    [ $SECONDS -lt $deadline ] || { printf '%s\n' "$words"; return 1; }
+    sleep "$pause"
+  done
+  printf '%s\n' "$words"
 }
 equal() { [ "$1" = "$2" ] && echo "$1" || { echo "is \"$1\", wanted \"$2\""; return 1; }; }
 has() { local text; text=$("${@:2}" 2>&1) || [ -n "$text" ] || return 1; case $text in *"$1"*) printf '%s\n' "$text" | grep -F -- "$1" | head -n 1 ;; *) echo "does not say $1: $text"; return 1 ;; esac; }
@@ -142,12 +153,14 @@ memory() {
 }
 work=/var/tmp/k8simg-checks
 mkdir -p $work
-
 read -r up _ </proc/uptime
-check system-state system_state
-read -r settled _ </proc/uptime
 say "figure boot_seconds $up"
-say "figure settled_seconds $settled"
+)sh";
+
+// What every machine is asked, whatever it becomes.
+constexpr const char* machine_checks = R"sh(
+check system-state system_state
+say "figure settled_seconds $(since_boot)"
 memory
 check kernel equal "$(uname -r)" "$kernel"
 check firmware equal "$(firmware_of)" "$firmware"
@@ -168,7 +181,6 @@ check hardware-database hardware_database
 // A node that makes itself: what the role says, from the first start on, without a network that reaches anything.
 constexpr const char* ready_script = R"sh(
 export KUBECONFIG=/etc/kubernetes/admin.conf
-since_boot() { local up; read -r up _ </proc/uptime; echo "$up"; }
 started() { systemctl show -p ActiveEnterTimestampMonotonic --value "$1" | awk '{ printf "%.1f", $1 / 1e6 }'; }
 why_not() { journalctl -b -u k8simg-node -u k8simg-images -n 25 --no-pager -o cat; kubectl get pods -A -o wide; journalctl -b -u kubelet -p warning -n 10 --no-pager -o cat; return 1; }
 # Until it says so itself, or gives up.
@@ -179,14 +191,23 @@ node_made() {
   done
   tr '\n' ' ' </var/lib/k8simg/node.state
 }
-# What the API server remembers of an earlier start is no answer: it has to have heard of the kubelet since this one.
+api_listens() { (exec 3<>/dev/tcp/127.0.0.1/6443) 2>/dev/null; }
+# What the API server remembers of an earlier start is no answer: it has to have heard of the kubelet since this one. One kubectl watches, for many would be what
+# the node does most; and since when the node is Ready stands in the node.
 node_ready() {
-  local begun heard
+  local begun heard ready since watcher deadline=$((SECONDS + 1800))
   begun=$(($(date +%s) - $(cut -d . -f 1 /proc/uptime)))
-  for ((tries = 300; tries > 0; tries--)); do
-    heard=$(kubectl get nodes -o 'jsonpath={.items[0].status.conditions[?(@.type=="Ready")].lastHeartbeatTime}' 2>/dev/null) && [ -n "$heard" ] && [ "$(date -d "$heard" +%s)" -ge "$begun" ] &&
-      kubectl wait --for=condition=Ready node --all --timeout=600s && return
-    sleep 3
+  while [ $SECONDS -lt $deadline ] && wait_until 900 1 api_listens; do
+    while watcher=$! && read -r heard ready since; do
+      [ "$ready" = True ] && [ "$(date -d "$heard" +%s)" -ge "$begun" ] || continue
+      kill "$watcher"
+      since=$(date -d "$since" +%s)
+      [ "$since" -ge "$begun" ] || since=$(date +%s)
+      say "figure ready_seconds $((since - begun))"
+      echo "Ready after $((since - begun)) s"
+      return
+    done < <(exec timeout 900 kubectl get nodes --watch -o 'jsonpath={range .status.conditions[?(@.type=="Ready")]}{.lastHeartbeatTime} {.status} {.lastTransitionTime}{"\n"}{end}' 2>/dev/null)
+    sleep 1
   done
   why_not
 }
@@ -222,6 +243,9 @@ by_name() {
   resolvectl dns cni0 "$(kubectl -n kube-system get service kube-dns -o 'jsonpath={.spec.clusterIP}')" && resolvectl domain cni0 '~cluster.local' &&
     resolvectl query -4 hello.default.svc.cluster.local && answers hello.default.svc.cluster.local 80 /health OK 120 || { resolvectl status cni0; kubectl -n kube-system logs deployment/coredns --tail=10; return 1; }
 }
+two_run() { [ "$(ctr -n k8s.io tasks list | grep -c RUNNING)" -ge 2 ]; }
+pod_here() { ctr -n k8s.io containers list | grep -F "$ready_image"; }
+pod_gone() { local list; list=$(ctr -n k8s.io containers list) && ! grep -F "$ready_image" <<<"$list"; }
 # The kubelet's own pod: its sandbox and a container of the same image.
 static_pod() {
   mkdir -p /etc/kubernetes/manifests
@@ -233,8 +257,7 @@ spec:
   containers:
   - {name: hello, image: "$ready_image", imagePullPolicy: Never}
 YAML
-  timeout 900 bash -c 'until [ "$(ctr -n k8s.io tasks list | grep -c RUNNING)" -ge 2 ]; do sleep 2; done' && ctr -n k8s.io containers list | grep -F "$ready_image" ||
-    { journalctl -b -u kubelet -n 25 --no-pager -o cat; return 1; }
+  wait_until 900 2 two_run && pod_here || { journalctl -b -u kubelet -n 25 --no-pager -o cat; return 1; }
 }
 # What another machine needs to know to become a worker.
 tell_workers() { say "join $(sed -n 's/^server = "\(.*\)"$/\1/p' /etc/kubernetes/k8simg-join) $(sed -n 's/^ca-cert-hash = "\(.*\)"$/\1/p' /etc/kubernetes/k8simg-join)"; }
@@ -277,24 +300,20 @@ asked() {
 }
 # far_answers PORT: what the pod here says, told by the pod of each worker, asked from here: VXLAN there and back, twice.
 far_answers() {
-  local address deadline
+  local address
   for address in $(kubectl get pods -l app=far -o 'jsonpath={.items[*].status.podIP}'); do
     ip route get "$address" | grep -q 'dev flannel\.1' || { ip route get "$address"; return 1; }
-    deadline=$((SECONDS + 600))
-    until asked "$address" "$1"; do
-      [ $SECONDS -lt $deadline ] || { ip neighbour show; kubectl logs daemonset/far --tail=10; kubectl -n kube-system logs -l k8s-app=kube-proxy --tail=15 --prefix; return 1; }
-      sleep 3
-    done
+    wait_until 600 3 asked "$address" "$1" >/dev/null || { ip neighbour show; kubectl logs daemonset/far --tail=10; kubectl -n kube-system logs -l k8s-app=kube-proxy --tail=15 --prefix; return 1; }
     echo "$address:$1"
   done
 }
 vxlan_packets() { local way; for way in rx tx; do [ "$(cat "/sys/class/net/flannel.1/statistics/${way}_packets")" -gt 0 ] || { ip -s link show flannel.1; return 1; }; done; bridge fdb show dev flannel.1; }
 # The workers end when their pod is gone.
-far_gone() { kubectl delete daemonset far --timeout=600s && timeout 600 bash -c 'while kubectl get pods -l app=far --no-headers | grep .; do sleep 10; done' >/dev/null; }
-pod_here() { ctr -n k8s.io containers list | grep -F "$ready_image"; }
+no_far_pods() { local list; list=$(kubectl get pods -l app=far -o name) && [ -z "$list" ] || { echo "$list"; return 1; }; }
+far_gone() { kubectl delete daemonset far --timeout=600s && wait_until 600 10 no_far_pods; }
 # A look costs a small processor seconds.
-worker_pod() { for ((tries = 120; tries > 0; tries--)); do pod_here && return; sleep 15; done; journalctl -b -u kubelet -n 25 --no-pager -o cat; return 1; }
-no_worker_pod() { for ((tries = 120; tries > 0; tries--)); do pod_here >/dev/null || return 0; sleep 15; done; pod_here; return 1; }
+worker_pod() { wait_until 1800 15 pod_here || { journalctl -b -u kubelet -n 25 --no-pager -o cat; return 1; }; }
+no_worker_pod() { wait_until 1800 15 pod_gone; }
 no_pulls() { local pulls; pulls=$(journalctl -u containerd --no-pager -o cat | grep -c 'PullImage'); equal "$pulls" 0; }
 )sh";
 
@@ -307,22 +326,15 @@ bool GuestReport::ok() const {
 std::string check_script(const Expectations& expectations) {
   std::string text = fmt::format("kernel={}\nfirmware={}\nearliest={}\nroot_bytes={}\ncontainer_drive={}\ncontainer_image={}\ncontainer_says={}\n", shell_word(expectations.kernel), shell_word(expectations.firmware),
                                  expectations.earliest_time, expectations.root_bytes, shell_word(expectations.container_drive), shell_word(expectations.container_image), shell_word(expectations.container_says));
-  text += script;
-  if (expectations.router) text += "check default-route address\n";
-  for (const auto& words : expectations.versions) {
-    if (words.size() < 2) continue;
-    text += fmt::format("check {} has {}", shell_word("version-" + words.front().substr(words.front().rfind('/') + 1)), shell_word(words.back()));
-    for (std::size_t i = 0; i + 1 < words.size(); ++i) text += " " + shell_word(words[i]);
-    text += "\n";
-  }
-  if (!expectations.container_image.empty()) text += "check container container\n";
+  text += functions;
+  // First of all, for whatever else is asked would take its time from the node that makes itself.
   if (expectations.ready != Expectations::Ready::No) {
     const bool cluster = expectations.ready == Expectations::Ready::Cluster;
     text += fmt::format("ready_image={}\nworkers={}\n", shell_word(expectations.ready_image), expectations.workers);
     text += ready_script;
     text += "check node-made node_made\n";
-    if (cluster) text += "check node-ready node_ready\n";
-    text += "say \"figure ready_seconds $(since_boot)\"\nsay \"figure containerd_seconds $(started containerd.service)\"\nsay \"figure login_seconds $(started getty.target)\"\n";
+    text += cluster ? "check node-ready node_ready\n" : "say \"figure ready_seconds $(since_boot)\"\n";
+    text += "say \"figure containerd_seconds $(started containerd.service)\"\nsay \"figure login_seconds $(started getty.target)\"\n";
     switch (expectations.ready) {
       case Expectations::Ready::No: break;
       case Expectations::Ready::Cluster: text += "check pods-ready pods_ready\ncheck hello hello\ncheck service-by-name by_name\n"; break;
@@ -338,6 +350,15 @@ std::string check_script(const Expectations& expectations) {
     }
     text += "check no-pulls no_pulls\n";
   }
+  text += machine_checks;
+  if (expectations.router) text += "check default-route address\n";
+  for (const auto& words : expectations.versions) {
+    if (words.size() < 2) continue;
+    text += fmt::format("check {} has {}", shell_word("version-" + words.front().substr(words.front().rfind('/') + 1)), shell_word(words.back()));
+    for (std::size_t i = 0; i + 1 < words.size(); ++i) text += " " + shell_word(words[i]);
+    text += "\n";
+  }
+  if (!expectations.container_image.empty()) text += "check container container\n";
   if (expectations.preflight_verdicts) {
     text += fmt::format("preflight_verdicts={}\ncheck preflight preflight {}\n", shell_word(join(*expectations.preflight_verdicts, ",")), expectations.preflight == Expectations::Preflight::Init ? "init" : "join");
   }

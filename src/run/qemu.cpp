@@ -50,6 +50,8 @@ std::vector<std::string> kernel_arguments(CommandRunner& runner, const Boot& boo
 std::vector<std::string> network_arguments(const Boot& boot) {
   if (!boot.lan) {
     std::string netdev = "user,id=net0";
+    // Whoever asks a name server that cannot answer asks again and again, and QEMU keeps a socket for each question, all of which it looks at whenever it wakes.
+    if (boot.isolated) netdev += ",restrict=on,ipv6=off";
     for (const auto& forward : boot.forwards) netdev += ",hostfwd=" + forward;
     return {"-netdev", netdev};
   }

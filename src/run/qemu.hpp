@@ -51,6 +51,7 @@ struct Boot {
   bool kvm = false;
   bool interactive = false;                ///< console on this terminal; else to scratch/console.log
   bool network = false;                    ///< user-mode NAT to the network of the host; else the same inside the sandbox, which has none
+  bool isolated = false;                   ///< a DHCP server that gives an address and nothing else: no router, no name server; not with `network`
   std::vector<std::string> forwards;       ///< "tcp:127.0.0.1:2222-:22", with `network`
   std::optional<Lan> lan;                  ///< instead of a network of its own
   std::map<std::string, std::string> credentials;  ///< systemd credentials (name → bytes), through SMBIOS type 11 or the kernel's command line

@@ -190,6 +190,34 @@ TEST_CASE("the end says how many results there were") {
   CHECK(report.ok());
 }
 
+TEST_CASE("waiting ends with the first success, or with the last words") {
+  const TempDir work(fs::temp_directory_path(), "wait");
+  const std::string file = shell_word((work.path() / "seen").string());
+  const GuestReport report = run_functions(sample(), "third() { echo x >>" + file + "; [ \"$(wc -l <" + file + ")\" -ge 3 ] && echo third; }\ncheck comes wait_until 60 0 third\ncheck never wait_until 0 0 sh -c 'echo not yet; false'\n");
+  REQUIRE(report.checks.size() == 2);
+  CHECK(report.checks[0].ok);
+  CHECK(report.checks[0].detail == "third");
+  CHECK_FALSE(report.checks[1].ok);
+  CHECK(report.checks[1].detail == "not yet");
+}
+
+TEST_CASE("a node is Ready when the API server has heard of its kubelet since this start, and since when it is stands in the node") {
+  // The guest was started 100 s ago; what it was before its restart comes first.
+  const std::string machine = "date() { if [ $# -eq 1 ]; then echo 1000100; else echo \"$2\"; fi; }\ncut() { echo 100; }\napi_listens() { return 0; }\ntimeout() { shift; \"$@\"; }\n"
+                              "exec() { printf '%s\\n' '999990 True 900000' '1000050 False 1000040' '1000090 True 1000080'; }\n";
+  Expectations expectations = sample();
+  expectations.ready = Expectations::Ready::Cluster, expectations.ready_image = "coredns:v1";
+  const std::string script = script_of(expectations);
+  const auto begin = script.find("\nsince_boot()"), functions = script.find("\nnode_ready() {"), end = script.find("\npods_ready() {");
+  REQUIRE(functions != std::string::npos);
+  CHECK(begin < functions);
+  const GuestReport report = run_functions(expectations, script.substr(functions, end - functions) + "\nsleep() { :; }\nkill() { :; }\n" + machine + "check node-ready node_ready\n");
+  REQUIRE(report.checks.size() == 1);
+  CHECK(report.checks[0].ok);
+  CHECK(report.checks[0].detail == "Ready after 80 s");
+  CHECK(report.figures.at("ready_seconds") == 80);
+}
+
 TEST_CASE("firmware by name") {
   CHECK(parse_firmware("bios") == Firmware::Bios);
   CHECK(parse_firmware("uefi") == Firmware::Uefi);
@@ -208,6 +236,8 @@ TEST_CASE("a node that makes itself is waited for, by its role") {
   const std::string standalone = script_of(expectations);
   CHECK(contains(standalone, "\ncheck static-pod static_pod\n"));
   CHECK_FALSE(contains(standalone, "check node-ready"));
+  // Whatever else is asked would take its time from the node that makes itself.
+  for (const std::string& text : {cluster, standalone}) CHECK(text.find("\ncheck node-made ") < text.find("\ncheck system-state "));
   CHECK_FALSE(contains(script_of(sample()), "node_made"));
 }
 

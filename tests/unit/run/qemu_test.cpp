@@ -82,6 +82,13 @@ TEST_CASE("KVM, network, forwards and further drives only when asked for") {
   CHECK(f.runner.commands[1].timeout_seconds == 99);
 }
 
+TEST_CASE("an isolated machine is given an address and nothing else") {
+  Fixture f;
+  CHECK(contains(f.line(), " -netdev user,id=net0 "));
+  f.boot.isolated = true;
+  CHECK(contains(f.line(), " -netdev user,id=net0,restrict=on,ipv6=off "));
+}
+
 TEST_CASE("machines of one network: the first has the switch, the others a cable to it, and each a hardware address of its own") {
   Fixture f;
   f.boot.lan = Lan{.folder = "/run/network", .machine = 0, .machines = 3};
