@@ -36,6 +36,7 @@ import (
 	"k8simg/components/kubernetes/coredns"
 	"k8simg/components/kubernetes/etcd"
 	"k8simg/components/kubernetes/flannel"
+	"k8simg/components/kubernetes/startup"
 )
 
 // program is one of the names that hyperkube answers to. run returns the exit code; kubeadm and kubectl print
@@ -46,6 +47,7 @@ type program struct {
 	// Flags that packages register globally when they are linked. Those of Go's flag package come from cAdvisor and are the
 	// kubelet's, or from CoreDNS and are its own; pflag has --version, which the servers have. kubeadm and kube-proxy would offer every one they find.
 	goFlags, pFlags bool
+	parallel        bool // has work for more than one processor when the others have none yet: see startup.UseFewProcessors
 }
 
 // programs are built when they are asked for, never before: constructing a command registers flags, feature gates
@@ -55,13 +57,24 @@ var programs = []program{
 	{name: "etcd", run: func() int { etcd.Main(); return 0 }},
 	{name: "etcdctl", run: func() int { etcdctl.MustStart(); return 0 }},
 	{name: "flanneld", run: runFlanneld},
-	{name: "kube-apiserver", run: func() int { return cli.Run(apiserver.NewAPIServerCommand()) }, pFlags: true},
-	{name: "kube-controller-manager", run: func() int { return cli.Run(controllermanager.NewControllerManagerCommand()) }, pFlags: true},
+	{name: "kube-apiserver", run: func() int { return cli.Run(apiserver.NewAPIServerCommand()) }, pFlags: true, parallel: true},
+	{name: "kube-controller-manager", run: afterAPI(func() int { return cli.Run(controllermanager.NewControllerManagerCommand()) }), pFlags: true},
 	{name: "kube-proxy", run: func() int { return cli.Run(proxy.NewProxyCommand()) }, pFlags: true},
-	{name: "kube-scheduler", run: func() int { return cli.Run(scheduler.NewSchedulerCommand()) }, pFlags: true},
+	{name: "kube-scheduler", run: afterAPI(func() int { return cli.Run(scheduler.NewSchedulerCommand()) }), pFlags: true},
 	{name: "kubeadm", run: runKubeadm},
 	{name: "kubectl", run: runKubectl},
 	{name: "kubelet", run: func() int { return cli.Run(kubelet.NewKubeletCommand(context.Background())) }, goFlags: true, pFlags: true},
+}
+
+// afterAPI is for a program that is nothing without the API server: it runs once that is ready.
+func afterAPI(run func() int) func() int {
+	return func() int {
+		if err := startup.AwaitAPI(os.Getenv(startup.WaitForAPI), os.Stderr); err != nil {
+			fmt.Fprintf(os.Stderr, "hyperkube: %v\n", err)
+			return 2
+		}
+		return run()
+	}
 }
 
 func runCoreDNS() int {
@@ -138,6 +151,9 @@ func main() {
 	}
 	if !selected.pFlags {
 		pflag.CommandLine = pflag.NewFlagSet(os.Args[0], pflag.ExitOnError)
+	}
+	if !selected.parallel {
+		startup.UseFewProcessors()
 	}
 	os.Exit(selected.run())
 }

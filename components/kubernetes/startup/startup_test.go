@@ -1,0 +1,64 @@
+package startup
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+func TestNobodyWaitsUnasked(t *testing.T) {
+	if err := AwaitAPI("", nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestUntilItIsReady(t *testing.T) {
+	var asked atomic.Int32
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path != "/readyz":
+			t.Errorf("asked for %s", r.URL.Path)
+		case asked.Add(1) == 1:
+			w.WriteHeader(http.StatusForbidden)
+		case asked.Load() == 2:
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	}))
+	defer server.Close()
+	var words strings.Builder
+	if err := AwaitAPI(server.URL+"/readyz", &words); err != nil {
+		t.Fatal(err)
+	}
+	if asked.Load() != 3 {
+		t.Errorf("asked %d times", asked.Load())
+	}
+	if strings.Count(words.String(), "waiting for "+server.URL) != 1 || !strings.Contains(words.String(), "answered after") {
+		t.Errorf("said %q", words.String())
+	}
+}
+
+func TestWhatIsNoURL(t *testing.T) {
+	for _, bad := range []string{"127.0.0.1:6443", "/readyz", "https://%zz/"} {
+		if err := AwaitAPI(bad, nil); err == nil || !strings.Contains(err.Error(), WaitForAPI) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+func TestProcessors(t *testing.T) {
+	before := runtime.GOMAXPROCS(2)
+	defer runtime.GOMAXPROCS(before)
+	t.Setenv("GOMAXPROCS", "2")
+	UseFewProcessors()
+	if now := runtime.GOMAXPROCS(0); now != 2 {
+		t.Errorf("%d processors, and GOMAXPROCS said 2", now)
+	}
+	t.Setenv("GOMAXPROCS", "")
+	UseFewProcessors()
+	if now := runtime.GOMAXPROCS(0); runtime.NumCPU() <= few && now != 1 {
+		t.Errorf("%d processors of %d", now, runtime.NumCPU())
+	}
+}
