@@ -74,7 +74,7 @@ EOF
 
 # init_configuration ADDRESS
 init_configuration() {
-  local architecture=''
+  local architecture='' wait_for_api=(HYPERKUBE_WAIT_FOR_API "https://$1:6443/readyz")
   # etcd runs on 32-bit ARM, but its authors do not vouch for it.
   case $(uname -m) in arm*) architecture=arm ;; esac
   cat <<EOF
@@ -132,6 +132,8 @@ apiServer:
   - {name: max-requests-inflight, value: "100"}
   - {name: max-mutating-requests-inflight, value: "50"}
   - {name: event-ttl, value: 30m}
+  # A queue for each kind of client, and the objects that describe the queues: fairness among many. The two numbers above are the limit.
+  - {name: enable-priority-and-fairness, value: "false"}
 EOF
   go_environment '  ' 20 180
   cat <<EOF
@@ -142,14 +144,14 @@ controllerManager:
 EOF
   # There is one of each: an election is a write to the disk every other second.
   [ "${node[role]}" != single ] || echo '  - {name: leader-elect, value: "false"}'
-  go_environment '  ' 8 64
+  go_environment '  ' 8 64 "${wait_for_api[@]}"
   cat <<EOF
 scheduler:
   extraArgs:
   - {name: profiling, value: "false"}
 EOF
   [ "${node[role]}" != single ] || echo '  - {name: leader-elect, value: "false"}'
-  go_environment '  ' 6 48
+  go_environment '  ' 6 48 "${wait_for_api[@]}"
   echo ---
   kubelet_configuration
   cat <<EOF

@@ -5,6 +5,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2016,SC2174
 
 admin=$root/etc/kubernetes/admin.conf
+super_admin=$root/etc/kubernetes/super-admin.conf  # of kubeadm init: is let in before there are any rules
 log=$root/run/k8simg/kubeadm.log
 
 # read_settings: node.toml, or an end with every mistake on the console. A node that is done runs on: systemd has started its kubelet.
@@ -112,7 +113,7 @@ last_error() { grep -aE '^[[:space:]]*(\[ERROR|error)' "$log" | tail -n 3 | tr -
 start_kubelet() { systemctl --no-block start kubelet.service; }
 
 start_control_plane() {
-  local tries=0 address
+  local tries=0 address network_applied=''
   case ${state[phase]-} in
     done)
       prepare_node
@@ -138,7 +139,7 @@ start_control_plane() {
     done
   fi
   start_kubelet
-  apply_addons
+  [ -n "$network_applied" ] || apply_addons "$admin"
   save_state 'done'
   told=''
   tell "waiting for the node ${state[hostname]} to be Ready"
@@ -151,12 +152,16 @@ start_control_plane() {
 
 # make_control_plane ADDRESS
 make_control_plane() {
-  local hash
+  local hash status
   state=([role]=${node[role]} [hostname]=$(node_name) [address]=$1)
   write_file /etc/kubernetes/kubeadm.yaml "$(init_configuration "$1")" 600
   save_state initialising
   tell "making a cluster on ${state[hostname]}, $1: this takes some minutes"
-  run_kubeadm init --config "$root/etc/kubernetes/kubeadm.yaml" || return
+  # kubelet-finalize takes the certificate, which is valid as long as all others, out of the kubelet's file, and restarts the kubelet for it while it starts pods.
+  kubeadm init --config "$root/etc/kubernetes/kubeadm.yaml" --skip-phases kubelet-finalize 2>&1 | tee "$log" | network_meanwhile
+  status=("${PIPESTATUS[@]}")
+  [ "${status[0]}" -eq 0 ] || return
+  [ "${status[2]}" -ne 0 ] || network_applied=yes
   hash=$(grep -aom 1 'sha256:[0-9a-f]\{64\}' "$log")
   write_file /etc/kubernetes/k8simg-join "# For a worker's node.toml. A token: node.toml here, or \`kubeadm token create\`.
 role = \"worker\"
@@ -167,12 +172,27 @@ ca-cert-hash = \"$hash\""
   [ "${node[role]}" = single ] || say "for the workers' node.toml: server = \"$1:6443\", ca-cert-hash = \"$hash\""
 }
 
-# apply_addons: the pods' network. The API server may be restarting; what is there already stays as it is. Nothing is gained by asking it for the description of
+# network_meanwhile: passes on what kubeadm says. A node is Ready once its pods have a network, which takes longest of all: that begins when kubeadm says that there
+# is an API server, beside what else it has to do. False when it did not begin.
+network_meanwhile() {
+  local line applying=''
+  while IFS= read -r line; do
+    printf '%s\n' "$line"
+    case $line in
+      *'kube-apiserver is healthy'*)
+        apply_addons "$super_admin" &
+        applying=$! ;;
+    esac
+  done
+  [ -n "$applying" ] && wait "$applying"
+}
+
+# apply_addons KUBECONFIG: the pods' network. The API server may be restarting; what is there already stays as it is. Nothing is gained by asking it for the description of
 # all that it knows (--validate=false), which takes a slow core many seconds.
 apply_addons() {
   local tries=0 manifest pods=${node[pod-network]:-10.244.0.0/16}
   manifest=$(sed "s|@POD_NETWORK@|$pods|; s|@PULL_POLICY@|$(pull_policy)|; s|@API_HOST@|${state[address]}|" "$root/usr/share/k8simg/flannel.yaml") || give_up "flannel's manifest cannot be read"
-  until kubectl --kubeconfig "$admin" apply --server-side --force-conflicts --validate=false -f - <<<"$manifest"; do
+  until kubectl --kubeconfig "$1" apply --server-side --force-conflicts --validate=false -f - <<<"$manifest"; do
     tries=$((tries + 1))
     [ "$tries" -lt 60 ] || give_up "the API server does not take the pods' network (\`journalctl -u k8simg-node\`); the next start tries again"
     [ "$tries" -ne 3 ] || tell "waiting for the API server"
