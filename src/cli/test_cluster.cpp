@@ -85,7 +85,7 @@ bool test_cluster(Session& session, const ClusterTest& test) {
     boot.image = disk_with_node_file(member.guest, member.scratch, node_file, ending.get_token());
     boot.lan = Lan{.folder = network, .machine = static_cast<int>(index), .machines = static_cast<int>(members.size())};
     if (first) boot.credentials["network.network.10-cluster"] = first_network;
-    const auto console = session.store().folder("logs") / member.guest.name / "console-cluster.log";
+    const auto console = session.store().folder("logs") / member.guest.name / fmt::format("console-cluster-{}.log", index + 1);
     session.reporter().message(fmt::format("booting {} as a {}", member.guest.name, first ? "cluster" : "worker"));
     member.boot = std::async(std::launch::async, [&member, expect, boot, console, stop = ending.get_token()] { return boot_guest(member.guest, expect, member.firmware, boot, console, stop); });
   };

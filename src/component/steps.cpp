@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <set>
 #include <nlohmann/json.hpp>
 
 #include "component/elf.hpp"
@@ -62,6 +63,25 @@ std::string build_script(const ComponentSpec& spec) {
     script += " -ldflags " + shell_word(ldflags) + " " + shell_word(binary.package) + "\n";
   }
   return script;
+}
+
+/// Folders of a component's source that have tests of their own, as Go names packages ("./startup").
+std::vector<std::string> tested_packages(const Tree& source) {
+  std::set<std::string> packages;
+  for (const auto& [path, node] : source.nodes()) {
+    if (!path.ends_with("_test.go")) continue;
+    const auto slash = path.rfind('/');
+    packages.insert(slash == std::string::npos ? "." : "./" + path.substr(0, slash));
+  }
+  return {packages.begin(), packages.end()};
+}
+
+std::string test_script(const ComponentSpec& spec, const std::vector<std::string>& packages) {
+  std::string script = "set -eux\ncp -r /in/source/. /build/\ngo test";
+  if (!spec.tags.empty()) script += " -tags " + shell_word(join(spec.tags, ","));
+  for (const auto& package : packages) script += " " + shell_word(package);
+  // What it prints has times in it.
+  return script + "\necho passed >/out/tested\n";
 }
 
 /// qemu-user's name for a Go architecture; "" where the build machine runs it itself.
@@ -186,14 +206,33 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
     inputs.push_back({"modules", OutputRef{id + "/modules", "modules"}});
     mounts.push_back({"modules", "/in/modules"});
   }
-  inputs.push_back({"build.sh", store.put(build_script(spec))});
-  mounts.push_back({"build.sh", "/in/build.sh"});
-
   std::map<std::string, std::string> environment{
       {"CGO_ENABLED", "0"},        {"GOOS", "linux"},      {"GOARCH", spec.goarch},  {"GOFLAGS", "-mod=readonly -trimpath -buildvcs=false"},
       {"GOPROXY", "file:///in/modules"}, {"GOSUMDB", "off"}, {"GOTOOLCHAIN", "local"}, {"GOCACHE", "/cache/go-build"},
       {"GOMODCACHE", "/build/.modules"}, {"GOTELEMETRY", "off"}};
   if (!spec.goarm.empty()) environment["GOARM"] = spec.goarm;
+  std::vector<Input> checked{{"tools", tools}, {"bin", OutputRef{id + "/build", "bin"}}};
+  // Where its programs run as they are, so do the tests of its packages.
+  const auto packages = tested_packages(get_tree(store, source.digest));
+  if (!packages.empty() && emulator(spec.goarch).empty()) {
+    auto test_inputs = inputs;
+    auto test_mounts = mounts;
+    test_inputs.push_back({"test.sh", store.put(test_script(spec, packages))});
+    test_mounts.push_back({"test.sh", "/in/test.sh"});
+    graph.add({.id = id + "/test",
+               .inputs = std::move(test_inputs),
+               .action = CommandAction{.tools = "tools",
+                                       .argv = {"/bin/sh", "/in/test.sh"},
+                                       .environment = environment,
+                                       .mounts = std::move(test_mounts),
+                                       .caches = {{"go-build", "/cache/go-build"}},
+                                       .captures = {{"tested", "/out/tested"}}},
+               .resource = Resource::Heavy});
+    checked.push_back({"tested", OutputRef{id + "/test", "tested"}});
+  }
+
+  inputs.push_back({"build.sh", store.put(build_script(spec))});
+  mounts.push_back({"build.sh", "/in/build.sh"});
   graph.add({.id = id + "/build",
              .inputs = std::move(inputs),
              .action = CommandAction{.tools = "tools",
@@ -205,7 +244,7 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
              .resource = Resource::Heavy});
 
   graph.add({.id = id + "/check",
-             .inputs = {{"tools", tools}, {"bin", OutputRef{id + "/build", "bin"}}},
+             .inputs = std::move(checked),
              .action = BuiltinAction{"component.validate", canonical(spec), [spec](StepContext& context) { return validate(context, spec); }}});
   return {{id + "/check", "files"}, {id + "/check", "programs"}};
 }

@@ -197,7 +197,7 @@ api_listens() { (exec 3<>/dev/tcp/127.0.0.1/6443) 2>/dev/null; }
 node_ready() {
   local begun heard ready since watcher deadline=$((SECONDS + 1800))
   begun=$(($(date +%s) - $(cut -d . -f 1 /proc/uptime)))
-  while [ $SECONDS -lt $deadline ] && wait_until 900 1 api_listens; do
+  while [ $SECONDS -lt $deadline ] && wait_until 900 1 api_listens >/dev/null; do
     while watcher=$! && read -r heard ready since; do
       [ "$ready" = True ] && [ "$(date -d "$heard" +%s)" -ge "$begun" ] || continue
       kill "$watcher"

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// WaitForAPI is the variable that holds the URL of a check which says 200 when the API server is ready: https://HOST:PORT/readyz. Without it nobody waits.
+// WaitForAPI is the variable that holds the URL of the API server's /readyz, which says 200 when it is ready. Without it nobody waits.
 const WaitForAPI = "HYPERKUBE_WAIT_FOR_API"
 
 // pause between two questions.
@@ -30,7 +30,7 @@ func AwaitAPI(url string, words io.Writer) error {
 		return fmt.Errorf("%s: %w", WaitForAPI, err)
 	}
 	if request.URL.Host == "" {
-		return fmt.Errorf("%s: %q is not https://HOST:PORT/PATH", WaitForAPI, url)
+		return fmt.Errorf("%s: %q has no host", WaitForAPI, url)
 	}
 	// Nothing is sent and nothing of the answer is believed, so it does not matter who gives it.
 	client := &http.Client{

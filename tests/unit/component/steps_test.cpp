@@ -1,6 +1,8 @@
 // The steps of a component: what decides their keys, what the compile is told, and which binaries are refused before anything runs.
 #include "component/steps.hpp"
 
+#include <algorithm>
+
 #include "support/catch.hpp"
 #include "support/step_context.hpp"
 #include "tree/tree.hpp"
@@ -57,6 +59,23 @@ TEST_CASE("only go.mod and go.sum decide what is fetched; only the fetch has a n
   CHECK(build.environment.at("GOARCH") == "amd64");
   CHECK_FALSE(build.environment.contains("GOARM"));
   CHECK(contains(build.environment.at("GOPROXY"), "file://"));
+}
+
+TEST_CASE("packages that have tests are tested where their programs run, and the check waits for them") {
+  Fixture f;
+  Tree tree = get_tree(f.context.store(), f.source("package main").digest);
+  tree.add_file(f.context.store(), "startup/startup_test.go", "package startup\n", 0644, "");
+  tree.add_file(f.context.store(), "startup/more_test.go", "package startup\n", 0644, "");
+  const Value source = put_tree(f.context.store(), tree);
+  const StepGraph graph = f.graph(source);
+  REQUIRE(graph.find("component/etcd/test"));
+  CHECK_FALSE(std::get<CommandAction>(graph.find("component/etcd/test")->action).network);
+  CHECK(contains(f.script(graph, "component/etcd/test", "test.sh"), "go test -tags 'a,b' './startup'\n"));
+  const auto& checked = graph.find("component/etcd/check")->inputs;
+  CHECK(std::any_of(checked.begin(), checked.end(), [](const Input& input) { return input.name == "tested"; }));
+  CHECK_FALSE(f.graph(f.source("package main")).find("component/etcd/test"));
+  f.spec.goarch = "arm", f.spec.goarm = "6";
+  CHECK_FALSE(f.graph(source).find("component/etcd/test"));
 }
 
 TEST_CASE("a 32-bit ARM build says which ARM") {
