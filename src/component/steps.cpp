@@ -211,37 +211,30 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
       {"GOPROXY", "file:///in/modules"}, {"GOSUMDB", "off"}, {"GOTOOLCHAIN", "local"}, {"GOCACHE", "/cache/go-build"},
       {"GOMODCACHE", "/build/.modules"}, {"GOTELEMETRY", "off"}};
   if (!spec.goarm.empty()) environment["GOARM"] = spec.goarm;
+  // Both see the same sources, modules and cache.
+  const auto add_go_step = [&](const std::string& name, const std::string& script, Capture capture) {
+    auto step_inputs = inputs;
+    auto step_mounts = mounts;
+    step_inputs.push_back({name + ".sh", store.put(script)});
+    step_mounts.push_back({name + ".sh", "/in/" + name + ".sh"});
+    graph.add({.id = id + "/" + name,
+               .inputs = std::move(step_inputs),
+               .action = CommandAction{.tools = "tools",
+                                       .argv = {"/bin/sh", "/in/" + name + ".sh"},
+                                       .environment = environment,
+                                       .mounts = std::move(step_mounts),
+                                       .caches = {{"go-build", "/cache/go-build"}},
+                                       .captures = {std::move(capture)}},
+               .resource = Resource::Heavy});
+  };
+  add_go_step("build", build_script(spec), {"bin", "/out/bin", ValueKind::Tree});
   std::vector<Input> checked{{"tools", tools}, {"bin", OutputRef{id + "/build", "bin"}}};
   // Where its programs run as they are, so do the tests of its packages.
   const auto packages = tested_packages(get_tree(store, source.digest));
   if (!packages.empty() && emulator(spec.goarch).empty()) {
-    auto test_inputs = inputs;
-    auto test_mounts = mounts;
-    test_inputs.push_back({"test.sh", store.put(test_script(spec, packages))});
-    test_mounts.push_back({"test.sh", "/in/test.sh"});
-    graph.add({.id = id + "/test",
-               .inputs = std::move(test_inputs),
-               .action = CommandAction{.tools = "tools",
-                                       .argv = {"/bin/sh", "/in/test.sh"},
-                                       .environment = environment,
-                                       .mounts = std::move(test_mounts),
-                                       .caches = {{"go-build", "/cache/go-build"}},
-                                       .captures = {{"tested", "/out/tested"}}},
-               .resource = Resource::Heavy});
+    add_go_step("test", test_script(spec, packages), {"tested", "/out/tested"});
     checked.push_back({"tested", OutputRef{id + "/test", "tested"}});
   }
-
-  inputs.push_back({"build.sh", store.put(build_script(spec))});
-  mounts.push_back({"build.sh", "/in/build.sh"});
-  graph.add({.id = id + "/build",
-             .inputs = std::move(inputs),
-             .action = CommandAction{.tools = "tools",
-                                     .argv = {"/bin/sh", "/in/build.sh"},
-                                     .environment = std::move(environment),
-                                     .mounts = std::move(mounts),
-                                     .caches = {{"go-build", "/cache/go-build"}},
-                                     .captures = {{"bin", "/out/bin", ValueKind::Tree}}},
-             .resource = Resource::Heavy});
 
   graph.add({.id = id + "/check",
              .inputs = std::move(checked),

@@ -158,10 +158,10 @@ make_control_plane() {
   save_state initialising
   tell "making a cluster on ${state[hostname]}, $1: this takes some minutes"
   # kubelet-finalize takes the certificate, which is valid as long as all others, out of the kubelet's file, and restarts the kubelet for it while it starts pods.
-  kubeadm init --config "$root/etc/kubernetes/kubeadm.yaml" --skip-phases kubelet-finalize 2>&1 | tee "$log" | network_meanwhile
+  run_kubeadm init --config "$root/etc/kubernetes/kubeadm.yaml" --skip-phases kubelet-finalize | network_meanwhile
   status=("${PIPESTATUS[@]}")
   [ "${status[0]}" -eq 0 ] || return
-  [ "${status[2]}" -ne 0 ] || network_applied=yes
+  [ "${status[1]}" -ne 0 ] || network_applied=yes
   hash=$(grep -aom 1 'sha256:[0-9a-f]\{64\}' "$log")
   write_file /etc/kubernetes/k8simg-join "# For a worker's node.toml. A token: node.toml here, or \`kubeadm token create\`.
 role = \"worker\"
