@@ -34,7 +34,9 @@ void read_lines(std::string_view text, GoBuildInfo& info) {
     if (fields[0] == "dep" && fields.size() >= 3) {
       info.modules.push_back({fields[1], fields[2]});
     } else if (fields[0] == "=>" && fields.size() >= 3 && !info.modules.empty()) {
-      info.modules.back() = {fields[1], fields[2]};
+      // A folder has no version: it is what was published, changed (go.dev/ref/mod#go-mod-file-replace).
+      if (fields[1].starts_with('.') || fields[1].starts_with('/')) info.modules.back().changed = true;
+      else info.modules.back() = {fields[1], fields[2]};
     } else if (fields[0] == "build" && fields.size() >= 2) {
       const auto equals = fields[1].find('=');
       if (equals != std::string::npos) info.settings.push_back({fields[1].substr(0, equals), fields[1].substr(equals + 1)});

@@ -11,7 +11,7 @@
 namespace k8simg {
 
 struct GoBuildInfo {
-  struct Module { std::string path, version; };
+  struct Module { std::string path, version; bool changed = false; };  ///< changed: a folder stood in for it
   struct Setting { std::string key, value; };
 
   std::string go;                 ///< "go1.26.1"; "" before Go 1.18

@@ -36,11 +36,36 @@ cp -r .cache/cache/download/. /out/modules/
 
 bool is_c(const ComponentBinarySpec& binary) { return binary.package.ends_with(".c"); }
 
+// `use` puts a copy in a module's place: Go reads modules as they were published, and a program says which are not. `edit` knows no patterns.
+constexpr const char* edit_functions = R"(use() {
+  go mod download "$1"
+  mkdir -p ".edited/$1"
+  cp -r --no-preserve=mode "$(go list -m -f '{{.Dir}}' "$1")/." ".edited/$1"
+  chmod u+w go.mod
+  go mod edit -replace "$1=./.edited/$1"
+}
+edit() {
+  FILE=$1/$2 TIMES=$3 FROM=$4 TO=$5 perl -0777 -i -pe '
+    $n = s/\Q$ENV{FROM}\E/$ENV{TO}/g || 0;
+    $n == $ENV{TIMES} or die "$ENV{FILE} holds $n times what an edit of component.toml changes $ENV{TIMES} times: $ENV{FROM}\n"' ".edited/$1/$2"
+}
+)";
+
+/// What build and test begin with.
+std::string source_script(const ComponentSpec& spec) {
+  std::string script = "set -eux\ncp -r /in/source/. /build/\n";
+  if (spec.edits.empty()) return script;
+  script += edit_functions;
+  std::set<std::string> used;
+  for (const auto& edit : spec.edits) {
+    if (used.insert(edit.module).second) script += "use " + shell_word(edit.module) + "\n";
+    script += fmt::format("edit {} {} {} {} {}\n", shell_word(edit.module), shell_word(edit.file), edit.times, shell_word(edit.from), shell_word(edit.to));
+  }
+  return script;
+}
+
 std::string build_script(const ComponentSpec& spec) {
-  std::string script =
-      "set -eux\n"
-      "cp -r /in/source/. /build/\n"
-      "mkdir -p /out/bin\n";
+  std::string script = source_script(spec) + "mkdir -p /out/bin\n";
   const std::string version_no_v = spec.version.starts_with("v") ? spec.version.substr(1) : spec.version;
   const auto parts = split(version_no_v, '.');
   const std::time_t epoch = spec.source_date_epoch;
@@ -77,7 +102,7 @@ std::vector<std::string> tested_packages(const Tree& source) {
 }
 
 std::string test_script(const ComponentSpec& spec, const std::vector<std::string>& packages) {
-  std::string script = "set -eux\ncp -r /in/source/. /build/\ngo test";
+  std::string script = source_script(spec) + "go test";
   if (!spec.tags.empty()) script += " -tags " + shell_word(join(spec.tags, ","));
   for (const auto& package : packages) script += " " + shell_word(package);
   // What it prints has times in it.

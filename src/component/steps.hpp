@@ -19,9 +19,13 @@ struct ComponentBinarySpec {
   std::vector<Check> checks;               ///< run it (emulated where needed): its output must contain `expect`
 };
 
+/// A change of a file of a Go module: `from` becomes `to`, as often as it is there, which must be `times`.
+struct SourceEdit { std::string module, file, from, to; int times = 1; };
+
 struct ComponentSpec {
   std::string name, version;
   std::vector<std::string> tags, ldflags;
+  std::vector<SourceEdit> edits;           ///< in this order; not of C files, which are all the component's own
   std::vector<ComponentBinarySpec> binaries;
   std::string goarch, goarm;               ///< goarm: "5", "6", "7" or ""
   std::string cross;                       ///< prefix of the C compiler, "arm-linux-gnueabi-", or "" for the build machine's own

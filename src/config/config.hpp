@@ -120,10 +120,19 @@ struct ReleaseConfig {
   std::vector<std::string> programs;      ///< binaries of the component, or names that its multi-call binary answers to
 };
 
+/// A file of a module that is changed before it is compiled, as component.toml says.
+struct SourceEditConfig {
+  struct Change { std::string from, to; int times = 1; };  ///< exact text, which the file holds that many times
+  std::string module, file;               ///< "k8s.io/client-go", "util/cert/cert.go"
+  std::string reason;                     ///< for who reads component.toml or an image's SBOM
+  std::vector<Change> changes;            ///< one after another
+};
+
 struct ComponentConfig {
   std::string name, version, description, license;
   std::filesystem::path folder;           ///< project-relative
   std::vector<std::string> tags, ldflags;
+  std::vector<SourceEditConfig> edits;
   std::vector<ComponentBinary> binaries;  ///< those of the chosen link mode only
   std::vector<ImageConfig> images;
   std::vector<ReleaseConfig> releases;

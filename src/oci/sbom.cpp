@@ -64,6 +64,7 @@ std::string spdx_document(const std::string& reference, const std::string& manif
   for (const auto& package : packages) {
     const std::string id = identifier(package);
     list.push_back(described(id, package.name, package.version, package.license, package.purl));
+    if (!package.changes.empty()) list.back()["sourceInfo"] = "changed: " + package.changes;
     relate(package.kind == SoftwarePackage::Kind::Module ? component : image, package.kind == SoftwarePackage::Kind::Module ? "STATIC_LINK" : "CONTAINS", id);
     if (package.kind == SoftwarePackage::Kind::Component) component = id;
   }

@@ -17,6 +17,7 @@ struct SoftwarePackage {
   std::string name, version;
   std::string license;  ///< SPDX expression; "" where nobody has said it in that language
   std::string purl;     ///< package URL (purl-spec): see below
+  std::string changes;  ///< what makes it another than was published under that name and version; "" for what is as it was
   auto operator<=>(const SoftwarePackage&) const = default;
 };
 

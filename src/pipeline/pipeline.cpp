@@ -41,6 +41,9 @@ KernelSpec kernel_spec(const PipelineInputs& in, std::int64_t epoch) {
 ComponentSpec component_spec(const PipelineInputs& in, const ComponentConfig& component, std::int64_t epoch) {
   ComponentSpec spec{.name = component.name, .version = component.version, .tags = component.tags, .ldflags = component.ldflags,
                      .goarch = in.config.arch.go, .goarm = in.config.arch.goarm, .cross = in.config.arch.cross, .source_date_epoch = epoch};
+  for (const auto& edit : component.edits) {
+    for (const auto& change : edit.changes) spec.edits.push_back({edit.module, edit.file, change.from, change.to, change.times});
+  }
   for (const auto& binary : component.binaries) {
     ComponentBinarySpec one{.name = binary.name, .package = binary.package, .install = binary.install, .links = binary.links, .tags = binary.tags};
     for (const auto& check : binary.checks) one.checks.push_back({check.argv0, check.argv, check.expect});

@@ -46,6 +46,16 @@ TEST_CASE("modules, replacements and settings") {
   CHECK(!info->setting("GOARM"));
 }
 
+TEST_CASE("a module that a folder stands in for keeps its name and version, and is known to be changed") {
+  const auto info = read(section("path\tx\ndep\ta.org/x\tv1.0.0\th1:a=\n=>\t./.edited/a.org/x\t(devel)\t\ndep\tb.org/y\tv2.0.0\th1:b=\n"));
+  REQUIRE(info);
+  REQUIRE(info->modules.size() == 2);
+  CHECK(info->modules[0].path == "a.org/x");
+  CHECK(info->modules[0].version == "v1.0.0");
+  CHECK(info->modules[0].changed);
+  CHECK_FALSE(info->modules[1].changed);
+}
+
 TEST_CASE("without section headers it is found on a 16-byte boundary") {
   const std::string bytes = std::string(64, 'x') + section("path\tx\ndep\ta\tv1\t\n");
   const auto info = read_go_build_info(bytes, ElfInfo{}, "prog");

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "process/command.hpp"
 #include "support/catch.hpp"
 #include "support/step_context.hpp"
 #include "tree/tree.hpp"
@@ -76,6 +77,42 @@ TEST_CASE("packages that have tests are tested where their programs run, and the
   CHECK_FALSE(f.graph(f.source("package main")).find("component/etcd/test"));
   f.spec.goarch = "arm", f.spec.goarm = "6";
   CHECK_FALSE(f.graph(source).find("component/etcd/test"));
+}
+
+TEST_CASE("changed copies stand in for modules, in the build and in the tests") {
+  Fixture f;
+  f.spec.edits = {{"a.org/x", "y/z.go", "it's", "a\nb", 2}, {"b.org", "w.go", "p", ""}, {"a.org/x", "v.go", "q", "r"}};
+  Tree tree = get_tree(f.context.store(), f.source("package main").digest);
+  tree.add_file(f.context.store(), "startup/startup_test.go", "package startup\n", 0644, "");
+  const StepGraph graph = f.graph(put_tree(f.context.store(), tree));
+  for (const char* step : {"build", "test"}) {
+    const std::string script = f.script(graph, std::string("component/etcd/") + step, std::string(step) + ".sh");
+    CHECK(contains(script, "use 'a.org/x'\nedit 'a.org/x' 'y/z.go' 2 'it'\\''s' 'a\nb'\nuse 'b.org'\nedit 'b.org' 'w.go' 1 'p' ''\nedit 'a.org/x' 'v.go' 1 'q' 'r'\n"));
+    CHECK(script.find("use 'a.org/x'") < script.find("go build"));
+  }
+  f.spec.edits.clear();
+  CHECK_FALSE(contains(f.script(f.graph(f.source("")), "component/etcd/build", "build.sh"), "edit"));
+}
+
+TEST_CASE("an edit takes text as it is, and fails where it is not found as often as was said") {
+  Fixture f;
+  const TempDir folder(std::filesystem::temp_directory_path());
+  std::filesystem::create_directories(folder.path() / ".edited/a.org/x");
+  write_file_atomically(folder.path() / ".edited/a.org/x/z.go", "a.b(c) a.b(c)\n$1 \\E axb(c)\n");
+  const auto run = [&](const std::string& from, const std::string& to, int times) {
+    f.spec.edits = {{"a.org/x", "z.go", from, to, times}};
+    const std::string script = f.script(f.graph(f.source("")), "component/etcd/build", "build.sh");
+    // The function and its call, without Go's part.
+    const auto function = script.find("edit() {"), call = script.find("\nedit ") + 1;
+    const std::string alone = "set -eu\n" + script.substr(function, script.find("\n}\n", function) + 3 - function) + script.substr(call, script.find("mkdir -p /out") - call);
+    return system_runner().run({.argv = {"/bin/sh", "-c", "exec 2>&1\n" + alone}, .environment = {{"PATH", "/usr/bin:/bin"}}, .working_folder = folder.path(), .log = {}, .capture_stdout = true, .input = {}, .input_fd = {}});
+  };
+  CHECK(run("a.b(c)", "$& \\n\n@x", 2).exit_code == 0);
+  CHECK(read_file(folder.path() / ".edited/a.org/x/z.go") == "$& \\n\n@x $& \\n\n@x\n$1 \\E axb(c)\n");
+  CHECK(run("$1 \\E", "", 1).exit_code == 0);
+  const auto wrong = run("axb", "y", 2);
+  CHECK(wrong.exit_code != 0);
+  CHECK(contains(wrong.output, "a.org/x/z.go holds 1 times what an edit of component.toml changes 2 times: axb"));
 }
 
 TEST_CASE("a 32-bit ARM build says which ARM") {

@@ -60,6 +60,28 @@ TEST_CASE("a defconfig loads with its board, parents and components") {
   CHECK(engine.binaries[1].checks.at(0).expect == "usage");
 }
 
+TEST_CASE("edits of modules' sources are read in their order, text as it stands") {
+  Project project;
+  project.append("components/engine/component.toml",
+                 "\n[[edit]]\nmodule = \"a.org/x\"\nfile = \"y/z.go\"\nreason = \"it is slow\"\n"
+                 "[[edit.change]]\nfrom = 'a(\"b\")'\nto = \"\"\"\nc(\n\td)\"\"\"\ntimes = 2\n[[edit.change]]\nfrom = \"e\"\nto = \"\"\n");
+  const Config config = project.load();
+  REQUIRE(config.components.at(0).edits.size() == 1);
+  const SourceEditConfig& edit = config.components[0].edits[0];
+  CHECK(edit.module == "a.org/x");
+  CHECK(edit.file == "y/z.go");
+  REQUIRE(edit.changes.size() == 2);
+  CHECK(edit.changes[0].from == "a(\"b\")");
+  CHECK(edit.changes[0].to == "c(\n\td)");
+  CHECK(edit.changes[0].times == 2);
+  CHECK(edit.changes[1].to == "");
+  CHECK(edit.changes[1].times == 1);
+  project.edit("components/engine/component.toml", "y/z.go", "../z.go");
+  CHECK(project.mistakes().find("edit.1.file must ") != std::string::npos);
+  project.edit("components/engine/component.toml", "reason = \"it is slow\"\n", "");
+  CHECK(project.mistakes().find("edit.1.reason is missing") != std::string::npos);
+}
+
 TEST_CASE("every value is shown with the place that set it") {
   Project project;
   CHECK(shown(project.load({"qemu.memory=1024", "packages.install+=less"})) ==
