@@ -1,6 +1,6 @@
 // Kubernetes from its published modules, with etcd, CoreDNS and flannel in the same binary. Kubernetes' own go.mod names its staging modules at v0.0.0 and replaces them by
 // folders of its tree, which a dependent module cannot see: each is replaced by its published release here.
-module k8simg/components/kubernetes
+module hyperkube
 
 go 1.26.0
 

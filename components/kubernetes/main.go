@@ -33,10 +33,11 @@ import (
 	kubeadm "k8s.io/kubernetes/cmd/kubeadm/app"
 	kubeadmerrors "k8s.io/kubernetes/cmd/kubeadm/app/util/errors"
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
-	"k8simg/components/kubernetes/coredns"
-	"k8simg/components/kubernetes/etcd"
-	"k8simg/components/kubernetes/flannel"
-	"k8simg/components/kubernetes/startup"
+	"hyperkube/coredns"
+	_ "hyperkube/english" // before kubectl's packages
+	"hyperkube/etcd"
+	"hyperkube/flannel"
+	"hyperkube/startup"
 )
 
 // program is one of the names that hyperkube answers to. run returns the exit code; kubeadm and kubectl print
@@ -69,7 +70,7 @@ var programs = []program{
 // afterAPI is for a program that is nothing without the API server: it runs once that is ready.
 func afterAPI(run func() int) func() int {
 	return func() int {
-		if err := startup.AwaitAPI(os.Getenv(startup.WaitForAPI), os.Stderr); err != nil {
+		if err := startup.AwaitAPI(os.Getenv(startup.APIReady), os.Stderr); err != nil {
 			fmt.Fprintf(os.Stderr, "hyperkube: %v\n", err)
 			return 2
 		}

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// WaitForAPI is the variable that holds the URL of the API server's /readyz, which says 200 when it is ready. Without it nobody waits.
-const WaitForAPI = "HYPERKUBE_WAIT_FOR_API"
+// APIReady is the variable that holds the URL of the API server's /readyz, which says 200 when it is ready. Without it nobody waits.
+const APIReady = "HYPERKUBE_API_READY"
 
-// pause between two questions.
-const pause = 500 * time.Millisecond
+// pause between two questions: each is work for who is asked, and has the least time for it when it is asked most.
+const pause = 2 * time.Second
 
 // AwaitAPI returns once url answers with 200, or at once if it is empty; there is no limit, for who waits costs nothing and has nothing else to do.
 //
@@ -27,20 +27,22 @@ func AwaitAPI(url string, words io.Writer) error {
 	}
 	request, err := http.NewRequest(http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return fmt.Errorf("%s: %w", WaitForAPI, err)
+		return fmt.Errorf("%s: %w", APIReady, err)
 	}
 	if request.URL.Host == "" {
-		return fmt.Errorf("%s: %q has no host", WaitForAPI, url)
+		return fmt.Errorf("%s: %q has no host", APIReady, url)
 	}
-	// Nothing is sent and nothing of the answer is believed, so it does not matter who gives it.
+	// Nothing is sent and nothing of the answer is believed, so it does not matter who gives it. The connection stays: each new one is two signatures, here and there.
 	client := &http.Client{
 		Timeout:   10 * time.Second,
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}, //nolint:gosec // see above
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // see above
 	}
+	defer client.CloseIdleConnections()
 	began, told := time.Now(), false
 	for {
 		if answer, err := client.Do(request); err == nil {
-			answer.Body.Close() //nolint:errcheck // it was not read
+			io.Copy(io.Discard, answer.Body) //nolint:errcheck // a connection that broke is made anew
+			answer.Body.Close()              //nolint:errcheck // it was only read
 			if answer.StatusCode == http.StatusOK {
 				break
 			}

@@ -1,6 +1,8 @@
 package startup
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -40,9 +42,32 @@ func TestUntilItIsReady(t *testing.T) {
 	}
 }
 
+func TestOneConnection(t *testing.T) {
+	var asked, connections atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) < 3 {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		w.Write([]byte("[+]ping ok\n")) //nolint:errcheck // the test counts
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.StartTLS()
+	defer server.Close()
+	if err := AwaitAPI(server.URL+"/readyz", io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if connections.Load() != 1 {
+		t.Errorf("%d connections for %d questions", connections.Load(), asked.Load())
+	}
+}
+
 func TestWhatIsNoURL(t *testing.T) {
 	for _, bad := range []string{"127.0.0.1:6443", "/readyz", "https://%zz/"} {
-		if err := AwaitAPI(bad, nil); err == nil || !strings.Contains(err.Error(), WaitForAPI) {
+		if err := AwaitAPI(bad, nil); err == nil || !strings.Contains(err.Error(), APIReady) {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

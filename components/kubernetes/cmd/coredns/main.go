@@ -1,6 +1,6 @@
 // Command coredns is CoreDNS by itself, for link = "separate".
 package main
 
-import "k8simg/components/kubernetes/coredns"
+import "hyperkube/coredns"
 
 func main() { coredns.Main() }

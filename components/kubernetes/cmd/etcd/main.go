@@ -1,6 +1,6 @@
 // Command etcd is etcd by itself, for link = "separate".
 package main
 
-import "k8simg/components/kubernetes/etcd"
+import "hyperkube/etcd"
 
 func main() { etcd.Main() }

@@ -1,6 +1,6 @@
 // Command flanneld is flannel's daemon by itself, for link = "separate".
 package main
 
-import "k8simg/components/kubernetes/flannel"
+import "hyperkube/flannel"
 
 func main() { flannel.Main() }

@@ -74,7 +74,8 @@ EOF
 
 # init_configuration ADDRESS
 init_configuration() {
-  local architecture='' wait_for_api=(HYPERKUBE_WAIT_FOR_API "https://$1:6443/readyz")
+  # Who begins before the API server waits for it.
+  local architecture='' api_ready=(HYPERKUBE_API_READY "https://$1:6443/readyz")
   # etcd runs on 32-bit ARM, but its authors do not vouch for it.
   case $(uname -m) in arm*) architecture=arm ;; esac
   cat <<EOF
@@ -119,9 +120,13 @@ etcd:
     - {name: quota-backend-bytes, value: "536870912"}
     # Fewer entries of the log in memory.
     - {name: snapshot-count, value: "2000"}
-    # SD cards pause for hundreds of milliseconds.
-    - {name: heartbeat-interval, value: "500"}
-    - {name: election-timeout, value: "5000"}
+    # It is alone, and waits for this long before it elects itself.
+    - {name: heartbeat-interval, value: "200"}
+    - {name: election-timeout, value: "1000"}
+    # SD cards pause for hundreds of milliseconds, which is no news.
+    - {name: log-level, value: warn}
+    - {name: warning-apply-duration, value: 2s}
+    - {name: warning-unary-request-duration, value: 2s}
 EOF
   go_environment '    ' 6 48 ${architecture:+ETCD_UNSUPPORTED_ARCH "$architecture"}
   cat <<EOF
@@ -144,14 +149,14 @@ controllerManager:
 EOF
   # There is one of each: an election is a write to the disk every other second.
   [ "${node[role]}" != single ] || echo '  - {name: leader-elect, value: "false"}'
-  go_environment '  ' 8 64 "${wait_for_api[@]}"
+  go_environment '  ' 8 64 "${api_ready[@]}"
   cat <<EOF
 scheduler:
   extraArgs:
   - {name: profiling, value: "false"}
 EOF
   [ "${node[role]}" != single ] || echo '  - {name: leader-elect, value: "false"}'
-  go_environment '  ' 6 48 "${wait_for_api[@]}"
+  go_environment '  ' 6 48 "${api_ready[@]}"
   echo ---
   kubelet_configuration
   cat <<EOF
