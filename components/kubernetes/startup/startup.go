@@ -32,7 +32,7 @@ func AwaitAPI(url string, words io.Writer) error {
 	if request.URL.Host == "" {
 		return fmt.Errorf("%s: %q has no host", APIReady, url)
 	}
-	// Nothing is sent and nothing of the answer is believed, so it does not matter who gives it. The connection stays: each new one is two signatures, here and there.
+	// Nothing is sent and nothing of the answer is believed, so it does not matter who gives it. The connection stays: each new one is a signature.
 	client := &http.Client{
 		Timeout:   10 * time.Second,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // see above
