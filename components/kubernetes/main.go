@@ -17,6 +17,11 @@ import (
 
 	"github.com/spf13/pflag"
 	etcdctl "go.etcd.io/etcd/etcdctl/v3/ctlv3"
+	"hyperkube/coredns"
+	_ "hyperkube/english" // before kubectl's packages
+	"hyperkube/etcd"
+	"hyperkube/flannel"
+	"hyperkube/startup"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubectl's authentication plug-ins
 	"k8s.io/component-base/cli"
 	"k8s.io/component-base/logs"
@@ -33,11 +38,6 @@ import (
 	kubeadm "k8s.io/kubernetes/cmd/kubeadm/app"
 	kubeadmerrors "k8s.io/kubernetes/cmd/kubeadm/app/util/errors"
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
-	"hyperkube/coredns"
-	_ "hyperkube/english" // before kubectl's packages
-	"hyperkube/etcd"
-	"hyperkube/flannel"
-	"hyperkube/startup"
 )
 
 // program is one of the names that hyperkube answers to. run returns the exit code; kubeadm and kubectl print

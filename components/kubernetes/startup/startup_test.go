@@ -1,7 +1,6 @@
 package startup
 
 import (
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,34 +17,14 @@ func TestNobodyWaitsUnasked(t *testing.T) {
 }
 
 func TestUntilItIsReady(t *testing.T) {
-	var asked atomic.Int32
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var asked, connections atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path != "/readyz":
 			t.Errorf("asked for %s", r.URL.Path)
 		case asked.Add(1) == 1:
 			w.WriteHeader(http.StatusForbidden)
 		case asked.Load() == 2:
-			w.WriteHeader(http.StatusInternalServerError)
-		}
-	}))
-	defer server.Close()
-	var words strings.Builder
-	if err := AwaitAPI(server.URL+"/readyz", &words); err != nil {
-		t.Fatal(err)
-	}
-	if asked.Load() != 3 {
-		t.Errorf("asked %d times", asked.Load())
-	}
-	if strings.Count(words.String(), "waiting for "+server.URL) != 1 || !strings.Contains(words.String(), "answered after") {
-		t.Errorf("said %q", words.String())
-	}
-}
-
-func TestOneConnection(t *testing.T) {
-	var asked, connections atomic.Int32
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if asked.Add(1) < 3 {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 		w.Write([]byte("[+]ping ok\n")) //nolint:errcheck // the test counts
@@ -57,11 +36,18 @@ func TestOneConnection(t *testing.T) {
 	}
 	server.StartTLS()
 	defer server.Close()
-	if err := AwaitAPI(server.URL+"/readyz", io.Discard); err != nil {
+	var words strings.Builder
+	if err := AwaitAPI(server.URL+"/readyz", &words); err != nil {
 		t.Fatal(err)
+	}
+	if asked.Load() != 3 {
+		t.Errorf("asked %d times", asked.Load())
 	}
 	if connections.Load() != 1 {
 		t.Errorf("%d connections for %d questions", connections.Load(), asked.Load())
+	}
+	if strings.Count(words.String(), "waiting for "+server.URL) != 1 || !strings.Contains(words.String(), "answered after") {
+		t.Errorf("said %q", words.String())
 	}
 }
 
