@@ -85,8 +85,12 @@ func newCNIConf(l *lease.Lease, mtu int) ([]byte, error) {
 	return append(text, '\n'), err
 }
 
-// removeCNIConf takes away what an earlier run left: until the routes are there again, no pod is to be started.
-func removeCNIConf(path string) error {
+// removeStaleCNIConf takes away what is left of an earlier start of the machine: until the routes are there again, no pod is to be started. The subnet file lies in
+// memory, as the routes do: where it is, only flanneld has been started again, the routes are there, and the node stays ready.
+func removeStaleCNIConf(path, subnetFile string) error {
+	if _, err := os.Stat(subnetFile); err == nil {
+		return nil
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("earlier CNI configuration: %w", err)
 	}

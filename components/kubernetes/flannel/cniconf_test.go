@@ -115,15 +115,27 @@ func TestCNIConfIsReplacedWhenTheSubnetChanges(t *testing.T) {
 	}
 }
 
-func TestStaleCNIConfIsRemoved(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "10-flannel.conflist")
-	if err := removeCNIConf(path); err != nil {
+func TestCNIConfOfAnEarlierBootIsRemoved(t *testing.T) {
+	folder := t.TempDir()
+	path, subnet := filepath.Join(folder, "10-flannel.conflist"), filepath.Join(folder, "subnet.env")
+	if err := removeStaleCNIConf(path, subnet); err != nil {
 		t.Errorf("nothing to remove is no error: %v", err)
 	}
-	if err := os.WriteFile(path, []byte("{}"), 0o600); err != nil {
+	for _, file := range []string{path, subnet} {
+		if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := removeStaleCNIConf(path, subnet); err != nil {
 		t.Fatal(err)
 	}
-	if err := removeCNIConf(path); err != nil {
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("only flanneld was started again: %v", err)
+	}
+	if err := os.Remove(subnet); err != nil {
+		t.Fatal(err)
+	}
+	if err := removeStaleCNIConf(path, subnet); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); !os.IsNotExist(err) {

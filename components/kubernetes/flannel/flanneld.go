@@ -64,7 +64,7 @@ func run(ctx context.Context, options *options) (err error) {
 	defer cancel()
 
 	if options.cniConf != "" {
-		if err := removeCNIConf(options.cniConf); err != nil {
+		if err := removeStaleCNIConf(options.cniConf, options.subnetFile); err != nil {
 			return err
 		}
 	}
