@@ -13,13 +13,16 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 	_ "time/tzdata" // CronJob time zones, in kube-apiserver and kube-controller-manager
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	etcdctl "go.etcd.io/etcd/etcdctl/v3/ctlv3"
 	"hyperkube/coredns"
 	_ "hyperkube/english" // before kubectl's packages
 	"hyperkube/etcd"
+	"hyperkube/firstobjects"
 	"hyperkube/flannel"
 	"hyperkube/startup"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubectl's authentication plug-ins
@@ -29,6 +32,7 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/clientgo" // client metrics
 	_ "k8s.io/component-base/metrics/prometheus/version"  // build information metric
 	"k8s.io/component-base/version"
+	"k8s.io/klog/v2"
 	kubectl "k8s.io/kubectl/pkg/cmd"
 	kubectlutil "k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
@@ -58,16 +62,16 @@ var programs = []program{
 	{name: "etcd", run: func() int { etcd.Main(); return 0 }},
 	{name: "etcdctl", run: func() int { etcdctl.MustStart(); return 0 }},
 	{name: "flanneld", run: runFlanneld},
-	{name: "kube-apiserver", run: func() int { return cli.Run(apiserver.NewAPIServerCommand()) }, pFlags: true, parallel: true},
+	{name: "kube-apiserver", run: runAPIServer, pFlags: true, parallel: true},
 	{name: "kube-controller-manager", run: afterAPI(func() int { return cli.Run(controllermanager.NewControllerManagerCommand()) }), pFlags: true},
 	{name: "kube-proxy", run: func() int { return cli.Run(proxy.NewProxyCommand()) }, pFlags: true},
 	{name: "kube-scheduler", run: afterAPI(func() int { return cli.Run(scheduler.NewSchedulerCommand()) }), pFlags: true},
 	{name: "kubeadm", run: runKubeadm},
-	{name: "kubectl", run: runKubectl},
+	{name: "kubectl", run: afterAPI(runKubectl)},
 	{name: "kubelet", run: func() int { return cli.Run(kubelet.NewKubeletCommand(context.Background())) }, goFlags: true, pFlags: true},
 }
 
-// afterAPI is for a program that is nothing without the API server: it runs once that is ready.
+// afterAPI is for a program that is nothing without the API server: it runs once that is ready, if its environment says where that is.
 func afterAPI(run func() int) func() int {
 	return func() int {
 		if err := startup.AwaitAPI(os.Getenv(startup.APIReady), os.Stderr); err != nil {
@@ -75,6 +79,36 @@ func afterAPI(run func() int) func() int {
 			return 2
 		}
 		return run()
+	}
+}
+
+func runAPIServer() int {
+	command := apiserver.NewAPIServerCommand()
+	if os.Getenv(firstobjects.Variable) == "1" {
+		run := command.RunE
+		command.RunE = func(command *cobra.Command, arguments []string) error {
+			go writeFirstObjects(command.Flags())
+			return run(command, arguments)
+		}
+	}
+	return cli.Run(command)
+}
+
+// writeFirstObjects goes on beside the start of the API server, which takes longer. What it could not write, the API server writes.
+func writeFirstObjects(flags *pflag.FlagSet) {
+	value := func(flag string) string { return flags.Lookup(flag).Value.String() }
+	servers, _ := flags.GetStringSlice("etcd-servers") //nolint:errcheck // the API server says what is wrong with it
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	began := time.Now()
+	written, err := firstobjects.Write(ctx, firstobjects.Database{
+		Servers: servers, Prefix: value("etcd-prefix"),
+		CAFile: value("etcd-cafile"), CertFile: value("etcd-certfile"), KeyFile: value("etcd-keyfile"),
+	})
+	if err != nil {
+		klog.ErrorS(err, "First objects were not all written", "written", written)
+	} else if written > 0 {
+		klog.InfoS("First objects written", "written", written, "after", time.Since(began).Round(time.Millisecond))
 	}
 }
 

@@ -239,6 +239,8 @@ spec: {selector: {app: hello}, ports: [{name: http, port: 80, targetPort: 8080},
 YAML
   kubectl wait --for=condition=Ready pod/hello --timeout=600s || { kubectl describe pod hello | tail -n 15; return 1; }
 }
+# Through the API server each would say who made it.
+first_objects() { equal "$(kubectl get clusterrole system:node -o 'jsonpath={.metadata.name} made by {.metadata.managedFields[*].manager}')" "system:node made by "; }
 by_name() {
   resolvectl dns cni0 "$(kubectl -n kube-system get service kube-dns -o 'jsonpath={.spec.clusterIP}')" && resolvectl domain cni0 '~cluster.local' &&
     resolvectl query -4 hello.default.svc.cluster.local && answers hello.default.svc.cluster.local 80 /health OK 120 || { resolvectl status cni0; kubectl -n kube-system logs deployment/coredns --tail=10; return 1; }
@@ -337,7 +339,7 @@ std::string check_script(const Expectations& expectations) {
     text += "say \"figure containerd_seconds $(started containerd.service)\"\nsay \"figure login_seconds $(started getty.target)\"\n";
     switch (expectations.ready) {
       case Expectations::Ready::No: break;
-      case Expectations::Ready::Cluster: text += "check pods-ready pods_ready\ncheck hello hello\ncheck service-by-name by_name\n"; break;
+      case Expectations::Ready::Cluster: text += "check pods-ready pods_ready\ncheck first-objects first_objects\ncheck hello hello\ncheck service-by-name by_name\n"; break;
       case Expectations::Ready::Standalone: text += "check static-pod static_pod\n"; break;
       case Expectations::Ready::Worker: text += "check worker-pod worker_pod\n"; break;
     }

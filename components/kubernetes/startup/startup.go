@@ -15,7 +15,7 @@ import (
 const APIReady = "HYPERKUBE_API_READY"
 
 // pause between two questions: each is work for who is asked, and has the least time for it when it is asked most.
-const pause = 2 * time.Second
+const pause = time.Second
 
 // AwaitAPI returns once url answers with 200, or at once if it is empty; there is no limit, for who waits costs nothing and has nothing else to do.
 //

@@ -230,7 +230,7 @@ TEST_CASE("a node that makes itself is waited for, by its role") {
   expectations.ready = Expectations::Ready::Cluster, expectations.ready_image = "registry.k8s.io/coredns/coredns:v1";
   const std::string cluster = script_of(expectations);
   CHECK(bash({"-n"}, cluster).exit_code == 0);
-  for (const char* name : {"node-made", "node-ready", "pods-ready", "hello", "service-by-name", "no-pulls"}) CHECK(contains(cluster, std::string("\ncheck ") + name + " "));
+  for (const char* name : {"node-made", "node-ready", "pods-ready", "first-objects", "hello", "service-by-name", "no-pulls"}) CHECK(contains(cluster, std::string("\ncheck ") + name + " "));
   CHECK(contains(cluster, "\nready_image='registry.k8s.io/coredns/coredns:v1'\n"));
   expectations.ready = Expectations::Ready::Standalone;
   const std::string standalone = script_of(expectations);

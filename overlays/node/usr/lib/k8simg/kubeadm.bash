@@ -140,12 +140,16 @@ apiServer:
   # A queue for each kind of client, and the objects that describe the queues: fairness among many. The two numbers above are the limit.
   - {name: enable-priority-and-fairness, value: "false"}
 EOF
-  go_environment '  ' 20 180
+  # Its first objects are written into the database at once, not one after the other through itself.
+  go_environment '  ' 20 180 HYPERKUBE_FIRST_OBJECTS 1
   cat <<EOF
 controllerManager:
   extraArgs:
   - {name: profiling, value: "false"}
   - {name: cluster-signing-duration, value: 87600h}
+  # Its controllers begin one after the other, with some two hundred requests together, which upstream's limit of 20 a second makes ten seconds of.
+  - {name: kube-api-qps, value: "100"}
+  - {name: kube-api-burst, value: "200"}
 EOF
   # There is one of each: an election is a write to the disk every other second.
   [ "${node[role]}" != single ] || echo '  - {name: leader-elect, value: "false"}'

@@ -172,27 +172,37 @@ ca-cert-hash = \"$hash\""
   [ "${node[role]}" = single ] || say "for the workers' node.toml: server = \"$1:6443\", ca-cert-hash = \"$hash\""
 }
 
-# network_meanwhile: passes on what kubeadm says. A node is Ready once its pods have a network, which takes longest of all: that begins when kubeadm says that there
-# is an API server, beside what else it has to do. False when it did not begin.
+# network_meanwhile: passes on what kubeadm says. A node is Ready once its pods have a network, which takes longest of all: kubectl begins with the kubelet, waits for
+# the API server (hyperkube's does), and applies it beside what else kubeadm has to do. False when it was not applied.
 network_meanwhile() {
-  local line applying=''
+  local line applying='' made=''
   while IFS= read -r line; do
     printf '%s\n' "$line"
     case $line in
-      *'kube-apiserver is healthy'*)
-        apply_addons "$super_admin" &
+      *'Starting the kubelet'*)
+        HYPERKUBE_API_READY="https://${state[address]}:6443/readyz" apply_network "$super_admin" "$(network)" &
         applying=$! ;;
+      *'has initialized successfully'*) made=yes ;;
     esac
   done
-  [ -n "$applying" ] && wait "$applying"
+  [ -n "$applying" ] || return
+  [ -n "$made" ] || kill "$applying" 2>/dev/null
+  wait "$applying"
 }
 
-# apply_addons KUBECONFIG: the pods' network. The API server may be restarting; what is there already stays as it is. Nothing is gained by asking it for the description of
-# all that it knows (--validate=false), which takes a slow core many seconds.
+network() {
+  sed "s|@POD_NETWORK@|${node[pod-network]:-10.244.0.0/16}|; s|@PULL_POLICY@|$(pull_policy)|; s|@API_HOST@|${state[address]}|" "$root/usr/share/k8simg/flannel.yaml"
+}
+
+# apply_network KUBECONFIG MANIFEST, in place of the shell: what is there already stays as it is. Nothing is gained by asking the API server for the description of all that it
+# knows (--validate=false), which takes a slow core many seconds.
+apply_network() { exec kubectl --kubeconfig "$1" apply --server-side --force-conflicts --validate=false -f - <<<"$2"; }
+
+# apply_addons KUBECONFIG: the pods' network. The API server may be restarting.
 apply_addons() {
-  local tries=0 manifest pods=${node[pod-network]:-10.244.0.0/16}
-  manifest=$(sed "s|@POD_NETWORK@|$pods|; s|@PULL_POLICY@|$(pull_policy)|; s|@API_HOST@|${state[address]}|" "$root/usr/share/k8simg/flannel.yaml") || give_up "flannel's manifest cannot be read"
-  until kubectl --kubeconfig "$1" apply --server-side --force-conflicts --validate=false -f - <<<"$manifest"; do
+  local tries=0 manifest
+  manifest=$(network) || give_up "flannel's manifest cannot be read"
+  until (apply_network "$1" "$manifest"); do
     tries=$((tries + 1))
     [ "$tries" -lt 60 ] || give_up "the API server does not take the pods' network (\`journalctl -u k8simg-node\`); the next start tries again"
     [ "$tries" -ne 3 ] || tell "waiting for the API server"
