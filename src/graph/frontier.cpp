@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "tree/tree.hpp"
 #include "util/error.hpp"
 
 namespace k8simg {
@@ -27,6 +28,51 @@ void Frontier::finished(std::size_t i, const std::map<std::string, Value>& outpu
   }
   wake_dependents(i);
   advance_all();
+}
+
+std::vector<RecordedInput> Frontier::known_inputs(std::size_t i) const {
+  std::vector<RecordedInput> known;
+  const Step& step = graph_.steps()[i];
+  for (std::size_t n = 0; n < step.inputs.size(); ++n) {
+    const auto& source = edges_.nodes[i].sources[n];
+    if (!source.step) continue;  // local files, put a moment ago
+    const auto& outputs = nodes_[*source.step].outputs;
+    const auto found = outputs.find(source.output);
+    if (found != outputs.end() && store_.has(found->second)) known.push_back({step.inputs[n].name, found->second});
+  }
+  return known;
+}
+
+void Frontier::lost(std::size_t i) {
+  nodes_[i].ready = false;
+  to_advance_.push_back(i);
+  lost();
+}
+
+void Frontier::lost() {
+  suspicious_ = true;
+  for (std::size_t n = 0; n < nodes_.size(); ++n) {
+    Node& node = nodes_[n];
+    const auto gone = std::erase_if(node.present, [&](const std::string& name) { return !is_present(node.outputs.at(name)); });
+    if (gone == 0) continue;
+    if (std::exchange(node.ran, false)) node.ready = false;  // one that waits or runs goes on doing so
+    node.must_run = node.ready;
+    to_advance_.push_back(n);
+  }
+  advance_all();
+}
+
+// A tree whose own blob is there may lack files. That costs a look at each, so it is asked only when something was lost in this run;
+// else the verification of what a step takes finds out.
+bool Frontier::is_present(const Value& value) const {
+  if (!store_.has(value)) return false;
+  if (!suspicious_ || value.kind != ValueKind::Tree) return true;
+  if (store_.check(value.digest) != Condition::Whole) return false;
+  const Tree tree = get_tree(store_, value.digest);
+  return std::all_of(tree.nodes().begin(), tree.nodes().end(), [&](const auto& entry) {
+    const k8simg::Node& file = entry.second;
+    return file.type != NodeType::File || store_.has(Value{ValueKind::Blob, file.content, file.size});
+  });
 }
 
 bool Frontier::complete() const {
@@ -75,7 +121,7 @@ void Frontier::advance(std::size_t i) {
     bool found = false;
     for (const auto& name : node.bytes) {
       if (node.present.contains(name)) continue;
-      if (!store_.has(node.outputs.at(name).digest)) {
+      if (!is_present(node.outputs.at(name))) {
         node.must_run = true;
         continue;
       }
@@ -115,7 +161,7 @@ bool Frontier::find_key(std::size_t i) {
   keep_as_last(i, *record);
   wake_dependents(i);
   const bool whole = std::all_of(record->outputs.begin(), record->outputs.end(),
-                                 [&](const auto& output) { return store_.has(output.second.digest); });
+                                 [&](const auto& output) { return store_.has(output.second); });
   if (whole && !std::exchange(node.told, true)) cached_.push_back(i);
   return true;
 }
@@ -158,7 +204,7 @@ void Frontier::start_if_inputs_present(std::size_t i) {
     const auto& source = edges_.nodes[i].sources[n];
     if (!source.step) {
       const Value& value = std::get<Value>(step.inputs[n].source);
-      if (!store_.has(value.digest))
+      if (!store_.has(value))
         throw Error(ErrorKind::Internal, "input \"" + step.inputs[n].name + "\" of step \"" + step.id + "\" (" + value.digest.hex() +
                                              ") is not in the store");
       continue;

@@ -24,15 +24,23 @@ class Frontier {
   void begin();
   /// Step `i` ran and gave these; its bytes are in the store.
   void finished(std::size_t i, const std::map<std::string, Value>& outputs);
+  /// Bytes that step `i` takes turned out not to be in the store: makes ready again what gives them, and then the step.
+  void lost(std::size_t i);
+  /// The same for the bytes of targets.
+  void lost();
   /// Steps that became ready since the last call: they must run and their inputs' bytes are there.
   std::vector<std::size_t> take_ready() { return std::exchange(ready_, {}); }
   /// Steps that turned out to be in the store since the last call.
   std::vector<std::size_t> take_cached() { return std::exchange(cached_, {}); }
 
+  /// Whether the bytes are in the store, as far as can be told without reading them.
+  bool is_present(const Value& value) const;
   bool complete() const;
   std::map<OutputRef, Value> target_values() const;
   const Digest& key(std::size_t i) const { return *nodes_[i].key; }
   const std::vector<RecordedInput>& inputs(std::size_t i) const { return nodes_[i].inputs; }
+  /// Those inputs of a step whose values are known and whose blobs are there, whether or not the step can run yet.
+  std::vector<RecordedInput> known_inputs(std::size_t i) const;
   const std::set<std::string>& asked(std::size_t i) const { return edges_.nodes[i].asked; }
 
  private:
@@ -63,6 +71,7 @@ class Frontier {
   const std::string defconfig_;
   const Edges edges_;
   std::vector<Node> nodes_;
+  bool suspicious_ = false;             // something was lost: trees are looked at with all their files
   std::deque<std::size_t> to_advance_;  // instead of recursion, which would go up and down at once
   std::vector<std::size_t> ready_, cached_;
 };

@@ -1,6 +1,7 @@
 // The step graph, the pure plan made from it, and the scheduler that carries it out.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -37,7 +38,7 @@ struct PlannedStep {
   };
   std::string id;
   State state = State::Unneeded;
-  std::string reason;               ///< "never built here", "input kernel-fragments/vxlan.config changed", "recipe changed", "output removed from the store"
+  std::string reason;               ///< "never built here", "input kernel-fragments/vxlan.config changed", "recipe changed", "its output is no longer in the store"
   std::optional<Digest> key;        ///< when all inputs are known
   double last_seconds = 0;          ///< how long it took last time; 0 if never
 };
@@ -55,11 +56,15 @@ struct RunOptions {
   int jobs = 0;                     ///< cores; 0: all
   int downloads = 8;
   bool keep_going = false;
+  /// Whether the bytes of a target will be taken out of the store, so that they must be verified; unset: those of all targets.
+  std::function<bool(const OutputRef&, const Value&)> taken;
 };
 
 /// Runs what the plan says, in parallel, deepest-first where there is a choice; looks again for a record once a step's inputs are known (early cut-off).
 /// Returns the values of the targets. The first failure stops all others and is thrown as Error{Step} (or the step's own kind) with the step's id, argv,
 /// last lines and log path. A stop request ends everything and throws Error{Interrupted}.
+/// What steps take out of the store is hashed beside them, each blob once. A step is recorded only when all that it took was whole; what was
+/// not is reported, moved to the store's quarantine and made again, as is the step.
 /// Logs: store.folder("logs")/DEFCONFIG/STEP.log (slashes become "__").
 std::map<OutputRef, Value> run_plan(const StepGraph& graph, const Plan& plan, Store& store, CommandRunner& runner, Reporter& reporter,
                                     const RunOptions& options, std::stop_token stop = {});

@@ -73,7 +73,7 @@ class Planner {
   bool holds(std::size_t i, const std::set<std::string>& outputs) const {
     return std::all_of(outputs.begin(), outputs.end(), [&](const auto& name) {
       const auto found = known_[i].outputs.find(name);
-      return found != known_[i].outputs.end() && store_.has(found->second.digest);
+      return found != known_[i].outputs.end() && store_.has(found->second);
     });
   }
 
@@ -126,7 +126,7 @@ class Planner {
     const Step& step = graph_.steps()[i];
     if (!step.known_outputs.empty() && knows(i, edges_.nodes[i].asked))
       return demand_[i].bytes_by.empty() ? "its output is a result and not in the store" : "needed by " + demand_[i].bytes_by + ", which runs";
-    if (known_[i].record) return "its output was removed from the store";
+    if (known_[i].record) return "its output is no longer in the store";
     return explain_change(step, known_[i].inputs, last);
   }
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -12,7 +13,9 @@
 #include "graph/execute.hpp"
 #include "graph/explain.hpp"
 #include "graph/frontier.hpp"
+#include "graph/verification.hpp"
 #include "store/file_name.hpp"
+#include "tree/archive.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
 
@@ -28,6 +31,9 @@ int cores() {
   return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
+constexpr double seconds_worth_a_sync = 30;  // more work than this is not left to the end of the build
+constexpr const char* output_gone = "its output is no longer in the store";
+
 // What a step that never ran here may take: kernels and Go builds come first until better is known.
 double expected_seconds(const PlannedStep& planned, Resource resource) {
   if (planned.state != State::Run && planned.state != State::Maybe) return 0;
@@ -40,8 +46,8 @@ class Scheduler {
   Scheduler(const StepGraph& graph, const Plan& plan, Store& store, CommandRunner& runner, Reporter& reporter,
             const RunOptions& options, std::stop_token stop)
       : graph_(graph), plan_(plan), store_(store), runner_(runner), reporter_(reporter), options_(options),
-        jobs_(options.jobs > 0 ? options.jobs : cores()), user_stop_(std::move(stop)), frontier_(graph, store, options.defconfig),
-        reported_(graph.steps().size()) {
+        jobs_(options.jobs > 0 ? options.jobs : cores()), user_stop_(std::move(stop)), verification_(store, jobs_),
+        frontier_(graph, store, options.defconfig), reported_(graph.steps().size()) {
     if (plan.steps.size() != graph.steps().size()) throw Error(ErrorKind::Internal, "the plan is of another graph");
     for (std::size_t i = 0; i < plan.steps.size(); ++i)
       if (plan.steps[i].id != graph.steps()[i].id) throw Error(ErrorKind::Internal, "the plan is of another graph");
@@ -53,8 +59,12 @@ class Scheduler {
     reporter_.report({.kind = Event::Kind::PlanReady, .done = plan_.count(State::Cached), .total = to_run});
     const std::stop_callback pass_on(user_stop_, [this] { stop_.request_stop(); });
     frontier_.begin();
+    verify_ahead();
     emit(collect());
     work_off();
+    while (!failure_ && frontier_.complete() && !targets_are_whole()) work_off();
+    // What an interrupted build wrote is made durable by the next one.
+    if (!user_stop_.stop_requested()) store_.sync();
 
     // A failure is only kept if nobody had asked to stop by then.
     const bool interrupted = user_stop_.stop_requested() && !frontier_.complete();
@@ -115,8 +125,9 @@ class Scheduler {
       try {
         const auto outputs = carry_out(step);
         std::lock_guard lock(mutex_);
-        frontier_.finished(step, outputs);
         running_.erase(frontier_.key(step));
+        if (outputs) frontier_.finished(step, *outputs);
+        else frontier_.lost(step);
         events = collect();
       } catch (Error& error) {
         fail(step, error);
@@ -194,13 +205,16 @@ class Scheduler {
   }
 
   // The same key may have been built by another process, or by a twin in this graph, since we looked.
-  std::optional<StepRecord> found_meanwhile(std::size_t i) const {
+  std::optional<StepRecord> found_meanwhile(std::size_t i) {
     auto record = store_.find_record(frontier_.key(i));
     if (!record) return std::nullopt;
     for (const auto& name : frontier_.asked(i))
       if (!record->outputs.contains(name)) return std::nullopt;
-    for (const auto& [name, value] : record->outputs)
-      if (!store_.has(value.digest)) return std::nullopt;
+    {
+      std::lock_guard lock(mutex_);
+      for (const auto& [name, value] : record->outputs)
+        if (!frontier_.is_present(value)) return std::nullopt;
+    }
     for (const auto& [name, value] : graph_.steps()[i].known_outputs)
       if (const auto given = record->outputs.find(name); given == record->outputs.end() || !(given->second.digest == value.digest))
         return std::nullopt;
@@ -212,12 +226,68 @@ class Scheduler {
     const PlannedStep& planned = plan_.steps[i];
     if (planned.state == State::Run) return planned.reason;
     if (!step.known_outputs.empty()) return "needed by a step that runs";
-    if (store_.find_record(frontier_.key(i))) return "its output was removed from the store";
+    if (store_.find_record(frontier_.key(i))) return output_gone;
     return explain_change(step, frontier_.inputs(i), store_.last_record(options_.defconfig, step.id));
   }
 
-  // Without the mutex: the key and inputs of a step that is ready no longer change.
-  std::map<std::string, Value> carry_out(std::size_t i) {
+  using Batches = std::vector<std::shared_ptr<Verification::Batch>>;
+
+  // Hashing begins with what planned steps will take and what is there already: a tools tree takes longer than most steps.
+  void verify_ahead() {
+    for (std::size_t i = 0; i < plan_.steps.size(); ++i)
+      if (expected_to_run(i))
+        for (const auto& [name, value] : frontier_.known_inputs(i)) verification_.start(name, value);
+  }
+
+  std::vector<Damage> wait_for(const Batches& batches) {
+    std::vector<Damage> all;
+    for (const auto& batch : batches)
+      for (auto& damage : verification_.wait(batch)) all.push_back(std::move(damage));
+    return all;
+  }
+
+  // Takes what is damaged out of use, so that the frontier finds it missing and has it made again. `what`: who needs it.
+  void mend(const std::string& what, const std::vector<Damage>& damage) {
+    constexpr int most_rounds = 3;
+    constexpr std::size_t most_names = 10;
+    std::lock_guard lock(mend_);
+    if (++rounds_[what] > most_rounds)
+      throw Error(ErrorKind::Internal, what + ": " + damage.front().name + " (" + damage.front().digest.hex() + ") is damaged again and again",
+                  "the disk of the store does not keep what is written: run `k8simg store check`, and look at the kernel's log");
+    std::set<Digest> lost;
+    for (std::size_t n = 0; n < damage.size(); ++n) {
+      const Damage& one = damage[n];
+      lost.insert(one.digest);
+      // Another step may have found the same, and it may have been made again by now.
+      if (!one.checkout && store_.check(one.digest) == Condition::Damaged) store_.quarantine(one.digest);
+      if (n < most_names) reporter_.warning(describe(one));
+    }
+    if (damage.size() > most_names) reporter_.warning(std::to_string(damage.size() - most_names) + " more files of " + what + " are damaged or missing");
+    if (store_.has_folders()) set_checkouts_aside(store_, lost);
+  }
+
+  static std::string describe(const Damage& damage) {
+    if (damage.checkout) return damage.name + " in the checkout of tree " + damage.digest.hex() + "; it is moved to quarantine/ and laid out again";
+    return damage.name + ", blob " + damage.digest.hex() +
+           (damage.condition == Condition::Missing ? ", is not in the store; it is made again"
+                                                   : ", is damaged in the store; it is moved to quarantine/ and made again");
+  }
+
+  // Before the caller takes targets out of the store. What is not whole is begun anew.
+  bool targets_are_whole() {
+    Batches batches;
+    for (const auto& [ref, value] : frontier_.target_values())
+      if (!options_.taken || options_.taken(ref, value)) batches.push_back(verification_.start(ref.step + "/" + ref.output, value));
+    const auto damage = wait_for(batches);
+    if (damage.empty()) return true;
+    mend("the results", damage);
+    frontier_.lost();
+    emit(collect());
+    return false;
+  }
+
+  // Without the mutex: the key and inputs of a step that is ready no longer change. Nothing when what it took was damaged.
+  std::optional<std::map<std::string, Value>> carry_out(std::size_t i) {
     const Step& step = graph_.steps()[i];
     {
       std::lock_guard lock(mutex_);
@@ -233,12 +303,28 @@ class Scheduler {
     const std::string reason = reason_to_run(i);
     reporter_.report({.kind = Event::Kind::StepStarted, .step = step.id, .text = reason});
 
+    Batches batches;
+    for (const auto& input : inputs) batches.push_back(verification_.start(input.name, input.value));
     const auto start = std::chrono::steady_clock::now();
-    auto outputs = execute({.step = step, .key = frontier_.key(i), .inputs = inputs, .asked = frontier_.asked(i), .reason = reason,
-                            .log = log_path(step.id), .jobs = jobs_, .store = store_, .runner = runner_, .reporter = reporter_,
-                            .stop = stop_.get_token()});
+    std::map<std::string, Value> outputs;
+    std::exception_ptr failure;
+    try {
+      outputs = execute({.step = step, .key = frontier_.key(i), .inputs = inputs, .asked = frontier_.asked(i), .reason = reason,
+                         .log = log_path(step.id), .jobs = jobs_, .store = store_, .runner = runner_, .reporter = reporter_,
+                         .stop = stop_.get_token()});
+    } catch (...) {
+      if (stop_.stop_requested()) throw;
+      failure = std::current_exception();
+    }
+    // Damaged inputs explain any failure, and make any success worthless.
+    if (const auto damage = wait_for(batches); !damage.empty()) {
+      mend("step " + step.id, damage);
+      return std::nullopt;
+    }
+    if (failure) std::rethrow_exception(failure);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     store_.save_record(options_.defconfig, {frontier_.key(i), step.id, action_digest(step), inputs, outputs, seconds});
+    if (seconds > seconds_worth_a_sync) store_.sync();
     reporter_.report({.kind = Event::Kind::StepFinished, .step = step.id, .seconds = seconds});
     return outputs;
   }
@@ -252,6 +338,10 @@ class Scheduler {
   const int jobs_;
   const std::stop_token user_stop_;
   std::vector<double> rank_;   // seconds from a step's start to the end of the longest path from it
+
+  std::mutex mend_;            // guards the rounds of each step, and keeps mends apart
+  std::map<std::string, int> rounds_;
+  Verification verification_;
 
   std::stop_source stop_;      // asked by the user's token and by the first failure
   std::mutex mutex_;           // guards all below

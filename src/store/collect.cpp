@@ -5,31 +5,31 @@
 #include <unordered_set>
 
 #include "store/disk_state.hpp"
+#include "store/record.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
 namespace k8simg {
 namespace {
 
-// Calls `visit(digest, path)` for every blob or record file; files with other names are not ours.
-void each_digest_file(const fs::path& folder, const std::function<void(const Digest&, const fs::path&)>& visit) {
+// The files below a folder that may not be there; any other trouble is an error, since what is not seen would be removed.
+template <class Iterator>
+void each_entry(const fs::path& folder, const std::function<void(const fs::directory_entry&)>& visit) {
   std::error_code error;
-  for (const auto& shelf : fs::directory_iterator(folder, error)) {
-    std::error_code inner;
-    for (const auto& entry : fs::directory_iterator(shelf.path(), inner)) {
-      const auto digest = Digest::parse(shelf.path().filename().string() + entry.path().filename().string());
-      if (digest) visit(*digest, entry.path());
-    }
-  }
+  Iterator entry(folder, error);
+  if (error == std::errc::no_such_file_or_directory) return;
+  for (; !error && entry != Iterator(); entry.increment(error)) visit(*entry);
+  if (error)
+    throw Error(ErrorKind::Internal, "cannot read the folder " + folder.string() + " of the store: " + error.message(),
+                "nothing was removed; make it readable for you (a run with sudo may have made files that belong to root)");
 }
 
 std::set<Digest> last_keys(const fs::path& folder) {
   std::set<Digest> keys;
-  std::error_code error;
-  for (const auto& entry : fs::recursive_directory_iterator(folder, error)) {
-    if (!entry.is_regular_file()) continue;
+  each_entry<fs::recursive_directory_iterator>(folder, [&](const fs::directory_entry& entry) {
+    if (!entry.is_regular_file()) return;
     if (const auto key = Digest::parse(trim(read_file(entry.path())))) keys.insert(*key);
-  }
+  });
   return keys;
 }
 
@@ -41,6 +41,16 @@ std::uint64_t bytes_on_disk(const fs::path& file) {
 }
 
 }  // namespace
+
+void each_digest_file(const fs::path& folder, const std::function<void(const Digest&, const fs::path&)>& visit) {
+  each_entry<fs::directory_iterator>(folder, [&](const fs::directory_entry& shelf) {
+    if (!shelf.is_directory()) return;
+    each_entry<fs::directory_iterator>(shelf.path(), [&](const fs::directory_entry& entry) {
+      const auto digest = Digest::parse(shelf.path().filename().string() + entry.path().filename().string());
+      if (digest) visit(*digest, entry.path());
+    });
+  });
+}
 
 DiskStore::Collected DiskStore::collect(const std::function<std::vector<Digest>(const Value&)>& references,
                                         const std::vector<Digest>& extra_roots, bool dry_run) {
@@ -77,11 +87,11 @@ DiskStore::Collected DiskStore::collect(const std::function<std::vector<Digest>(
   };
 
   std::vector<fs::path> dead_records;
-  each_digest_file(state.root / "steps", [&](const Digest& key, const fs::path& file) {
-    const auto record = state.read_record(key);
-    if (!record || !kept_records.contains(key)) dead_records.push_back(file);
+  const auto look_at_record = [&](const Digest& key, const fs::path& file) {
+    const auto record = record_from_json(read_file(file));
+    const bool keeps = record && record->key == key && kept_records.contains(key);
+    if (!keeps) dead_records.push_back(file);
     if (!record) return;
-    const bool keeps = kept_records.contains(key);
     const auto visit = [&](const Value& value) {
       if (value.kind == ValueKind::Tree) trees.insert(value.digest);
       if (keeps) keep(value);
@@ -89,7 +99,9 @@ DiskStore::Collected DiskStore::collect(const std::function<std::vector<Digest>(
     // Inputs too: a package that another defconfig fetched has no record of its own here.
     for (const auto& input : record->inputs) visit(input.value);
     for (const auto& [name, value] : record->outputs) visit(value);
-  });
+  };
+  each_digest_file(state.root / "steps", look_at_record);
+  each_digest_file(state.root / "pending" / state.boot, look_at_record);
 
   for (const Digest& root : extra_roots)
     if (trees.contains(root)) keep({ValueKind::Tree, root, 0});
@@ -112,12 +124,12 @@ DiskStore::Collected DiskStore::collect(const std::function<std::vector<Digest>(
   collected.checkouts = dead_checkouts.size();
   if (dry_run) return collected;
 
-  // Killed anywhere in this order, the store stays true: a tree never outlives its content, a record whose outputs are
-  // gone only means that the step runs again.
+  // Killed anywhere in this order, the store stays true: a record never outlives its outputs, nor a tree its content.
+  for (const auto& file : dead_records) fs::remove(file, error);
   for (const auto& folder : dead_checkouts) remove_all_forced(folder);
   for (const auto& file : dead_trees) fs::remove(file, error);
   for (const auto& file : dead_blobs) fs::remove(file, error);
-  for (const auto& file : dead_records) fs::remove(file, error);
+  remove_all_forced(state.root / "quarantine");
   return collected;
 }
 

@@ -1,9 +1,16 @@
 // The store on disk: blobs named by their hash, records as small files, everything renamed into place when it is whole.
+//
+// A record is written at once, into the folder of this start of the machine below pending/. As long as the machine runs, the kernel gives
+// back what was written, whatever happened to the process. sync() writes the filesystem out and only then renames records into steps/, so a
+// record that a power cut leaves there has its blobs.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <utility>
 
 #include "store/disk_state.hpp"
 #include "store/file_name.hpp"
@@ -29,6 +36,25 @@ void set_blob_mode(int fd, const fs::path& name_for_errors) {
 fs::path below(const fs::path& folder, const Digest& digest) {
   const std::string hex = digest.hex();
   return folder / hex.substr(0, 2) / hex.substr(2);
+}
+
+// This start of this machine, as "HOST.BOOT": what was written during it can be read back until it ends.
+std::string this_boot() {
+  struct utsname name {};
+  ::uname(&name);
+  const std::string host = file_name_of(replace_all(name.nodename, ".", "_")) + ".";
+  try {
+    return host + std::string(trim(read_file("/proc/sys/kernel/random/boot_id")));
+  } catch (const Error&) {  // nothing tells one start from another: records of this process alone
+    return host + std::to_string(::getpid()) + "-" + std::to_string(std::chrono::system_clock::now().time_since_epoch().count());
+  }
+}
+
+// Group permissions that somebody gave on purpose stay; other users of the machine get none.
+void keep_to_owner(const fs::path& root) {
+  struct stat info {};
+  if (::stat(root.c_str(), &info) != 0 || info.st_uid != ::geteuid() || (info.st_mode & 07) == 0) return;
+  if (::chmod(root.c_str(), info.st_mode & 07770) != 0) throw_errno("cannot set the mode of", root.string(), errno);
 }
 
 void check_version(const fs::path& root) {
@@ -64,20 +90,37 @@ void check_version(const fs::path& root) {
 
 DiskStore::State::State(fs::path store_root) : root(std::move(store_root)) {
   try {
-    fs::create_directories(root);
+    // Nobody else sees a new store, not even for a moment; its parents are made as usual.
+    if (root.has_parent_path()) fs::create_directories(root.parent_path());
+    if (::mkdir(root.c_str(), 0700) != 0 && !fs::is_directory(root)) fs::create_directories(root);
   } catch (const fs::filesystem_error& error) {
     throw Error(ErrorKind::Usage, "cannot make the store " + root.string() + ": " + error.code().message(),
                 "choose another folder with --store or K8SIMG_STORE");
   }
   root = fs::absolute(root).lexically_normal();
   check_version(root);
+  keep_to_owner(root);
   lock = FileLock::wait(root / "lock", FileLock::Mode::Shared);
   for (const char* name : {"blobs", "steps", "last"}) fs::create_directories(root / name);
   scratch.emplace(root / "scratch");
+  check_filesystem(root, scratch->path());
+  boot = this_boot();
+  drop_old_records();
 }
 
 fs::path DiskStore::State::blob_path(const Digest& digest) const { return below(root / "blobs", digest); }
 fs::path DiskStore::State::record_path(const Digest& key) const { return below(root / "steps", key); }
+fs::path DiskStore::State::pending_path(const Digest& key) const { return below(root / "pending" / boot, key); }
+
+void DiskStore::State::drop_old_records() {
+  std::error_code none;
+  const std::string machine = boot.substr(0, boot.find('.') + 1);
+  for (const auto& entry : fs::directory_iterator(root / "pending", none)) {
+    const std::string name = entry.path().filename().string();
+    if (name == boot) pending = true;
+    else if (name.starts_with(machine)) remove_all_forced(entry.path());
+  }
+}
 
 fs::path DiskStore::State::last_path(const std::string& defconfig, const std::string& step) const {
   return root / "last" / file_name_of(defconfig) / file_name_of(step);
@@ -93,17 +136,50 @@ std::optional<std::uint64_t> DiskStore::State::blob_size(const Digest& digest) c
   return static_cast<std::uint64_t>(info.st_size);
 }
 
-bool DiskStore::State::holds(const Value& value) const { return blob_size(value.digest) == value.size; }
+bool DiskStore::State::knows_whole(const Digest& digest) const {
+  std::lock_guard guard(mutex);
+  return whole.contains(digest);
+}
+
+Condition DiskStore::State::check(const Digest& digest) const {
+  if (!blob_size(digest)) return Condition::Missing;
+  if (knows_whole(digest)) return Condition::Whole;
+  try {
+    if (sha256_file(blob_path(digest)) != digest) return Condition::Damaged;
+  } catch (const Error&) {  // a disk that cannot read it back
+    return Condition::Damaged;
+  }
+  std::lock_guard guard(mutex);
+  whole.insert(digest);
+  return Condition::Whole;
+}
+
+bool DiskStore::State::holds(const Value& value) {
+  switch (check(value.digest)) {
+    case Condition::Whole: return true;
+    case Condition::Missing: return false;
+    case Condition::Damaged: set_aside(blob_path(value.digest), value.digest.hex());
+  }
+  return false;
+}
 
 // Another thread or process may have put the same blob since somebody looked: then its file is replaced by one with the same bytes.
 void DiskStore::State::place(const fs::path& file, const Value& value) {
   const fs::path target = blob_path(value.digest);
-  if (::rename(file.c_str(), target.c_str()) == 0) return;
-  if (errno == ENOENT) {
-    fs::create_directories(target.parent_path());
-    if (::rename(file.c_str(), target.c_str()) == 0) return;
+  if (::rename(file.c_str(), target.c_str()) != 0) {
+    if (errno == ENOENT) fs::create_directories(target.parent_path());
+    if (::rename(file.c_str(), target.c_str()) != 0) throw_errno("cannot rename to", target.string(), errno);
   }
-  throw_errno("cannot rename to", target.string(), errno);
+  std::lock_guard guard(mutex);
+  whole.insert(value.digest);
+}
+
+// Somebody else may have moved it first.
+void DiskStore::State::set_aside(const fs::path& path, const std::string& name) {
+  const fs::path folder = root / "quarantine";
+  fs::create_directories(folder);
+  const fs::path target = folder / (name + "." + std::to_string(::getpid()) + "-" + std::to_string(next_name++));
+  if (::rename(path.c_str(), target.c_str()) != 0 && errno != ENOENT) throw_errno("cannot move into the quarantine", path.string(), errno);
 }
 
 // Through scratch, not AtomicFile: what a killed process leaves behind is then removed with its scratch folder.
@@ -115,12 +191,13 @@ void DiskStore::State::write_small_file(const fs::path& target, std::string_view
 }
 
 std::optional<StepRecord> DiskStore::State::read_record(const Digest& key) const {
-  const fs::path file = record_path(key);
-  if (::access(file.c_str(), R_OK) != 0) return std::nullopt;
-  try {
-    auto record = record_from_json(read_file(file));
-    if (record && record->key == key) return record;
-  } catch (const Error&) {  // unreadable: the step is run again, which writes it anew
+  for (const fs::path& file : {pending_path(key), record_path(key)}) {
+    if (::access(file.c_str(), R_OK) != 0) continue;
+    try {
+      auto record = record_from_json(read_file(file));
+      if (record && record->key == key) return record;
+    } catch (const Error&) {  // unreadable: the step is run again, which writes it anew
+    }
   }
   return std::nullopt;
 }
@@ -131,6 +208,17 @@ DiskStore::~DiskStore() = default;
 const std::filesystem::path& DiskStore::root() const { return state_->root; }
 
 bool DiskStore::has(const Digest& digest) const { return state_->blob_size(digest).has_value(); }
+bool DiskStore::has(const Value& value) const { return state_->blob_size(value.digest) == value.size; }
+Condition DiskStore::check(const Digest& digest) const { return state_->check(digest); }
+void DiskStore::set_aside(const std::filesystem::path& path, const std::string& name) { state_->set_aside(path, name); }
+
+void DiskStore::quarantine(const Digest& digest) {
+  {
+    std::lock_guard guard(state_->mutex);
+    state_->whole.erase(digest);
+  }
+  state_->set_aside(state_->blob_path(digest), digest.hex());
+}
 
 std::optional<StepRecord> DiskStore::find_record(const Digest& key) const {
   {
@@ -247,7 +335,16 @@ Value DiskStore::put_file(const std::filesystem::path& file, bool move) {
   }
 }
 
-std::string DiskStore::read(const Digest& digest) const { return read_file(path(digest)); }
+std::string DiskStore::read(const Digest& digest) const {
+  std::string bytes = read_file(path(digest));
+  if (state_->knows_whole(digest)) return bytes;
+  if (sha256(bytes) != digest)
+    throw Error(ErrorKind::Internal, "blob " + digest.hex() + " in the store " + state_->root.string() + " is damaged",
+                "run `k8simg store check --repair`, then build again");
+  std::lock_guard guard(state_->mutex);
+  state_->whole.insert(digest);
+  return bytes;
+}
 
 std::filesystem::path DiskStore::path(const Digest& digest) const {
   if (!has(digest))
@@ -255,13 +352,55 @@ std::filesystem::path DiskStore::path(const Digest& digest) const {
   return state_->blob_path(digest);
 }
 
-// The record comes before the pointer to it; a process killed in between leaves an older, still true pointer.
-// No fsync: a build has hundreds of small steps. A power cut may lose the last seconds; a record cut off is read as absent.
+// The record comes before the pointer to it; a process killed in between leaves an older, still true pointer. A pointer to a record that is
+// gone is none.
 void DiskStore::save_record(const std::string& defconfig, const StepRecord& record) {
-  state_->write_small_file(state_->record_path(record.key), record_to_json(record));
+  state_->write_small_file(state_->pending_path(record.key), record_to_json(record));
   state_->write_small_file(state_->last_path(defconfig, record.step), record.key.hex() + "\n");
   std::lock_guard guard(state_->mutex);
   state_->records.insert_or_assign(record.key, record);
+  state_->pending = true;
+}
+
+// What is listed before syncfs(2) has its blobs on the disk after it; another process may write records meanwhile.
+void DiskStore::sync() {
+  {
+    std::lock_guard guard(state_->mutex);
+    if (!std::exchange(state_->pending, false)) return;
+  }
+  std::vector<std::pair<Digest, fs::path>> written;
+  each_digest_file(state_->root / "pending" / state_->boot, [&](const Digest& key, const fs::path& file) { written.emplace_back(key, file); });
+  if (written.empty()) return;
+  const Fd folder = Fd::open(state_->root, O_RDONLY | O_DIRECTORY);
+  if (::syncfs(folder.get()) != 0) throw_errno("the disk could not write all of the store", state_->root.string(), errno);
+  for (const auto& [key, file] : written) {
+    const fs::path target = state_->record_path(key);
+    fs::create_directories(target.parent_path());
+    if (::rename(file.c_str(), target.c_str()) != 0 && errno != ENOENT) throw_errno("cannot rename to", target.string(), errno);
+  }
+}
+
+std::vector<Digest> DiskStore::blobs() const {
+  std::vector<Digest> all;
+  each_digest_file(state_->root / "blobs", [&](const Digest& digest, const fs::path&) { all.push_back(digest); });
+  return all;
+}
+
+std::vector<StepRecord> DiskStore::records() const {
+  std::vector<StepRecord> all;
+  for (const fs::path& folder : {state_->root / "pending" / state_->boot, state_->root / "steps"})
+    each_digest_file(folder, [&](const Digest& key, const fs::path& file) {
+      auto record = record_from_json(read_file(file));
+      if (record && record->key == key) all.push_back(std::move(*record));
+    });
+  return all;
+}
+
+void DiskStore::drop_record(const Digest& key) {
+  for (const fs::path& file : {state_->pending_path(key), state_->record_path(key)})
+    if (::unlink(file.c_str()) != 0 && errno != ENOENT) throw_errno("cannot remove", file.string(), errno);
+  std::lock_guard guard(state_->mutex);
+  state_->records.erase(key);
 }
 
 std::filesystem::path DiskStore::folder(const std::string& name) const {

@@ -18,7 +18,7 @@ struct MemoryStore::State {
   Value put(std::string bytes) {
     const Value value{ValueKind::Blob, sha256(bytes), bytes.size()};
     std::lock_guard guard(mutex);
-    blobs.try_emplace(value.digest, std::move(bytes));
+    blobs.insert_or_assign(value.digest, std::move(bytes));
     return value;
   }
 };
@@ -45,6 +45,12 @@ MemoryStore::~MemoryStore() = default;
 bool MemoryStore::has(const Digest& digest) const {
   std::lock_guard guard(state_->mutex);
   return state_->blobs.contains(digest);
+}
+
+bool MemoryStore::has(const Value& value) const {
+  std::lock_guard guard(state_->mutex);
+  const auto found = state_->blobs.find(value.digest);
+  return found != state_->blobs.end() && found->second.size() == value.size;
 }
 
 std::optional<StepRecord> MemoryStore::find_record(const Digest& key) const {
@@ -77,7 +83,29 @@ std::string MemoryStore::read(const Digest& digest) const {
   std::lock_guard guard(state_->mutex);
   const auto found = state_->blobs.find(digest);
   if (found == state_->blobs.end()) throw Error(ErrorKind::Internal, "blob " + digest.hex() + " is not in the store");
+  if (sha256(found->second) != digest) throw Error(ErrorKind::Internal, "blob " + digest.hex() + " is damaged");
   return found->second;
+}
+
+Condition MemoryStore::check(const Digest& digest) const {
+  std::lock_guard guard(state_->mutex);
+  const auto found = state_->blobs.find(digest);
+  if (found == state_->blobs.end()) return Condition::Missing;
+  return sha256(found->second) == digest ? Condition::Whole : Condition::Damaged;
+}
+
+void MemoryStore::quarantine(const Digest& digest) {
+  std::lock_guard guard(state_->mutex);
+  state_->blobs.erase(digest);
+}
+
+void MemoryStore::set_aside(const std::filesystem::path& path, const std::string&) {
+  throw Error(ErrorKind::Internal, path.string() + " is not in this store, which is in memory");
+}
+
+void MemoryStore::damage(const Digest& digest, std::string bytes) {
+  std::lock_guard guard(state_->mutex);
+  state_->blobs.at(digest) = std::move(bytes);
 }
 
 std::filesystem::path MemoryStore::path(const Digest& digest) const {

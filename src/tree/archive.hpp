@@ -42,4 +42,11 @@ Tree read_folder(Store& store, const std::filesystem::path& folder, const std::s
 /// name that is no folder.
 std::filesystem::path checkout(Store& store, const Value& tree);
 
+/// Compares a checkout with its tree: names, types and link targets, and that each file is the blob itself (then the blob's own check says what
+/// its bytes are) or a copy with the blob's bytes. Returns what differs first ("usr/bin/gcc is missing"), empty when nothing does or there
+/// is no checkout.
+std::string checkout_difference(const Store& store, const Digest& digest, const Tree& tree);
+/// Moves the checkouts of these trees, and of trees that name one of `lost`, into the store's quarantine: they keep links to replaced files.
+void set_checkouts_aside(Store& store, const std::set<Digest>& lost);
+
 }  // namespace k8simg

@@ -1,4 +1,5 @@
 // A tree of the store as a folder that a sandbox can mount.
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -40,7 +41,67 @@ void place_node(const Store& store, const fs::path& target, const Node& node) {
   }
 }
 
+NodeType type_of(const struct stat& info) {
+  return S_ISDIR(info.st_mode) ? NodeType::Directory : S_ISLNK(info.st_mode) ? NodeType::Symlink : NodeType::File;
+}
+
+bool is_laid_out(const Node& node) {
+  return node.type == NodeType::Directory || node.type == NodeType::File || node.type == NodeType::Symlink;
+}
+
+std::string node_difference(const Store& store, const fs::path& folder, const std::string& path, const Node& node) {
+  const fs::path file = folder / path;
+  struct stat info {};
+  if (::lstat(file.c_str(), &info) != 0) return path + " is missing";
+  if (type_of(info) != node.type || (node.type == NodeType::File && !S_ISREG(info.st_mode))) return path + " is of another type";
+  if (node.type == NodeType::Symlink) {
+    std::error_code error;
+    if (fs::read_symlink(file, error).native() != node.target || error) return path + " leads elsewhere";
+  }
+  if (node.type == NodeType::File) {
+    struct stat blob {};
+    const bool same_file = store.has(node.content) && ::lstat(store.path(node.content).c_str(), &blob) == 0 && blob.st_ino == info.st_ino &&
+                           blob.st_dev == info.st_dev;
+    if (!same_file && (static_cast<std::uint64_t>(info.st_size) != node.size || sha256_file(file) != node.content))
+      return path + " has other bytes";
+  }
+  return {};
+}
+
 }  // namespace
+
+std::string checkout_difference(const Store& store, const Digest& digest, const Tree& tree) {
+  const auto folder = store.folder("checkouts") / digest.hex();
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) return {};
+  Tree whole = tree;
+  whole.add_missing_parents("");
+  std::size_t laid_out = 0;
+  for (const auto& [path, node] : whole.nodes()) {
+    if (!is_laid_out(node)) continue;
+    ++laid_out;
+    if (auto difference = node_difference(store, folder, path, node); !difference.empty()) return difference;
+  }
+  std::size_t there = 0;
+  for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) ++there;
+  if (error) return "it cannot be read: " + error.message();
+  return there == laid_out ? std::string() : "it has names that the tree has not";
+}
+
+void set_checkouts_aside(Store& store, const std::set<Digest>& lost) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(store.folder("checkouts"), error)) {
+    const auto digest = Digest::parse(entry.path().filename().string());
+    if (!digest) continue;
+    const auto is_lost = [&] {
+      // A checkout of a tree that cannot be read can no longer be compared with anything.
+      if (lost.contains(*digest) || store.check(*digest) != Condition::Whole) return true;
+      const auto names = tree_references(get_tree(store, *digest));
+      return std::any_of(names.begin(), names.end(), [&](const Digest& name) { return lost.contains(name); });
+    };
+    if (is_lost()) store.set_aside(entry.path(), "checkout-" + digest->hex());
+  }
+}
 
 fs::path checkout(Store& store, const Value& value) {
   const auto target = store.folder("checkouts") / value.digest.hex();

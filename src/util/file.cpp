@@ -119,15 +119,27 @@ TempDir::TempDir(TempDir&& other) noexcept : path_(std::exchange(other.path_, fs
 
 fs::path TempDir::release() { return std::exchange(path_, fs::path()); }
 
+namespace {
+
+// For writing, which an exclusive lock needs on NFS (flock(2)); a file of another user can at least be locked where that suffices.
+Fd open_lock(const fs::path& file) {
+  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd >= 0) return Fd(fd);
+  if (errno != EACCES && errno != EPERM && errno != EROFS && errno != EINTR) throw_errno("cannot open", file.string(), errno);
+  return Fd::open(file, errno == EINTR ? O_RDWR | O_CREAT : O_RDONLY);
+}
+
+}  // namespace
+
 FileLock FileLock::wait(const fs::path& file, Mode mode) {
-  Fd fd = Fd::open(file, O_RDONLY | O_CREAT);
+  Fd fd = open_lock(file);
   while (::flock(fd.get(), mode == Mode::Shared ? LOCK_SH : LOCK_EX) != 0)
     if (errno != EINTR) throw_errno("cannot lock", file.string(), errno);
   return FileLock(std::move(fd));
 }
 
 std::optional<FileLock> FileLock::try_lock(const fs::path& file, Mode mode) {
-  Fd fd = Fd::open(file, O_RDONLY | O_CREAT);
+  Fd fd = open_lock(file);
   while (::flock(fd.get(), (mode == Mode::Shared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) return std::nullopt;
     if (errno != EINTR) throw_errno("cannot lock", file.string(), errno);

@@ -87,13 +87,13 @@ TEST_CASE("bytes that are gone are made again, up to where bytes are") {
   check(shop.plan(graph), "unpack", State::Unneeded);
   shop.store.lose(value_of("image(merge(unpack(deb 1,),overlay 1,),)").digest);
   Plan plan = shop.plan(graph);
-  check(plan, "image", State::Run, "its output was removed from the store");
+  check(plan, "image", State::Run, "its output is no longer in the store");
   check(plan, "merge", State::Cached);
   check(plan, "unpack", State::Unneeded);
   shop.store.lose(value_of("merge(unpack(deb 1,),overlay 1,)").digest);
   plan = shop.plan(graph);
-  check(plan, "merge", State::Run, "its output was removed from the store");
-  check(plan, "unpack", State::Run, "its output was removed from the store");
+  check(plan, "merge", State::Run, "its output is no longer in the store");
+  check(plan, "unpack", State::Run, "its output is no longer in the store");
   check(plan, "fetch/deb", State::Cached);
   shop.store.lose(value_of("deb 1").digest);
   check(shop.plan(graph), "fetch/deb", State::Run, "needed by unpack, which runs");
@@ -135,7 +135,7 @@ TEST_CASE("a download that needs a tool runs when its bytes are gone, whatever i
   check(shop.plan(graph("2")), "build", State::Cached);
   shop.store.lose(value_of("build(modules,)").digest);
   const Plan plan = shop.plan(graph("2"));
-  check(plan, "build", State::Run, "its output was removed from the store");
+  check(plan, "build", State::Run, "its output is no longer in the store");
   check(plan, "fetch/modules", State::Run, "needed by build, which runs");
   check(plan, "tools", State::Run, "input source changed");
 }

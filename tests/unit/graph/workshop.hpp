@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <set>
 #include <string>
@@ -19,7 +20,27 @@ class LossyStore : public Store {
   void lose(const Digest& digest) { guarded([&] { lost_.insert(digest); }); }
   void lose_record(const Digest& key) { guarded([&] { lost_.insert(key); }); }
 
+  void damage(const Digest& digest, std::string bytes) { store_.damage(digest, std::move(bytes)); }
+
   bool has(const Digest& digest) const override { return !is_lost(digest) && store_.has(digest); }
+  bool has(const Value& value) const override { return !is_lost(value.digest) && store_.has(value); }
+  Condition check(const Digest& digest) const override {
+    guarded([&] { ++checks_[digest]; });
+    return is_lost(digest) ? Condition::Missing : store_.check(digest);
+  }
+  int checks(const Digest& digest) const {
+    std::lock_guard guard(mutex_);
+    const auto found = checks_.find(digest);
+    return found == checks_.end() ? 0 : found->second;
+  }
+  void quarantine(const Digest& digest) override { store_.quarantine(digest); }
+  void set_aside(const std::filesystem::path& path, const std::string& name) override { store_.set_aside(path, name); }
+  void sync() override { guarded([&] { ++syncs_; }); }
+  int syncs() const {
+    std::lock_guard guard(mutex_);
+    return syncs_;
+  }
+  bool has_folders() const override { return false; }
   std::optional<StepRecord> find_record(const Digest& key) const override { return is_lost(key) ? std::nullopt : store_.find_record(key); }
   std::optional<StepRecord> last_record(const std::string& defconfig, const std::string& step) const override {
     auto record = store_.last_record(defconfig, step);
@@ -67,6 +88,8 @@ class LossyStore : public Store {
   MemoryStore store_;
   mutable std::mutex mutex_;
   std::set<Digest> lost_;
+  mutable std::map<Digest, int> checks_;
+  int syncs_ = 0;
 };
 
 class Recorder : public Reporter {

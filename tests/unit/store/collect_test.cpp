@@ -126,3 +126,47 @@ TEST_CASE("gc sees users of other processes") {
   CHECK(collect(store).records == 1);
   for (const int fd : {ready[0], ready[1], done[0], done[1]}) ::close(fd);
 }
+
+TEST_CASE("what cannot be read is not taken for nothing") {
+  Filled filled;
+  DiskStore store(filled.path);
+  store.sync();
+  const auto references = [&](const Value& value) { return lines_of(store, value); };
+  const std::size_t blobs = store.blobs().size(), records = store.records().size();
+  // A file where a folder belongs fails as a folder without permission does, for root too.
+  const auto refuses = [&](const fs::path& folder) {
+    const fs::path aside = filled.temp.path() / "aside";
+    fs::rename(folder, aside);
+    write_file_atomically(folder, "no folder");
+    std::string text;
+    try {
+      store.collect(references);
+      FAIL("no error");
+    } catch (const Error& error) {
+      text = error.describe();
+    }
+    fs::remove(folder);
+    fs::rename(aside, folder);
+    CHECK(text.find(folder.string()) != std::string::npos);
+    CHECK(text.find("nothing was removed") != std::string::npos);
+    CHECK(store.blobs().size() == blobs);
+    CHECK(store.records().size() == records);
+  };
+  refuses(filled.path / "last");
+  refuses(filled.path / "steps");
+  fs::remove_all(filled.path / "last");  // never was: a store in which nothing was built
+  CHECK(store.collect(references).records == records);
+}
+
+TEST_CASE("records that are not synced yet keep their blobs, and the quarantine goes") {
+  Filled filled;
+  DiskStore store(filled.path);
+  const Value late = store.put("late");
+  store.save_record("pc", {sha256("late"), "late", sha256("a"), {}, {{"out", late}}, 1});
+  const Value bad = store.put("bad");
+  store.quarantine(bad.digest);
+  store.collect([&](const Value& value) { return lines_of(store, value); });
+  CHECK(store.has(late));
+  CHECK(store.last_record("pc", "late"));
+  CHECK_FALSE(fs::exists(filled.path / "quarantine"));
+}

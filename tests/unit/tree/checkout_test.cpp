@@ -75,3 +75,79 @@ TEST_CASE("a missing blob is named") {
     CHECK(error.message().find("is not in the store") != std::string::npos);
   }
 }
+
+namespace {
+
+struct CheckedOut {
+  TempDir folder{fs::temp_directory_path()};
+  DiskStore store{folder.path() / "store"};
+  Tree tree;
+  Value value;
+  fs::path root;
+
+  CheckedOut() {
+    tree.add_file(store, "usr/bin/tool", "tool", 0755, "");
+    tree.add_file(store, "usr/share/doc", "doc", 0644, "");
+    tree.add_symlink("bin", "usr/bin", "");
+    Node device;
+    device.type = NodeType::CharDevice;
+    tree.set("dev/null", device);
+    value = put_tree(store, tree);
+    root = checkout(store, value);
+  }
+  std::string difference() { return checkout_difference(store, value.digest, tree); }
+};
+
+}  // namespace
+
+TEST_CASE("a checkout that is not its tree is told from one that is") {
+  CheckedOut out;
+  CHECK(out.difference().empty());
+  SECTION("a file is missing") {
+    fs::remove(out.root / "usr/bin/tool");
+    CHECK(out.difference() == "usr/bin/tool is missing");
+  }
+  SECTION("a link leads elsewhere") {
+    fs::remove(out.root / "bin");
+    fs::create_symlink("/bin", out.root / "bin");
+    CHECK(out.difference() == "bin leads elsewhere");
+  }
+  SECTION("a folder in a file's place") {
+    fs::remove(out.root / "usr/bin/tool");
+    fs::create_directory(out.root / "usr/bin/tool");
+    CHECK(out.difference() == "usr/bin/tool is of another type");
+  }
+  SECTION("a file too many") {
+    write_file_atomically(out.root / "usr/bin/more", "");
+    CHECK(out.difference() == "it has names that the tree has not");
+  }
+  SECTION("a link to a blob that was replaced, with other bytes") {
+    const fs::path blob = out.store.path(out.tree.find("usr/bin/tool")->content);
+    out.store.quarantine(out.tree.find("usr/bin/tool")->content);
+    out.store.put("tool");
+    CHECK(out.difference().empty());  // the old file has the same bytes
+    ::chmod((out.root / "usr/bin/tool").c_str(), 0755);
+    fs::resize_file(out.root / "usr/bin/tool", 2);
+    CHECK(read_file(blob) == "tool");
+    CHECK(out.difference() == "usr/bin/tool has other bytes");
+  }
+  SECTION("no checkout") {
+    fs::rename(out.root, out.folder.path() / "moved");
+    CHECK(out.difference().empty());
+  }
+}
+
+TEST_CASE("checkouts of what was lost are set aside, others stay") {
+  CheckedOut out;
+  Tree other;
+  other.add_file(out.store, "other", "other", 0644, "");
+  const Value other_value = put_tree(out.store, other);
+  const fs::path stays = checkout(out.store, other_value);
+  set_checkouts_aside(out.store, {sha256("tool")});
+  CHECK_FALSE(fs::exists(out.root));
+  CHECK(fs::exists(stays));
+  CHECK(checkout(out.store, out.value) == out.root);
+  set_checkouts_aside(out.store, {other_value.digest});
+  CHECK(fs::exists(out.root));
+  CHECK_FALSE(fs::exists(stays));
+}

@@ -167,3 +167,17 @@ TEST_CASE("waiting for a lock ends when its owner dies without releasing it") {
   (void)FileLock::wait(file, FileLock::Mode::Exclusive);
   ::waitpid(pid, nullptr, 0);
 }
+
+TEST_CASE("a lock file is open for writing, which NFS asks for an exclusive lock") {
+  const TempDir folder(fs::temp_directory_path());
+  const fs::path file = folder.path() / "lock";
+  const auto lock = FileLock::wait(file, FileLock::Mode::Exclusive);
+  int modes = 0;
+  for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    if (fs::read_symlink(entry.path(), gone) != file) continue;
+    CHECK((::fcntl(std::stoi(entry.path().filename()), F_GETFL) & O_ACCMODE) == O_RDWR);
+    ++modes;
+  }
+  CHECK(modes == 1);
+}
