@@ -56,7 +56,7 @@ int main_program(int argc, char** argv) {
   app.add_option("--progress", options.progress, "auto, plain, json or none")->check(CLI::IsMember({"auto", "plain", "json", "none"}));
   app.add_option("-j,--jobs", options.jobs, "cores to use (default: all)")->check(CLI::PositiveNumber);
   app.fallthrough();
-  for (const auto add : {add_list, add_show, add_lock, add_plan, add_build, add_check, add_binaries, add_images, add_release, add_tree, add_run, add_test, add_verify, add_flash, add_node_config, add_gc}) add(app, options, run);
+  for (const auto add : {add_list, add_show, add_lock, add_plan, add_build, add_check, add_binaries, add_images, add_release, add_tree, add_run, add_test, add_verify, add_flash, add_node_config, add_gc, add_store}) add(app, options, run);
 
   try {
     app.parse(argc, argv);

@@ -28,5 +28,6 @@ void add_verify(CLI::App& app, Options& options, Verb& run);
 void add_flash(CLI::App& app, Options& options, Verb& run);
 void add_node_config(CLI::App& app, Options& options, Verb& run);
 void add_gc(CLI::App& app, Options& options, Verb& run);
+void add_store(CLI::App& app, Options& options, Verb& run);
 
 }  // namespace k8simg

@@ -101,12 +101,23 @@ std::vector<std::string> tested_packages(const Tree& source) {
   return {packages.begin(), packages.end()};
 }
 
-std::string test_script(const ComponentSpec& spec, const std::vector<std::string>& packages) {
-  std::string script = source_script(spec) + "go test";
-  if (!spec.tags.empty()) script += " -tags " + shell_word(join(spec.tags, ","));
-  for (const auto& package : packages) script += " " + shell_word(package);
-  // What it prints has times in it.
-  return script + "\necho passed >/out/tested\n";
+std::string test_program(const std::string& package) { return package == "." ? "top.test" : replace_all(package.substr(2), "/", "__") + ".test"; }
+
+std::string test_build_script(const ComponentSpec& spec, const std::vector<std::string>& packages) {
+  std::string script = source_script(spec) + "mkdir -p /out/tests\n";
+  for (const auto& package : packages) {
+    script += "go test -c -o " + shell_word("/out/tests/" + test_program(package));
+    if (!spec.tags.empty()) script += " -tags " + shell_word(join(spec.tags, ","));
+    script += " -trimpath -ldflags=-buildid= " + shell_word(package) + "\n";
+  }
+  return script;
+}
+
+// As `go test` does: each in its package's folder. What they print has times in it.
+std::string test_script(const std::vector<std::string>& packages) {
+  std::string script = "set -eux\ncp -r /in/source/. /build/\n";
+  for (const auto& package : packages) script += "(cd " + shell_word("/build/" + package) + " && " + shell_word("/in/tests/" + test_program(package)) + ")\n";
+  return script + "echo passed >/out/tested\n";
 }
 
 /// qemu-user's name for a Go architecture; "" where the build machine runs it itself.
@@ -257,7 +268,14 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
   // Where its programs run as they are, so do the tests of its packages.
   const auto packages = tested_packages(get_tree(store, source.digest));
   if (!packages.empty() && emulator(spec.goarch).empty()) {
-    add_go_step("test", test_script(spec, packages), {"tested", "/out/tested"});
+    // Compiling runs no code of the project; tests do, and must not reach Go's cache, which other projects' programs are made with.
+    add_go_step("test-build", test_build_script(spec, packages), {"tests", "/out/tests", ValueKind::Tree});
+    graph.add({.id = id + "/test",
+               .inputs = {{"tools", tools}, {"source", source}, {"tests", OutputRef{id + "/test-build", "tests"}}, {"test.sh", store.put(test_script(packages))}},
+               .action = CommandAction{.tools = "tools",
+                                       .argv = {"/bin/sh", "/in/test.sh"},
+                                       .mounts = {{"source", "/in/source"}, {"tests", "/in/tests"}, {"test.sh", "/in/test.sh"}},
+                                       .captures = {{"tested", "/out/tested"}}}});
     checked.push_back({"tested", OutputRef{id + "/test", "tested"}});
   }
 

