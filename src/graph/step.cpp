@@ -4,13 +4,14 @@
 #include <concepts>
 
 #include "graph/code_digest.hpp"
+#include "tree/archive.hpp"
 #include "util/digest.hpp"
 
 namespace k8simg {
 namespace {
 
-// Raised when the serialisation, or what the executor does with a step, changes: every step then runs again.
-constexpr std::string_view format = "k8simg-step 1";
+// Raised when the serialisation changes, or how captures are read (a test has an example of both): every step then runs again.
+constexpr std::string_view format = "k8simg-step 2";
 
 // Each field is written as LENGTH ":" BYTES, each list as its count and then its items, so that no two different
 // steps can give the same bytes.
@@ -31,23 +32,26 @@ class Canonical {
 
 std::string_view name_of(ValueKind kind) { return kind == ValueKind::Tree ? "tree" : "blob"; }
 
-// Not in it: caches (content-keyed by their user), since they must not change the result.
+// The sandbox as the executor asks for it, with the names of inputs instead of paths of this machine: what the sandbox adds to a command
+// (its PATH, the user it runs as, sizes of its file systems) changes the key too. Not in it: caches (content-keyed by their user), since they
+// must not change the result; the number of cores; what the host says of its network.
 void add(Canonical& out, const CommandAction& action) {
-  out.text("command").text(action.tools);
-  out.number(action.argv.size());
-  for (const auto& argument : action.argv) out.text(argument);
-  out.number(action.environment.size());
-  for (const auto& [name, value] : action.environment) out.text(name).text(value);
-  out.text(action.working_folder);
-  out.number(action.mounts.size());
-  for (const auto& mount : action.mounts) out.text(mount.input).text(mount.path);
+  SandboxCommand inside{.root = "input " + action.tools, .argv = action.argv, .environment = action.environment, .working_folder = action.working_folder,
+                        .binds = {{"out", "/out", true}, {"build", "/build", true}}};
+  for (const auto& mount : action.mounts) inside.binds.push_back({"input " + mount.input, mount.path});
+  const Command command = sandbox(inside);
+  out.text("command").number(command.argv.size());
+  for (const auto& argument : command.argv) out.text(argument);
+  out.number(command.environment.size());
+  for (const auto& [name, value] : command.environment) out.text(name).text(value);
   out.number(action.captures.size());
   for (const auto& capture : action.captures) out.text(capture.output).text(capture.path).text(name_of(capture.kind));
   out.text(action.network ? "network" : "no network");
 }
 
 void add(Canonical& out, const BuiltinAction& action) {
-  out.text("builtin").text(code_digest()).text(action.function).text(action.parameters);
+  out.text("builtin").text(code_digest()).text(crypto_library()).text(archive_library());
+  out.text(action.function).text(action.parameters);
 }
 
 }  // namespace

@@ -98,7 +98,7 @@ Command sandbox(const SandboxCommand& command) {
   if (command.network) add({"--share-net"});
   add({"--die-with-parent"});
   if (!command.interactive) add({"--new-session"});
-  add({"--clearenv", "--hostname", "k8simg", "--cap-drop", "ALL"});
+  add({"--hostname", "k8simg", "--cap-drop", "ALL"});
   const std::string id = command.map_root ? "0" : "1000";
   add({"--uid", id, "--gid", id});
   add({"--ro-bind", command.root.string(), "/", "--dev", "/dev", "--proc", "/proc", "--perms", "1777", "--tmpfs", "/tmp"});
@@ -128,13 +128,13 @@ Command sandbox(const SandboxCommand& command) {
   if (command.network)
     for (const auto& [name, value] : network_environment()) environment[name] = value;
   for (const auto& [name, value] : command.environment) environment[name] = value;
-  for (const auto& [name, value] : environment) add({"--setenv", name, value});
 
   argv.insert(argv.end(), command.extra_arguments.begin(), command.extra_arguments.end());
   add({"--chdir", command.working_folder, "--"});
   argv.insert(argv.end(), command.argv.begin(), command.argv.end());
 
-  result.environment = {{"PATH", "/usr/local/bin:/usr/bin:/bin"}};  // where bwrap itself is found
+  // bwrap hands its own environment on. In its arguments, every user of the machine could read passwords of proxies.
+  result.environment = std::move(environment);
   result.interactive = command.interactive;
   return result;
 }

@@ -33,9 +33,10 @@ struct SandboxCommand {
 /// "dev/", "proc/", "tmp/", "in/", "out/", "build/", "cache/", "run/", "sys/", "etc/hosts", "etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt".
 const std::vector<std::string>& sandbox_mount_points();
 
-/// Wraps into a Command for bwrap: --unshare-all, --die-with-parent, --new-session (unless interactive), --clearenv, read-only root,
+/// Wraps into a Command for bwrap: --unshare-all, --die-with-parent, --new-session (unless interactive), read-only root,
 /// /dev, /proc, tmpfs on /tmp and on /in (1 MiB) and /build (64 MiB) unless bound. Inside, the caller is uid and gid 1000 on host
 /// `k8simg`, so that no program sees who builds; no capabilities unless added. `log`, timeouts etc. are set by the caller on the result.
+/// The environment inside is that of the Command, and stands in no argument vector, which all users of a machine can read.
 /// Binds are mounted parents first, whatever their order. With `network`: what the host's environment says of proxies, certificates and Go's
 /// module proxy (GOPROXY and its kin, also from the user's `go env` file) goes in; `environment` wins over it.
 Command sandbox(const SandboxCommand& command);

@@ -24,6 +24,9 @@ struct ReadOptions {
 Tree read_tar(Store& store, const std::filesystem::path& archive, const ReadOptions& options);
 Tree read_tar_bytes(Store& store, std::string_view bytes, const ReadOptions& options, const std::string& name_for_errors);
 
+/// Versions of the host's libarchive and of the decompressors behind it: what reads tars depends on them.
+std::string archive_library();
+
 struct WriteOptions {
   std::optional<std::int64_t> clamp_mtime;  ///< times above this are lowered to it
 };

@@ -288,4 +288,6 @@ Tree read_tar_bytes(Store& store, std::string_view bytes, const ReadOptions& opt
   return TarReader(store, bytes, options, name_for_errors).read();
 }
 
+std::string archive_library() { return archive_version_details(); }
+
 }  // namespace k8simg

@@ -2,6 +2,7 @@
 #include "util/digest.hpp"
 
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -94,6 +95,8 @@ Digest Sha256::finish() {
   check(EVP_DigestFinal_ex(state_->context, digest.bytes.data(), nullptr));
   return digest;
 }
+
+std::string crypto_library() { return OpenSSL_version(OPENSSL_VERSION); }
 
 Digest sha256(std::string_view bytes) { return Sha256().update(bytes).finish(); }
 

@@ -36,6 +36,8 @@ class Sha256 {
 };
 
 Digest sha256(std::string_view bytes);
+/// Name and version of the host's library that hashes and names certificates ("OpenSSL 3.0.17 1 Jul 2025").
+std::string crypto_library();
 /// Throws Error{Internal} naming the file when it cannot be read.
 Digest sha256_file(const std::filesystem::path& file);
 

@@ -307,3 +307,22 @@ TEST_CASE("folders become trees without the machine's owners, times and modes") 
   CHECK(store.read(one.find("tool")->content) == "2");
   CHECK_THROWS_AS(read_folder(store, root / "absent", ""), Error);
 }
+
+TEST_CASE("what commands give is read the same from release to release") {
+  // A change here means that old results of commands are not what new ones would be: raise the format in src/graph/step.cpp.
+  const TempDir folder(fs::temp_directory_path());
+  const fs::path out = folder.path() / "out";
+  fs::create_directories(out / "bin");
+  write_file_atomically(out / "bin/program", "program", 0755);
+  write_file_atomically(out / "text", "text", 0640);
+  fs::permissions(out / "text", fs::perms{0640});
+  fs::permissions(out / "bin", fs::perms{0755});
+  fs::create_symlink("bin/program", out / "link");
+  MemoryStore store;
+  CHECK(read_folder(store, out, "", true).serialise() ==
+        "k8simg-tree 1\n"
+        "bin\td\t755\t0\t0\t0\t\n"
+        "bin/program\tf\t755\t0\t0\t0\t7\t" + sha256("program").hex() + "\t\t\n"
+        "link\tl\t777\t0\t0\t0\tbin/program\t\n"
+        "text\tf\t640\t0\t0\t0\t4\t" + sha256("text").hex() + "\t\t\n");
+}
