@@ -4,6 +4,7 @@
 #include "cli/architectures.hpp"
 #include "cli/verbs.hpp"
 #include "component/isa.hpp"
+#include "report/output.hpp"
 #include "tree/tree.hpp"
 
 namespace k8simg {
@@ -13,8 +14,8 @@ namespace {
 struct Row { std::string architecture, component, program, processor, version; std::uint64_t bytes = 0; };
 
 void print_table(const std::vector<Row>& rows) {
-  fmt::print("{:<16} {:<14} {:<24} {:>12}  {:<36} {}\n", "architecture", "component", "program", "bytes", "runs on", "version");
-  for (const auto& row : rows) fmt::print("{:<16} {:<14} {:<24} {:>12}  {:<36} {}\n", row.architecture, row.component, row.program, row.bytes, row.processor, row.version);
+  print_out(fmt::format("{:<16} {:<14} {:<24} {:>12}  {:<36} {}\n", "architecture", "component", "program", "bytes", "runs on", "version"));
+  for (const auto& row : rows) print_out(fmt::format("{:<16} {:<14} {:<24} {:>12}  {:<36} {}\n", row.architecture, row.component, row.program, row.bytes, row.processor, row.version));
 }
 
 int make_binaries(Session& session, const ArchitectureChoice& choice) {

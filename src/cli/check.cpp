@@ -6,6 +6,7 @@
 
 #include "cli/preflight.hpp"
 #include "cli/verbs.hpp"
+#include "report/output.hpp"
 #include "util/error.hpp"
 
 namespace k8simg {
@@ -36,13 +37,13 @@ void add_check(CLI::App& app, Options& options, Verb& run) {
       if (session.options().json) {
         nlohmann::json list = nlohmann::json::array();
         for (const Finding& finding : findings) list.push_back(to_json(finding));
-        fmt::print("{}\n", nlohmann::json{{"name", *name}, {"board", config.board}, {"role", config.node_role}, {"ok", errors == 0}, {"errors", errors}, {"warnings", warnings},
-                                           {"kubeadm", kubeadm_verdicts(findings)}, {"findings", list}}.dump(2));
+        print_out(fmt::format("{}\n", nlohmann::json{{"name", *name}, {"board", config.board}, {"role", config.node_role}, {"ok", errors == 0}, {"errors", errors}, {"warnings", warnings},
+                                           {"kubeadm", kubeadm_verdicts(findings)}, {"findings", list}}.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)));
       } else {
         for (const Finding& finding : findings) {
-          fmt::print("{:<8} {}: {} ({}){}{}\n", severity_name(finding.severity), finding.check, finding.says, finding.looked_at, finding.action.empty() ? "" : ": ", finding.action);
+          print_out(fmt::format("{:<8} {}: {} ({}){}{}\n", severity_name(finding.severity), finding.check, finding.says, finding.looked_at, finding.action.empty() ? "" : ": ", finding.action));
         }
-        fmt::print("{}: {} error{}, {} warning{}\n", *name, errors, errors == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s");
+        print_out(fmt::format("{}: {} error{}, {} warning{}\n", *name, errors, errors == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s"));
       }
       return errors == 0 ? 0 : static_cast<int>(ErrorKind::Step);
     };

@@ -11,6 +11,7 @@
 #include "cli/verbs.hpp"
 #include "flash/disks.hpp"
 #include "flash/flash.hpp"
+#include "report/output.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -36,8 +37,7 @@ std::string candidates() {
 }
 
 [[noreturn]] void list_candidates(const std::string& missing) {
-  fmt::print("{}", candidates());
-  std::fflush(stdout);
+  print_out(candidates());
   throw Error(ErrorKind::Usage, fmt::format("no {} given: nothing was written", missing), "run `k8simg flash IMAGE DEVICE` with one of the disks above");
 }
 
@@ -99,10 +99,10 @@ std::string read_answer(std::stop_token stop) {
 }
 
 void ask(const Chosen& chosen, const Target& target, std::stop_token stop) {
-  fmt::print(stderr, "{}", target.about);
+  print_error(target.about);
   if (chosen.yes) return;
   if (!::isatty(STDIN_FILENO)) throw Error(ErrorKind::Flash, "nobody is there to ask: nothing was written", "add --yes if all that is on it may be lost");
-  fmt::print(stderr, "All that is on it will be lost. Type yes to write {}: ", fs::path(chosen.image).filename().string());
+  print_error(fmt::format("All that is on it will be lost. Type yes to write {}: ", fs::path(chosen.image).filename().string()));
   if (read_answer(std::move(stop)) != "yes") throw Error(ErrorKind::Flash, "not confirmed: nothing was written");
 }
 

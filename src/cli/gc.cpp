@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "cli/verbs.hpp"
+#include "report/output.hpp"
 #include "tree/tree.hpp"
 #include "util/text.hpp"
 
@@ -18,7 +19,7 @@ void add_gc(CLI::App& app, Options&, Verb& run) {
         return value.kind == ValueKind::Tree ? tree_references(get_tree(store, value.digest)) : std::vector<Digest>{};
       };
       const auto gone = store.collect(references, {}, *dry);
-      fmt::print("{}{} blobs ({}), {} step records, {} checkouts\n", *dry ? "would remove " : "removed ", gone.blobs, format_size(gone.bytes), gone.records, gone.checkouts);
+      print_out(fmt::format("{}{} blobs ({}), {} step records, {} checkouts\n", *dry ? "would remove " : "removed ", gone.blobs, format_size(gone.bytes), gone.records, gone.checkouts));
       return 0;
     };
   });

@@ -8,6 +8,7 @@
 
 #include "oci/archive.hpp"
 #include "pipeline/images.hpp"
+#include "report/output.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
 #include "util/text.hpp"
@@ -113,7 +114,11 @@ GuestBoot boot_guest(const Guest& guest, const Expectations& expectations, const
   std::filesystem::create_directories(console.parent_path());
   std::error_code none;
   std::filesystem::copy_file(boot.scratch / "console.log", console, std::filesystem::copy_options::overwrite_existing, none);
-  if (none) throw Error(ErrorKind::Step, fmt::format("QEMU did not start (exit code {})", done.result.exit_code), tail_of(boot.scratch / "qemu.log", 20));
+  if (none) {
+    Error error(ErrorKind::Step, fmt::format("{}: QEMU did not start (exit code {})", guest.name, done.result.exit_code));
+    if (!done.result.message.empty()) error.add_context("QEMU says:\n" + done.result.message);
+    throw error;
+  }
   done.report = read_report(read_file(console));
   return done;
 }
@@ -127,23 +132,35 @@ std::string boots_as_json(const std::vector<GuestBoot>& boots) {
       processes.push_back({{"name", process.name}, {"count", process.count}, {"rss_kib", process.rss_kib}, {"pss_kib", process.pss_kib}, {"cpu_seconds", process.cpu_seconds}});
     }
     list.push_back({{"name", boot.name}, {"firmware", boot.firmware}, {"accelerator", boot.kvm ? "kvm" : "tcg"}, {"ok", boot.report.ok()}, {"finished", boot.report.finished}, {"timed_out", boot.result.timed_out},
+                    {"stalled", boot.result.stalled}, {"qemu", boot.report.finished ? "" : boot.result.message},
                     {"seconds", boot.result.seconds}, {"checks", checks}, {"figures", boot.report.figures}, {"processes", processes}});
   }
-  return nlohmann::json{{"boots", list}}.dump(2);
+  // A line of the console may be torn in the middle of a character, or be no UTF-8 at all.
+  return nlohmann::json{{"boots", list}}.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string why_unfinished(const GuestBoot& boot) {
+  const MachineResult& result = boot.result;
+  if (boot.report.finished) return "";
+  std::string text = "the checks did not come to their end: ";
+  if (!result.stalled.empty()) text += "the guest has stalled: " + result.stalled;
+  else if (result.timed_out) text += fmt::format("they took longer than {}", format_duration(result.seconds));
+  else text += fmt::format("QEMU ended with {}", result.exit_code);
+  if (!result.message.empty()) text += "\nQEMU says:\n" + result.message;
+  const std::string last = tail_of(boot.console, 40);
+  return text + (last.empty() ? "\nthe console is empty" : "\nthe console's last lines:\n" + last);
 }
 
 void print_boot(const std::string& title, const GuestBoot& boot) {
   const auto& [name, firmware, kvm, report, result, console] = boot;
-  for (const auto& check : report.checks) fmt::print("{} {:<4}  {:<24} {}\n", title, check.ok ? "ok" : "FAIL", check.name, check.detail);
-  for (const auto& [figure, value] : report.figures) fmt::print("{} {:<30} {}\n", title, figure, value);
+  for (const auto& check : report.checks) print_out(fmt::format("{} {:<4}  {:<24} {}\n", title, check.ok ? "ok" : "FAIL", check.name, check.detail));
+  for (const auto& [figure, value] : report.figures) print_out(fmt::format("{} {:<30} {}\n", title, figure, value));
   for (const auto& process : report.processes) {
     if (process.pss_kib < 1024) continue;
-    fmt::print("{} process {:<22} {:>6.1f} MiB, {:.1f} resident, {:.1f} s of processor time{}\n", title, process.name, static_cast<double>(process.pss_kib) / 1024, static_cast<double>(process.rss_kib) / 1024, process.cpu_seconds,
-               process.count > 1 ? fmt::format(", {} of them", process.count) : "");
+    print_out(fmt::format("{} process {:<22} {:>6.1f} MiB, {:.1f} resident, {:.1f} s of processor time{}\n", title, process.name, static_cast<double>(process.pss_kib) / 1024, static_cast<double>(process.rss_kib) / 1024, process.cpu_seconds,
+               process.count > 1 ? fmt::format(", {} of them", process.count) : ""));
   }
-  if (!report.finished) {
-    fmt::print("{} FAIL  the checks did not come to their end ({}); the console's last lines:\n{}\n", title, result.timed_out ? "timed out" : fmt::format("QEMU ended with {}", result.exit_code), tail_of(console, 40));
-  }
+  if (const std::string why = why_unfinished(boot); !why.empty()) print_out(fmt::format("{} FAIL  {}\n", title, why));
 }
 
 std::string not_shown(const Guest& guest, const std::string& firmware) {

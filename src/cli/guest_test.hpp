@@ -33,13 +33,15 @@ struct GuestBoot {
   std::string name, firmware;
   bool kvm = false;
   GuestReport report;
-  CommandResult result;
+  MachineResult result;
   std::filesystem::path console;     ///< all that it printed
 };
 /// Boots the guest, with the checks as a drive, until it ends. `boot`: scratch, timeout and what else is special (image, network, credentials); the rest comes from the guest.
 /// `console`: where the console's log is kept. Error{Step} when QEMU did not start.
 GuestBoot boot_guest(const Guest& guest, const Expectations& expectations, const std::string& firmware, Boot boot, const std::filesystem::path& console, std::stop_token stop);
 
+/// Why the checks did not come to their end, with what QEMU said and the console's last lines; "" when they did.
+std::string why_unfinished(const GuestBoot& boot);
 /// `title`: at the head of each line.
 void print_boot(const std::string& title, const GuestBoot& boot);
 /// {"boots": [...]}, with the name, firmware, accelerator, checks, figures and processes of each.

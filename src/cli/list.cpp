@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/verbs.hpp"
+#include "report/output.hpp"
 
 namespace k8simg {
 
@@ -16,10 +17,10 @@ void add_list(CLI::App& app, Options& options, Verb& run) {
       if (session.options().json) {
         nlohmann::json list = nlohmann::json::array();
         for (const auto& d : all) list.push_back({{"name", d.name}, {"board", d.board}, {"description", d.description}, {"locked", d.locked}});
-        fmt::print("{}\n", list.dump(2));
+        print_out(fmt::format("{}\n", list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)));
         return 0;
       }
-      for (const auto& d : all) fmt::print("{:<20} {:<20} {}{}\n", d.name, d.board, d.description, d.locked ? "" : " (not locked: run `k8simg lock " + d.name + "`)");
+      for (const auto& d : all) print_out(fmt::format("{:<20} {:<20} {}{}\n", d.name, d.board, d.description, d.locked ? "" : " (not locked: run `k8simg lock " + d.name + "`)"));
       return 0;
     };
   });

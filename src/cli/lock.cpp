@@ -10,6 +10,7 @@
 #include "debian/resolve.hpp"
 #include "pipeline/packages.hpp"
 #include "pipeline/root.hpp"
+#include "report/output.hpp"
 #include "rootfs/rootfs.hpp"
 #include "tree/archive.hpp"
 #include "util/error.hpp"
@@ -109,10 +110,10 @@ void add_lock(CLI::App& app, Options& options, Verb& run) {
       write_file_atomically(file, lock.serialise());
       if (before) {
         const auto changes = describe_changes(*before, lock);
-        for (const auto& line : changes) fmt::print("{}\n", line);
-        if (changes.empty()) fmt::print("no change\n");
+        for (const auto& line : changes) print_out(fmt::format("{}\n", line));
+        if (changes.empty()) print_out("no change\n");
       }
-      fmt::print("{}: {} target packages, {} tools packages, {} components\n", file.filename().string(), lock.target.size(), lock.tools.size(), lock.components.size());
+      print_out(fmt::format("{}: {} target packages, {} tools packages, {} components\n", file.filename().string(), lock.target.size(), lock.tools.size(), lock.components.size()));
       return 0;
     };
   });

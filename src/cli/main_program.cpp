@@ -4,14 +4,20 @@
 #include <fmt/format.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <sstream>
 #include <thread>
 
 #include "cli/verbs.hpp"
+#include "report/output.hpp"
 #include "util/error.hpp"
 
 namespace k8simg {
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -41,9 +47,21 @@ class SignalWatch {
   std::jthread thread_;
 };
 
-}  // namespace
+/// What the C++ library and libguestfs take for granted: that the folder for temporary files exists. Returns what to warn of, if anything.
+std::string use_existing_temporary_folder() {
+  std::string warning;
+  for (const char* name : {"TMPDIR", "TMP", "TEMP", "TEMPDIR"}) {
+    const char* chosen = ::getenv(name);
+    if (chosen == nullptr) continue;
+    std::error_code error;
+    if (fs::is_directory(chosen, error) && ::access(chosen, W_OK | X_OK) == 0) continue;
+    if (*chosen != '\0') warning = fmt::format("{}={} is no folder that can be written: it is passed over", name, chosen);
+    ::unsetenv(name);
+  }
+  return warning;
+}
 
-int main_program(int argc, char** argv) {
+int run_program(int argc, char** argv) {
   Options options;
   Verb run;
   CLI::App app("k8simg builds bootable disk images for small Kubernetes machines.", "k8simg");
@@ -61,21 +79,36 @@ int main_program(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
+    std::ostringstream out, err;
+    const int code = app.exit(error, out, err);
+    print_out(out.str());
+    print_error(err.str());
     return code == 0 ? 0 : static_cast<int>(ErrorKind::Usage);
   }
+  const std::string warning = use_existing_temporary_folder();
   const SignalWatch signals;
+  Session session(options, signals.token());
+  if (!warning.empty()) session.reporter().warning(warning);
+  return run(session);
+}
+
+}  // namespace
+
+int main_program(int argc, char** argv) {
   try {
-    Session session(options, signals.token());
-    return run(session);
+    return run_program(argc, argv);
   } catch (const Error& error) {
-    fmt::print(stderr, "k8simg: {}\n", error.describe());
+    print_error(fmt::format("k8simg: {}\n", error.describe()));
     return static_cast<int>(error.kind());
+  } catch (const fs::filesystem_error& error) {
+    const std::string hint = errno_hint(error.path1().string(), error.code().value());
+    print_error(fmt::format("k8simg: {}\n{}{}", error.what(), hint, hint.empty() ? "" : "\n"));
+    return static_cast<int>(ErrorKind::Internal);
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "k8simg: out of memory\n");
+    print_error("k8simg: out of memory\n");
     return static_cast<int>(ErrorKind::Internal);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "k8simg: {}\n", error.what());
+    print_error(fmt::format("k8simg: {}\n", error.what()));
     return static_cast<int>(ErrorKind::Internal);
   }
 }

@@ -3,6 +3,7 @@
 
 #include "cli/verbs.hpp"
 #include "config/node_file.hpp"
+#include "report/output.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
 
@@ -19,7 +20,7 @@ void add_node_config(CLI::App& app, Options&, Verb& run) {
       std::error_code error;
       if (!fs::is_regular_file(*file, error)) throw Error(ErrorKind::Usage, fmt::format("{} is no file", *file), "node.toml lies at the top of the boot partition");
       const NodeFile node = read_node_file(read_file(*file), *file);
-      fmt::print("{}: role {}{}\n", *file, node.role, node.role == "worker" ? " of " + node.server : "");
+      print_out(fmt::format("{}: role {}{}\n", *file, node.role, node.role == "worker" ? " of " + node.server : ""));
       return 0;
     };
   });

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/verbs.hpp"
+#include "report/output.hpp"
 #include "util/text.hpp"
 
 namespace k8simg {
@@ -44,16 +45,16 @@ void add_plan(CLI::App& app, Options& options, Verb& run) {
           steps.push_back({{"step", step.id}, {"state", state_name(step.state)}, {"reason", step.reason}, {"last_seconds", step.last_seconds}});
           if (step.key) steps.back()["key"] = step.key->hex();
         }
-        fmt::print("{}\n", nlohmann::json{{"defconfig", *name}, {"steps", steps}}.dump(2));
+        print_out(fmt::format("{}\n", nlohmann::json{{"defconfig", *name}, {"steps", steps}}.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)));
         return 0;
       }
       for (const auto& step : plan.steps) {
         const bool runs = step.state == PlannedStep::State::Run || step.state == PlannedStep::State::Maybe;
         if (!runs && !*explain) continue;
-        fmt::print("{:<8} {}{}{}\n", state_name(step.state), step.id, step.reason.empty() ? "" : ": ", step.reason);
+        print_out(fmt::format("{:<8} {}{}{}\n", state_name(step.state), step.id, step.reason.empty() ? "" : ": ", step.reason));
       }
-      fmt::print("{} to run, {} that may, {} cached, {} not needed\n", plan.count(PlannedStep::State::Run), plan.count(PlannedStep::State::Maybe),
-                 plan.count(PlannedStep::State::Cached), plan.count(PlannedStep::State::Unneeded));
+      print_out(fmt::format("{} to run, {} that may, {} cached, {} not needed\n", plan.count(PlannedStep::State::Run), plan.count(PlannedStep::State::Maybe),
+                 plan.count(PlannedStep::State::Cached), plan.count(PlannedStep::State::Unneeded)));
       return 0;
     };
   });

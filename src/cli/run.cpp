@@ -39,8 +39,11 @@ void add_run(CLI::App& app, Options& options, Verb& run) {
                 .boot_partition = image.boot_partition, .disk_size = disk_size, .kvm = choose_kvm(session, machine, image.tools, scratch.path(), chosen->accel), .interactive = true, .network = true};
       if (chosen->ssh) boot.forwards.push_back(fmt::format("tcp:127.0.0.1:{}-:22", chosen->ssh));
       session.reporter().message("changes go to an overlay and are gone afterwards; leave with Ctrl-A X");
-      const CommandResult result = run_machine(system_runner(), machine, boot, session.stop());
-      return result.exit_code == 0 ? 0 : static_cast<int>(ErrorKind::Step);
+      const MachineResult result = run_machine(system_runner(), machine, boot, session.stop());
+      if (result.exit_code == 0) return 0;
+      Error error(ErrorKind::Step, fmt::format("QEMU ended with exit code {}", result.exit_code));
+      if (!result.message.empty()) error.add_context("QEMU says:\n" + result.message);
+      throw error;
     };
   });
 }

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/verbs.hpp"
+#include "report/output.hpp"
 #include "util/text.hpp"
 
 namespace k8simg {
@@ -23,9 +24,9 @@ void add_show(CLI::App& app, Options& options, Verb& run) {
         std::vector<std::string> where;
         for (const auto& p : setting.set_by) where.push_back(position(p));
         if (session.options().json) list.push_back({{"key", setting.key}, {"value", nlohmann::json::parse(setting.value, nullptr, false)}, {"set_by", where}});
-        else fmt::print("{} = {}  # {}\n", setting.key, setting.value, join(where, ", "));
+        else print_out(fmt::format("{} = {}  # {}\n", setting.key, setting.value, join(where, ", ")));
       }
-      if (session.options().json) fmt::print("{}\n", list.dump(2));
+      if (session.options().json) print_out(fmt::format("{}\n", list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)));
       return 0;
     };
   });

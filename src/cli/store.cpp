@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "cli/verbs.hpp"
+#include "report/output.hpp"
 #include "tree/check_store.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
@@ -27,14 +28,11 @@ void add_store(CLI::App& app, Options&, Verb& run) {
         reporter.report({.kind = Event::Kind::StepProgress, .step = step, .done = done, .total = total});
       }, session.stop());
       reporter.report({.kind = Event::Kind::StepFinished, .step = step});
-      for (const auto& finding : result.findings) fmt::print("{}\n", finding.text);
-      fmt::print("{} blobs ({}), {} step records, {} checkouts: ", result.blobs, format_size(result.bytes), result.records, result.checkouts);
-      if (result.findings.empty()) {
-        fmt::print("all whole\n");
-        return 0;
-      }
-      fmt::print("{} not whole{}\n", result.findings.size(), *repair ? "; moved aside, the next build makes them again" : "");
-      if (*repair) return 0;
+      for (const auto& finding : result.findings) print_out(finding.text + "\n");
+      const std::string verdict = result.findings.empty() ? "all whole"
+                                  : fmt::format("{} not whole{}", result.findings.size(), *repair ? "; moved aside, the next build makes them again" : "");
+      print_out(fmt::format("{} blobs ({}), {} step records, {} checkouts: {}\n", result.blobs, format_size(result.bytes), result.records, result.checkouts, verdict));
+      if (result.findings.empty() || *repair) return 0;
       throw Error(ErrorKind::Fetch, fmt::format("the store {} is damaged", store.root().string()), "run `k8simg store check --repair`, then build again");
     };
   });

@@ -6,6 +6,7 @@
 #include "cli/guest_test.hpp"
 #include "cli/preflight.hpp"
 #include "cli/verbs.hpp"
+#include "report/output.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
 
@@ -61,7 +62,7 @@ bool test_machine(Session& session, const Chosen& chosen) {
     if (!session.options().json) print_boot(firmware, done);
     boots.push_back(std::move(done));
   }
-  if (session.options().json) fmt::print("{}\n", boots_as_json(boots));
+  if (session.options().json) print_out(fmt::format("{}\n", boots_as_json(boots)));
   return std::all_of(boots.begin(), boots.end(), [](const GuestBoot& boot) { return boot.report.ok(); });
 }
 
@@ -83,7 +84,7 @@ void add_test(CLI::App& app, Options& options, Verb& run) {
     if (chosen->name.empty() && chosen->cluster.empty()) throw CLI::RequiredError("defconfig or --cluster");
     run = [=](Session& session) {
       const bool all_ok = chosen->cluster.empty() ? test_machine(session, *chosen) : test_cluster(session, {.names = chosen->cluster, .accel = chosen->accel, .timeout_seconds = chosen->timeout_seconds()});
-      if (!session.options().json) fmt::print("{}\n", all_ok ? "all checks passed" : "some checks failed");
+      if (!session.options().json) print_out(fmt::format("{}\n", all_ok ? "all checks passed" : "some checks failed"));
       return all_ok ? 0 : static_cast<int>(ErrorKind::Step);
     };
   });

@@ -8,6 +8,7 @@
 
 #include "cli/guest_test.hpp"
 #include "process/sandbox.hpp"
+#include "report/output.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
 
@@ -21,6 +22,7 @@ constexpr const char* token = "k8simg.0123456789abcdef";
 constexpr const char* first_network = "[Match]\nType=ether\nKind=!*\n[Network]\nAddress=192.168.7.1/24\nDHCPServer=yes\n[DHCPServer]\nEmitRouter=no\nEmitDNS=no\nEmitNTP=no\n";
 // A node stops its pods before it powers off.
 constexpr int grace_seconds = 600;
+constexpr int loss_seconds = 60;
 
 /// A copy of the guest's disk with another node.toml, written into its boot partition as a person does it at a computer.
 std::filesystem::path disk_with_node_file(const Guest& guest, const std::filesystem::path& scratch, const std::string& node_file, std::stop_token stop) {
@@ -42,8 +44,17 @@ struct Member {
   Guest guest;
   std::filesystem::path scratch;
   std::string firmware;
-  std::future<GuestBoot> boot;
-  bool ended() const { return boot.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }
+  std::shared_future<GuestBoot> boot;
+  bool ended() const { return boot.valid() && boot.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }
+  /// It can be of no use to the others any more: it has stalled, or QEMU did not start.
+  bool lost() const {
+    if (!ended()) return false;
+    try {
+      return !boot.get().result.stalled.empty();
+    } catch (const std::exception&) {
+      return true;
+    }
+  }
 };
 
 }  // namespace
@@ -91,8 +102,8 @@ bool test_cluster(Session& session, const ClusterTest& test) {
   };
 
   start(0, fmt::format("role = \"single\"\ntoken = \"{}\"\n", token));
-  int since_first_end = 0;
-  const auto running = [&](const Member& member) { return member.boot.valid() && !member.ended(); };
+  int since_first_end = 0, since_loss = 0;
+  const auto running = [](const Member& member) { return member.boot.valid() && !member.ended(); };
   while (std::any_of(members.begin(), members.end(), running)) {
     std::this_thread::sleep_for(std::chrono::seconds(1));
     const auto console = members.front().scratch / "console.log";
@@ -104,7 +115,9 @@ bool test_cluster(Session& session, const ClusterTest& test) {
       }
     }
     // They end together; who is left behind waits for nothing.
-    if (std::any_of(members.begin(), members.end(), [](const Member& member) { return member.boot.valid() && member.ended(); }) && ++since_first_end > grace_seconds) ending.request_stop();
+    if (std::any_of(members.begin(), members.end(), [](const Member& member) { return member.ended(); }) && ++since_first_end > grace_seconds) ending.request_stop();
+    // Nor does one that needs a machine that is lost; but another may have stalled with it, and is to be told of too.
+    if (std::any_of(members.begin(), members.end(), [](const Member& member) { return member.lost(); }) && ++since_loss > loss_seconds) ending.request_stop();
   }
 
   bool all_ok = true;
@@ -122,12 +135,13 @@ bool test_cluster(Session& session, const ClusterTest& test) {
       if (error.kind() != ErrorKind::Interrupted || session.stop().stop_requested()) throw;
       // Ended by us, after another one had ended: what it had said until then is its report.
       done = {.name = member.guest.name, .firmware = member.firmware, .kvm = member.guest.kvm, .report = read_report(read_file(member.scratch / "console.log")), .result = {}, .console = member.scratch / "console.log"};
+      done.result.stalled = "another machine of the cluster had ended, so this one was ended too";
     }
     all_ok = all_ok && done.report.ok();
     if (!session.options().json) print_boot(done.name, done);
     boots.push_back(std::move(done));
   }
-  if (session.options().json) fmt::print("{}\n", boots_as_json(boots));
+  if (session.options().json) print_out(fmt::format("{}\n", boots_as_json(boots)));
   return all_ok;
 }
 

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include "cli/verbs.hpp"
+#include "report/output.hpp"
 #include "tree/archive.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
+#include "util/text.hpp"
 
 namespace k8simg {
 
@@ -50,10 +52,12 @@ void add_tree(CLI::App& app, Options& options, Verb& run) {
         file.commit();
         return 0;
       }
+      std::string listing;
       for (const auto& [path, node] : tree.nodes()) {
-        fmt::print("{}{:04o} {:>5}:{:<5} {:>10} /{}{}  [{}]\n", type_letter(node.type), node.mode, node.uid, node.gid, node.size, path,
-                   node.type == NodeType::Symlink ? " -> " + node.target : "", node.origin);
+        const std::string target = node.type == NodeType::Symlink ? " -> " + node.target : "";
+        listing += fmt::format("{}{:04o} {:>5}:{:<5} {:>10} /{}{}  [{}]\n", type_letter(node.type), node.mode, node.uid, node.gid, node.size, printable_line(path), printable_line(target), printable_line(node.origin));
       }
+      print_out(listing);
       return 0;
     };
   });

@@ -7,6 +7,7 @@
 #include "cli/machine.hpp"
 #include "cli/verbs.hpp"
 #include "guest/guest.hpp"
+#include "report/output.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
 #include "util/text.hpp"
@@ -61,16 +62,15 @@ int verify(Session& session, const Chosen& chosen) {
   if (session.options().json) {
     const nlohmann::json json{{"image", image.string()}, {"manifest", manifest.string()}, {"ok", report.ok()}, {"partitions", report.partitions}, {"paths", report.paths},
                               {"bytes", report.bytes}, {"seconds", seconds}, {"differences", report.differences}};
-    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    print_out(fmt::format("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)));
   } else {
-    for (const auto& difference : report.differences) fmt::print("{}\n", difference);
+    for (const auto& difference : report.differences) print_out(printable_line(difference) + "\n");
   }
-  std::fflush(stdout);
   if (!report.ok()) {
     throw Error(ErrorKind::Step, fmt::format("{} is not what {} says: {} differences", image.filename().string(), manifest.string(), report.differences.size()), "build it again, or give the manifest of this image");
   }
   if (!session.options().json) {
-    fmt::print("{}: {} partitions, {} paths, {} of content: all as in the manifest ({})\n", image.filename().string(), report.partitions, report.paths, format_size(report.bytes), format_duration(seconds));
+    print_out(fmt::format("{}: {} partitions, {} paths, {} of content: all as in the manifest ({})\n", image.filename().string(), report.partitions, report.paths, format_size(report.bytes), format_duration(seconds)));
   }
   return 0;
 }

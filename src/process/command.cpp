@@ -47,8 +47,8 @@ std::string tail_of(const std::filesystem::path& file, int lines) {
   const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   const off_t size = fd.valid() ? ::lseek(fd.get(), 0, SEEK_END) : -1;
   if (size <= 0 || lines <= 0) return {};
-  // Logs grow to hundreds of megabytes; the last lines are in the last bytes.
-  constexpr off_t most = 256 * 1024;
+  // Logs grow to hundreds of megabytes, and a line without an end is shown to people as well.
+  constexpr off_t most = 32 * 1024;
   const off_t start = size > most ? size - most : 0;
   std::string text(static_cast<std::size_t>(size - start), '\0');
   std::size_t filled = 0;
@@ -59,6 +59,7 @@ std::string tail_of(const std::filesystem::path& file, int lines) {
     filled += static_cast<std::size_t>(count);
   }
   text.resize(filled);
+  if (start > 0) text.erase(0, text.size() - last_bytes(text, static_cast<std::size_t>(most) - 3).size());  // as read, it may begin inside of a character
   while (!text.empty() && text.back() == '\n') text.pop_back();
   std::size_t from = text.size();
   for (int line = 0; line < lines; ++line) {

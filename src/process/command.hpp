@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <stop_token>
@@ -18,8 +19,9 @@ struct Command {
   bool capture_stdout = false;                 ///< stdout goes to CommandResult::output instead of the log
   std::string input;                           ///< given on standard input (else /dev/null)
   std::optional<int> input_fd;                 ///< instead of `input`: this descriptor becomes standard input
-  bool interactive = false;                    ///< inherit the terminal: stdin, stdout, stderr, foreground group
+  bool interactive = false;                    ///< inherit the terminal: stdin, stdout, foreground group, and stderr unless there is a `log`
   double timeout_seconds = 0;                  ///< 0: none; past it the whole group is killed
+  std::function<void(int pid)> started;        ///< called once the program runs, from the thread of run()
 };
 
 struct CommandResult {
@@ -48,7 +50,7 @@ CommandResult run_checked(CommandRunner& runner, const Command& command, const s
 /// argv as a person could paste it into a shell.
 std::string quote_argv(const std::vector<std::string>& argv);
 
-/// Last `lines` lines of a file, for error messages.
+/// Last `lines` lines of a file, 32 KiB at most, for error messages.
 std::string tail_of(const std::filesystem::path& file, int lines = 40);
 
 }  // namespace k8simg

@@ -269,6 +269,9 @@ CommandResult SystemRunner::run(const Command& command, std::stop_token stop) {
     log = above_standard(command.log.empty() ? Fd::open("/dev/null", O_WRONLY)
                                              : Fd::open(command.log, O_WRONLY | O_CREAT | O_APPEND));
     launch.output = launch.error = log.get();
+  } else if (!command.log.empty()) {
+    log = above_standard(Fd::open(command.log, O_WRONLY | O_CREAT | O_APPEND));
+    launch.error = log.get();
   }
   if (command.capture_stdout) {
     std::tie(capture_reader, capture_writer) = make_pipe();
@@ -299,6 +302,7 @@ CommandResult SystemRunner::run(const Command& command, std::stop_token stop) {
   failure_writer.reset();
   capture_writer.reset();
   check_started(failure_reader, command, launch.program);
+  if (command.started) command.started(pid);
 
   CommandResult result;
   bool capturing = command.capture_stdout, interrupted = false;

@@ -30,7 +30,7 @@ class PlainReporter final : public Reporter {
 
  private:
   std::string line_of(const Event& event) {
-    const std::string step = printable(event.step);
+    const std::string step = printable_line(event.step);
     switch (event.kind) {
       case Event::Kind::Message: return printable(event.text);
       case Event::Kind::Warning: return "warning: " + indented(event.text);
@@ -44,7 +44,7 @@ class PlainReporter final : public Reporter {
         const std::string bytes = bytes_text(event.done, event.total);
         if (bytes.empty() || now - told < progress_every) return {};
         told = now;
-        return numbered(step + ": " + bytes + (event.text.empty() ? "" : ", " + printable(event.text)));
+        return numbered(step + ": " + bytes + (event.text.empty() ? "" : ", " + printable_line(event.text)));
       }
       case Event::Kind::StepFinished:
         told_.erase(event.step);

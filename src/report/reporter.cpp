@@ -2,12 +2,8 @@
 #include "report/reporter.hpp"
 
 #include <fmt/format.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
 
 #include "report/styles.hpp"
 #include "util/text.hpp"
@@ -38,28 +34,6 @@ std::unique_ptr<Reporter> make_reporter(ProgressStyle style, int fd) {
     case ProgressStyle::Plain: break;
   }
   return make_plain_reporter(fd);
-}
-
-void write_or_drop(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t count = ::write(fd, text.data(), text.size());
-    if (count >= 0) {
-      text.remove_prefix(static_cast<std::size_t>(count));
-    } else if (errno == EAGAIN) {  // a program that shares the terminal has made it non-blocking
-      pollfd writable{fd, POLLOUT, 0};
-      if (::poll(&writable, 1, 1000) == 0) return;
-    } else if (errno != EINTR) {
-      return;
-    }
-  }
-}
-
-std::string printable(std::string_view text) {
-  std::string result(text);
-  std::replace_if(
-      result.begin(), result.end(),
-      [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f; }, '?');
-  return result;
 }
 
 std::string indented(std::string_view text) { return replace_all(printable(text), "\n", "\n  "); }

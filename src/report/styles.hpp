@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "report/output.hpp"
 #include "report/reporter.hpp"
 
 namespace k8simg {
@@ -14,13 +15,7 @@ std::unique_ptr<Reporter> make_terminal_reporter(int fd);
 std::unique_ptr<Reporter> make_plain_reporter(int fd);
 std::unique_ptr<Reporter> make_json_reporter(int fd);
 
-/// Writes to a descriptor that may have gone away: progress that nobody can read must not end a build.
-void write_or_drop(int fd, std::string_view text);
-
-/// Without control characters other than newline and tab: a log's tail may hold any bytes, and a terminal obeys them.
-std::string printable(std::string_view text);
-
-/// The first line as it is, further ones indented by two blanks more than `text` has.
+/// printable(); the first line as it is, further ones indented by two blanks more than `text` has.
 std::string indented(std::string_view text);
 
 /// "1.0 MiB of 4.9 MiB"; without a total the first part alone; empty when both are 0.

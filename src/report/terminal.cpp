@@ -99,7 +99,7 @@ class TerminalReporter final : public Reporter {
   }
 
   void take(const Event& event) {
-    const std::string step = printable(event.step);
+    const std::string step = printable_line(event.step);
     switch (event.kind) {
       case Event::Kind::Message: add_line(printable(event.text)); break;
       case Event::Kind::Warning: add_line(coloured("33", "warning:") + " " + indented(event.text)); break;
@@ -110,7 +110,7 @@ class TerminalReporter final : public Reporter {
           if (running.step == event.step) {
             running.done = event.done;
             running.total = event.total;
-            running.text = printable(event.text);
+            running.text = printable_line(event.text);
           }
         break;
       case Event::Kind::StepFinished:
@@ -160,10 +160,10 @@ class TerminalReporter final : public Reporter {
       if (const std::string bytes = bytes_text(running.done, running.total); !bytes.empty()) right = bytes + "  " + right;
       const std::size_t taken = 2 + 2 + width_of(right);
       if (taken + 8 > width) {  // too narrow for both
-        lines.push_back(fit("  " + printable(running.step), width));
+        lines.push_back(fit("  " + printable_line(running.step), width));
         continue;
       }
-      const std::string name = fit(printable(running.step), width - taken);
+      const std::string name = fit(printable_line(running.step), width - taken);
       lines.push_back("  " + name + std::string(width - taken - width_of(name) + 2, ' ') + right);
     }
     return lines;

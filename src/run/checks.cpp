@@ -36,8 +36,10 @@ check() {
   shift
   count=$((count + 1))
   output=$("$@" 2>&1) && status=ok || status=FAIL
-  [ $status = ok ] && output=$(printf '%s' "$output" | head -n 1)
-  say "$status $name $(printf '%s' "$output" | tail -c 3000 | tr '\n\t' '; ')"
+  [ $status = ok ] && output=${output%%$'\n'*}
+  # Characters, not bytes: none is cut.
+  [ ${#output} -le 3000 ] || output=${output: -3000}
+  say "$status $name $(printf '%s' "$output" | tr '\n\t' '; ')"
 }
 since_boot() { local up; read -r up _ </proc/uptime; echo "$up"; }
 wait_until() {
@@ -48,6 +50,17 @@ wait_until() {
     sleep "$pause"
   done
   printf '%s\n' "$words"
+}
+# retried COMMAND...: for what goes over the network, which may fail once on a busy machine: up to five times, none of them begun after two minutes.
+retried() {
+  local attempt deadline=$((SECONDS + 120)) words
+  for attempt in 1 2 3 4 5; do
+    words=$("$@" 2>&1) && { printf '%s\n' "$words"; return; }
+    [ $SECONDS -lt $deadline ] && [ "$attempt" -lt 5 ] || break
+    sleep "${retry_pause:-5}"
+  done
+  printf 'tried %s times: %s\n' "$attempt" "$words"
+  return 1
 }
 equal() { [ "$1" = "$2" ] && echo "$1" || { echo "is \"$1\", wanted \"$2\""; return 1; }; }
 has() { local text; text=$("${@:2}" 2>&1) || [ -n "$text" ] || return 1; case $text in *"$1"*) printf '%s\n' "$text" | grep -F -- "$1" | head -n 1 ;; *) echo "does not say $1: $text"; return 1 ;; esac; }
@@ -181,12 +194,19 @@ check hardware-database hardware_database
 // A node that makes itself: what the role says, from the first start on, without a network that reaches anything.
 constexpr const char* ready_script = R"sh(
 export KUBECONFIG=/etc/kubernetes/admin.conf
+# Whoever asks a machine that has stopped may wait for ever: each question ends, a minute after its own limit if it has one.
+kubectl() {
+  local word limit=120
+  for word in "$@"; do case $word in --timeout=*s) word=${word#--timeout=}; limit=$((${word%s} + 60)) ;; esac; done
+  timeout -k 5 "$limit" kubectl "$@"
+}
 started() { systemctl show -p ActiveEnterTimestampMonotonic --value "$1" | awk '{ printf "%.1f", $1 / 1e6 }'; }
 why_not() { journalctl -b -u k8simg-node -u k8simg-images -n 25 --no-pager -o cat; kubectl get pods -A -o wide; journalctl -b -u kubelet -p warning -n 10 --no-pager -o cat; return 1; }
 # Until it says so itself, or gives up.
 node_made() {
+  local deadline=$((SECONDS + 1800))
   until [ -e /var/lib/k8simg/node.state ] && grep -q 'phase=done' /var/lib/k8simg/node.state; do
-    systemctl -q is-failed k8simg-node.service k8simg-images.service && { why_not; return 1; }
+    systemctl -q is-failed k8simg-node.service k8simg-images.service || [ $SECONDS -ge $deadline ] && { why_not; return 1; }
     sleep 2
   done
   tr '\n' ' ' </var/lib/k8simg/node.state
@@ -302,8 +322,10 @@ asked() {
 }
 # far_answers PORT: what the pod here says, told by the pod of each worker, asked from here: VXLAN there and back, twice.
 far_answers() {
-  local address
-  for address in $(kubectl get pods -l app=far -o 'jsonpath={.items[*].status.podIP}'); do
+  local address addresses
+  addresses=$(kubectl get pods -l app=far -o 'jsonpath={.items[*].status.podIP}') || return 1
+  [ "$(wc -w <<<"$addresses")" -eq "$workers" ] || { echo "wanted $workers pods, their addresses are \"$addresses\""; return 1; }
+  for address in $addresses; do
     ip route get "$address" | grep -q 'dev flannel\.1' || { ip route get "$address"; return 1; }
     wait_until 600 3 asked "$address" "$1" >/dev/null || { ip neighbour show; kubectl logs daemonset/far --tail=10; kubectl -n kube-system logs -l k8s-app=kube-proxy --tail=15 --prefix; return 1; }
     echo "$address:$1"
@@ -339,7 +361,7 @@ std::string check_script(const Expectations& expectations) {
     text += "say \"figure containerd_seconds $(started containerd.service)\"\nsay \"figure login_seconds $(started getty.target)\"\n";
     switch (expectations.ready) {
       case Expectations::Ready::No: break;
-      case Expectations::Ready::Cluster: text += "check pods-ready pods_ready\ncheck first-objects first_objects\ncheck hello hello\ncheck service-by-name by_name\n"; break;
+      case Expectations::Ready::Cluster: text += "check pods-ready retried pods_ready\ncheck first-objects retried first_objects\ncheck hello retried hello\ncheck service-by-name retried by_name\n"; break;
       case Expectations::Ready::Standalone: text += "check static-pod static_pod\n"; break;
       case Expectations::Ready::Worker: text += "check worker-pod worker_pod\n"; break;
     }
@@ -347,8 +369,8 @@ std::string check_script(const Expectations& expectations) {
     // For whoever reads the console's log: what happened when.
     text += "journalctl -b -o short-monotonic --no-pager -u k8simg-images -u k8simg-node | tail -c 100000 >/dev/console\n";
     if (expectations.workers > 0) {
-      text += "tell_workers\ncheck workers-ready workers_ready\nsay \"figure workers_seconds $(since_boot)\"\ncheck pod-on-each-worker far\ncheck pod-asks-pod far_answers 5353\ncheck pod-asks-service far_answers 5354\n"
-              "check logs-of-worker has CoreDNS kubectl logs daemonset/far\ncheck vxlan-packets vxlan_packets\n";
+      text += "tell_workers\ncheck workers-ready retried workers_ready\nsay \"figure workers_seconds $(since_boot)\"\ncheck pod-on-each-worker retried far\ncheck pod-asks-pod retried far_answers 5353\n"
+              "check pod-asks-service retried far_answers 5354\ncheck logs-of-worker retried has CoreDNS kubectl logs daemonset/far\ncheck vxlan-packets vxlan_packets\n";
     }
     text += "check no-pulls no_pulls\n";
   }
@@ -366,7 +388,7 @@ std::string check_script(const Expectations& expectations) {
   }
   if (expectations.kubeadm_images) text += "check images images\n";
   text += "systemctl -q is-active kubelet && { check kubelet-health kubelet_health; memory kubelet_; }\nprocesses_by_name\n";
-  if (expectations.workers > 0) text += "check pods-removed far_gone\n";
+  if (expectations.workers > 0) text += "check pods-removed retried far_gone\n";
   // Its kubelet has to say so too.
   if (expectations.ready == Expectations::Ready::Worker) text += "check pod-removed no_worker_pod\nsleep 45\n";
   text += "say \"end $count\"\nsystemctl poweroff --no-block\n";

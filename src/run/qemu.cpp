@@ -2,10 +2,12 @@
 #include "run/qemu.hpp"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
 
 #include "process/sandbox.hpp"
 #include "util/error.hpp"
@@ -56,12 +58,14 @@ std::vector<std::string> network_arguments(const Boot& boot) {
     return {"-netdev", netdev};
   }
   const auto link = [](int machine) { return fmt::format("addr.type=unix,addr.path=/in/lan/{}", machine); };
-  if (boot.lan->machine > 0) return {"-netdev", "stream,id=net0,server=off," + link(boot.lan->machine)};
-  // QEMU's hub, with the machine itself and a cable to each other machine. QEMU's own DHCP server cannot be on it: it would play the router to packets that are
-  // meant for another machine too, and refuse them.
+  // QEMU blocks as a whole, processors, monitor and all, while a socket that it accepted is full; one that it connected it can leave alone. So a worker that has
+  // stopped must not stop the machine with the switch: that one connects.
+  if (boot.lan->machine > 0) return {"-netdev", "stream,id=net0,server=on," + link(boot.lan->machine)};
+  // QEMU's hub, with the machine itself and a cable to each other machine, which may start later. QEMU's own DHCP server cannot be on it: it would play the router
+  // to packets that are meant for another machine too, and refuse them.
   std::vector<std::string> words{"-netdev", "hubport,id=net0,hubid=0"};
   for (int machine = 1; machine < boot.lan->machines; ++machine) {
-    for (const auto& netdev : {fmt::format("stream,id=link{},server=on,{}", machine, link(machine)), fmt::format("hubport,id=port{0},hubid=0,netdev=link{0}", machine)}) words.insert(words.end(), {"-netdev", netdev});
+    for (const auto& netdev : {fmt::format("stream,id=link{},server=off,reconnect-ms=1000,{}", machine, link(machine)), fmt::format("hubport,id=port{0},hubid=0,netdev=link{0}", machine)}) words.insert(words.end(), {"-netdev", netdev});
   }
   return words;
 }
@@ -90,9 +94,9 @@ std::string drive_name(const Machine& machine, std::size_t index) {
 
 std::uint64_t card_size(std::uint64_t bytes) { return std::bit_ceil(bytes); }
 
-CommandResult run_machine(CommandRunner& runner, const Machine& machine, const Boot& boot, std::stop_token stop) {
-  const auto log = boot.scratch / "qemu.log";
-  std::filesystem::remove(boot.scratch / "console.log");  // of an earlier boot: nobody shall read it as this one's
+MachineResult run_machine(CommandRunner& runner, const Machine& machine, const Boot& boot, std::stop_token stop) {
+  const auto log = boot.scratch / "qemu.log", console = boot.scratch / "console.log", monitor = boot.scratch / "monitor";
+  for (const auto& file : {log, console, monitor}) std::filesystem::remove(file);  // of an earlier boot: nobody shall read it as this one's
   if (!boot.again) {
     std::vector<std::string> create{"/usr/bin/qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "/in/disk.img", "/build/overlay.qcow2"};
     if (boot.disk_size) create.push_back(std::to_string(boot.disk_size));
@@ -138,12 +142,29 @@ CommandResult run_machine(CommandRunner& runner, const Machine& machine, const B
   if (boot.interactive) {
     add({"-nographic"});
   } else {
-    add({"-display", "none", "-monitor", "none", "-serial", "file:/build/console.log"});
+    add({"-display", "none", "-serial", "file:/build/console.log"});
+    add({"-chardev", "socket,id=monitor,path=/build/monitor,server=on,wait=off", "-mon", "chardev=monitor,mode=control"});
   }
   Command command = in_sandbox(boot.tools, argv, std::move(binds), boot.scratch, boot.network, boot.interactive);
-  if (!boot.interactive) command.log = log;
+  command.log = log;
   command.timeout_seconds = boot.timeout_seconds;
-  return runner.run(command, stop);
+
+  std::stop_source ending;
+  const std::stop_callback interrupted(stop, [&] { ending.request_stop(); });
+  StallWatch watch(boot.stall, console, monitor, [&] { ending.request_stop(); });
+  if (!boot.interactive) command.started = [&](int pid) { watch.begin(pid); };
+  const auto started = std::chrono::steady_clock::now();
+  MachineResult result;
+  try {
+    static_cast<CommandResult&>(result) = runner.run(command, ending.get_token());
+  } catch (const Error& error) {
+    result.stalled = watch.description();
+    if (error.kind() != ErrorKind::Interrupted || stop.stop_requested() || result.stalled.empty()) throw;
+    result.exit_code = 128 + SIGTERM;
+    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  }
+  result.message = tail_of(log, 20);
+  return result;
 }
 
 bool probe_kvm(CommandRunner& runner, const Machine& machine, const std::filesystem::path& tools, const std::filesystem::path& scratch, std::string& why_not) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "process/command.hpp"
+#include "run/stall.hpp"
 
 namespace k8simg {
 
@@ -37,7 +38,7 @@ struct BootPartition {
 
 /// A network that several machines share: nobody else reaches it, and it has no address to give.
 struct Lan {
-  std::filesystem::path folder;            ///< of all its machines: a socket for each but the first, which has the switch and has to be started first
+  std::filesystem::path folder;            ///< of all its machines: a socket for each but the first, which has the switch and connects to them
   int machine = 0, machines = 0;           ///< which of how many
 };
 
@@ -57,6 +58,7 @@ struct Boot {
   std::map<std::string, std::string> credentials;  ///< systemd credentials (name → bytes), through SMBIOS type 11 or the kernel's command line
   std::vector<std::filesystem::path> drives;       ///< further raw disks, read-only, named by drive_name()
   double timeout_seconds = 0;
+  StallLimits stall{};                     ///< when a guest that does nothing is given up; not with `interactive`
   bool again = false;                      ///< the same disk as in the boot before, with all that it wrote; `scratch` must be the same
 };
 
@@ -66,8 +68,13 @@ std::string drive_name(const Machine& machine, std::size_t index);
 /// The next size that an emulated SD card can have: a power of two.
 std::uint64_t card_size(std::uint64_t bytes);
 
-/// Makes the overlay and runs QEMU until the guest powers off. Throws as CommandRunner does; a time-out is in the result.
-CommandResult run_machine(CommandRunner& runner, const Machine& machine, const Boot& boot, std::stop_token stop = {});
+struct MachineResult : CommandResult {
+  std::string stalled;                     ///< why the guest was given up, with what QEMU's monitor said, several lines; "" when it was not
+  std::string message;                     ///< the last lines that QEMU itself wrote to its standard error
+};
+
+/// Makes the overlay and runs QEMU until the guest powers off. Throws as CommandRunner does; a time-out and a stalled guest are in the result.
+MachineResult run_machine(CommandRunner& runner, const Machine& machine, const Boot& boot, std::stop_token stop = {});
 
 /// Whether KVM really executes guest code here: boots a sector that leaves through the debug-exit port, within 10 s. /dev/kvm being there proves nothing.
 /// `why_not` says what happened otherwise.

@@ -1,11 +1,35 @@
 // The text of errors: what describe() prints, and errno as an Error.
 #include "util/error.hpp"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <cerrno>
+#include <filesystem>
 #include <system_error>
 #include <utility>
 
 namespace k8simg {
+
+namespace {
+
+/// Who owns what keeps us out, and what gives it to us: only of folders below one of our own, for the rest of the machine is not to be changed hands.
+std::string owner_hint(const std::string& path) {
+  namespace fs = std::filesystem;
+  const uid_t me = ::geteuid();
+  struct stat status{};
+  std::error_code error;
+  fs::path place = fs::absolute(path, error).lexically_normal();
+  while (::lstat(place.c_str(), &status) != 0 && place.has_relative_path()) place = place.parent_path();
+  if (me == 0 || status.st_uid == me) return {};
+  const uid_t owner = status.st_uid;
+  while (place.has_relative_path() && ::lstat(place.parent_path().c_str(), &status) == 0 && status.st_uid == owner) place = place.parent_path();
+  if (!place.has_relative_path() || status.st_uid != me) return {};
+  const std::string whose = owner == 0 ? "root, perhaps since an earlier `sudo`" : "user " + std::to_string(owner);
+  return place.string() + " belongs to " + whose + ": `sudo chown -R " + std::to_string(me) + ":" + std::to_string(::getegid()) + " '" + place.string() + "'` gives it to you.";
+}
+
+}  // namespace
 
 Error::Error(ErrorKind kind, std::string message, std::string hint)
     : kind_(kind), message_(std::move(message)), hint_(std::move(hint)) {}
@@ -28,14 +52,17 @@ std::string Error::describe() const {
   return text;
 }
 
+std::string errno_hint(const std::string& path, int errno_value) {
+  if (errno_value == ENOSPC) return "The disk is full: free some space on the filesystem that holds " + path + ".";
+  if (errno_value == EDQUOT) return "Your disk quota is used up: free some space below " + path + ".";
+  if (errno_value == EMFILE) return "Too many open files: raise the limit, as with `ulimit -n 4096`.";
+  if (errno_value == EACCES || errno_value == EPERM) return owner_hint(path);
+  return {};
+}
+
 void throw_errno(const std::string& what, const std::string& path, int errno_value) {
   // std::system_category instead of strerror: the latter may share one buffer between threads.
-  std::string message = what + " " + path + ": " + std::system_category().message(errno_value);
-  std::string hint;
-  if (errno_value == ENOSPC) hint = "The disk is full: free some space on the filesystem that holds " + path + ".";
-  if (errno_value == EDQUOT) hint = "Your disk quota is used up: free some space below " + path + ".";
-  if (errno_value == EMFILE) hint = "Too many open files: raise the limit, as with `ulimit -n 4096`.";
-  throw Error(ErrorKind::Internal, std::move(message), std::move(hint));
+  throw Error(ErrorKind::Internal, what + " " + path + ": " + std::system_category().message(errno_value), errno_hint(path, errno_value));
 }
 
 }  // namespace k8simg

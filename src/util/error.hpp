@@ -52,6 +52,10 @@ auto with_context(const std::string& line, Body&& body) -> decltype(body()) {
   }
 }
 
+/// What to do about a failed call on `path`; "" when there is nothing to say. Of a path that may not be used because somebody else owns it, as after an
+/// earlier `sudo`, it names the topmost folder that is concerned.
+std::string errno_hint(const std::string& path, int errno_value);
+
 /// Throws Error{Internal} with `what: strerror(errno_value)` and the path.
 [[noreturn]] void throw_errno(const std::string& what, const std::string& path, int errno_value);
 

@@ -28,6 +28,13 @@ std::string format_duration(double seconds);   ///< "0.42 s", "3 min 12 s"
 /// Expands ${name}; an unknown name or a missing brace throws Error{Usage} naming it and `where`. A `$` alone stays.
 std::string expand(std::string_view text, const std::vector<std::pair<std::string, std::string>>& values,
                    const std::string& where);
+/// For people: control characters (C0 but newline and tab, DEL, C1) and bytes that are no UTF-8 become \xNN or \u00NN; "\r\n" becomes "\n".
+/// JSON stays the same JSON, provided that it is UTF-8.
+std::string printable(std::string_view text);
+/// The same for a name that stands within a line: newline and tab are escaped too.
+std::string printable_line(std::string_view text);
+/// The end of the text, `most` bytes or a few less: a UTF-8 character is not cut.
+std::string_view last_bytes(std::string_view text, std::size_t most);
 std::string base64_encode(std::string_view bytes);
 /// The text as one word of a script for sh, in single quotes: 'it'\''s'.
 std::string shell_word(std::string_view text);

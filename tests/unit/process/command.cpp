@@ -103,4 +103,13 @@ TEST_CASE("the tail of a log") {
   CHECK(tail_of(log, 0).empty());
   write_file_atomically(log, numbered_lines(1, 200'000));  // more than is read at once
   CHECK(tail_of(log, 2) == "line 199999\nline 200000");
+  std::string endless;
+  for (int i = 0; i < 20'000; ++i) endless += "\xe2\x97\x8f";
+  for (const char* shift : {"", "x", "xx"}) {
+    write_file_atomically(log, endless + shift);  // a line without an end, cut between characters
+    const std::string tail = tail_of(log, 2);
+    CHECK(tail.size() <= 32 * 1024);
+    CHECK(tail.size() > 30 * 1024);
+    CHECK(tail.starts_with("\xe2\x97\x8f"));
+  }
 }

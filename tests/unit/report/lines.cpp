@@ -53,7 +53,7 @@ TEST_CASE("plain lines say each thing once, without control characters") {
         "[ 0/10] fetch\n"
         "[ 1/10] fetch: done in 0.42 s\n"
         "[ 2/10] rootfs: cached, its inputs came out the same\n"
-        "[ 3/10] kernel: FAILED\n  make failed\n  log: ?[31mred\n"
+        "[ 3/10] kernel: FAILED\n  make failed\n  log: \\x1b[31mred\n"
         "failed (3 min 12 s)\n");
 }
 

@@ -201,6 +201,56 @@ TEST_CASE("waiting ends with the first success, or with the last words") {
   CHECK(report.checks[1].detail == "not yet");
 }
 
+TEST_CASE("what goes over the network is asked again before it fails, a few times and not for long") {
+  const TempDir work(fs::temp_directory_path(), "retried");
+  const std::string file = shell_word((work.path() / "seen").string());
+  const GuestReport report = run_functions(sample(), "retry_pause=0\nfails() { echo x >>" + file + "; echo 'TLS handshake timeout' >&2; [ \"$(wc -l <" + file + ")\" -ge $1 ] && echo CoreDNS-1.14; }\n"
+                                                     "check third retried has CoreDNS fails 3\nrm " + file + "\ncheck sixth retried fails 6\nseen=$(wc -l <" + file + ")\ncheck five equal \"$seen\" 5\n"
+                                                     "late() { SECONDS=1000; echo late; return 1; }\ncheck once retried late\n");
+  REQUIRE(report.checks.size() == 4);
+  CHECK(report.checks[0].ok);
+  CHECK(report.checks[0].detail == "CoreDNS-1.14");
+  CHECK_FALSE(report.checks[1].ok);
+  CHECK(contains(report.checks[1].detail, "tried 5 times: TLS handshake timeout"));
+  CHECK(report.checks[2].ok);
+  CHECK_FALSE(report.checks[3].ok);
+}
+
+TEST_CASE("a question to the API server ends, whoever does not answer it") {
+  Expectations expectations = sample();
+  expectations.ready = Expectations::Ready::Cluster, expectations.ready_image = "coredns:v1";
+  const std::string script = script_of(expectations);
+  const auto begin = script.find("\nkubectl() {"), end = script.find("\nstarted() {");
+  REQUIRE(begin != std::string::npos);
+  const GuestReport report = run_functions(expectations, script.substr(begin, end - begin) + "\ntimeout() { echo \"$@\"; }\ncheck plain kubectl logs daemonset/far\ncheck waits kubectl wait --for=condition=Ready pod/hello --timeout=600s\n");
+  REQUIRE(report.checks.size() == 2);
+  CHECK(report.checks[0].detail == "-k 5 120 kubectl logs daemonset/far");
+  CHECK(report.checks[1].detail == "-k 5 660 kubectl wait --for=condition=Ready pod/hello --timeout=600s");
+}
+
+TEST_CASE("no worker's pod, or not all of them, is no success") {
+  Expectations expectations = sample();
+  expectations.ready = Expectations::Ready::Cluster, expectations.ready_image = "coredns:v1", expectations.workers = 2;
+  const std::string script = script_of(expectations);
+  const auto begin = script.find("\nfar_answers() {"), end = script.find("\nvxlan_packets() {");
+  REQUIRE(begin != std::string::npos);
+  const GuestReport report = run_functions(expectations, "workers=2\n" + script.substr(begin, end - begin) + "\nip() { echo dev flannel.1; }\nasked() { :; }\nkubectl() { echo \"$pods\"; return \"${status:-0}\"; }\n"
+                                                         "status=1\ncheck silent far_answers 53\nstatus=0 pods=10.1.1.2\ncheck one far_answers 53\npods='10.1.1.2 10.1.2.2'\ncheck both far_answers 53\n");
+  REQUIRE(report.checks.size() == 3);
+  CHECK_FALSE(report.checks[0].ok);
+  CHECK_FALSE(report.checks[1].ok);
+  CHECK(contains(report.checks[1].detail, "wanted 2 pods, their addresses are \"10.1.1.2\""));
+  CHECK(report.checks[2].ok);
+}
+
+TEST_CASE("a long detail is cut between characters") {
+  const GuestReport report = run_functions(sample(), "long() { printf '%.0s\u25cf' {1..4000}; return 1; }\ncheck dots long\ncheck tail bash -c 'head -c 500000 /dev/zero | tr \"\\\\0\" x; exit 1'\n");
+  REQUIRE(report.checks.size() == 2);
+  CHECK(report.checks[0].detail.size() == 9000);
+  CHECK(report.checks[0].detail.starts_with("\u25cf"));
+  CHECK(report.checks[1].detail == std::string(3000, 'x'));
+}
+
 TEST_CASE("a node is Ready when the API server has heard of its kubelet since this start, and since when it is stands in the node") {
   // The guest was started 100 s ago; what it was before its restart comes first.
   const std::string machine = "date() { if [ $# -eq 1 ]; then echo 1000100; else echo \"$2\"; fi; }\ncut() { echo 100; }\napi_listens() { return 0; }\ntimeout() { shift; \"$@\"; }\n"
@@ -250,7 +300,7 @@ TEST_CASE("a cluster of several machines says how to join it, asks each worker's
   CHECK(bash({"-n"}, head).exit_code == 0);
   CHECK(contains(head, "\nworkers=2\n"));
   std::size_t at = 0;
-  for (const char* step : {"\ncheck service-by-name ", "\ntell_workers\n", "\ncheck workers-ready ", "\ncheck pod-asks-pod far_answers 5353\n", "\ncheck vxlan-packets ", "\nprocesses_by_name\n", "\ncheck pods-removed far_gone\n"}) {
+  for (const char* step : {"\ncheck service-by-name ", "\ntell_workers\n", "\ncheck workers-ready ", "\ncheck pod-asks-pod retried far_answers 5353\n", "\ncheck logs-of-worker retried has CoreDNS kubectl logs daemonset/far\n", "\ncheck vxlan-packets ", "\nprocesses_by_name\n", "\ncheck pods-removed retried far_gone\n"}) {
     const auto found = head.find(step, at);
     REQUIRE(found != std::string::npos);
     at = found;

@@ -17,9 +17,11 @@ class Recording : public CommandRunner {
  public:
   CommandResult run(const Command& command, std::stop_token) override {
     commands.push_back(command);
+    if (!log_text.empty()) write_file_atomically(command.log, log_text);
     return {.exit_code = exit_code};
   }
   std::vector<Command> commands;
+  std::string log_text;
   int exit_code = 0;
 };
 
@@ -89,19 +91,20 @@ TEST_CASE("an isolated machine is given an address and nothing else") {
   CHECK(contains(f.line(), " -netdev user,id=net0,restrict=on,ipv6=off "));
 }
 
-TEST_CASE("machines of one network: the first has the switch, the others a cable to it, and each a hardware address of its own") {
+// An accepted socket of QEMU's blocks all of QEMU while it is full: a worker that has stopped would stop the machine with the switch.
+TEST_CASE("machines of one network: the first has the switch and connects to the others, and each has a hardware address of its own") {
   Fixture f;
   f.boot.lan = Lan{.folder = "/run/network", .machine = 0, .machines = 3};
   std::string line = f.line();
   CHECK(contains(line, " --bind /run/network /in/lan "));
   CHECK(contains(line, " -netdev hubport,id=net0,hubid=0 "));
-  CHECK(contains(line, " -netdev stream,id=link1,server=on,addr.type=unix,addr.path=/in/lan/1 -netdev hubport,id=port1,hubid=0,netdev=link1 "));
-  CHECK(contains(line, " -netdev stream,id=link2,server=on,addr.type=unix,addr.path=/in/lan/2 -netdev hubport,id=port2,hubid=0,netdev=link2 "));
+  CHECK(contains(line, " -netdev stream,id=link1,server=off,reconnect-ms=1000,addr.type=unix,addr.path=/in/lan/1 -netdev hubport,id=port1,hubid=0,netdev=link1 "));
+  CHECK(contains(line, " -netdev stream,id=link2,server=off,reconnect-ms=1000,addr.type=unix,addr.path=/in/lan/2 -netdev hubport,id=port2,hubid=0,netdev=link2 "));
   CHECK(contains(line, " virtio-net-pci,netdev=net0,mac=52:54:00:12:34:56 "));
   CHECK_FALSE(contains(line, "netdev user"));
   f.boot.lan->machine = 2;
   line = f.line();
-  CHECK(contains(line, " -netdev stream,id=net0,server=off,addr.type=unix,addr.path=/in/lan/2 "));
+  CHECK(contains(line, " -netdev stream,id=net0,server=on,addr.type=unix,addr.path=/in/lan/2 "));
   CHECK(contains(line, " virtio-net-pci,netdev=net0,mac=52:54:00:12:34:58 "));
   CHECK_FALSE(contains(line, "hub"));
   CHECK_FALSE(contains(line, "netdev user"));
@@ -150,6 +153,27 @@ TEST_CASE("a machine whose firmware QEMU does not run gets kernel, device tree a
 
   write_file_atomically(f.boot.scratch / "cmdline", std::string(80, 'x'));
   CHECK(contains(failure([&] { run_machine(f.runner, f.machine, f.boot); }), "of which the kernel reads 99"));
+}
+
+TEST_CASE("a machine that nobody sits at has a monitor to be asked by, one at a terminal has QEMU's own") {
+  Fixture f;
+  CHECK(contains(f.line(), " -chardev socket,id=monitor,path=/build/monitor,server=on,wait=off -mon chardev=monitor,mode=control "));
+  f.boot.interactive = true;
+  const std::string line = f.line();
+  CHECK_FALSE(contains(line, "monitor"));
+  CHECK(contains(line, " -nographic "));
+  CHECK(f.runner.commands[1].log == f.boot.scratch / "qemu.log");
+}
+
+TEST_CASE("what QEMU says when it ends is in the result, and nothing of an earlier boot") {
+  Fixture f;
+  write_file_atomically(f.boot.scratch / "qemu.log", "of the boot before\n");
+  write_file_atomically(f.boot.scratch / "console.log", "of the boot before\n");
+  f.runner.log_text = "qemu-system-x86_64: could not load PC BIOS 'bios-256k.bin'\n";
+  const MachineResult result = run_machine(f.runner, f.machine, f.boot);
+  CHECK(result.message == "qemu-system-x86_64: could not load PC BIOS 'bios-256k.bin'");
+  CHECK(result.stalled.empty());
+  CHECK_FALSE(fs::exists(f.boot.scratch / "console.log"));
 }
 
 TEST_CASE("an SD card's size is a power of two") {

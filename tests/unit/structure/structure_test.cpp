@@ -320,6 +320,23 @@ TEST_CASE("every source file begins with a sentence on what it owns and stays sh
   }
 }
 
+TEST_CASE("only src/report/output.cpp writes to standard output and standard error") {
+  const std::regex other("fmt::(v?print|println)\\b|std::(cout|cerr|clog|puts|printf)\\b|[^a-z_](printf|fprintf|puts|fputs|putchar|perror)\\(|\\bstderr\\b|\\bstdout\\b|write\\((1|2|STD(OUT|ERR)_FILENO)\\b");
+  CHECK(std::regex_search("  fmt::print(\"{}\", name);", other));
+  for (const auto& file : sources(root / "src")) {
+    if (file == "report/output.cpp") continue;
+    int number = 0;
+    for (const auto& line : lines_of(read(root / "src" / file))) {
+      ++number;
+      const std::string code = line.substr(0, line.find("//"));
+      if (code.find("print") == std::string::npos && code.find("put") == std::string::npos && code.find("std") == std::string::npos && code.find("write") == std::string::npos && code.find("perror") == std::string::npos) continue;
+      // Words of messages, shell scripts and members are none of it.
+      static const std::regex text("\"([^\"\\\\]|\\\\.)*\"");
+      if (std::regex_search(std::regex_replace(code, text, "\"\""), other)) FAIL_CHECK("src/" << file.string() << ":" << number << " does not use print_out() or print_error(): " << line);
+    }
+  }
+}
+
 TEST_CASE("no committed file has the URL of a package mirror or registry") {
   const Names machine = hosts_of_this_machine();
   std::size_t files = 0;

@@ -1,9 +1,12 @@
 // Errors: the text people read, context gathered on the way up, errno.
 #include "util/error.hpp"
 
+#include <unistd.h>
+
 #include <cerrno>
 
 #include "support/catch.hpp"
+#include "util/file.hpp"
 
 using namespace k8simg;
 
@@ -37,4 +40,22 @@ TEST_CASE("errno becomes an error that names the path; a full disk has a hint") 
     CHECK(error.message() == "cannot write /some/file: No space left on device");
     CHECK(error.hint().find("free some space") != std::string::npos);
   }
+}
+
+TEST_CASE("a path that somebody else owns is given back by one command, and only below a folder of our own") {
+  CHECK(errno_hint("/etc/shadow", EACCES).empty());
+  CHECK(errno_hint("/nowhere/at/all", EACCES).empty());
+  CHECK(errno_hint("/x", ENOENT).empty());
+  if (::geteuid() != 0) return;  // only root can make a folder that is somebody else's
+  constexpr uid_t user = 65534;
+  const TempDir folder(fs::temp_directory_path());
+  const fs::path output = folder.path() / "out put";
+  fs::create_directories(output / "store/blobs");
+  REQUIRE(::chown(folder.path().c_str(), user, user) == 0);
+  REQUIRE(::seteuid(user) == 0);
+  const std::string deep = errno_hint((output / "store/blobs/ab/cd").string(), EACCES), own = errno_hint((folder.path() / "x").string(), EACCES);
+  REQUIRE(::seteuid(0) == 0);
+  CHECK(deep.find(output.string() + " belongs to root, perhaps since an earlier `sudo`: `sudo chown -R 65534:") == 0);
+  CHECK(deep.find(" '" + output.string() + "'` gives it to you.") != std::string::npos);
+  CHECK(own.empty());
 }
