@@ -102,8 +102,12 @@ bool Verification::take_part(Batch& batch, Store& store) {
     batch.found({batch.value_.digest, Condition::Damaged, false, batch.name_ + ": " + error.what()});
   }
   std::lock_guard guard(batch.mutex_);
-  ++batch.finished_;
   if (part == 0) batch.listing_ = false;
+  if (++batch.finished_ == batch.parts_) {
+    // The batch stays known until the end of the run, what it needed does not: a kernel's source has 80,000 files.
+    batch.tree_ = {};
+    batch.files_ = {};
+  }
   batch.done_.notify_all();
   return true;
 }
