@@ -31,7 +31,10 @@ void add_check(CLI::App& app, Options& options, Verb& run) {
   verb->callback([=, &run] {
     run = [=](Session& session) {
       const Config config = session.config(*name);
-      const auto findings = run_preflight(session, config, PreflightMachine::Smallest);
+      auto findings = run_preflight(session, config, PreflightMachine::Smallest);
+      for (const auto& suite : load_lock(session.lock_file(*name)).without_suites)
+        findings.push_back({.check = "Suites", .severity = Severity::Warning, .looked_at = session.lock_file(*name).filename().string(),
+                            .says = "the packages were chosen without suite " + suite, .action = "lock again with a mirror that has it"});
       const auto count = [&](Severity severity) { return std::count_if(findings.begin(), findings.end(), [&](const Finding& finding) { return finding.severity == severity; }); };
       const auto errors = count(Severity::Error), warnings = count(Severity::Warning);
       if (session.options().json) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iostream>
 #include <iterator>
+#include <optional>
 
 #include "cli/verbs.hpp"
 #include "component/go_sum.hpp"
@@ -13,6 +14,7 @@
 #include "report/output.hpp"
 #include "rootfs/rootfs.hpp"
 #include "tree/archive.hpp"
+#include "util/clock.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
 #include "util/text.hpp"
@@ -29,24 +31,68 @@ LockedComponent lock_component(const Config& config, const ComponentConfig& comp
   return {component.name, component.version, sha256_file(folder / "go.mod"), sha256(go_sum), parse_go_sum(go_sum, (component.folder / "go.sum").string())};
 }
 
-Lock make_lock(Session& session, const Config& config) {
+constexpr std::int64_t a_day = 86400;
+constexpr std::int64_t stale_days = 200;  // Debian's stable releases have a point release every two to four months
+
+struct LockRequest {
+  std::optional<Lock> before;
+  bool allow_older = false;
+  std::vector<std::string> without;  // suites
+};
+
+/// The suites of a repository but those that are not wanted.
+std::vector<std::string> suites_but(const std::vector<std::string>& suites, const std::vector<std::string>& without) {
+  std::vector<std::string> kept;
+  std::copy_if(suites.begin(), suites.end(), std::back_inserter(kept), [&](const std::string& suite) { return std::find(without.begin(), without.end(), suite) == without.end(); });
+  return kept;
+}
+
+void check_without(const Config& config, const std::vector<std::string>& without) {
+  std::vector<std::string> known;
+  for (const auto& r : config.repositories) {
+    known.insert(known.end(), r.suites.begin(), r.suites.end());
+    known.insert(known.end(), r.tools_suites.begin(), r.tools_suites.end());
+  }
+  for (const auto& suite : without)
+    if (std::find(known.begin(), known.end(), suite) == known.end())
+      throw Error(ErrorKind::Usage, fmt::format("--without-suite {}: {} has no such suite", suite, config.name), "it has " + join(known, ", "));
+}
+
+/// A mirror that is behind, or that somebody keeps behind, would bring older packages with known faults (as apt, which refuses it too).
+void check_dates(Session& session, const LockRequest& request, const std::vector<LockedSuite>& suites) {
+  for (const auto& suite : suites) {
+    const std::int64_t days = (Clock::system().now() - suite.date) / a_day;
+    if (days > stale_days) session.reporter().warning(fmt::format("suite {} of {} is {} days old: the mirror may be behind", suite.suite, suite.repository, days));
+  }
+  if (!request.before || request.allow_older) return;
+  const LockedSuite* older = first_older_suite(*request.before, suites);
+  if (!older) return;
+  for (const auto& old : request.before->suites)
+    if (old.repository == older->repository && old.suite == older->suite)
+      throw Error(ErrorKind::Fetch, fmt::format("suite {} of {} is of {} on the mirror, and the lock was made from one of {}", older->suite, older->repository,
+                                                format_lock_date(older->date), format_lock_date(old.date)),
+                  "Use a mirror that is up to date, or accept older packages with --allow-older-suites.");
+}
+
+Lock make_lock(Session& session, const Config& config, const LockRequest& request) {
   const Mirrors& mirrors = session.mirrors();
   const auto scratch = session.store().folder("scratch");
-  const IndexFetcher fetcher = [&](const std::string& repository, const std::string& path, bool optional) -> std::optional<std::string> {
+  const IndexFetcher fetcher = [&](const std::string& repository, const std::string& path, std::uint64_t limit) -> std::optional<std::string> {
     const std::string name = repository + " " + path;
     session.reporter().message("index " + name);
-    auto text = fetch_text(session.downloader(), mirrors, repository, path, scratch, session.stop());
-    if (!text && !optional) throw Error(ErrorKind::Fetch, fmt::format("no mirror of {} has {}", repository, path), "check the suites of [[repository]] in the defconfig, and the mirror");
-    return text;
+    return with_context(fmt::format("while asking {} of {}", join(mirrors.bases.contains(repository) ? mirrors.bases.at(repository) : std::vector<std::string>{"the mirror"}, ", "), repository), [&] {
+      return fetch_text(session.downloader(), mirrors, repository, path, limit, scratch, session.stop());
+    });
   };
   std::vector<Repository> for_target, for_tools;
   std::vector<std::string> backports;
   bool differ = config.arch.debian != build_architecture;
   for (const auto& r : config.repositories) {
-    if (!r.suites.empty()) for_target.push_back({r.name, r.suites, r.sections});
-    for_tools.push_back({r.name, r.suites, r.sections});
+    const auto suites = suites_but(r.suites, request.without), tools_suites = suites_but(r.tools_suites, request.without);
+    if (!suites.empty()) for_target.push_back({r.name, suites, r.sections});
+    for_tools.push_back({r.name, suites, r.sections});
     auto& all = for_tools.back().suites;
-    all.insert(all.end(), r.tools_suites.begin(), r.tools_suites.end());
+    all.insert(all.end(), tools_suites.begin(), tools_suites.end());
     differ = differ || !r.tools_suites.empty();
     std::copy_if(all.begin(), all.end(), std::back_inserter(backports), [](const std::string& suite) { return suite.ends_with("-backports"); });
   }
@@ -54,7 +100,9 @@ Lock make_lock(Session& session, const Config& config) {
   const IndexSet tools_indexes = loader.load(for_tools, {build_architecture});
   const IndexSet target_indexes = differ ? loader.load(for_target, {config.arch.debian}) : tools_indexes;
 
-  Lock lock{.defconfig = config.name, .date = 0, .suites = tools_indexes.suites, .target = {}, .tools = {}, .components = {}};
+  check_dates(session, request, tools_indexes.suites);
+
+  Lock lock{.defconfig = config.name, .date = 0, .suites = tools_indexes.suites, .without_suites = request.without, .target = {}, .tools = {}, .components = {}};
   for (const auto& suite : lock.suites) lock.date = std::max(lock.date, suite.date);
   lock.target = with_context("while choosing the target's packages", [&] {
     return resolve(target_indexes, {.architecture = config.arch.debian, .install = config.packages, .essential = config.essential_packages, .exclude = config.exclude_packages, .prefer_suites = backports});
@@ -92,24 +140,32 @@ void add_lock(CLI::App& app, Options& options, Verb& run) {
   auto update = std::make_shared<bool>(false);
   verb->add_option("defconfig", *name, "its name")->required();
   verb->add_flag("--update", *update, "replace an existing lock with what the suites have now");
+  auto allow_older = std::make_shared<bool>(false);
+  auto without = std::make_shared<std::vector<std::string>>();
+  verb->add_flag("--allow-older-suites", *allow_older, "take a suite that is older than the one that the lock was made from");
+  verb->add_option("--without-suite", *without, "lock without this suite, which the mirror lacks; the lock says so");
   verb->add_option("--set", options.set, "override a value: key=value");
   verb->add_option("--lock", options.lock_file, "write this file instead of defconfigs/NAME.lock");
   verb->callback([=, &run] {
     run = [=](Session& session) {
       const Config config = session.config(*name);
       const auto file = session.lock_file(*name);
-      std::optional<Lock> before;
+      LockRequest request{.before = {}, .allow_older = *allow_older, .without = *without};
+      std::sort(request.without.begin(), request.without.end());
+      request.without.erase(std::unique(request.without.begin(), request.without.end()), request.without.end());
+      check_without(config, request.without);
       if (std::filesystem::exists(file)) {
         if (!*update) {
           throw Error(ErrorKind::Usage, fmt::format("{} is there already", file.filename().string()), fmt::format("`k8simg lock {} --update` replaces it with what the suites have now, and shows what changed", *name));
         }
-        before = load_lock(file);
+        request.before = load_lock(file);
       }
-      const Lock lock = make_lock(session, config);
+      const Lock lock = make_lock(session, config, request);
       check_target_scripts(session, config, lock);
       write_file_atomically(file, lock.serialise());
-      if (before) {
-        const auto changes = describe_changes(*before, lock);
+      for (const auto& suite : lock.without_suites) session.reporter().warning(fmt::format("locked without suite {}", suite));
+      if (request.before) {
+        const auto changes = describe_changes(*request.before, lock);
         for (const auto& line : changes) print_out(fmt::format("{}\n", line));
         if (changes.empty()) print_out("no change\n");
       }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <set>
 
 #include "debian/release.hpp"
 #include "debian/resolve.hpp"
@@ -35,7 +36,9 @@ std::optional<Listed> find_index(const Release& release, const std::string& sect
 
 std::string decompress(const std::string& bytes, const Listed& listed, const std::string& name) {
   const std::unique_ptr<archive, int (*)(archive*)> reader(archive_read_new(), archive_read_free);
-  archive_read_support_filter_all(reader.get());
+  // Not filter_all: some filters start programs of the host.
+  archive_read_support_filter_gzip(reader.get());
+  archive_read_support_filter_xz(reader.get());
   archive_read_support_format_raw(reader.get());
   archive_read_support_format_empty(reader.get());
   const auto fail = [&](const std::string& what) { throw Error(ErrorKind::Fetch, fmt::format("{} cannot be decompressed: {}", name, what)); };
@@ -84,7 +87,7 @@ std::string fetch_index(const IndexFetcher& fetch, const std::string& repository
   const std::string name = fmt::format("{} of {}", base + listed.path, repository);
   std::string wrong;
   for (const std::string& place : places_of(release, listed)) {
-    std::optional<std::string> bytes = fetch(repository, base + place, true);
+    std::optional<std::string> bytes = fetch(repository, base + place, listed.file.size);
     if (!bytes) continue;
     if (bytes->size() != listed.file.size) {
       wrong = fmt::format("it has {} bytes, the signed release says {}", bytes->size(), listed.file.size);
@@ -94,7 +97,7 @@ std::string fetch_index(const IndexFetcher& fetch, const std::string& repository
       return listed.compressed ? decompress(*bytes, listed, name) : std::move(*bytes);
     }
   }
-  if (wrong.empty()) throw Error(ErrorKind::Fetch, name + " is not on the mirror although its release lists it", "The mirror is incomplete or just being updated: try again or use another one.");
+  if (wrong.empty()) throw Error(ErrorKind::Fetch, name + " is not on the mirror although its release lists it", fmt::format("The mirror is incomplete or just being updated: try again or use another one. Or lock without the suite: --without-suite {}", suite));
   throw Error(ErrorKind::Fetch, fmt::format("{} is refused: {}", name, wrong), "The mirror is broken, tampered with, or just being updated: try again or use another one.");
 }
 
@@ -107,12 +110,15 @@ bool has_section(const Release& release, const std::string& section) {
 
 }  // namespace
 
+constexpr std::uint64_t most_release_bytes = 16 << 20;  // it is read before its signature is; Debian's have 0.2 MB
+
 const IndexLoader::Suite& IndexLoader::suite(const std::string& repository, const std::string& name) {
   const auto found = suites_.find({repository, name});
   if (found != suites_.end()) return found->second;
   const std::string path = "dists/" + name + "/InRelease", place = path + " of " + repository;
-  const std::optional<std::string> inrelease = fetch_(repository, path, false);
-  if (!inrelease) throw Error(ErrorKind::Fetch, place + " is not on the mirror", "Check the suite's name and the mirror.");
+  const std::optional<std::string> inrelease = fetch_(repository, path, most_release_bytes);
+  if (!inrelease)
+    throw Error(ErrorKind::Fetch, place + " is not on the mirror", fmt::format("Check the suite's name and the mirror; or lock without the suite: --without-suite {}", name));
   const std::string text = verify_inrelease(*inrelease, place, runner_, keyring_, scratch_);
   auto release = parse_release(text);
   if (!release) throw Error(ErrorKind::Fetch, fmt::format("{}, line {}: {}", place, release.error().line, release.error().message));
@@ -127,21 +133,23 @@ IndexSet IndexLoader::load(const std::vector<Repository>& repositories, const st
     for (const std::string& suite_name : repository.suites) {
       const auto& [locked, release] = suite(repository.name, suite_name);
       set.suites.push_back(locked);
+      std::set<std::string> there;
       for (const std::string& section : repository.sections) {
         if (!has_section(release, section))
           throw Error(ErrorKind::Fetch, fmt::format("suite {} of {} has no section \"{}\"; it has {}", suite_name, repository.name, section, join(release.components, ", ")));
         std::vector<std::string> wanted = architectures;
         if (release.separate_all_index) wanted.push_back("all");
         for (const std::string& architecture : wanted)
-          if (const auto listed = find_index(release, section, architecture))
+          if (const auto listed = find_index(release, section, architecture)) {
+            there.insert(architecture);
             set.packages.push_back({repository.name, suite_name, section, architecture, fetch_index(fetch_, repository.name, suite_name, release, *listed), release.not_automatic});
+          }
       }
+      for (const std::string& architecture : architectures)
+        if (!there.contains(architecture))
+          throw Error(ErrorKind::Fetch, fmt::format("suite {} of {} has no packages for the architecture \"{}\"", suite_name, repository.name, architecture),
+                      fmt::format("Use Debian's name of the architecture, such as amd64, arm64 or armel; another mirror; or lock without the suite: --without-suite {}", suite_name));
     }
-  }
-  for (const std::string& architecture : architectures) {
-    bool found = false;
-    for (const IndexSet::Packages& packages : set.packages) found = found || packages.architecture == architecture;
-    if (!found) throw Error(ErrorKind::Fetch, fmt::format("no suite has packages for the architecture \"{}\"", architecture), "Use Debian's name of the architecture, such as amd64, arm64 or armel.");
   }
   return set;
 }

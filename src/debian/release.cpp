@@ -152,21 +152,25 @@ std::string verify_inrelease(std::string_view inrelease, const std::string& name
 
   // gpgv ends with an error as soon as one of several signatures is by a key that it does not know: the status lines tell that apart from a bad one.
   std::size_t good = 0, messages = 0;
-  std::string bad;
+  bool good_key = false;
+  std::string bad, weak;
   for (const std::string& line : split(result.output, '\n')) {
     const std::vector<std::string> words = split_words(line);
     if (words.size() < 2 || words[0] != "[GNUPG:]") continue;
     if (words[1] == "VALIDSIG") ++good;
     if (words[1] == "PLAINTEXT") ++messages;
     if (words[1] == "BADSIG") bad = "its signature does not match its text";
-    if (words[1] == "EXPKEYSIG") bad = "it is signed by a key that has expired";
-    if (words[1] == "REVKEYSIG") bad = "it is signed by a key that was revoked";
-    if (words[1] == "EXPSIG") bad = "its signature has expired";
+    // GOODSIG comes with one of these instead, or with none: they are no reason against another signature that is good.
+    if (words[1] == "GOODSIG") good_key = true;
+    if (words[1] == "EXPKEYSIG") weak = "it is signed by a key that has expired";
+    if (words[1] == "REVKEYSIG") weak = "it is signed by a key that was revoked";
+    if (words[1] == "EXPSIG") weak = "its signature has expired";
     // ERRSIG keyid algorithm hash class time rc: 9 is a key that is not in the keyring.
     if (words[1] == "ERRSIG" && (words.size() < 8 || words[7] != "9")) bad = "its signature cannot be checked";
   }
   if (bad.empty() && result.timed_out) bad = "gpgv did not end";
-  if (bad.empty() && good == 0) bad = "no signature is by a key of " + keyring.string();
+  if (bad.empty() && !good_key) bad = weak;
+  if (bad.empty() && (good == 0 || !good_key)) bad = "no signature is by a key of " + keyring.string();
   if (bad.empty() && messages > 1) bad = "it contains more than one signed message";
   // gpgv says 2 when a key is unknown; anything else beside 0 is a failure of its own.
   if (bad.empty() && result.exit_code != 0 && result.exit_code != 2) bad = fmt::format("gpgv ended with {}", result.exit_code);

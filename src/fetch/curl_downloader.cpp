@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <mutex>
 
 #include "fetch/fetch.hpp"
@@ -14,6 +16,10 @@ namespace k8simg {
 
 namespace {
 
+Error too_long(const std::string& url, std::uint64_t limit) {
+  return Error(ErrorKind::Fetch, fmt::format("{}: is longer than the {} bytes that it may have", url, limit));
+}
+
 class CurlDownloader : public Downloader {
  public:
   CurlDownloader() { curl_global_init(CURL_GLOBAL_DEFAULT); }
@@ -22,9 +28,9 @@ class CurlDownloader : public Downloader {
     curl_global_cleanup();
   }
 
-  std::optional<std::uint64_t> download(const std::string& url, int fd, std::uint64_t offset, std::stop_token stop,
+  std::optional<std::uint64_t> download(const std::string& url, int fd, std::uint64_t offset, std::uint64_t limit, std::stop_token stop,
                                         const std::function<void(std::uint64_t, std::uint64_t)>& progress) override {
-    Transfer transfer{.fd = fd, .start = offset, .offset = offset, .stop = stop, .progress = progress, .url = url};
+    Transfer transfer{.fd = fd, .start = offset, .offset = offset, .limit = limit, .stop = stop, .progress = progress, .url = url};
     CURL* handle = take();
     transfer.handle = handle;
     curl_easy_reset(handle);
@@ -38,6 +44,8 @@ class CurlDownloader : public Downloader {
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 100L);
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, 60L);
     curl_easy_setopt(handle, CURLOPT_USERAGENT, "k8simg");
+    // Where the server says how long it is, nothing of a file that is too long is taken; on_data sees to all others.
+    curl_easy_setopt(handle, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(std::min<std::uint64_t>(limit, std::numeric_limits<curl_off_t>::max())));
     // Not CURLOPT_RESUME_FROM: libcurl gives up (CURLE_RANGE_ERROR) on a server that ignores the range, where on_data begins again.
     const std::string range = fmt::format("{}-", offset);
     if (offset > 0) curl_easy_setopt(handle, CURLOPT_RANGE, range.c_str());
@@ -60,6 +68,7 @@ class CurlDownloader : public Downloader {
 
     if (stop.stop_requested()) throw Error(ErrorKind::Interrupted, "interrupted");
     if (transfer.failure) throw *transfer.failure;
+    if (code == CURLE_FILESIZE_EXCEEDED && (status == 0 || status < 300)) throw too_long(url, limit);
     if (status == 404 || status == 410 || code == CURLE_FILE_COULDNT_READ_FILE) return std::nullopt;
     // The file is already whole, or longer than the server's: the caller's check of size and hash tells.
     if (status == 416) return transfer.offset;
@@ -73,6 +82,7 @@ class CurlDownloader : public Downloader {
   struct Transfer {
     int fd;
     std::uint64_t start, offset;  // where this answer's bytes begin in the file, and where they have come to
+    std::uint64_t limit;          // bytes that the file may have
     std::stop_token stop;
     const std::function<void(std::uint64_t, std::uint64_t)>& progress;
     const std::string& url;
@@ -97,6 +107,7 @@ class CurlDownloader : public Downloader {
         long status = 0;
         curl_easy_getinfo(transfer.handle, CURLINFO_RESPONSE_CODE, &status);
         if (status < 300) {
+          if (size * count > transfer.limit - std::min(transfer.limit, transfer.offset)) throw too_long(transfer.url, transfer.limit);
           write_all(transfer.fd, {data, size * count}, "download of " + transfer.url);
           transfer.offset += size * count;
         }

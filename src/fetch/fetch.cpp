@@ -46,12 +46,12 @@ FileLock wait_for_lock(const fs::path& file, const std::stop_token& stop) {
 std::string join_url(const std::string& base, const std::string& path) { return base + (base.ends_with('/') ? "" : "/") + path; }
 
 /// Downloads with retries. nullopt: not there.
-std::optional<std::uint64_t> download_patiently(Downloader& downloader, const std::string& url, int fd, const std::stop_token& stop,
+std::optional<std::uint64_t> download_patiently(Downloader& downloader, const std::string& url, int fd, std::uint64_t limit, const std::stop_token& stop,
                                                 const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
   for (int attempt = 0;; ++attempt) {
     try {
       const off_t offset = lseek(fd, 0, SEEK_END);
-      return downloader.download(url, fd, offset > 0 ? static_cast<std::uint64_t>(offset) : 0, stop, progress);
+      return downloader.download(url, fd, offset > 0 ? static_cast<std::uint64_t>(offset) : 0, limit, stop, progress);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::Fetch || error.hint() != "retryable" || attempt + 1 >= attempts) throw;
       pause_before_retry(attempt, stop);
@@ -105,11 +105,13 @@ Value fetch(Store& store, Downloader& downloader, const Mirrors& mirrors, const 
       const bool resumed = before.st_size > 0 && static_cast<std::uint64_t>(before.st_size) < request.size;
       std::optional<std::uint64_t> got;
       try {
-        got = download_patiently(downloader, url, fd.get(), stop, progress);
+        got = download_patiently(downloader, url, fd.get(), request.size, stop, progress);
       } catch (const Error& error) {
         if (error.kind() != ErrorKind::Fetch) throw;
         failures.push_back(error.message());
         not_found_everywhere = false;
+        // What came from a mirror that has another file is nothing to go on from.
+        if (error.hint() != "retryable" && ftruncate(fd.get(), 0) != 0) throw_errno("cannot truncate", partial.string(), errno);
         break;
       }
       if (!got) {
@@ -136,14 +138,14 @@ Value fetch(Store& store, Downloader& downloader, const Mirrors& mirrors, const 
 }
 
 std::optional<std::string> fetch_text(Downloader& downloader, const Mirrors& mirrors, const std::string& repository, const std::string& path,
-                                      const std::filesystem::path& scratch, std::stop_token stop) {
+                                      std::uint64_t limit, const std::filesystem::path& scratch, std::stop_token stop) {
   const TempDir folder(scratch, "index");
   std::optional<Error> last;
   for (const auto& base : bases_of(mirrors, repository)) {
     const auto file = folder.path() / "file";
     const Fd fd = Fd::open(file, O_RDWR | O_CREAT | O_TRUNC | O_APPEND);
     try {
-      if (download_patiently(downloader, join_url(base, path), fd.get(), stop, {})) return read_file(file);
+      if (download_patiently(downloader, join_url(base, path), fd.get(), limit, stop, {})) return read_file(file);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::Fetch) throw;
       last = Error(ErrorKind::Fetch, error.message(), "check the network, the mirror (--mirror, K8SIMG_MIRROR) and the proxy variables");

@@ -37,8 +37,9 @@ class Downloader {
  public:
   virtual ~Downloader() = default;
   /// Fetches `url` appending to `fd` from `offset` on (Range request; a server that ignores it restarts at 0 after ftruncate).
+  /// A file that would be longer than `limit` bytes is Error{Fetch}, and is given up as soon as that shows.
   /// Returns bytes now in the file. Error{Fetch} with `retryable` noted in the hint; not found is `std::nullopt`.
-  virtual std::optional<std::uint64_t> download(const std::string& url, int fd, std::uint64_t offset, std::stop_token stop,
+  virtual std::optional<std::uint64_t> download(const std::string& url, int fd, std::uint64_t offset, std::uint64_t limit, std::stop_token stop,
                                                 const std::function<void(std::uint64_t done, std::uint64_t total)>& progress) = 0;
 };
 /// libcurl; proxies and CA bundle from the environment; connections are kept and shared between threads' calls.
@@ -56,8 +57,8 @@ struct FetchRequest {
 /// a package that left the mirror says `k8simg lock --update`.
 Value fetch(Store& store, Downloader& downloader, const Mirrors& mirrors, const FetchRequest& request, std::stop_token stop = {},
             const std::function<void(std::uint64_t done, std::uint64_t total)>& progress = {});
-/// Small files (indexes) to memory, no expected hash. nullopt when every mirror says "not found".
+/// Small files (indexes) of at most `limit` bytes to memory, no expected hash. nullopt when every mirror says "not found".
 std::optional<std::string> fetch_text(Downloader& downloader, const Mirrors& mirrors, const std::string& repository, const std::string& path,
-                                      const std::filesystem::path& scratch, std::stop_token stop = {});
+                                      std::uint64_t limit, const std::filesystem::path& scratch, std::stop_token stop = {});
 
 }  // namespace k8simg

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
+#include <iterator>
+#include <limits>
 #include <set>
 
 #include "fetch/fetch.hpp"
@@ -37,6 +40,48 @@ struct Source {
   std::string signed_by;
 };
 
+/// A mirror list (apt-transport-mirror(1)): a URI a line, then, behind a tab, what is said of it; smaller priorities first, others as they stand.
+std::vector<std::string> read_mirror_list(const std::string& text) {
+  std::vector<std::pair<std::uint64_t, std::string>> mirrors;
+  for (const std::string& line : split(text, '\n')) {
+    const auto fields = split_words(line.substr(0, line.find('#')));
+    if (fields.empty()) continue;
+    std::uint64_t priority = std::numeric_limits<std::uint64_t>::max();
+    bool binary = true;
+    for (std::size_t i = 1; i < fields.size(); ++i) {
+      const std::string_view field = fields[i];
+      if (field.starts_with("priority:")) std::from_chars(field.data() + 9, field.data() + field.size(), priority);
+      if (field == "type:deb-src" || field == "type:src") binary = false;
+    }
+    if (binary) mirrors.emplace_back(priority, fields[0]);
+  }
+  std::stable_sort(mirrors.begin(), mirrors.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::string> uris;
+  for (auto& [priority, uri] : mirrors) uris.push_back(std::move(uri));
+  return uris;
+}
+
+/// The URIs that libcurl can ask: mirror lists are read, "tor+http" and its kin are left to apt.
+std::vector<std::string> usable(const std::vector<std::string>& uris) {
+  std::vector<std::string> all;
+  for (const auto& uri : uris) {
+    if (uri.starts_with("http://") || uri.starts_with("https://") || uri.starts_with("file:")) {
+      all.push_back(uri);
+    } else if (uri.starts_with("copy:")) {
+      all.push_back("file:" + uri.substr(5));
+    } else if (uri.starts_with("mirror+file:") || uri.starts_with("mirror+copy:")) {
+      fs::path list = uri.substr(12);
+      if (list.native().starts_with("//")) list = list.native().substr(2);
+      std::error_code ignored;
+      if (!fs::is_regular_file(list, ignored)) continue;
+      const auto listed = read_mirror_list(read_file(list));
+      // A list in a list would be none that apt reads.
+      std::copy_if(listed.begin(), listed.end(), std::back_inserter(all), [](const std::string& one) { return one.starts_with("http://") || one.starts_with("https://") || one.starts_with("file:"); });
+    }
+  }
+  return all;
+}
+
 void offer(Bases& bases, const Source& source) {
   if (!has(source.components, "main")) return;
   if (!source.signed_by.empty() && source.signed_by.find("debian-archive") == std::string::npos) return;
@@ -44,8 +89,7 @@ void offer(Bases& bases, const Source& source) {
   for (const auto& suite : suites) {
     const auto repository = repository_of(suite);
     if (!repository) continue;
-    for (const auto& uri : uris) {
-      if (!uri.starts_with("http://") && !uri.starts_with("https://") && !uri.starts_with("file:")) continue;
+    for (const auto& uri : usable(uris)) {
       auto& list = bases[*repository];
       if (std::find(list.begin(), list.end(), uri) == list.end()) list.push_back(uri);
     }

@@ -25,7 +25,7 @@ const Value& input_of(const StepRun& run, const std::string& name) {
 void append_log(const fs::path& log, std::string_view text) {
   if (log.empty()) return;
   // One write per call: lines of several threads do not mix.
-  write_all(Fd::open(log, O_WRONLY | O_CREAT | O_APPEND).get(), text, log);
+  write_all(Fd::open(log, O_WRONLY | O_CREAT | O_APPEND).get(), without_secrets(text), log);
 }
 
 std::string describe(const CommandAction& action) {
@@ -43,7 +43,7 @@ void start_log(const StepRun& run) {
   head += std::visit([](const auto& action) { return describe(action); }, run.step.action);
   for (const auto& input : run.inputs)
     head += "input: " + input.name + " " + std::string(name_of(input.value.kind)) + " " + input.value.digest.hex() + "\n";
-  write_file_atomically(run.log, head + "\n");
+  write_file_atomically(run.log, without_secrets(head) + "\n");
 }
 
 // Many steps share a tools tree: one makes the checkout, the others wait for it rather than make it again.

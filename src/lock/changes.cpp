@@ -61,4 +61,11 @@ std::vector<std::string> describe_changes(const Lock& before, const Lock& after)
   return lines;
 }
 
+const LockedSuite* first_older_suite(const Lock& before, const std::vector<LockedSuite>& now) {
+  for (const auto& suite : now)
+    for (const auto& old : before.suites)
+      if (old.repository == suite.repository && old.suite == suite.suite && suite.date < old.date) return &suite;
+  return nullptr;
+}
+
 }  // namespace k8simg

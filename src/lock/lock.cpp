@@ -128,6 +128,9 @@ class Fields {
     }
     fail(value_.line, fmt::format("{} has no \"{}\"", what_, key));
   }
+  bool has(const char* key) const {
+    return std::any_of(value_.members.begin(), value_.members.end(), [&](const auto& member) { return member.key == key; });
+  }
   std::string text(const char* key) {
     const std::string& text = take(key, Kind::String).text;
     if (text.empty()) fail(key, "is empty");
@@ -240,6 +243,11 @@ std::string Lock::serialise() const {
                               .add("inrelease", suite.inrelease)
                               .text());
 
+  // Locks that leave nothing out have no such line, and are as they were before there was one.
+  std::vector<std::string> quoted;
+  for (const auto& suite : without_suites) quoted.push_back(quote(suite));
+  const std::string without = quoted.empty() ? "" : fmt::format(" \"without_suites\": [{}],\n", join(quoted, ", "));
+
   auto sorted_components = components;
   std::sort(sorted_components.begin(), sorted_components.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   std::vector<std::string> component_texts;
@@ -255,8 +263,8 @@ std::string Lock::serialise() const {
   }
 
   return fmt::format(
-      "{{\n \"format\": {},\n \"defconfig\": {},\n \"date\": {},\n \"suites\": {},\n \"target\": {},\n \"tools\": {},\n \"components\": {}\n}}\n",
-      format_version, quote(defconfig), quote(format_date(date)), list(suite_lines, " "), list_packages(target), list_packages(tools),
+      "{{\n \"format\": {},\n \"defconfig\": {},\n \"date\": {},\n \"suites\": {},\n{} \"target\": {},\n \"tools\": {},\n \"components\": {}\n}}\n",
+      format_version, quote(defconfig), quote(format_date(date)), list(suite_lines, " "), without, list_packages(target), list_packages(tools),
       list(component_texts, " "));
 }
 
@@ -282,6 +290,11 @@ Lock Lock::parse(std::string_view text, const std::string& name) {
     fields.finish();
     lock.suites.push_back(std::move(suite));
   }
+  if (root.has("without_suites"))
+    for (const auto& item : root.items("without_suites")) {
+      if (item.kind != Kind::String || item.text.empty()) root.fail(item.line, "\"without_suites\" is a list of names");
+      lock.without_suites.push_back(item.text);
+    }
   lock.target = read_packages(root, "target", name);
   lock.tools = read_packages(root, "tools", name);
   for (const auto& item : root.items("components")) {
@@ -293,6 +306,8 @@ Lock Lock::parse(std::string_view text, const std::string& name) {
   root.finish();
   return lock;
 }
+
+std::string format_lock_date(std::int64_t seconds) { return format_date(seconds); }
 
 Lock load_lock(const std::filesystem::path& file) {
   std::error_code ignored;

@@ -40,6 +40,7 @@ struct Lock {
   std::string defconfig;
   std::int64_t date = 0;                     ///< newest suite date: the default SOURCE_DATE_EPOCH
   std::vector<LockedSuite> suites;
+  std::vector<std::string> without_suites;   ///< suites of the configuration that were left out on request, sorted
   std::vector<LockedPackage> target, tools;  ///< sorted by name
   std::vector<LockedComponent> components;
 
@@ -53,5 +54,10 @@ Lock load_lock(const std::filesystem::path& file);
 
 /// What changed between two locks, for `k8simg lock`: "systemd 257.8-1 → 257.9-1", "+ foo 1.2", "- bar".
 std::vector<std::string> describe_changes(const Lock& before, const Lock& after);
+
+/// The first suite whose release is older than the one that `before` was made from: a mirror that is behind, or that hides updates. nullptr when all are as new.
+const LockedSuite* first_older_suite(const Lock& before, const std::vector<LockedSuite>& now);
+/// "2026-09-12T07:55:41Z", as locks say it.
+std::string format_lock_date(std::int64_t seconds);
 
 }  // namespace k8simg

@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "util/text.hpp"
+
 namespace k8simg {
 
 struct Event {
@@ -32,8 +34,8 @@ class Reporter {
   virtual ~Reporter() = default;
   virtual void report(const Event& event) = 0;
 
-  void message(std::string text) { report({.kind = Event::Kind::Message, .text = std::move(text)}); }
-  void warning(std::string text) { report({.kind = Event::Kind::Warning, .text = std::move(text)}); }
+  void message(const std::string& text) { report({.kind = Event::Kind::Message, .text = without_secrets(text)}); }
+  void warning(const std::string& text) { report({.kind = Event::Kind::Warning, .text = without_secrets(text)}); }
 };
 
 enum class ProgressStyle { Auto, Terminal, Plain, Json, None };

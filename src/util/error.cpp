@@ -9,6 +9,8 @@
 #include <system_error>
 #include <utility>
 
+#include "util/text.hpp"
+
 namespace k8simg {
 
 namespace {
@@ -32,10 +34,10 @@ std::string owner_hint(const std::string& path) {
 }  // namespace
 
 Error::Error(ErrorKind kind, std::string message, std::string hint)
-    : kind_(kind), message_(std::move(message)), hint_(std::move(hint)) {}
+    : kind_(kind), message_(without_secrets(message)), hint_(without_secrets(hint)) {}
 
 Error& Error::add_context(std::string line) {
-  context_.push_back(std::move(line));
+  context_.push_back(without_secrets(line));
   return *this;
 }
 

@@ -20,6 +20,7 @@ enum class ErrorKind : int {
 
 class Error : public std::exception {
  public:
+  /// URLs lose their passwords and queries: errors go into logs and to other people.
   /// `message`: one sentence naming the file, line, key or package. `hint`: what to do (may be empty).
   Error(ErrorKind kind, std::string message, std::string hint = {});
 

@@ -28,6 +28,8 @@ std::string format_duration(double seconds);   ///< "0.42 s", "3 min 12 s"
 /// Expands ${name}; an unknown name or a missing brace throws Error{Usage} naming it and `where`. A `$` alone stays.
 std::string expand(std::string_view text, const std::vector<std::pair<std::string, std::string>>& values,
                    const std::string& where);
+/// The text without what URLs in it keep secret: a user and password (`scheme://***@host`) and a query (`?***`).
+std::string without_secrets(std::string_view text);
 /// For people: control characters (C0 but newline and tab, DEL, C1) and bytes that are no UTF-8 become \xNN or \u00NN; "\r\n" becomes "\n".
 /// JSON stays the same JSON, provided that it is UTF-8.
 std::string printable(std::string_view text);

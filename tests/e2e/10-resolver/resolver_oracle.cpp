@@ -116,10 +116,10 @@ class Comparison {
     const auto downloader = make_curl_downloader();
     // apt looks under an index's own path: a file that IndexLoader found elsewhere by its hash is put there, too.
     std::map<std::string, std::vector<fs::path>> missed;
-    const IndexFetcher fetch = [&](const std::string& repository, const std::string& path, bool) -> std::optional<std::string> {
+    const IndexFetcher fetch = [&](const std::string& repository, const std::string& path, std::uint64_t limit) -> std::optional<std::string> {
       const fs::path file = mirror / repository / path;
       const std::size_t by_hash = path.find("/by-hash/SHA256/");
-      auto bytes = by_hash != std::string::npos && fs::exists(file) ? read_file(file) : fetch_text(*downloader, mirrors, repository, path, work_);
+      auto bytes = by_hash != std::string::npos && fs::exists(file) ? read_file(file) : fetch_text(*downloader, mirrors, repository, path, limit, work_);
       if (!bytes) {
         if (by_hash != std::string::npos) missed[file.filename().string()].push_back(file);
         return std::nullopt;

@@ -9,6 +9,7 @@
 
 #include "process/command.hpp"
 #include "util/digest.hpp"
+#include "util/error.hpp"
 
 namespace k8simg::test {
 
@@ -79,10 +80,11 @@ std::string compress_xz(const std::string& text) {
 }
 
 IndexFetcher Archive::fetcher() {
-  return [this](const std::string& repository, const std::string& path, bool) -> std::optional<std::string> {
+  return [this](const std::string& repository, const std::string& path, std::uint64_t limit) -> std::optional<std::string> {
     asked.push_back(repository + "/" + path);
     const auto file = files.find(asked.back());
     if (file == files.end()) return std::nullopt;
+    if (file->second.size() > limit) throw Error(ErrorKind::Fetch, path + " is too long");
     return file->second;
   };
 }

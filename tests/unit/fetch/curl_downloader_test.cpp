@@ -53,10 +53,10 @@ struct Fixture {
   fs::path file = folder.path() / "file";
 
   /// Straight to a file that has `already` in it.
-  std::optional<std::uint64_t> get(const std::string& url, const std::string& already = "", std::stop_token stop = {}) {
+  std::optional<std::uint64_t> get(const std::string& url, const std::string& already = "", std::stop_token stop = {}, std::uint64_t limit = 1 << 30) {
     write_file_atomically(file, already);
     const Fd fd = Fd::open(file, O_RDWR | O_APPEND);
-    return downloader->download(url, fd.get(), already.size(), stop, [&](std::uint64_t done, std::uint64_t total) { progress.emplace_back(done, total); });
+    return downloader->download(url, fd.get(), already.size(), limit, stop, [&](std::uint64_t done, std::uint64_t total) { progress.emplace_back(done, total); });
   }
   std::string got() const { return read_file(file); }
   /// Through fetch(), from one mirror.

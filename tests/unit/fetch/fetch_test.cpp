@@ -41,7 +41,7 @@ Answer missing() {
 
 class ScriptedDownloader : public Downloader {
  public:
-  std::optional<std::uint64_t> download(const std::string& url, int fd, std::uint64_t offset, std::stop_token, const std::function<void(std::uint64_t, std::uint64_t)>&) override {
+  std::optional<std::uint64_t> download(const std::string& url, int fd, std::uint64_t offset, std::uint64_t limit, std::stop_token, const std::function<void(std::uint64_t, std::uint64_t)>&) override {
     Answer answer;
     {
       const std::lock_guard guard(mutex_);
@@ -51,11 +51,13 @@ class ScriptedDownloader : public Downloader {
       answer = list.front();
       if (list.size() > 1) list.pop_front();  // the last answer stays
     }
+    limits.push_back(limit);
     return answer(fd, offset);
   }
 
   std::map<std::string, std::deque<Answer>> answers;
   std::vector<std::pair<std::string, std::uint64_t>> calls;
+  std::vector<std::uint64_t> limits;
 
  private:
   std::mutex mutex_;
@@ -271,7 +273,7 @@ TEST_CASE("a repository without a mirror is named with the ways to give one") {
 
 TEST_CASE("texts: the first mirror that has it, nothing when none has, an error when one could not be asked") {
   Fixture f;
-  const auto get = [&] { return fetch_text(f.downloader, f.mirrors, "debian", "dists/x", f.folder.path()); };
+  const auto get = [&] { return fetch_text(f.downloader, f.mirrors, "debian", "dists/x", 1 << 20, f.folder.path()); };
   const std::string a = "http://a.example/debian/dists/x", b = "http://b.example/debian/dists/x";
   f.downloader.answers[a] = {missing()};
   f.downloader.answers[b] = {whole("index")};

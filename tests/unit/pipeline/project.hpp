@@ -15,7 +15,7 @@ namespace k8simg::test {
 
 class NoDownloads : public Downloader {
  public:
-  std::optional<std::uint64_t> download(const std::string& url, int, std::uint64_t, std::stop_token, const std::function<void(std::uint64_t, std::uint64_t)>&) override {
+  std::optional<std::uint64_t> download(const std::string& url, int, std::uint64_t, std::uint64_t, std::stop_token, const std::function<void(std::uint64_t, std::uint64_t)>&) override {
     throw Error(ErrorKind::Internal, "no downloads in this test: " + url);
   }
 };

@@ -1,0 +1,44 @@
+// What must not be told of a URL: its user information and its query (RFC 3986, section 3), where mirrors and proxies have passwords and tokens.
+#include <string>
+
+#include "util/text.hpp"
+
+namespace k8simg {
+
+std::string without_secrets(std::string_view text) {
+  constexpr std::string_view scheme_end = "://";
+  constexpr std::string_view ends_url = " \t\r\n\"'<>`";
+  std::string out;
+  while (true) {
+    const auto scheme = text.find(scheme_end);
+    if (scheme == std::string_view::npos) return out.append(text);
+    const auto authority = scheme + scheme_end.size();
+    out.append(text.substr(0, authority));
+    text.remove_prefix(authority);
+    std::string_view url = text.substr(0, text.find_first_of(ends_url));
+    text.remove_prefix(url.size());
+    // A password may hold a slash or a question mark that nobody escaped: the last @ before the host decides. One behind a path does not count
+    // unless what is before it looks like USER:PASSWORD.
+    const auto slash = url.find_first_of("/?#");
+    auto at = url.substr(0, slash).rfind('@');
+    if (at == std::string_view::npos && slash != std::string_view::npos && url.substr(0, slash).find(':') != std::string_view::npos) {
+      const auto port = url.substr(0, slash).substr(url.find(':') + 1);
+      const bool is_port = !port.empty() && port.find_first_not_of("0123456789") == std::string_view::npos;
+      if (!is_port && url.front() != '[') at = url.rfind('@');
+    }
+    if (at != std::string_view::npos) {
+      out += "***@";
+      url.remove_prefix(at + 1);
+    }
+    const auto query = url.find('?');
+    out.append(url.substr(0, query));
+    if (query != std::string_view::npos) {
+      out += "?***";
+      // The end of a sentence is none of the query.
+      const auto last = url.find_last_not_of(".,:;)");
+      out.append(url.substr(last + 1));
+    }
+  }
+}
+
+}  // namespace k8simg
