@@ -137,3 +137,43 @@ TEST_CASE("age and name of a release") {
   const std::string endless = replace_all(text, "Valid-Until: Sat, 19 Sep 2026 07:55:41 UTC\n", "");
   CHECK(check_at(date + 900 * 86400LL, "trixie", endless) == "accepted");
 }
+
+TEST_CASE("gpgv's word on several signatures") {
+  // gpgv as it would answer: what each status line means is its documentation (doc/DETAILS).
+  class Gpgv : public CommandRunner {
+   public:
+    explicit Gpgv(std::string status) : status_(std::move(status)) {}
+    CommandResult run(const Command& command, std::stop_token) override {
+      write_file_atomically(command.argv[command.argv.size() - 2], "the text");
+      return {.exit_code = 2, .output = status_};
+    }
+
+   private:
+    std::string status_;
+  };
+  const TempDir folder(std::filesystem::temp_directory_path(), "gpgv");
+  const std::string message = shared_key().clear_sign(text);
+  const auto judge = [&](const std::string& status) -> std::string {
+    Gpgv gpgv(status);
+    try {
+      return verify_inrelease(message, "InRelease", gpgv, shared_key().keyring(), folder.path());
+    } catch (const Error& error) {
+      return error.message();
+    }
+  };
+  const std::string good = "[GNUPG:] GOODSIG AAAA new\n[GNUPG:] VALIDSIG AAAA 2026\n";
+  const std::string expired = "[GNUPG:] EXPKEYSIG BBBB old\n[GNUPG:] VALIDSIG BBBB 2026\n";
+  const std::string revoked = "[GNUPG:] REVKEYSIG CCCC gone\n[GNUPG:] VALIDSIG CCCC 2026\n";
+  const std::string bad = "[GNUPG:] BADSIG DDDD x\n", unknown = "[GNUPG:] ERRSIG EEEE 22 10 01 1 9 F\n", weak = "[GNUPG:] ERRSIG FFFF 22 2 01 1 5 F\n";
+  CHECK(judge(good) == "the text");
+  CHECK(judge(expired + good) == "the text");
+  CHECK(judge(good + expired) == "the text");
+  CHECK(judge(good + revoked + unknown) == "the text");
+  CHECK(judge(expired).find("a key that has expired") != std::string::npos);
+  CHECK(judge(revoked).find("a key that was revoked") != std::string::npos);
+  CHECK(judge(expired + unknown).find("a key that has expired") != std::string::npos);
+  CHECK(judge(unknown).find("no signature is by a key of") != std::string::npos);
+  CHECK(judge("[GNUPG:] VALIDSIG AAAA 2026\n").find("no signature is by a key of") != std::string::npos);
+  CHECK(judge(good + bad).find("does not match its text") != std::string::npos);
+  CHECK(judge(good + weak).find("cannot be checked") != std::string::npos);
+}

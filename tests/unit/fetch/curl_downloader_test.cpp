@@ -271,3 +271,40 @@ TEST_CASE("a server that sends other bytes of the right length never reaches the
   CHECK(server.requests().size() == 1);
   CHECK_FALSE(f.store.has(sha256(content)));
 }
+
+TEST_CASE("a server that sends more than it may is cut off, whatever it says of the length") {
+  Fixture f;
+  const auto refused = [&](const std::string& headers, const std::string& already = "") {
+    HttpServer server([&](const HttpRequest& request) {
+      HttpResponse response = serve(request, content);
+      response.headers += headers;
+      return response;
+    });
+    try {
+      f.get(server.url(), already, {}, content.size() - 1);
+    } catch (const Error& error) {
+      CHECK(error.hint().empty());  // asking again would give the same
+      CHECK(f.got().size() < content.size());
+      return error.message().find(std::to_string(content.size() - 1) + " bytes that it may have") != std::string::npos;
+    }
+    return false;
+  };
+  CHECK(refused(""));
+  CHECK(refused("", content.substr(0, 1000)));
+  HttpServer exact([](const HttpRequest& request) { return serve(request, content); });
+  CHECK(f.get(exact.url(), "", {}, content.size()) == content.size());
+}
+
+TEST_CASE("an error tells no password of a mirror") {
+  Fixture f;
+  HttpServer server([](const HttpRequest&) { return HttpResponse{403, "no"}; });
+  const std::string url = "http://alice:M1rrorPw@" + server.url("/x?token=t0ken").substr(7);
+  try {
+    f.get(url);
+    FAIL("no error");
+  } catch (const Error& error) {
+    CHECK(error.describe().find("M1rrorPw") == std::string::npos);
+    CHECK(error.describe().find("t0ken") == std::string::npos);
+    CHECK(error.describe().find("/x") != std::string::npos);
+  }
+}

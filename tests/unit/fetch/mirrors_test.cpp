@@ -162,3 +162,25 @@ TEST_CASE("the archive mirror comes from the user's configuration") {
   options.archive = "http://archive.example/${repository}/${timestamp}";
   CHECK(apt.mirrors(options).archive == options.archive);
 }
+
+TEST_CASE("mirror lists of apt are read, as Debian's cloud images have them") {
+  AptFolder apt;
+  const std::string list = (apt.folder.path() / "debian.list").string();
+  apt.write("sources.list.d/debian.sources", "Types: deb deb-src\nURIs: mirror+file:" + list + "\nSuites: trixie trixie-updates\nComponents: main\n\n"
+                                             "Types: deb\nURIs: mirror+file://" + list + "-security\nSuites: trixie-security\nComponents: main\n");
+  apt.write("debian.list", "# comment\nhttps://third.example/debian\n\nhttp://second.example/debian\tpriority:2\n"
+                           "http://first.example/debian\tpriority:1 arch:amd64\nhttp://src.example/debian\ttype:src\nmirror://other.example/list\n");
+  apt.write("debian.list-security", "https://sec.example/debian-security\n");
+  CHECK(apt.mirrors().bases.at("debian") == List{"http://first.example/debian", "http://second.example/debian", "https://third.example/debian"});
+  CHECK(apt.mirrors().bases.at("debian-security") == List{"https://sec.example/debian-security"});
+}
+
+TEST_CASE("sources that only apt can ask are passed over, and the error names the ways") {
+  AptFolder apt;
+  apt.write("sources.list", "deb mirror+http://lists.example/debian trixie main\ndeb tor+https://onion.example/debian trixie main\n"
+                            "deb mirror+file:/nonexistent/list trixie main\ndeb cdrom:[Debian]/ trixie main\n");
+  const std::string text = failure([&] { apt.mirrors(); });
+  CHECK(contains(text, "--mirror URL"));
+  apt.write("sources.list", "deb copy:/srv/debian trixie main\n");
+  CHECK(apt.mirrors().bases.at("debian") == List{"file:///srv/debian"});
+}

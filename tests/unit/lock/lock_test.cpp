@@ -193,3 +193,28 @@ TEST_CASE("changes between two locks read as a list") {
         std::vector<std::string>{"- bash", "+ foo 1.2", "systemd 257.9-1~deb13u1 → 257.10-1", "tools: gcc 14.2.0-1: the same version with other bytes",
                                  "component: etcd v3.7.0 → v3.7.1", "containerd: github.com/x/a@v1.1.0 v1.1.0: the same version with other bytes"});
 }
+
+TEST_CASE("suites that were left out are named, and only then") {
+  Lock lock = sample();
+  lock.without_suites = {"trixie-security", "trixie-updates"};
+  const std::string text = lock.serialise();
+  CHECK(text.find("\n \"without_suites\": [\"trixie-security\", \"trixie-updates\"],\n \"target\"") != std::string::npos);
+  CHECK(Lock::parse(text, "x.lock").without_suites == lock.without_suites);
+  CHECK(Lock::parse(text, "x.lock").serialise() == text);
+  CHECK(sample().serialise().find("without") == std::string::npos);
+  CHECK_THROWS_AS(Lock::parse(replace_all(text, "\"trixie-updates\"]", "1]"), "x.lock"), Error);
+}
+
+TEST_CASE("a suite that goes back in time is found") {
+  const Lock before = sample();
+  auto now = before.suites;
+  CHECK_FALSE(first_older_suite(before, now));
+  now[0].date += 1;
+  CHECK_FALSE(first_older_suite(before, now));
+  now[1].date -= 1;
+  REQUIRE(first_older_suite(before, now));
+  CHECK(first_older_suite(before, now)->suite == "trixie-security");
+  now[1].suite = "forky-security";  // another suite, whatever its date
+  CHECK_FALSE(first_older_suite(before, now));
+  CHECK(format_lock_date(1763195591) == "2025-11-15T08:33:11Z");
+}
