@@ -30,8 +30,7 @@ std::string candidates() {
   for (const Disk& disk : list_disks(machine_root)) {
     if (!is_candidate(disk)) continue;
     text += fmt::format("/dev/{}  {}\n  {}\n", disk.name, describe(disk), describe_content(disk));
-    for (const DiskUse& use : disk.uses) text += fmt::format("  {}: unmount or stop it first\n", use.text);
-    if (disk.read_only) text += "  it is read-only\n";
+    for (const std::string& reason : objections(disk, 0, true)) text += fmt::format("  not to be written: {}\n", reason);
   }
   return text.empty() ? "no removable disk is plugged in\n" : text;
 }
@@ -41,8 +40,8 @@ std::string candidates() {
   throw Error(ErrorKind::Usage, fmt::format("no {} given: nothing was written", missing), "run `k8simg flash IMAGE DEVICE` with one of the disks above");
 }
 
-/// What to write to, with what to show of it.
-struct Target { OpenTarget open; std::string about; };
+/// What to show of what is written to; a disk as it is shown, or a regular file.
+struct Target { std::string about; std::optional<Disk> disk; };
 
 Target choose_file(const Chosen& chosen, const struct stat& status, std::uint64_t image_size) {
   const auto size = static_cast<std::uint64_t>(status.st_size);
@@ -53,7 +52,7 @@ Target choose_file(const Chosen& chosen, const struct stat& status, std::uint64_
   if (::stat(chosen.image.c_str(), &image) == 0 && image.st_dev == status.st_dev && image.st_ino == status.st_ino) {
     throw Error(ErrorKind::Flash, fmt::format("{} is the image itself", chosen.device), "give another file");
   }
-  return {{chosen.device, std::nullopt}, fmt::format("{}: a regular file, {}\n", chosen.device, format_size(size))};
+  return {fmt::format("{}: a regular file, {}\n", chosen.device, format_size(size)), std::nullopt};
 }
 
 Target choose_disk(const Chosen& chosen, const struct stat& status, std::uint64_t image_size) {
@@ -67,7 +66,7 @@ Target choose_disk(const Chosen& chosen, const struct stat& status, std::uint64_
   }
   // A link such as /dev/disk/by-id/... says which disk it is; the kernel's name helps to find it in lsblk.
   const std::string kernel_name = fs::path(chosen.device).filename() == disk.name ? "" : fmt::format(" ({})", disk.name);
-  return {{chosen.device, status.st_rdev}, fmt::format("{}{}: {}\n  {}\n", chosen.device, kernel_name, describe(disk), describe_content(disk))};
+  return {fmt::format("{}{}: {}\n  {}\n", chosen.device, kernel_name, describe(disk), describe_content(disk)), disk};
 }
 
 Target choose_target(const Chosen& chosen, std::uint64_t image_size) {
@@ -125,7 +124,7 @@ int flash(Session& session, const Chosen& chosen) {
   ask(chosen, target, session.stop());   // before any step: the live status area would be painted over the question
   // A plain file is quickly read: then its damage is known before anything is lost. A stream is checked while it is written.
   if (source->size() && map.ranges[0].digest) check_image(*open_image_source(chosen.image), map, map_file.string(), reporter, session.stop());
-  const auto device = open_device(target.open);
+  const auto device = target.disk ? open_disk(machine_root, *target.disk, chosen.device) : open_device({chosen.device, std::nullopt});
   const FlashReport report = flash_image(*source, map, *device, !chosen.no_verify, reporter, session.stop());
 
   if (report.partitions_error) {

@@ -2,6 +2,7 @@
 #include "flash/disks.hpp"
 
 #include <fmt/format.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <charconv>
@@ -9,6 +10,7 @@
 #include <map>
 #include <set>
 #include <sstream>
+#include <tuple>
 
 #include "util/error.hpp"
 #include "util/text.hpp"
@@ -19,7 +21,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::uint64_t sector = 512;   ///< of all sizes in /sys, whatever the disk's own
+constexpr std::uint64_t sector = 512;   ///< of all sizes in /sys, whatever the disk's own, and of the images
 
 /// The file's text without blanks around it; empty when it cannot be read: attributes come and go with drivers and disks.
 std::string attribute(const fs::path& file) {
@@ -207,16 +209,20 @@ Disk read_disk(const fs::path& folder) {
   disk.bus = bus_of(device);
   disk.model = plain(model_of(folder));
   disk.serial = plain(serial_of(folder, device, disk.bus));
+  disk.sequence = number_in(folder / "diskseq");
   disk.size = number_in(folder / "size") * sector;
+  disk.sector_size = number_in(folder / "queue/logical_block_size");
   disk.read_only = number_in(folder / "ro") != 0;
   disk.assembled = is_there(folder / "dm") || is_there(folder / "md");
   // The mmc driver sets no removable flag. A "MMC" is soldered to the board, as a rule; a "SD" is a card.
   disk.removable = disk.bus != "virtual" && (number_in(folder / "removable") != 0 || disk.bus == "usb" || (disk.bus == "mmc" && attribute(folder / "device/type") == "SD"));
   for (const fs::path& part : entries(folder)) {
-    if (is_there(part / "partition")) disk.partitions.push_back({part.filename().string(), attribute(part / "dev"), number_in(part / "size") * sector});
+    if (is_there(part / "partition")) disk.partitions.push_back({part.filename().string(), attribute(part / "dev"), number_in(part / "start") * sector, number_in(part / "size") * sector});
   }
   return disk;
 }
+
+std::string describe_all(const Disk& disk) { return fmt::format("{}, {}", describe(disk), describe_content(disk)); }
 
 }  // namespace
 
@@ -248,9 +254,40 @@ std::vector<std::string> objections(const Disk& disk, std::uint64_t image_size, 
   for (const DiskUse& use : disk.uses) list.push_back(use.text);
   if (disk.size == 0) list.emplace_back("there is no medium in it");
   else if (disk.size < image_size) list.push_back(fmt::format("it is too small: it has {} ({} bytes), the image {} ({} bytes)", format_size(disk.size), disk.size, format_size(image_size), image_size));
+  if (disk.sector_size != 0 && disk.sector_size != sector) {
+    list.push_back(fmt::format("its sectors have {} bytes; the image's partition table counts in sectors of {}", disk.sector_size, sector));
+  }
   if (disk.read_only) list.emplace_back("it is read-only");
   if (!disk.removable && !allow_fixed) list.emplace_back("it is not removable");
   return list;
+}
+
+void confirm_disk(const fs::path& root, const Disk& shown, const BlockDevice& device) {
+  const std::string hint = "a card was changed, or the disk was plugged in again: run `k8simg flash` again and look at what is shown";
+  const auto disks = list_disks(root);
+  const auto now = std::find_if(disks.begin(), disks.end(), [&](const Disk& disk) { return disk.number == shown.number; });
+  if (now == disks.end()) throw Error(ErrorKind::Flash, fmt::format("{} was removed since it was shown: nothing was written", device.name()), hint);
+  const auto refuse = [&](const std::string& why) {
+    throw Error(ErrorKind::Flash, fmt::format("{} is not the disk that was shown ({}): nothing was written", device.name(), why), hint);
+  };
+  const auto identity = [](const Disk& disk) { return std::tie(disk.name, disk.size, disk.sector_size, disk.bus, disk.model, disk.serial, disk.partitions); };
+  if (identity(*now) != identity(shown)) {
+    const std::string before = describe_all(shown), after = describe_all(*now);
+    refuse(before == after ? "its sectors, or the places of its partitions, are others" : fmt::format("it was {}; it is {}", before, after));
+  }
+  if (now->sequence != shown.sequence) refuse("it was taken out, or changed for one that looks the same");
+  if (device.size() != shown.size) refuse(fmt::format("it had {} bytes and has {}", shown.size, device.size()));
+}
+
+std::unique_ptr<BlockDevice> open_disk(const fs::path& root, const Disk& shown, const fs::path& device) {
+  unsigned major = 0, minor = 0;
+  const char* const end = shown.number.data() + shown.number.size();
+  const auto [colon, no_major] = std::from_chars(shown.number.data(), end, major);
+  const bool parsed = no_major == std::errc() && colon != end && *colon == ':' && std::from_chars(colon + 1, end, minor).ec == std::errc();
+  if (!parsed) throw Error(ErrorKind::Internal, fmt::format("{} has the number \"{}\"", shown.name, shown.number));
+  auto opened = open_device({device, makedev(major, minor)});
+  confirm_disk(root, shown, *opened);
+  return opened;
 }
 
 bool is_candidate(const Disk& disk) {

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "flash/block_device.hpp"
 
 namespace k8simg {
 
@@ -15,7 +17,8 @@ namespace k8simg {
 struct Partition {
   std::string name;              ///< "sdb1"
   std::string number;            ///< "8:17"
-  std::uint64_t size = 0;        ///< bytes
+  std::uint64_t start = 0, size = 0;   ///< bytes
+  bool operator==(const Partition&) const = default;
 };
 
 /// Something that would break if the disk were written.
@@ -30,7 +33,9 @@ struct Disk {
   std::string bus;               ///< "usb", "mmc", "nvme", "ata", "virtio", "virtual" or ""
   std::string model;             ///< may be empty, as may be the serial number
   std::string serial;
+  std::uint64_t sequence = 0;    ///< "diskseq": another number for each disk and medium since the start of the machine; 0: not known (Linux before 5.15)
   std::uint64_t size = 0;        ///< bytes; 0: no medium
+  std::uint64_t sector_size = 0; ///< bytes of a logical sector; 0: not known
   bool removable = false;        ///< the medium or the disk is made to be taken out: removable flag, USB, or an SD card
   bool read_only = false;
   bool assembled = false;        ///< device-mapper or RAID: no disk, but made of some
@@ -46,6 +51,15 @@ Disk find_disk(const std::filesystem::path& root, const std::string& number);
 /// Why `disk` must not be written with an image of `image_size` bytes, one sentence each; empty when it may. `allow_fixed` lets pass only that it is not
 /// removable.
 std::vector<std::string> objections(const Disk& disk, std::uint64_t image_size, bool allow_fixed);
+
+/// `device` was opened for us alone and is the disk `shown`, which a person confirmed: compares what /sys says of its number now (sequence, size, sector size,
+/// model, serial number, partitions) and the size of `device`. A number and a name belong to the slot or port, not to the card in it, so that this must be
+/// asked again once the disk is open: the kernel looks for another medium when it opens one. Error{Flash} that says what is there instead.
+void confirm_disk(const std::filesystem::path& root, const Disk& shown, const BlockDevice& device);
+
+/// The disk `shown` under the name `device`, opened for us alone and confirmed: the way to open a disk that a person chose. Errors of open_device() and
+/// confirm_disk().
+std::unique_ptr<BlockDevice> open_disk(const std::filesystem::path& root, const Disk& shown, const std::filesystem::path& device);
 
 /// Whether to offer it: removable, with a medium, and no part of the running system.
 bool is_candidate(const Disk& disk);

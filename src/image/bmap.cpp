@@ -5,6 +5,7 @@
 
 #include "image/image.hpp"
 #include "util/error.hpp"
+#include "util/extents.hpp"
 #include "util/file.hpp"
 #include "util/text.hpp"
 
@@ -17,12 +18,7 @@ constexpr std::uint64_t block = 4096;
 std::string hash_range(int fd, std::uint64_t start, std::uint64_t end, const std::string& name) {
   Sha256 hash;
   std::string buffer(1 << 20, '\0');
-  for (std::uint64_t at = start; at < end;) {
-    const ssize_t got = pread(fd, buffer.data(), static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), end - at)), static_cast<off_t>(at));
-    if (got <= 0) throw_errno("cannot read", name, errno);
-    hash.update(std::string_view(buffer.data(), static_cast<std::size_t>(got)));
-    at += static_cast<std::uint64_t>(got);
-  }
+  read_range(fd, {static_cast<off_t>(start), static_cast<off_t>(end)}, name, buffer, [&](std::string_view bytes, off_t) { hash.update(bytes); });
   return hash.finish().hex();
 }
 

@@ -14,6 +14,7 @@
 #include "image/image.hpp"
 #include "image/tool.hpp"
 #include "util/error.hpp"
+#include "util/extents.hpp"
 #include "util/file.hpp"
 
 namespace k8simg {
@@ -92,29 +93,22 @@ void write_table(const std::filesystem::path& file, const std::string& table, co
   fdisk_set_script(context.get(), nullptr);  // context and script hold each other
 }
 
-/// Copies a blob to `offset`, leaving holes where it has holes.
-void copy_content(int target, std::uint64_t offset, const std::filesystem::path& blob, const std::stop_token& stop) {
+/// Copies a blob of `size` bytes to `offset`, leaving holes where it has holes.
+void copy_content(int target, std::uint64_t offset, const std::filesystem::path& blob, std::uint64_t size, const std::stop_token& stop) {
   const Fd source = Fd::open(blob, O_RDONLY);
   std::string buffer(mebibyte, '\0');
-  off_t at = 0;
   struct stat info{};
   if (fstat(source.get(), &info) != 0) throw_errno("cannot read", blob.string(), errno);
-  while (at < info.st_size) {
-    const off_t data = lseek(source.get(), at, SEEK_DATA);
-    if (data < 0) break;  // only a hole is left
-    const off_t end = lseek(source.get(), data, SEEK_HOLE);
-    for (at = data; at < end;) {
+  if (static_cast<std::uint64_t>(info.st_size) != size) {
+    throw Error(ErrorKind::Internal, fmt::format("{} has {} bytes instead of {}", blob.string(), info.st_size, size), "the store is damaged");
+  }
+  off_t at = 0;
+  while (const auto data = next_data(source.get(), at, info.st_size, blob)) {
+    read_range(source.get(), *data, blob, buffer, [&](std::string_view bytes, off_t from) {
       if (stop.stop_requested()) throw Error(ErrorKind::Interrupted, "interrupted");
-      const auto wanted = static_cast<std::size_t>(std::min<off_t>(end - at, static_cast<off_t>(buffer.size())));
-      const ssize_t got = pread(source.get(), buffer.data(), wanted, at);
-      if (got <= 0) throw_errno("cannot read", blob.string(), errno);
-      for (ssize_t done = 0; done < got;) {
-        const ssize_t put = pwrite(target, buffer.data() + done, static_cast<std::size_t>(got - done), static_cast<off_t>(offset) + at + done);
-        if (put < 0) throw_errno("cannot write", "the disk image", errno);
-        done += put;
-      }
-      at += got;
-    }
+      write_all_at(target, bytes, static_cast<off_t>(offset) + from, "the disk image");
+    });
+    at = data->end;
   }
 }
 
@@ -158,7 +152,7 @@ Disk make_disk(StepContext& context, const DiskSpec& spec) {
       throw_errno("cannot write boot code to", file.string(), errno);
     }
     for (std::size_t i = 0; i < spec.partitions.size(); ++i) {
-      copy_content(fd.get(), layout.partitions[i].start, context.store().path(spec.partitions[i].content.digest), context.stop());
+      copy_content(fd.get(), layout.partitions[i].start, context.store().path(spec.partitions[i].content.digest), spec.partitions[i].content.size, context.stop());
       context.progress(layout.partitions[i].start + layout.partitions[i].size, layout.size);
     }
   }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "util/error.hpp"
+#include "util/extents.hpp"
 #include "util/file.hpp"
 
 namespace k8simg {
@@ -47,35 +48,19 @@ void remove_folder(int parent, const char* name) noexcept {
 
 void copy_range(int from, int to, off_t start, off_t end, const fs::path& source, const fs::path& target,
                 std::vector<char>& buffer) {
-  bool in_kernel = true;
   while (start < end) {
-    const auto wanted = static_cast<std::size_t>(end - start);
-    if (in_kernel) {
-      off_t in = start, out = start;
-      const ssize_t count = ::copy_file_range(from, &in, to, &out, wanted, 0);
-      if (count > 0) {
-        start += count;
-        continue;
-      }
-      // Refused between these filesystems, or 0 as on some that only pretend to support it: copy by hand.
-      if (count < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO))
-        throw_errno("cannot write", target.string(), errno);
-      in_kernel = false;
+    off_t in = start, out = start;
+    const ssize_t count = ::copy_file_range(from, &in, to, &out, static_cast<std::size_t>(end - start), 0);
+    if (count > 0) {
+      start += count;
+      continue;
     }
+    if (count < 0 && (errno == ENOSPC || errno == EDQUOT)) throw_errno("cannot write", target.string(), errno);
+    if (count < 0 && errno == EIO) throw_errno("cannot copy to " + target.string(), source.string(), errno);
+    // Refused between these filesystems, or 0 as on some that only pretend to support it: copy by hand.
     if (buffer.empty()) buffer.resize(std::size_t{1} << 20);
-    const ssize_t count = ::pread(from, buffer.data(), std::min(buffer.size(), wanted), start);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw_errno("cannot read", source.string(), errno);
-    if (count == 0)
-      throw Error(ErrorKind::Internal, "cannot copy " + source.string() + ": it became shorter while it was read");
-    for (ssize_t done = 0; done < count;) {
-      const ssize_t written =
-          ::pwrite(to, buffer.data() + done, static_cast<std::size_t>(count - done), start + done);
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) throw_errno("cannot write", target.string(), errno);
-      done += written;
-    }
-    start += count;
+    read_range(from, {start, end}, source, buffer, [&](std::string_view bytes, off_t at) { write_all_at(to, bytes, at, target); });
+    return;
   }
 }
 
@@ -100,19 +85,10 @@ void copy_sparse(const fs::path& from, const fs::path& to, unsigned mode) {
   }
   if (::ftruncate(target.fd(), status.st_size) != 0) throw_errno("cannot write", to.string(), errno);
   std::vector<char> buffer;
-  for (off_t at = 0; at < status.st_size;) {
-    off_t start = ::lseek(source.get(), at, SEEK_DATA);
-    off_t end = status.st_size;
-    if (start < 0 && errno == ENXIO) break;  // only a hole is left
-    if (start < 0) {
-      start = at;  // the filesystem knows no holes: all of it is data
-    } else {
-      end = ::lseek(source.get(), start, SEEK_HOLE);
-      if (end < 0) throw_errno("cannot read", from.string(), errno);
-      end = std::min(end, static_cast<off_t>(status.st_size));
-    }
-    copy_range(source.get(), target.fd(), start, end, from, to, buffer);
-    at = end;
+  off_t at = 0;
+  while (const auto data = next_data(source.get(), at, status.st_size, from)) {
+    copy_range(source.get(), target.fd(), data->start, data->end, from, to, buffer);
+    at = data->end;
   }
   target.commit();
 }

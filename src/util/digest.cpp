@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "util/error.hpp"
+#include "util/extents.hpp"
 #include "util/file.hpp"
 
 namespace k8simg {
@@ -108,13 +109,6 @@ void add_zeros(Sha256& hash, off_t count) {
     hash.update({zeros.data(), std::min(zeros.size(), static_cast<std::size_t>(count))});
 }
 
-/// Where the next data, or the next hole, at or after `at` begins; `otherwise` where the filesystem knows no holes.
-off_t next_of(int fd, off_t at, int what, off_t size, off_t otherwise) {
-  const off_t found = ::lseek(fd, at, what);
-  if (found >= 0) return std::min(found, size);
-  return errno == ENXIO ? size : otherwise;  // ENXIO: only a hole is left
-}
-
 }  // namespace
 
 Digest sha256_file(const std::filesystem::path& file) {
@@ -124,31 +118,24 @@ Digest sha256_file(const std::filesystem::path& file) {
   if (::fstat(fd.get(), &status) != 0) throw_errno("cannot read", file.string(), errno);
   Sha256 hash;
   std::vector<char> buffer(std::size_t{1} << 17);
-  const auto add_next = [&](std::size_t most) {
-    for (;;) {
-      const ssize_t count = ::read(fd.get(), buffer.data(), std::min(most, buffer.size()));
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) throw_errno("cannot read", file.string(), errno);
-      hash.update({buffer.data(), static_cast<std::size_t>(count)});
-      return static_cast<off_t>(count);
-    }
-  };
   // Half of a disk image is holes: their zeros are hashed without the kernel having to fill pages with them.
   const off_t size = S_ISREG(status.st_mode) ? status.st_size : 0;
-  bool shorter = false;
-  for (off_t at = 0; at < size && !shorter;) {
-    const off_t data = next_of(fd.get(), at, SEEK_DATA, size, at);
-    add_zeros(hash, data - at);
-    const off_t hole = data < size ? next_of(fd.get(), data, SEEK_HOLE, size, size) : size;
-    if (::lseek(fd.get(), data, SEEK_SET) != data) throw_errno("cannot read", file.string(), errno);
-    for (at = data; at < hole && !shorter;) {
-      const off_t count = add_next(static_cast<std::size_t>(hole - at));
-      at += count;
-      shorter = count == 0;
-    }
+  off_t at = 0;
+  while (const auto data = next_data(fd.get(), at, size, file)) {
+    add_zeros(hash, data->start - at);
+    read_range(fd.get(), *data, file, buffer, [&](std::string_view bytes, off_t) { hash.update(bytes); });
+    at = data->end;
   }
+  add_zeros(hash, size - at);
+  if (::lseek(fd.get(), size, SEEK_SET) != size && errno != ESPIPE) throw_errno("cannot read", file.string(), errno);
   // What has no size to go by, such as the files of /proc, and what was added meanwhile.
-  if (!shorter) while (add_next(buffer.size()) > 0) {}
+  for (;;) {
+    const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw_errno("cannot read", file.string(), errno);
+    if (count == 0) break;
+    hash.update({buffer.data(), static_cast<std::size_t>(count)});
+  }
   return hash.finish();
 }
 

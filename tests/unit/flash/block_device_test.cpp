@@ -25,7 +25,7 @@ namespace {
 /// A loop device over an open file; none where /dev/loop-control may not be used.
 class Loop {
  public:
-  static std::optional<Loop> over(int file, std::uint32_t flags = 0) {
+  static std::optional<Loop> over(int file, std::uint32_t flags = 0, std::uint32_t block_size = 0) {
     const Fd control(::open("/dev/loop-control", O_RDWR | O_CLOEXEC));
     for (int attempt = 0; control.valid() && attempt < 20; ++attempt) {
       const int index = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
@@ -35,6 +35,7 @@ class Loop {
       loop_config config{};
       config.fd = static_cast<std::uint32_t>(file);
       config.info.lo_flags = flags;
+      config.block_size = block_size;
       if (fd.valid() && ::ioctl(fd.get(), LOOP_CONFIGURE, &config) == 0) return Loop(path);
       if (errno != EBUSY) return std::nullopt;   // else somebody was faster
     }
@@ -48,6 +49,19 @@ class Loop {
     if (fd.valid()) ::ioctl(fd.get(), LOOP_CLR_FD, 0);
   }
   const fs::path& path() const { return path_; }
+  /// Another file behind the same device: what changing the card is for a reader.
+  bool change(int file) const {
+    loop_config config{};
+    config.fd = static_cast<std::uint32_t>(file);
+    for (int attempt = 0; attempt < 100; ++attempt) {
+      if (const Fd fd(::open(path_.c_str(), O_RDWR | O_CLOEXEC)); fd.valid()) ::ioctl(fd.get(), LOOP_CLR_FD, 0);
+      // It is cleared when the last one who has it open closes it.
+      if (const Fd fd(::open(path_.c_str(), O_RDWR | O_CLOEXEC)); fd.valid() && ::ioctl(fd.get(), LOOP_CONFIGURE, &config) == 0) return true;
+      ::usleep(10'000);
+    }
+    return false;
+  }
+  Disk disk() const { return find_disk("/", fmt::format("{}:{}", major(number()), minor(number()))); }
   dev_t number() const {
     struct stat status{};
     REQUIRE(::stat(path_.c_str(), &status) == 0);
@@ -152,6 +166,42 @@ TEST_CASE("a loop device as the target") {
   CHECK((read_file(back) == expected));
   // Another disk may have taken the name since it was checked.
   CHECK(contains(failure_of([&] { open_device({loop->path(), makedev(8, 0)}); }).text, "was replaced by something else"));
+}
+
+TEST_CASE("a disk that was changed for another of the same size after it was shown is not written") {
+  // Both say "loop device of /memfd:card (deleted)": nothing but the kernel's number tells one from the other.
+  const Fd shown_file(::memfd_create("card", MFD_CLOEXEC)), other_file(::memfd_create("card", MFD_CLOEXEC));
+  for (const Fd* fd : {&shown_file, &other_file}) {
+    REQUIRE(fd->valid());
+    REQUIRE(::ftruncate(fd->get(), 4 * mib) == 0);
+  }
+  const auto loop = Loop::over(shown_file.get());
+  NEED_LOOP(loop);
+  const Disk shown = loop->disk();
+  if (shown.sequence == 0) {
+    WARN("this kernel numbers no media: not tested");
+    return;
+  }
+  CHECK(open_disk("/", shown, loop->path())->size() == 4 * mib);
+  CHECK(open_disk("/", shown, loop->path())->size() == 4 * mib);   // opening it changes nothing
+  if (!loop->change(other_file.get())) {
+    WARN("the loop device could not be given another file: not tested");
+    return;
+  }
+  const Failure failure = failure_of([&] { open_disk("/", shown, loop->path()); });
+  INFO(failure.text);
+  CHECK(failure.kind == ErrorKind::Flash);
+  CHECK(contains(failure.text, "is not the disk that was shown (it was taken out, or changed for one that looks the same): nothing was written"));
+  CHECK(open_disk("/", loop->disk(), loop->path())->size() == 4 * mib);
+}
+
+TEST_CASE("a loop device with sectors of 4096 bytes is refused") {
+  const TempDir folder(fs::temp_directory_path());
+  write_file_atomically(folder.path() / "back", std::string(4 * mib, '\xee'));
+  const Fd fd = Fd::open(folder.path() / "back", O_RDWR);
+  const auto loop = Loop::over(fd.get(), 0, 4096);
+  NEED_LOOP(loop);
+  CHECK(objections(loop->disk(), mib, true) == std::vector<std::string>{"its sectors have 4096 bytes; the image's partition table counts in sectors of 512"});
 }
 
 TEST_CASE("a loop device that is read-only") {

@@ -142,6 +142,87 @@ TEST_CASE("fixed disks need to be forced, and only that can be") {
   CHECK(machine.against("179:96", mib, true) == Texts{"it is read-only"});
 }
 
+TEST_CASE("disks with sectors of another size than the image's are refused, and listed with the reason") {
+  MachineFolder machine;
+  machine.write("sys/block/sdb/queue/logical_block_size", "512\n");
+  CHECK(machine.against("8:16").empty());
+  machine.write("sys/block/sdb/queue/logical_block_size", "4096\n");
+  const std::string reason = "its sectors have 4096 bytes; the image's partition table counts in sectors of 512";
+  CHECK(machine.against("8:16") == Texts{reason});
+  CHECK(machine.against("8:16", 0, true) == Texts{reason});   // no force helps; the list asks so
+  CHECK(is_candidate(machine.disk("8:16")));
+  machine.write("sys/block/sdb/queue/logical_block_size", "520\n");
+  CHECK(machine.against("8:16") == Texts{"its sectors have 520 bytes; the image's partition table counts in sectors of 512"});
+}
+
+namespace {
+
+/// The machine, and sdb as it was shown and as it is open.
+struct Shown {
+  explicit Shown(bool sequences) {
+    if (sequences) machine.write("sys/block/sdb/diskseq", "12\n");
+    disk = machine.disk("8:16");
+    device.stated_size = disk.size;
+  }
+  std::string refusal() {
+    const Failure failure = failure_of([&] { confirm_disk(machine.path(), disk, device); });
+    if (failure.text == "nothing failed") return "";
+    CHECK(failure.kind == ErrorKind::Flash);
+    CHECK(contains(failure.text, "nothing was written"));
+    CHECK(device.writes.empty());
+    return failure.text;
+  }
+  MachineFolder machine;
+  Disk disk;
+  MemoryDevice device{mib};
+};
+
+}  // namespace
+
+TEST_CASE("the disk that was shown is confirmed once it is open") {
+  CHECK(Shown(true).refusal().empty());
+  CHECK(Shown(false).refusal().empty());   // Linux before 5.15
+}
+
+TEST_CASE("another medium in the same reader is refused by the kernel's sequence number, though it looks the same") {
+  Shown shown(true);
+  shown.machine.write("sys/block/sdb/diskseq", "13\n");
+  CHECK(contains(shown.refusal(), "/dev/sdz is not the disk that was shown (it was taken out, or changed for one that looks the same)"));
+  shown.machine.write("sys/block/sdb/diskseq", "18446744073709551615\n");
+  CHECK(contains(shown.refusal(), "taken out"));
+  fs::remove(shown.machine.path() / "sys/block/sdb/diskseq");
+  CHECK(contains(shown.refusal(), "taken out"));
+}
+
+TEST_CASE("without sequence numbers, whatever was shown of the disk must be the same") {
+  const std::vector<std::pair<std::string, std::string>> changes{
+      {"sys/block/sdb/size", "62333951\n"},         {"sys/block/sdb/device/model", "Ultra\n"}, {"sys/block/sdb/queue/logical_block_size", "4096\n"},
+      {"sys/block/sdb/sdb2/size", "7340031\n"},     {"sys/block/sdb/sdb1/start", "2049\n"},    {"sys/devices/pci0000:00/usb2/2-1/sdb/serial", "4C530002\n"},
+      {"sys/block/sdb/sdb3/partition", "3\n"}};
+  for (const auto& [file, text] : changes) {
+    INFO(file);
+    Shown shown(false);
+    shown.machine.write(file, text);
+    CHECK(contains(shown.refusal(), "/dev/sdz is not the disk that was shown ("));
+  }
+  Shown emptied(false);
+  fs::remove_all(emptied.machine.path() / "sys/block/sdb/sdb2");
+  CHECK(contains(emptied.refusal(), "it was SanDisk Ultra [31m, 29.7 GiB, usb, serial 4C530001, 2 partitions: sdb1 (256.0 MiB), sdb2 (3.5 GiB); "
+                                    "it is SanDisk Ultra [31m, 29.7 GiB, usb, serial 4C530001, 1 partition: sdb1 (256.0 MiB))"));
+}
+
+TEST_CASE("a disk that is gone, or open with another size than /sys says, is refused") {
+  Shown gone(true);
+  fs::remove(gone.machine.path() / "sys/block/sdb");
+  CHECK(contains(gone.refusal(), "/dev/sdz was removed since it was shown"));
+  Shown other(true);
+  other.device.stated_size -= 512;
+  CHECK(contains(other.refusal(), "it had 31914983424 bytes and has 31914982912"));
+  Shown no_medium(false);
+  no_medium.machine.write("sys/block/sdb/size", "0\n");
+  CHECK(contains(no_medium.refusal(), "no medium"));
+}
+
 TEST_CASE("too small, empty, partitions, unknown") {
   MachineFolder machine;
   CHECK(machine.against("179:0", 31116288ull * 512 + 1) == Texts{"it is too small: it has 14.8 GiB (15931539456 bytes), the image 14.8 GiB (15931539457 bytes)"});

@@ -9,6 +9,7 @@
 #include "image/image.hpp"
 #include "image/tool.hpp"
 #include "support/catch.hpp"
+#include "support/failing_seek.hpp"
 #include "support/step_context.hpp"
 
 using namespace k8simg;
@@ -150,6 +151,27 @@ TEST_CASE("holes stay holes") {
   CHECK(info.st_size == 68 * static_cast<off_t>(mebibyte));
   CHECK(info.st_blocks * 512 < 4 * static_cast<off_t>(mebibyte));
   CHECK(f.bytes(disk).substr((3 + 32) * mebibyte, 6) == "middle");
+}
+
+TEST_CASE("content whose holes cannot be found is copied whole, or the disk is not made") {
+  Fixture f;
+  const std::string image = f.bytes(f.make(f.gpt));
+  for (const int error : {EINVAL, EOPNOTSUPP}) {
+    const FakeSeek seek(seek_fails(SEEK_DATA, error));
+    CHECK((f.bytes(f.make(f.gpt)) == image));
+  }
+  for (const int whence : {SEEK_DATA, SEEK_HOLE}) {
+    const FakeSeek seek(seek_fails(whence, EIO));
+    CHECK(contains(failure([&] { f.make(f.gpt); }), "Input/output error"));
+  }
+}
+
+TEST_CASE("content that is shorter than its record is not padded with zeros") {
+  Fixture f;
+  const fs::path blob = f.context.store().path(f.gpt.partitions[1].content.digest);
+  fs::permissions(blob, fs::perms::owner_write, fs::perm_options::add);
+  fs::resize_file(blob, mebibyte);
+  CHECK(contains(failure([&] { f.make(f.gpt); }), "has 1048576 bytes instead of 3145728"));
 }
 
 TEST_CASE("what no table can hold is refused with a reason") {
