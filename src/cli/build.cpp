@@ -1,6 +1,8 @@
 // `k8simg build NAME`: everything from lock to disk image, into output/NAME/.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/outputs.hpp"
 #include "cli/verbs.hpp"
 #include "util/error.hpp"
@@ -35,10 +37,16 @@ void add_build(CLI::App& app, Options& options, Verb& run) {
       }
       std::vector<OutputRef> targets;
       for (const auto& [file, output] : wanted) targets.push_back(output);
-      const auto values = session.build(pipeline, *name, targets);
+      const auto folder = session.output(*name);
+      // What is published already is not taken out of the store again.
+      const auto is_published = published(folder);
+      const auto values = session.build(pipeline, *name, targets, [&](const OutputRef& output, const Value& value) {
+        return std::any_of(wanted.begin(), wanted.end(), [&](const auto& artifact) {
+          return artifact.second == output && (!only->empty() || !is_published(artifact.first, value));
+        });
+      });
       std::map<std::string, Value> artifacts;
       for (const auto& [file, output] : wanted) artifacts[file] = values.at(output);
-      const auto folder = session.output(*name);
       if (!only->empty()) {
         // The other artifacts of an earlier build stay as they are.
         std::filesystem::create_directories(folder);

@@ -17,6 +17,7 @@
 #include "util/clock.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
+#include "util/inside.hpp"
 #include "util/text.hpp"
 
 namespace k8simg {
@@ -26,9 +27,8 @@ namespace {
 constexpr const char* build_architecture = "amd64";
 
 LockedComponent lock_component(const Config& config, const ComponentConfig& component) {
-  const auto folder = config.project / component.folder;
-  const std::string go_sum = read_file(folder / "go.sum");
-  return {component.name, component.version, sha256_file(folder / "go.mod"), sha256(go_sum), parse_go_sum(go_sum, (component.folder / "go.sum").string())};
+  const std::string go_sum = read_file(inside(config.project, component.folder / "go.sum"));
+  return {component.name, component.version, sha256_file(inside(config.project, component.folder / "go.mod")), sha256(go_sum), parse_go_sum(go_sum, (component.folder / "go.sum").string())};
 }
 
 constexpr std::int64_t a_day = 86400;

@@ -8,6 +8,7 @@
 
 #include "util/error.hpp"
 #include "util/file.hpp"
+#include "util/inside.hpp"
 #include "util/text.hpp"
 
 namespace k8simg {
@@ -28,31 +29,47 @@ nlohmann::json fingerprint(const fs::path& file) {
   return {info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_ino};
 }
 
+bool is_same(const nlohmann::json& memory, const std::string& name, const Value& value, const fs::path& target) {
+  const auto known = memory.find(name);
+  return known != memory.end() && known->is_object() && known->value("sha256", "") == value.digest.hex() && known->value("file", nlohmann::json()) == fingerprint(target);
+}
+
 }  // namespace
 
+std::function<bool(const std::string&, const Value&)> published(const fs::path& folder) {
+  return [folder, memory = read_memory(folder / ".outputs.json")](const std::string& name, const Value& value) { return is_same(memory, name, value, folder / name); };
+}
+
 std::vector<std::string> publish(const Store& store, const std::map<std::string, Value>& artifacts, const fs::path& folder, const std::set<std::string>& executables) {
-  fs::create_directories(folder);
+  // It holds what overlays hold, passphrases and keys too. A folder that is there keeps the mode that somebody gave it.
+  fs::create_directories(folder.parent_path());
+  if (::mkdir(folder.c_str(), 0700) != 0 && !fs::is_directory(folder)) throw_errno("cannot create", folder.string(), errno);
+  remove_stale_temporaries(folder);
   const auto memory_file = folder / ".outputs.json";
   nlohmann::json before = read_memory(memory_file), now = nlohmann::json::object();
   std::vector<std::string> written;
   for (const auto& [name, value] : artifacts) {
-    const auto target = folder / name;
-    const std::string digest = value.digest.hex();
-    const auto known = before.find(name);
-    const bool same = known != before.end() && known->is_object() && known->value("sha256", "") == digest && known->value("file", nlohmann::json()) == fingerprint(target);
-    if (!same) {
+    const auto target = inside(folder, name);
+    if (!is_same(before, name, value, target)) {
       fs::create_directories(target.parent_path());
+      remove_stale_temporaries(target.parent_path());
       copy_sparse(store.path(value.digest), target, executables.contains(name) ? 0755 : 0644);
       written.push_back(name);
     }
-    now[name] = {{"sha256", digest}, {"file", fingerprint(target)}};
+    now[name] = {{"sha256", value.digest.hex()}, {"file", fingerprint(target)}};
   }
   for (const auto& [name, entry] : before.items()) {
     if (artifacts.contains(name)) continue;
-    fs::remove(folder / name);
+    // The file of names lies in the project, which may be somebody else's: what leads out of the folder is not ours.
+    if (!is_inside(name)) continue;
+    const fs::path gone = folder / fs::path(name).lexically_normal();
+    std::error_code missing;
+    if (fs::weakly_canonical(gone.parent_path(), missing) != fs::weakly_canonical(folder, missing) / fs::path(name).lexically_normal().parent_path() && gone.parent_path() != folder) continue;
+    if (missing || fs::is_directory(fs::symlink_status(gone, missing))) continue;
+    fs::remove(gone);
     // A folder that held nothing else goes too.
     std::error_code not_empty;
-    for (fs::path parent = (folder / name).parent_path(); parent != folder && fs::remove(parent, not_empty); parent = parent.parent_path()) {
+    for (fs::path parent = gone.parent_path(); parent != folder && fs::remove(parent, not_empty); parent = parent.parent_path()) {
     }
   }
   if (now != before) write_file_atomically(memory_file, now.dump(1));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -17,6 +18,9 @@ namespace k8simg {
 /// are programs. Returns the files written.
 std::vector<std::string> publish(const Store& store, const std::map<std::string, Value>& artifacts, const std::filesystem::path& folder,
                                  const std::set<std::string>& executables = {});
+
+/// Whether publish() would leave a file as it is: answers for the artifacts of a folder.
+std::function<bool(const std::string& name, const Value& value)> published(const std::filesystem::path& folder);
 
 /// The same from the session's store, with a line for each file written: its path from here, and its size.
 void publish_and_tell(Session& session, const std::map<std::string, Value>& artifacts, const std::filesystem::path& folder, const std::set<std::string>& executables = {});

@@ -11,6 +11,7 @@
 #include "process/sandbox.hpp"
 #include "tree/archive.hpp"
 #include "util/error.hpp"
+#include "util/inside.hpp"
 #include "util/text.hpp"
 
 namespace k8simg {
@@ -33,8 +34,9 @@ fs::path user_config_file() {
 std::optional<std::int64_t> environment_epoch() {
   const auto text = environment("SOURCE_DATE_EPOCH");
   if (!text) return std::nullopt;
-  if (text->find_first_not_of("0123456789") != std::string::npos || text->size() > 11) {
-    throw Error(ErrorKind::Usage, fmt::format("SOURCE_DATE_EPOCH=\"{}\" is not a number of seconds", *text), "unset it, or set it to seconds since 1970");
+  if (text->find_first_not_of("0123456789") != std::string::npos || text->size() > 11 || std::stoll(*text) > latest_epoch) {
+    throw Error(ErrorKind::Usage, fmt::format("SOURCE_DATE_EPOCH=\"{}\" is not a number of seconds from 0 to {}", *text, latest_epoch),
+                "unset it, or set it to seconds since 1970");
   }
   return std::stoll(*text);
 }
@@ -68,7 +70,8 @@ fs::path Session::project() const {
 }
 
 fs::path Session::output(const std::string& defconfig) const {
-  return (options_.output.empty() ? project() / "output" : fs::absolute(options_.output)) / defconfig;
+  // A project that is somebody else's decides nothing outside of itself; --output may name any folder.
+  return options_.output.empty() ? inside(project(), fs::path("output") / defconfig, "if you made the link, name its target with --output") : fs::absolute(options_.output) / defconfig;
 }
 
 void Session::need_machine(const Config& config, const std::string& verb) const {
@@ -85,7 +88,7 @@ DiskStore& Session::store() {
   if (!store_) {
     std::string folder = options_.store;
     if (folder.empty()) folder = environment("K8SIMG_STORE").value_or("");
-    store_ = std::make_unique<DiskStore>(folder.empty() ? project() / "output/store" : fs::absolute(folder));
+    store_ = std::make_unique<DiskStore>(folder.empty() ? inside(project(), "output/store", "if you made the link, name its target with --store or K8SIMG_STORE") : fs::absolute(folder));
   }
   return *store_;
 }
@@ -114,17 +117,18 @@ Pipeline Session::pipeline(const Config& config, const Lock& lock) {
   return make_pipeline({.config = config, .lock = lock, .store = store(), .downloader = downloader(), .mirrors = mirrors(), .version = program_version(), .environment_epoch = environment_epoch()});
 }
 
-std::map<OutputRef, Value> Session::build(Pipeline& pipeline, const std::string& defconfig, const std::vector<OutputRef>& targets) {
+std::map<OutputRef, Value> Session::build(Pipeline& pipeline, const std::string& defconfig, const std::vector<OutputRef>& targets,
+                                          const std::function<bool(const OutputRef&, const Value&)>& taken) {
   const auto started = std::chrono::steady_clock::now();
   for (const auto& target : targets) pipeline.graph.add_target(target);
   const Plan plan = make_plan(pipeline.graph, store(), defconfig);
   const auto to_run = plan.count(PlannedStep::State::Run) + plan.count(PlannedStep::State::Maybe);
   // A machine that cannot run the sandbox says so before anything is downloaded.
   if (to_run > 0) check_sandbox(system_runner());
-  auto values = run_plan(pipeline.graph, plan, store(), system_runner(), reporter(), {.defconfig = defconfig, .jobs = options_.jobs}, stop_);
+  auto result = run_plan(pipeline.graph, plan, store(), system_runner(), reporter(), {.defconfig = defconfig, .jobs = options_.jobs, .taken = taken}, stop_);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  reporter().report({.kind = Event::Kind::Finished, .text = to_run == 0 ? "nothing to do: every step is cached" : fmt::format("{} in {}", defconfig, format_duration(seconds)), .seconds = seconds});
-  return values;
+  reporter().report({.kind = Event::Kind::Finished, .text = result.ran == 0 && to_run == 0 ? "nothing to do: every step is cached" : fmt::format("{} in {}", defconfig, format_duration(seconds)), .seconds = seconds});
+  return std::move(result.values);
 }
 
 fs::path Session::tools(const std::string& defconfig) {

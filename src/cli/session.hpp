@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -47,8 +48,9 @@ class Session {
   Config config(const std::string& defconfig) const;
   Pipeline pipeline(const Config& config, const Lock& lock);
 
-  /// Builds what `targets` name and returns their values; reports the plan and its end.
-  std::map<OutputRef, Value> build(Pipeline& pipeline, const std::string& defconfig, const std::vector<OutputRef>& targets);
+  /// Builds what `targets` name and returns their values; reports the plan and its end. `taken`: see RunOptions.
+  std::map<OutputRef, Value> build(Pipeline& pipeline, const std::string& defconfig, const std::vector<OutputRef>& targets,
+                                   const std::function<bool(const OutputRef&, const Value&)>& taken = {});
   /// The tools tree of a defconfig's lock, built if need be, as a folder.
   std::filesystem::path tools(const std::string& defconfig);
 

@@ -147,6 +147,9 @@ struct ScriptJudgement {
   std::string reason;
 };
 
+/// The latest time that every format of an image can say: 32 bits without a sign (2106-02-07).
+inline constexpr std::int64_t latest_epoch = 4294967295;
+
 struct Config {
   std::string name;                       ///< defconfig
   std::string board, description;
@@ -175,6 +178,8 @@ struct Config {
   std::vector<AuditAllow> audit_allow;    ///< files (globs) that may say they need more than the board's processor: they ask it before they use it
   struct Replace { std::string path, reason; };
   std::vector<Replace> replace;           ///< declared collisions: the later layer wins
+  struct Mode { std::string path, mode, owner; };  ///< a glob; "0600"; "user:group", names of the image or numbers, "" for unchanged
+  std::vector<Mode> modes;                ///< what git cannot keep of overlays' files, and what packages ship otherwise
   std::string hostname, timezone;
   std::vector<std::string> authorized_keys;  ///< lines for root
   std::vector<std::string> enable_units, disable_units, mask_units;

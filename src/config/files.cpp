@@ -8,6 +8,7 @@
 
 #include "util/error.hpp"
 #include "util/file.hpp"
+#include "util/inside.hpp"
 
 namespace k8simg::config {
 namespace {
@@ -45,7 +46,7 @@ ProjectNames scan_project(const fs::path& project) {
 
 std::optional<Value> read_document(const fs::path& project, const std::string& file, Diagnostics& diagnostics) {
   try {
-    return parse_document(read_file(project / file), file, diagnostics);
+    return parse_document(read_file(inside(project, file)), file, diagnostics);
   } catch (const Error& error) {
     diagnostics.add({file, 1, 1}, "cannot be read: " + error.message());
     return std::nullopt;

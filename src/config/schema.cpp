@@ -216,10 +216,10 @@ Field number(const std::string& key, int& target, std::int64_t least, std::int64
           {}};
 }
 
-Field number(const std::string& key, std::optional<std::int64_t>& target, std::int64_t least) {
+Field number(const std::string& key, std::optional<std::int64_t>& target, std::int64_t least, std::int64_t most) {
   return {key,
           [=, &target](Reader& reader, const std::string& path, const Member& member) {
-            if (auto number = read_number(reader, path, member.value, least, INT64_MAX)) target = *number;
+            if (auto number = read_number(reader, path, member.value, least, most)) target = *number;
           },
           {}};
 }

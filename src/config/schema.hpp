@@ -43,7 +43,7 @@ struct Table {
 Field text(const std::string& key, std::string& target, Check check = {});
 Field list(const std::string& key, std::vector<std::string>& target, Growth growth = Growth::Accumulate, Check check = {});
 Field number(const std::string& key, int& target, std::int64_t least, std::int64_t most);
-Field number(const std::string& key, std::optional<std::int64_t>& target, std::int64_t least);
+Field number(const std::string& key, std::optional<std::int64_t>& target, std::int64_t least, std::int64_t most);
 Field size(const std::string& key, std::uint64_t& target);  ///< bytes: a whole number, or "256M"
 Field flag(const std::string& key, bool& target);
 Field text_map(const std::string& key, std::map<std::string, std::string>& target, Check check = {});

@@ -149,6 +149,10 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, Boar
                           list("keep", config.keep_paths, Growth::Accumulate, target_glob()),
                           entries<Config::Replace>("replace", "path", config.replace, &Config::Replace::path,
                                                    [](Config::Replace& replace) { return Table{{text("reason", replace.reason, single_line()).require()}}; }),
+                          entries<Config::Mode>("mode", "path", config.modes, &Config::Mode::path,
+                                                [](Config::Mode& mode) {
+                                                  return Table{{text("mode", mode.mode, octal_mode()).require(), text("owner", mode.owner, owner_names())}};
+                                                }),
                           text_map("alternatives", config.alternatives, absolute_path()),
                       }}),
       table("audit", {{entries<Config::AuditAllow>("allow", "path", config.audit_allow, &Config::AuditAllow::path,
@@ -163,7 +167,7 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, Boar
                                                 list("mask", config.mask_units, Growth::Accumulate, unit_name()),
                                             }}),
                       }})),
-      table("build", {{number("source-date-epoch", config.source_date_epoch, 0)}}),
+      table("build", {{number("source-date-epoch", config.source_date_epoch, 0, latest_epoch)}}),
   }};
 }
 

@@ -107,4 +107,21 @@ Check hex_digest() {
       "a SHA-256: 64 hexadecimal digits");
 }
 
+Check octal_mode() {
+  return check([](const std::string& text) { return text.size() == 4 && text.find_first_not_of("01234567") == std::string::npos; },
+               "a mode of four octal digits, such as \"0600\"");
+}
+
+Check owner_names() {
+  return check(
+      [](const std::string& text) {
+        const auto colon = text.find(':');
+        if (colon == std::string::npos) return false;
+        const std::string user = text.substr(0, colon), group = text.substr(colon + 1);
+        const auto good = [](const std::string& name) { return !name.empty() && name.size() <= 32 && only(name, "-_.", true); };
+        return good(user) && good(group);
+      },
+      "an owner: USER:GROUP, names of the image or numbers");
+}
+
 }  // namespace k8simg::config

@@ -6,6 +6,8 @@
 namespace k8simg::config {
 
 Check absolute_path();   ///< "/usr/local/bin/kubelet": no "..", no "//"
+Check octal_mode();      ///< "0600": four octal digits
+Check owner_names();     ///< "user:group", each a name or a number
 Check target_glob();     ///< an absolute path that may hold *, ? and [...]
 Check relative_path();   ///< stays below where it starts
 Check file_name();       ///< one path part

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <memory>
-#include <set>
 
 #include "debian/release.hpp"
 #include "debian/resolve.hpp"
@@ -34,6 +33,8 @@ std::optional<Listed> find_index(const Release& release, const std::string& sect
   return std::nullopt;
 }
 
+constexpr std::uint64_t most_index_bytes = 512 << 20;  // Debian's largest has 60 MB
+
 std::string decompress(const std::string& bytes, const Listed& listed, const std::string& name) {
   const std::unique_ptr<archive, int (*)(archive*)> reader(archive_read_new(), archive_read_free);
   // Not filter_all: some filters start programs of the host.
@@ -46,6 +47,7 @@ std::string decompress(const std::string& bytes, const Listed& listed, const std
     const char* text = archive_error_string(reader.get());
     return std::string(text ? text : "no reason given");
   };
+  if (listed.unpacked > most_index_bytes) fail(fmt::format("it would have {} bytes", listed.unpacked));
   archive_entry* entry = nullptr;
   if (archive_read_open_memory(reader.get(), bytes.data(), bytes.size()) != ARCHIVE_OK) fail(said());
   const int opened = archive_read_next_header(reader.get(), &entry);
@@ -60,6 +62,7 @@ std::string decompress(const std::string& bytes, const Listed& listed, const std
       used += static_cast<std::size_t>(got);
       // One byte more than announced is asked for, so that a longer text is noticed and a bomb never grows.
       if (listed.unpacked && used > listed.unpacked) fail("it is longer than the release says");
+      if (used > most_index_bytes) fail("it is longer than any index");
       if (used == text.size()) text.resize(text.size() * 2);
     }
     text.resize(used);
@@ -133,23 +136,21 @@ IndexSet IndexLoader::load(const std::vector<Repository>& repositories, const st
     for (const std::string& suite_name : repository.suites) {
       const auto& [locked, release] = suite(repository.name, suite_name);
       set.suites.push_back(locked);
-      std::set<std::string> there;
       for (const std::string& section : repository.sections) {
         if (!has_section(release, section))
           throw Error(ErrorKind::Fetch, fmt::format("suite {} of {} has no section \"{}\"; it has {}", suite_name, repository.name, section, join(release.components, ", ")));
         std::vector<std::string> wanted = architectures;
         if (release.separate_all_index) wanted.push_back("all");
         for (const std::string& architecture : wanted)
-          if (const auto listed = find_index(release, section, architecture)) {
-            there.insert(architecture);
+          if (const auto listed = find_index(release, section, architecture))
             set.packages.push_back({repository.name, suite_name, section, architecture, fetch_index(fetch_, repository.name, suite_name, release, *listed), release.not_automatic});
-          }
       }
-      for (const std::string& architecture : architectures)
-        if (!there.contains(architecture))
-          throw Error(ErrorKind::Fetch, fmt::format("suite {} of {} has no packages for the architecture \"{}\"", suite_name, repository.name, architecture),
-                      fmt::format("Use Debian's name of the architecture, such as amd64, arm64 or armel; another mirror; or lock without the suite: --without-suite {}", suite_name));
     }
+  }
+  for (const std::string& architecture : architectures) {
+    bool found = false;
+    for (const IndexSet::Packages& packages : set.packages) found = found || packages.architecture == architecture;
+    if (!found) throw Error(ErrorKind::Fetch, fmt::format("no suite has packages for the architecture \"{}\"", architecture), "Use Debian's name of the architecture, such as amd64, arm64 or armel.");
   }
   return set;
 }

@@ -166,7 +166,7 @@ std::string verify_inrelease(std::string_view inrelease, const std::string& name
     if (words[1] == "REVKEYSIG") weak = "it is signed by a key that was revoked";
     if (words[1] == "EXPSIG") weak = "its signature has expired";
     // ERRSIG keyid algorithm hash class time rc: 9 is a key that is not in the keyring.
-    if (words[1] == "ERRSIG" && (words.size() < 8 || words[7] != "9")) bad = "its signature cannot be checked";
+    if (words[1] == "ERRSIG" && (words.size() < 8 || words[7] != "9")) weak = "its signature cannot be checked";
   }
   if (bad.empty() && result.timed_out) bad = "gpgv did not end";
   if (bad.empty() && !good_key) bad = weak;

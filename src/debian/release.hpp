@@ -41,7 +41,7 @@ tl::expected<Release, ParseError> parse_release(std::string_view text);
 tl::expected<std::int64_t, ParseError> parse_release_date(std::string_view text);
 
 /// The signed text of `inrelease`, as gpgv hands it out; nothing outside of the signature is ever returned. Needs at least one good signature by a key of
-/// `keyring` and none that is bad; signatures by keys that are not in the keyring, have expired or were revoked are passed over. Error{Fetch} names `name` and says what gpgv said.
+/// `keyring` and none that is bad; signatures by keys that are not in the keyring, have expired, were revoked or cannot be checked are passed over. Error{Fetch} names `name` and says what gpgv said.
 std::string verify_inrelease(std::string_view inrelease, const std::string& name, CommandRunner& runner, const std::filesystem::path& keyring,
                              const std::filesystem::path& scratch);
 

@@ -44,9 +44,9 @@ class IndexLoader {
   IndexLoader(IndexFetcher fetch, CommandRunner& runner, std::filesystem::path keyring, const Clock& clock, std::filesystem::path scratch)
       : fetch_(std::move(fetch)), runner_(runner), keyring_(std::move(keyring)), clock_(clock), scratch_(std::move(scratch)) {}
 
-  /// The Packages indexes of each section for `architectures` (and "all"), whose size and SHA-256 must match the signed file. A section that a suite does not have for an architecture
-  /// (armel in backports' non-free-firmware) is skipped when the InRelease does not list it; a suite without any section for an architecture, or whose
-  /// index is not on the mirror, is Error{Fetch} that names `k8simg lock --without-suite`. So is anything tampered, expired or unsigned.
+  /// The Packages indexes of each section for `architectures` (and "all"), whose size and SHA-256 must match the signed file. A section or architecture that a suite does not have
+  /// (armel in backports' non-free-firmware) is skipped when the InRelease does not list it. An index that it lists and that is not on the mirror is
+  /// Error{Fetch} that names `k8simg lock --without-suite`. So is anything tampered, expired or unsigned.
   IndexSet load(const std::vector<Repository>& repositories, const std::vector<std::string>& architectures);
 
  private:

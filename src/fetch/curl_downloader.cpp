@@ -16,6 +16,8 @@ namespace k8simg {
 
 namespace {
 
+constexpr std::uint64_t most_of_page = 1 << 20;  // bytes that are read of an error's page
+
 Error too_long(const std::string& url, std::uint64_t limit) {
   return Error(ErrorKind::Fetch, fmt::format("{}: is longer than the {} bytes that it may have", url, limit));
 }
@@ -44,8 +46,9 @@ class CurlDownloader : public Downloader {
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 100L);
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, 60L);
     curl_easy_setopt(handle, CURLOPT_USERAGENT, "k8simg");
-    // Where the server says how long it is, nothing of a file that is too long is taken; on_data sees to all others.
-    curl_easy_setopt(handle, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(std::min<std::uint64_t>(limit, std::numeric_limits<curl_off_t>::max())));
+    // Where the server says how long it is, nothing of a file that is too long is taken; on_data sees to all others. The option is about pages that
+    // come with errors and redirects too.
+    curl_easy_setopt(handle, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(std::min<std::uint64_t>(std::max(limit, most_of_page), std::numeric_limits<curl_off_t>::max())));
     // Not CURLOPT_RESUME_FROM: libcurl gives up (CURLE_RANGE_ERROR) on a server that ignores the range, where on_data begins again.
     const std::string range = fmt::format("{}-", offset);
     if (offset > 0) curl_easy_setopt(handle, CURLOPT_RANGE, range.c_str());
@@ -68,13 +71,17 @@ class CurlDownloader : public Downloader {
 
     if (stop.stop_requested()) throw Error(ErrorKind::Interrupted, "interrupted");
     if (transfer.failure) throw *transfer.failure;
-    if (code == CURLE_FILESIZE_EXCEEDED && (status == 0 || status < 300)) throw too_long(url, limit);
+    if (code == CURLE_FILESIZE_EXCEEDED && status < 300) {
+      if (ftruncate(fd, 0) != 0) throw_errno("cannot empty the download of", url, errno);
+      throw too_long(url, limit);
+    }
     if (status == 404 || status == 410 || code == CURLE_FILE_COULDNT_READ_FILE) return std::nullopt;
     // The file is already whole, or longer than the server's: the caller's check of size and hash tells.
     if (status == 416) return transfer.offset;
     if (code == CURLE_OK && (status == 0 || (status >= 200 && status < 300))) return transfer.offset;
-    const std::string what = code != CURLE_OK ? (*error ? std::string(error) : curl_easy_strerror(code)) : fmt::format("the server answered {}", status);
-    const bool retryable = code != CURLE_OK ? code != CURLE_UNSUPPORTED_PROTOCOL && code != CURLE_URL_MALFORMAT : status >= 500 || status == 429 || status == 408;
+    const bool of_page = status >= 300 && (code == CURLE_FILESIZE_EXCEEDED || code == CURLE_WRITE_ERROR);
+    const std::string what = code != CURLE_OK && !of_page ? (*error ? std::string(error) : curl_easy_strerror(code)) : fmt::format("the server answered {}", status);
+    const bool retryable = code != CURLE_OK && !of_page ? code != CURLE_UNSUPPORTED_PROTOCOL && code != CURLE_URL_MALFORMAT : status >= 500 || status == 429 || status == 408;
     throw Error(ErrorKind::Fetch, fmt::format("{}: {}", url, what), retryable ? "retryable" : "");
   }
 
@@ -88,6 +95,7 @@ class CurlDownloader : public Downloader {
     const std::string& url;
     CURL* handle = nullptr;
     bool first = true;
+    std::uint64_t page = 0;       // bytes of an error page
     std::optional<Error> failure{};
 
     static std::size_t on_data(char* data, std::size_t size, std::size_t count, void* self) {
@@ -98,16 +106,22 @@ class CurlDownloader : public Downloader {
           long status = 0;
           curl_easy_getinfo(transfer.handle, CURLINFO_RESPONSE_CODE, &status);
           // An error page is not content; a server that ignores the range begins at byte 0 again.
-          if (status >= 300) return size * count;
-          if (transfer.offset > 0 && status == 200) {
+          if (status < 300 && transfer.offset > 0 && status == 200) {
             transfer.start = transfer.offset = 0;
             if (ftruncate(transfer.fd, 0) != 0 || lseek(transfer.fd, 0, SEEK_SET) != 0) throw_errno("cannot restart the download of", transfer.url, errno);
           }
         }
         long status = 0;
         curl_easy_getinfo(transfer.handle, CURLINFO_RESPONSE_CODE, &status);
-        if (status < 300) {
-          if (size * count > transfer.limit - std::min(transfer.limit, transfer.offset)) throw too_long(transfer.url, transfer.limit);
+        if (status >= 300) {
+          transfer.page += size * count;
+          if (transfer.page > most_of_page) return 0;
+        } else {
+          if (size * count > transfer.limit - std::min(transfer.limit, transfer.offset)) {
+            // Nothing to go on from.
+            if (ftruncate(transfer.fd, 0) != 0) throw_errno("cannot empty the download of", transfer.url, errno);
+            throw too_long(transfer.url, transfer.limit);
+          }
           write_all(transfer.fd, {data, size * count}, "download of " + transfer.url);
           transfer.offset += size * count;
         }

@@ -110,8 +110,6 @@ Value fetch(Store& store, Downloader& downloader, const Mirrors& mirrors, const 
         if (error.kind() != ErrorKind::Fetch) throw;
         failures.push_back(error.message());
         not_found_everywhere = false;
-        // What came from a mirror that has another file is nothing to go on from.
-        if (error.hint() != "retryable" && ftruncate(fd.get(), 0) != 0) throw_errno("cannot truncate", partial.string(), errno);
         break;
       }
       if (!got) {

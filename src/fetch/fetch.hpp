@@ -37,7 +37,7 @@ class Downloader {
  public:
   virtual ~Downloader() = default;
   /// Fetches `url` appending to `fd` from `offset` on (Range request; a server that ignores it restarts at 0 after ftruncate).
-  /// A file that would be longer than `limit` bytes is Error{Fetch}, and is given up as soon as that shows.
+  /// A file that would be longer than `limit` bytes is Error{Fetch}, given up as soon as that shows, and emptied.
   /// Returns bytes now in the file. Error{Fetch} with `retryable` noted in the hint; not found is `std::nullopt`.
   virtual std::optional<std::uint64_t> download(const std::string& url, int fd, std::uint64_t offset, std::uint64_t limit, std::stop_token stop,
                                                 const std::function<void(std::uint64_t done, std::uint64_t total)>& progress) = 0;

@@ -115,7 +115,7 @@ std::map<std::string, Value> execute_action(const StepRun& run, const CommandAct
   std::map<std::string, Value> outputs;
   for (const auto& capture : action.captures) {
     const fs::path path = find_capture(run, out, capture);
-    outputs[capture.output] = capture.kind == ValueKind::Tree ? put_tree(run.store, read_folder(run.store, path, "", true))
+    outputs[capture.output] = capture.kind == ValueKind::Tree ? put_tree(run.store, read_folder(run.store, path, "", FolderModes::Keep))
                                                               : run.store.put_file(path, true);
   }
   return outputs;

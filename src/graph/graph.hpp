@@ -60,13 +60,18 @@ struct RunOptions {
   std::function<bool(const OutputRef&, const Value&)> taken;
 };
 
+struct RunResult {
+  std::map<OutputRef, Value> values;  ///< of the targets
+  std::size_t ran = 0;                ///< steps that were carried out
+};
+
 /// Runs what the plan says, in parallel, deepest-first where there is a choice; looks again for a record once a step's inputs are known (early cut-off).
-/// Returns the values of the targets. The first failure stops all others and is thrown as Error{Step} (or the step's own kind) with the step's id, argv,
+/// The first failure stops all others and is thrown as Error{Step} (or the step's own kind) with the step's id, argv,
 /// last lines and log path. A stop request ends everything and throws Error{Interrupted}.
 /// What steps take out of the store is hashed beside them, each blob once. A step is recorded only when all that it took was whole; what was
 /// not is reported, moved to the store's quarantine and made again, as is the step.
 /// Logs: store.folder("logs")/DEFCONFIG/STEP.log (slashes become "__").
-std::map<OutputRef, Value> run_plan(const StepGraph& graph, const Plan& plan, Store& store, CommandRunner& runner, Reporter& reporter,
+RunResult run_plan(const StepGraph& graph, const Plan& plan, Store& store, CommandRunner& runner, Reporter& reporter,
                                     const RunOptions& options, std::stop_token stop = {});
 
 }  // namespace k8simg

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <exception>
@@ -54,7 +55,7 @@ class Scheduler {
     rank_steps();
   }
 
-  std::map<OutputRef, Value> run() {
+  RunResult run() {
     const std::size_t to_run = plan_.count(State::Run) + plan_.count(State::Maybe);
     reporter_.report({.kind = Event::Kind::PlanReady, .done = plan_.count(State::Cached), .total = to_run});
     const std::stop_callback pass_on(user_stop_, [this] { stop_.request_stop(); });
@@ -74,7 +75,7 @@ class Scheduler {
     for (std::size_t i = 0; i < plan_.steps.size(); ++i)  // planned for the case that somebody needs it, and nobody did
       if (expected_to_run(i) && !reported_[i])
         reporter_.report({.kind = Event::Kind::StepCached, .step = graph_.steps()[i].id});
-    return frontier_.target_values();
+    return {frontier_.target_values(), ran_.load()};
   }
 
  private:
@@ -301,6 +302,7 @@ class Scheduler {
     }
     const auto& inputs = frontier_.inputs(i);
     const std::string reason = reason_to_run(i);
+    ++ran_;
     reporter_.report({.kind = Event::Kind::StepStarted, .step = step.id, .text = reason});
 
     Batches batches;
@@ -339,6 +341,7 @@ class Scheduler {
   const std::stop_token user_stop_;
   std::vector<double> rank_;   // seconds from a step's start to the end of the longest path from it
 
+  std::atomic<std::size_t> ran_{0};  // steps that were carried out
   std::mutex mend_;            // guards the rounds of each step, and keeps mends apart
   std::map<std::string, int> rounds_;
   Verification verification_;
@@ -356,7 +359,7 @@ class Scheduler {
 
 }  // namespace
 
-std::map<OutputRef, Value> run_plan(const StepGraph& graph, const Plan& plan, Store& store, CommandRunner& runner, Reporter& reporter,
+RunResult run_plan(const StepGraph& graph, const Plan& plan, Store& store, CommandRunner& runner, Reporter& reporter,
                                     const RunOptions& options, std::stop_token stop) {
   return Scheduler(graph, plan, store, runner, reporter, options, std::move(stop)).run();
 }

@@ -10,6 +10,7 @@
 #include "tree/tree.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
+#include "util/inside.hpp"
 #include "util/text.hpp"
 
 namespace k8simg {
@@ -97,7 +98,7 @@ OutputRef add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageSteps
     parameters.push_back({file.path, file.from, file.source, file.expand});
     if (file.from == "kernel") kernel_path = file.path;
     if (file.from.starts_with("package:") && seen.insert(file.from).second) inputs.push_back({file.from, packages.unpacked(file.from.substr(8))});
-    if (file.from == "file" && seen.insert(file.source).second) inputs.push_back({file.source, in.store.put(read_file(config.project / file.source))});
+    if (file.from == "file" && seen.insert(file.source).second) inputs.push_back({file.source, in.store.put(read_file(inside(config.project, file.source)))});
   }
   const std::vector<std::pair<std::string, std::string>> values{{"cmdline", config.kernel.cmdline}, {"root_partuuid", disk.root_partuuid}, {"kernel", kernel_path},
                                                                 {"hostname", config.hostname},      {"name", config.name},                 {"board", config.board},

@@ -134,8 +134,10 @@ std::map<std::string, Value> make_archive(StepContext& context, const Config& co
       with_context("while making image " + reference, [&] {
         OciImage made{.reference = reference, .architecture = config.arch.go, .variant = oci_variant(config.arch.go, config.arch.goarm), .layers = {program_layer(programs, component, image, epoch)},
                       .entrypoint = {fmt::format("/{}/{}", program_folder, image.programs.front())}, .user = image.user,
-                      .labels = {{"org.opencontainers.image.title", image.programs.front()}, {"org.opencontainers.image.description", description_of(component, image)},
-                                 {"org.opencontainers.image.version", tag_of(component, image)}, {"org.opencontainers.image.licenses", component.license}}};
+                      .labels = {{"org.opencontainers.image.title", image.programs.front()}, {"org.opencontainers.image.description", description_of(component, image) + " (rebuilt by k8simg, not upstream's image)"},
+                                 {"org.opencontainers.image.version", tag_of(component, image)}, {"org.opencontainers.image.licenses", component.license},
+                                 // The names are upstream's, for kubeadm asks for them; who made what is in it, this tells.
+                                 {"org.opencontainers.image.vendor", "k8simg"}}};
         if (!image.root.empty()) made.layers.push_back(select_files(store, root, image.root, config.arch.triplet));
         made.contents = image_contents(store, component, made.layers);
         std::uint64_t bytes = 0;
@@ -158,10 +160,14 @@ nlohmann::json parameters(const Config& config, std::int64_t epoch) {
   for (const auto& component : config.components) {
     for (const auto& image : component.images) {
       images.push_back({{"component", component.name}, {"reference", image_reference(component, image)}, {"programs", image.programs}, {"root", image.root}, {"user", image.user},
-                        {"description", description_of(component, image)}, {"license", component.license}});
+                        {"tag", tag_of(component, image)}, {"vendor", "k8simg"}, {"description", description_of(component, image)}, {"license", component.license}});
     }
   }
-  return {{"images", images}, {"goarch", config.arch.go}, {"goarm", config.arch.goarm}, {"triplet", config.arch.triplet}, {"epoch", epoch}};
+  // What the SBOMs say of changed modules.
+  nlohmann::json edits = nlohmann::json::array();
+  for (const auto& component : config.components)
+    for (const auto& edit : component.edits) edits.push_back({component.name, component.version, edit.module, edit.file, edit.reason});
+  return {{"images", images}, {"edits", edits}, {"goarch", config.arch.go}, {"goarm", config.arch.goarm}, {"triplet", config.arch.triplet}, {"epoch", epoch}};
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include "tree/archive.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
+#include "util/inside.hpp"
 
 namespace k8simg {
 
@@ -26,7 +27,19 @@ namespace {
 
 /// A file of the project as an input that is known now; its name is what a person reads in `k8simg plan --explain`.
 Input local_file(const PipelineInputs& in, const std::filesystem::path& relative) {
-  return {relative.string(), in.store.put(read_file(in.config.project / relative))};
+  return {relative.string(), in.store.put(read_file(inside(in.config.project, relative)))};
+}
+
+/// git keeps no modes but the executable bit, so a clone's umask shows in every file. What nobody but the owner may read stays so in the image (an overlay
+/// may hold keys), and a clone in which that is all of it would make another image, in which no service can read its configuration.
+void check_umask(const Config& config) {
+  const fs::path file = config.project / "defconfigs" / (config.name + ".toml");
+  std::error_code gone;
+  const auto mode = fs::status(file, gone).permissions();
+  constexpr auto readable = fs::perms::group_read | fs::perms::others_read;
+  if (gone || config.overlays.empty() || (mode & readable) == readable) return;
+  throw Error(ErrorKind::Usage, fmt::format("{} may be read by its owner alone, as may all of a checkout that was made with such a umask: files of overlays would be so in the image", file.string()),
+              "run `chmod -R go+rX` on the folders overlays and defconfigs, and say with [[rootfs.mode]] which files are secret");
 }
 
 KernelSpec kernel_spec(const PipelineInputs& in, std::int64_t epoch) {
@@ -57,6 +70,7 @@ ComponentSpec component_spec(const PipelineInputs& in, const ComponentConfig& co
 Pipeline make_pipeline(const PipelineInputs& in) {
   const Config& config = in.config;
   check_agreement(config, in.lock);
+  check_umask(config);
   const std::int64_t epoch = config.source_date_epoch.value_or(in.environment_epoch.value_or(in.lock.date));
   Pipeline pipeline;
   StepGraph& graph = pipeline.graph;
@@ -66,7 +80,7 @@ Pipeline make_pipeline(const PipelineInputs& in) {
 
   std::vector<Input> layers, programs;
   for (const ComponentConfig& component : config.components) {
-    Tree folder = read_folder(in.store, config.project / component.folder, "component:" + component.name);
+    Tree folder = read_folder(in.store, inside(config.project, component.folder), "component:" + component.name);
     folder.erase("component.toml");  // what it says of the build is in the steps; a change of the rest compiles nothing
     const Value source = put_tree(in.store, folder);
     const ComponentOutputs made = add_component_steps(graph, in.store, component_spec(in, component, epoch), source, pipeline.tools);
@@ -83,7 +97,7 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   layers.push_back({"kernel", add_kernel_layer(graph, kernel, epoch)});
   const DiskPlan disk = plan_disk(config);
   for (const std::string& overlay : config.overlays) {
-    const Tree tree = read_folder(in.store, config.project / "overlays" / overlay, "overlay:" + overlay);
+    const Tree tree = read_folder(in.store, inside(config.project, fs::path("overlays") / overlay), "overlay:" + overlay, FolderModes::Narrow);
     check_overlay_is_visible(config, disk, overlay, tree);
     layers.push_back({"overlay:" + overlay, put_tree(in.store, tree)});
   }

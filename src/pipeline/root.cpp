@@ -48,6 +48,7 @@ RootfsOptions rootfs_options(const Config& config, std::vector<DiskMount> mounts
                         .enable_units = config.enable_units, .disable_units = config.disable_units, .mask_units = config.mask_units,
                         .alternatives = config.alternatives, .mounts = std::move(mounts)};
   for (const auto& entry : config.replace) options.replace.emplace_back(entry.path, entry.reason);
+  for (const auto& mode : config.modes) options.modes.push_back({mode.path, static_cast<std::uint32_t>(std::stoul(mode.mode, nullptr, 8)), mode.owner});
   for (const auto& j : config.judgements) options.judgements.push_back({j.package, j.script, j.remainder, j.rule, j.reason});
   return options;
 }

@@ -31,6 +31,7 @@ const std::vector<Rule>& rules() {
       {"hardware-database", hardware_database, "systemd-hwdb update"},
       {"library-cache", library_cache, "ldconfig"},
       {"package-database", package_database, "dpkg's record of what is installed"},
+      {"modes", modes, "what [[rootfs.mode]] says"},
       {"update-stamps", update_stamps, "/etc/.updated and /var/.updated"},
   };
   return all;
@@ -65,8 +66,10 @@ std::string RootfsOptions::canonical() const {
   for (const auto& each : judgements) judged.push_back({each.package, each.script, each.remainder, each.rule, each.reason});
   auto mounted = nlohmann::json::array();
   for (const auto& each : mounts) mounted.push_back({each.source, each.path, each.filesystem, each.grow});
+  auto chosen = nlohmann::json::array();
+  for (const auto& each : modes) chosen.push_back({each.path, each.mode, each.owner});
   return nlohmann::json{{"architecture", architecture}, {"triplet", triplet}, {"source_date_epoch", source_date_epoch}, {"exclude", exclude}, {"keep", keep},
-                        {"replace", replace}, {"hostname", hostname}, {"timezone", timezone}, {"authorized_keys", authorized_keys},
+                        {"replace", replace}, {"modes", chosen}, {"hostname", hostname}, {"timezone", timezone}, {"authorized_keys", authorized_keys},
                         {"enable_units", enable_units}, {"disable_units", disable_units}, {"mask_units", mask_units}, {"alternatives", alternatives},
                         {"mounts", mounted}, {"judgements", judged}}
       .dump();

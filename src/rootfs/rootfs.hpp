@@ -46,6 +46,8 @@ struct RootfsOptions {
   std::int64_t source_date_epoch = 0;
   std::vector<std::string> exclude, keep;                        ///< globs
   std::vector<std::pair<std::string, std::string>> replace;      ///< glob, reason
+  struct Mode { std::string path; std::uint32_t mode = 0; std::string owner; };  ///< glob, permission bits, "user:group" or ""
+  std::vector<Mode> modes;                                       ///< applied when all else is done, in order
   std::string hostname, timezone;
   std::vector<std::string> authorized_keys;
   std::vector<std::string> enable_units, disable_units, mask_units;
@@ -60,7 +62,7 @@ struct RootfsOptions {
 void check_scripts(const Store& store, const std::vector<PackageTree>& packages, const std::vector<Judgement>& judgements);
 
 /// Packages (in dependency-free, name order) are usr-merged, merged, then layers in order, then the rules; every node carries its origin.
-/// What a layer gives is never changed by a rule. Two packages with the same file: the one whose Replaces names the other wins, as with dpkg.
+/// What a layer gives is never changed by a rule but [[rootfs.mode]]. Two packages with the same file: the one whose Replaces names the other wins, as with dpkg.
 /// Throws Error{Usage} for undeclared collisions, an unknown unit, alternative or time zone; Error{Resolve} for an account without a number.
 Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std::vector<Layer>& layers, const RootfsOptions& options,
                      const std::function<void(const std::string&)>& log);

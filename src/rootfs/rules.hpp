@@ -37,6 +37,7 @@ void exclusions(Assembly& assembly);           // rules_exclusions.cpp
 void hardware_database(Assembly& assembly);    // rules_hardware_database.cpp
 void library_cache(Assembly& assembly);        // rules_library_cache.cpp
 void package_database(Assembly& assembly);     // rules_package_database.cpp
+void modes(Assembly& assembly);
 void update_stamps(Assembly& assembly);        // rules_identity.cpp
 
 }  // namespace k8simg::rootfs

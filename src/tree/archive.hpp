@@ -35,10 +35,15 @@ struct WriteOptions {
 /// Error{Internal} when a blob is missing or does not have the node's size.
 void write_tar(const Store& store, const Tree& tree, int fd, const WriteOptions& options = {});
 
-/// A folder or file on disk as a tree (a file: one node with its name): owners 0:0, mtime 0, mode 0755/0644 by the executable bit unless
-/// `keep_modes`. Hard links become separate files: which files share an inode is an accident of the machine. Devices and sockets are refused
+/// What is taken of the modes on disk, where the umask of a clone had a hand in them.
+enum class FolderModes {
+  Canonical,  ///< 0755 or 0644 by the executable bit: what git keeps
+  Narrow,     ///< the same without the bits of group and others that the file lacks: 0600 stays 0600
+  Keep        ///< as they are
+};
+/// A folder or file on disk as a tree (a file: one node with its name): owners 0:0, mtime 0. Hard links become separate files: which files share an inode is an accident of the machine. Devices and sockets are refused
 /// (Error{Usage}), the folder itself is left out.
-Tree read_folder(Store& store, const std::filesystem::path& folder, const std::string& origin, bool keep_modes = false);
+Tree read_folder(Store& store, const std::filesystem::path& folder, const std::string& origin, FolderModes modes = FolderModes::Canonical);
 
 /// The tree as a folder of the store ("checkouts/DIGEST"), files as hard links to blobs; made once, atomically. For sandbox mounts.
 /// Owners, setuid bits, devices, fifos and xattrs are not kept; files are 0555, folders 0755. Error{Internal} when something lies below a

@@ -2,6 +2,7 @@
 #include "util/file.hpp"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <utility>
 
 #include "util/error.hpp"
@@ -95,6 +97,20 @@ void AtomicFile::commit() {
     const fs::path folder = target_.has_parent_path() ? target_.parent_path() : fs::path(".");
     const Fd fd = Fd::open(folder, O_RDONLY | O_DIRECTORY);
     ::fsync(fd.get());  // a filesystem that cannot sync folders loses nothing that it promised
+  }
+}
+
+void remove_stale_temporaries(const fs::path& folder) {
+  constexpr std::string_view prefix = ".tmp-";
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(prefix) || !entry.is_regular_file(ignored)) continue;
+    pid_t owner = 0;
+    const auto [end, error] = std::from_chars(name.data() + prefix.size(), name.data() + name.size(), owner);
+    if (error != std::errc{} || end == name.data() + name.size() || *end != '-' || owner <= 0) continue;
+    if (owner == ::getpid() || ::kill(owner, 0) == 0 || errno != ESRCH) continue;
+    ::unlink(entry.path().c_str());
   }
 }
 

@@ -55,6 +55,10 @@ class AtomicFile {
   bool sync_, committed_ = false;
 };
 
+/// Removes temporaries of AtomicFile that processes which have ended left in this folder: after a kill or a power cut they may be as large as
+/// what was to be written. Those of other machines that share the folder are told by nothing, so a live process's number is believed.
+void remove_stale_temporaries(const fs::path& folder);
+
 void write_file_atomically(const fs::path& file, std::string_view bytes, unsigned mode = 0644);
 
 /// A private folder below `parent`, removed with everything in it (read-only folders too).

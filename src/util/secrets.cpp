@@ -16,6 +16,9 @@ std::string without_secrets(std::string_view text) {
     out.append(text.substr(0, authority));
     text.remove_prefix(authority);
     std::string_view url = text.substr(0, text.find_first_of(ends_url));
+    // A list without blanks, as GOPROXY is one: the next URL begins behind the last separator before its scheme.
+    if (const auto next = url.find(scheme_end); next != std::string_view::npos)
+      if (const auto separator = url.substr(0, next).find_last_of(",|"); separator != std::string_view::npos) url = url.substr(0, separator);
     text.remove_prefix(url.size());
     // A password may hold a slash or a question mark that nobody escaped: the last @ before the host decides. One behind a path does not count
     // unless what is before it looks like USER:PASSWORD.

@@ -166,9 +166,9 @@ TEST_CASE("indexes that are not what was signed are refused") {
     loading.repositories[0].sections = {"mian"};
     CHECK(loading.refusal().find("has no section \"mian\"; it has main, contrib") != std::string::npos);
   }
-  SECTION("an architecture that a suite does not have") {
+  SECTION("an architecture that no suite has") {
     loading.architectures = {"amd64", "vax"};
-    CHECK(loading.refusal().find("suite trixie of debian has no packages for the architecture \"vax\"") != std::string::npos);
+    CHECK(loading.refusal().find("no suite has packages for the architecture \"vax\"") != std::string::npos);
   }
 }
 

@@ -56,7 +56,7 @@ struct DiskShop {
 
   std::map<OutputRef, Value> run(const StepGraph& graph, CommandRunner& runner = system_runner(), std::stop_token stop = {}) {
     reporter.clear();
-    return run_plan(graph, make_plan(graph, store, options.defconfig), store, runner, reporter, options, stop);
+    return run_plan(graph, make_plan(graph, store, options.defconfig), store, runner, reporter, options, stop).values;
   }
   std::string log_of(const std::string& step) { return read_file(store.folder("logs") / "pc" / (step + ".log")); }
 

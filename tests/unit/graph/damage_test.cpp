@@ -181,7 +181,7 @@ TEST_CASE("after a power cut at any moment the next build gives the right result
     };
     const auto build = [&](Store& store) {
       const StepGraph steps = graph(store);
-      return run_plan(steps, make_plan(steps, store, "pc"), store, runner, reporter, options);
+      return run_plan(steps, make_plan(steps, store, "pc"), store, runner, reporter, options).values;
     };
     std::set<Digest> durable;
     {

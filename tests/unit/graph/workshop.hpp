@@ -177,7 +177,7 @@ struct Workshop {
   Plan plan(const StepGraph& graph) const { return make_plan(graph, store, options.defconfig); }
   std::map<OutputRef, Value> run(const StepGraph& graph) {
     reporter.clear();
-    return run_plan(graph, plan(graph), store, runner, reporter, options);
+    return run_plan(graph, plan(graph), store, runner, reporter, options).values;
   }
   std::string text(const StepGraph& graph, const std::string& target) { return store.read(run(graph).at({target, "out"}).digest); }
   std::set<std::string> started() const { return reporter.set_of(Event::Kind::StepStarted); }

@@ -301,7 +301,7 @@ TEST_CASE("folders become trees without the machine's owners, times and modes") 
   CHECK(tree.find("folder-link")->type == NodeType::Symlink);
   CHECK(tree.find("etc/empty")->type == NodeType::Directory);
   CHECK(tree.find("etc")->mtime == 0);
-  CHECK(read_folder(store, root, "", true).find("etc/conf")->mode == 0600);
+  CHECK(read_folder(store, root, "", FolderModes::Keep).find("etc/conf")->mode == 0600);
   const auto one = read_folder(store, root / "etc/tool", "overlay:o");
   REQUIRE(one.nodes().size() == 1);
   CHECK(store.read(one.find("tool")->content) == "2");
@@ -319,7 +319,7 @@ TEST_CASE("what commands give is read the same from release to release") {
   fs::permissions(out / "bin", fs::perms{0755});
   fs::create_symlink("bin/program", out / "link");
   MemoryStore store;
-  CHECK(read_folder(store, out, "", true).serialise() ==
+  CHECK(read_folder(store, out, "", FolderModes::Keep).serialise() ==
         "k8simg-tree 1\n"
         "bin\td\t755\t0\t0\t0\t\n"
         "bin/program\tf\t755\t0\t0\t0\t7\t" + sha256("program").hex() + "\t\t\n"

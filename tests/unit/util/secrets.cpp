@@ -19,6 +19,8 @@ TEST_CASE("passwords and queries of URLs are not told") {
   CHECK(without_secrets("http://[::1]:80/a@b") == "http://[::1]:80/a@b");
   CHECK(without_secrets("://") == "://");
   CHECK(without_secrets("x://u:p@") == "x://***@");
+  CHECK(without_secrets("GOPROXY=https://a:Pw1@x.example,https://c:Pw2@y.example|https://z.example,direct") ==
+        "GOPROXY=https://***@x.example,https://***@y.example|https://z.example,direct");
   CHECK(without_secrets("GOPROXY=https://ci:glpat-TOKEN@g.example,direct") == "GOPROXY=https://***@g.example,direct");
 }
 

@@ -1,0 +1,48 @@
+// A project is somebody else's: a link in it could name any file of whoever builds it, for reading, writing or removal.
+#include "util/inside.hpp"
+
+#include <algorithm>
+#include <system_error>
+
+#include "util/error.hpp"
+
+namespace k8simg {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+bool starts_with(const fs::path& path, const fs::path& root) {
+  return std::mismatch(root.begin(), root.end(), path.begin(), path.end()).first == root.end();
+}
+
+}  // namespace
+
+bool is_inside(const fs::path& relative) {
+  if (relative.empty() || relative.is_absolute()) return false;
+  bool named = false;
+  for (const auto& part : relative) {
+    if (part == "..") return false;
+    named = named || (!part.empty() && part != ".");
+  }
+  return named;
+}
+
+fs::path inside(const fs::path& root, const fs::path& relative, const std::string& hint) {
+  if (!is_inside(relative))
+    throw Error(ErrorKind::Usage, "\"" + relative.string() + "\" does not name anything inside " + root.string(), "write a relative path without \"..\"");
+  std::error_code error;
+  const fs::path real_root = fs::weakly_canonical(root, error);
+  fs::path walked = root;
+  for (const auto& part : relative) {
+    walked /= part;
+    if (!fs::is_symlink(fs::symlink_status(walked, error))) continue;
+    // Of a dangling link, what is there of its target.
+    const fs::path target = fs::weakly_canonical(walked, error);
+    if (error || !starts_with(target, real_root))
+      throw Error(ErrorKind::Usage, walked.string() + " is a symbolic link that leads out of " + root.string() + ", to " + fs::read_symlink(walked, error).string(), hint);
+  }
+  return root / relative;
+}
+
+}  // namespace k8simg
