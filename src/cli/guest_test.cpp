@@ -112,9 +112,9 @@ GuestBoot boot_guest(const Guest& guest, const Expectations& expectations, const
   if (!guest.container.empty()) boot.drives.push_back(guest.container);
   GuestBoot done{.name = guest.name, .firmware = firmware, .kvm = guest.kvm, .report = {}, .result = run_machine(system_runner(), guest.machine, boot, stop), .console = console};
   std::filesystem::create_directories(console.parent_path());
-  std::error_code none;
-  std::filesystem::copy_file(boot.scratch / "console.log", console, std::filesystem::copy_options::overwrite_existing, none);
-  if (none) {
+  if (std::filesystem::exists(boot.scratch / "console.log")) {
+    copy_sparse(boot.scratch / "console.log", console, 0644);
+  } else {
     Error error(ErrorKind::Step, fmt::format("{}: QEMU did not start (exit code {})", guest.name, done.result.exit_code));
     if (!done.result.message.empty()) error.add_context("QEMU says:\n" + done.result.message);
     throw error;

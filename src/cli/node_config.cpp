@@ -21,6 +21,7 @@ void add_node_config(CLI::App& app, Options&, Verb& run) {
       if (!fs::is_regular_file(*file, error)) throw Error(ErrorKind::Usage, fmt::format("{} is no file", *file), "node.toml lies at the top of the boot partition");
       const NodeFile node = read_node_file(read_file(*file), *file);
       print_out(fmt::format("{}: role {}{}\n", *file, node.role, node.role == "worker" ? " of " + node.server : ""));
+      if (node.role == "worker" && node.token.empty()) print_out(fmt::format("{}: its token is used: only the machine that has joined with it starts with this file\n", *file));
       return 0;
     };
   });

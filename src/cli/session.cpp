@@ -71,7 +71,12 @@ fs::path Session::project() const {
 
 fs::path Session::output(const std::string& defconfig) const {
   // A project that is somebody else's decides nothing outside of itself; --output may name any folder.
-  return options_.output.empty() ? inside(project(), fs::path("output") / defconfig, "if you made the link, name its target with --output") : fs::absolute(options_.output) / defconfig;
+  // Not even links that stay inside it, which could lead to its own sources.
+  const fs::path folder = fs::path("output") / defconfig;
+  for (fs::path part = folder; options_.output.empty() && !part.empty(); part = part.parent_path())
+    if (fs::is_symlink(project() / part))
+      throw Error(ErrorKind::Usage, fmt::format("{} is a symbolic link", (project() / part).string()), "if you made it, name its target with --output (and --store)");
+  return options_.output.empty() ? project() / folder : fs::absolute(options_.output) / defconfig;
 }
 
 void Session::need_machine(const Config& config, const std::string& verb) const {
@@ -81,7 +86,7 @@ void Session::need_machine(const Config& config, const std::string& verb) const 
 }
 
 fs::path Session::lock_file(const std::string& defconfig) const {
-  return options_.lock_file.empty() ? project() / "defconfigs" / (defconfig + ".lock") : fs::absolute(options_.lock_file);
+  return options_.lock_file.empty() ? inside(project(), fs::path("defconfigs") / (defconfig + ".lock")) : fs::absolute(options_.lock_file);
 }
 
 DiskStore& Session::store() {

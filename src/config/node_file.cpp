@@ -8,6 +8,7 @@
 #include <array>
 #include <charconv>
 #include <optional>
+#include <set>
 
 #include "config/schema.hpp"
 #include "config/value_checks.hpp"
@@ -75,12 +76,20 @@ std::optional<Network> network(const std::string& text) {
   return Network{*address, *bits};
 }
 
+/// What is this machine, this link, or a group of machines (RFC 6890, RFC 5771): 0/8, 127/8, 169.254/16, 224/3.
+bool special(const Network& network) {
+  static constexpr std::array<Network, 4> all{{{0, 8}, {0x7f000000, 8}, {0xa9fe0000, 16}, {0xe0000000, 3}}};
+  return std::any_of(all.begin(), all.end(), [&](const Network& one) { return ((one.address ^ network.address) & one.mask() & network.mask()) == 0; });
+}
+
 Check network_check(unsigned fewest, unsigned most) {
   return [=](const std::string& text) -> std::string {
     const auto found = network(text);
     if (!found) return fmt::format("must be an IPv4 network such as \"10.244.0.0/16\", not {}", quote(text));
     if (found->bits < fewest || found->bits > most) return fmt::format("must be from /{} to /{}, not {}", fewest, most, quote(text));
     if ((found->address & ~found->mask()) != 0) return fmt::format("must begin at the network's first address, and {} does not", quote(text));
+    if (special(*found))
+      return fmt::format("must not overlap 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16 or 224.0.0.0/3, whose addresses no machine can have, and {} does", quote(text));
     return "";
   };
 }
@@ -96,16 +105,28 @@ std::string check_server(const std::string& text) {
   return fmt::format("must be ADDRESS:PORT such as \"192.168.1.10:6443\", not {}", quote(text));
 }
 
+/// The second half of a token that everybody can know: Kubernetes' documentation shows it, or it is of five characters or fewer.
+bool well_known_secret(std::string_view secret) {
+  static constexpr std::array<std::string_view, 7> shown{"0123456789abcdef", "1234567890abcdef", "f395accd246ae52d", "c0izixklcxtmnze7",
+                                                         "3f89s0fje9f38fhf", "9r9hcjoqgajrj4gi", "d09sbcov8ph2amjw"};
+  return std::find(shown.begin(), shown.end(), secret) != shown.end() || std::set<char>(secret.begin(), secret.end()).size() <= 5;
+}
+
 std::string check_token(const std::string& text) {
+  const std::string source = "`/usr/libexec/k8simg-node token` on the control plane makes one";  // a secret is not repeated
   const auto fits = [](char c) { return lower(c) || digit(c); };
-  if (text.size() == 23 && text[6] == '.' && std::all_of(text.begin(), text.begin() + 6, fits) && std::all_of(text.begin() + 7, text.end(), fits)) return "";
-  return "must be a bootstrap token such as \"abcdef.0123456789abcdef\": six and sixteen of a-z and 0-9";  // a secret is not repeated
+  if (text.size() != 23 || text[6] != '.' || !std::all_of(text.begin(), text.begin() + 6, fits) || !std::all_of(text.begin() + 7, text.end(), fits))
+    return "must be six and sixteen of a-z and 0-9 with a dot between; " + source;
+  if (well_known_secret(std::string_view(text).substr(7))) return "is an example that everybody knows, and no secret; " + source + ". A control plane needs none here";
+  return "";
 }
 
 std::string check_hash(const std::string& text) {
   const auto hex = hex_digest();
-  if (text.starts_with("sha256:") && hex(text.substr(7)).empty()) return "";
-  return fmt::format("must be \"sha256:\" and 64 digits of 0-9 and a-f, not {}", quote(text));
+  if (!text.starts_with("sha256:") || !hex(text.substr(7)).empty()) return fmt::format("must be \"sha256:\" and 64 digits of 0-9 and a-f, not {}", quote(text));
+  const std::string_view digits = std::string_view(text).substr(7);
+  if (digits.find_first_not_of(digits.front()) != std::string_view::npos && digits != "8cb2de97839780a412b93877f8507ad6c94f73add17d5d7058e91741c9d5ec78") return "";
+  return fmt::format("must be the hash of your own cluster, which `cat /etc/kubernetes/k8simg-join` on the control plane shows, not {}", quote(text));
 }
 
 std::string check_address(const std::string& text) {
@@ -125,7 +146,7 @@ std::string check_ssh_key(const std::string& text) {
   const std::vector<std::string> kinds{"ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
                                        "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"};
   const auto fits = [](char c) { return letter(c) || digit(c) || c == '+' || c == '/' || c == '='; };
-  if (words.size() >= 2 && text.front() != ' ' && std::find(kinds.begin(), kinds.end(), words[0]) != kinds.end() && words[1].starts_with("AAAA") &&
+  if (words.size() >= 2 && text.front() != ' ' && text.front() != '\t' && std::find(kinds.begin(), kinds.end(), words[0]) != kinds.end() && words[1].starts_with("AAAA") &&
       words[1].size() >= 40 && std::all_of(words[1].begin(), words[1].end(), fits))
     return "";
   return fmt::format("must be the line of a public key file such as id_ed25519.pub: \"ssh-ed25519 AAAA...\", not {}", quote(text));
@@ -149,6 +170,8 @@ Table node_table(NodeFile& node) {
            text("ssh-key", node.ssh_key, check_ssh_key)}};
 }
 
+constexpr std::string_view token_removed = "# token: removed after use";  // how the line begins that the device leaves
+
 /// Whether a line that TOML understands is one that the device understands too.
 bool plain_line(std::string_view line) {
   line = trim(line);
@@ -165,7 +188,7 @@ bool plain_line(std::string_view line) {
 }
 
 /// The lines as one document: each is read by itself, behind as many line breaks as it takes for its positions to be right.
-Value read_lines(std::string_view text, const std::string& file, Diagnostics& diagnostics) {
+Value read_lines(std::string_view text, const std::string& file, NodeFile& node, Diagnostics& diagnostics) {
   Value document;
   document.kind = Kind::Table;
   document.position = {file, 1, 1};
@@ -174,7 +197,8 @@ Value read_lines(std::string_view text, const std::string& file, Diagnostics& di
   for (const auto& raw : split(text, '\n')) {
     ++count;
     const std::string_view line = raw.ends_with('\r') ? std::string_view(raw).substr(0, raw.size() - 1) : std::string_view(raw);
-    if (trim(line).empty()) continue;
+    if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
+    if (line.starts_with(token_removed)) node.token_removed = true;
     const std::size_t before = diagnostics.size();
     auto parsed = parse_document(std::string(static_cast<std::size_t>(count - 1), '\n').append(line), file, diagnostics);
     if (!parsed || diagnostics.size() != before) continue;
@@ -213,8 +237,8 @@ void check_role(const NodeFile& node, const Value& document, const std::string& 
       diagnostics.add(member->position, fmt::format("{} has no meaning with role = {}: it is for {}", use.key, quote(node.role), join(use.roles, ", ")));
   }
   if (node.role != "worker" || !diagnostics.empty()) return;
-  for (const char* key : {"server", "token", "ca-cert-hash"})
-    if (!find(document, key)) diagnostics.add(role->position, fmt::format("{} is missing, which role = \"worker\" needs", key));
+  for (const std::string key : {"server", "token", "ca-cert-hash"})
+    if (!find(document, key) && !(key == "token" && node.token_removed)) diagnostics.add(role->position, fmt::format("{} is missing, which role = \"worker\" needs", key));
 }
 
 void check_networks(const NodeFile& node, const Value& document, Diagnostics& diagnostics) {
@@ -226,6 +250,8 @@ void check_networks(const NodeFile& node, const Value& document, Diagnostics& di
   const bool by_service = !node.service_network.empty();
   if ((by_service || !node.pod_network.empty()) && node.role != "standalone" && (pods->address & mask) == (services->address & mask))
     diagnostics.add((by_service ? service : pod)->position, by_service ? "service-network overlaps the network of the pods" : "pod-network overlaps the network of the services");
+  if (node.role == "control-plane" && pods->bits > 23)
+    diagnostics.add(pod->position, fmt::format("pod-network has room for one machine, for each takes a /24 of it, and workers join a control plane: choose a network from /8 to /23, not {}", quote(node.pod_network)));
   const auto address = ipv4(node.address);
   if (!address || node.role == "worker") return;
   const auto* where = find(document, "address");
@@ -247,7 +273,7 @@ NodeFile read_node_file(std::string_view text, const std::string& file) {
     diagnostics.add({file, 1, 1}, "the file is no text; save it as \"UTF-8\" or \"plain text\"");
     diagnostics.throw_if_any();
   }
-  const Value document = read_lines(text, file, diagnostics);
+  const Value document = read_lines(text, file, node, diagnostics);
   Reader reader(diagnostics);
   reader.read(node_table(node), document, Anywhere);
   check_role(node, document, file, diagnostics);

@@ -13,13 +13,14 @@ struct NodeFile {
   std::string role;             ///< "single", "control-plane", "worker" or "standalone"
   std::string hostname;         ///< RFC 1123 label
   std::string server;           ///< worker: "ADDRESS:PORT" of the control plane's API
-  std::string token;            ///< "abcdef.0123456789abcdef", a bootstrap token
+  std::string token;            ///< a bootstrap token: six and sixteen of a-z and 0-9 with a dot between
   std::string ca_cert_hash;     ///< worker: "sha256:" and 64 hexadecimal digits, of the cluster's certificate authority
   std::string pod_network;      ///< IPv4 CIDR; "" is 10.244.0.0/16
   std::string service_network;  ///< IPv4 CIDR; "" is 10.96.0.0/12
   std::string address;          ///< IPv4 address that other nodes reach this one by; "" is the one of the default route
   std::string ntp;              ///< time server; "" is systemd-timesyncd's choice
   std::string ssh_key;          ///< a line for root's authorized_keys
+  bool token_removed = false;   ///< the device has left a comment in the token's place: it has joined, and needs none
 };
 
 /// Parses node.toml. The format is a flat part of TOML 1.0: comments and `key = "text"` (or 'text'), with keys not quoted and text without

@@ -108,7 +108,7 @@ Value make_ext4(const ImageTools& tools, const Tree& tree, const Ext4Options& op
     const std::uint64_t ratio = std::clamp<std::uint64_t>(size / (need.inodes * 3 / 2) / block * block, block, 16384);
     make_empty_file(image, size);
     const auto result = try_tool(tools,
-                                 {"/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-b", std::to_string(block), "-I", std::to_string(inode_bytes), "-i", std::to_string(ratio), "-m", "1",
+                                 {"/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-b", std::to_string(block), "-I", std::to_string(inode_bytes), "-i", std::to_string(ratio), "-m", "1", "-e", "remount-ro",
                                   "-L", options.label, "-U", options.uuid.text(), "-E", "hash_seed=" + options.hash_seed.text() + ",lazy_itable_init=0,assume_storage_prezeroed=1",
                                   "-d", "/in/root.tar", "/in/image.ext4"},
                                  {{tar, "/in/root.tar"}, {image, "/in/image.ext4", true}}, options.source_date_epoch);

@@ -17,7 +17,7 @@ namespace {
 std::optional<std::uint32_t> number_of(const Assembly& assembly, const std::string& file, const std::string& name) {
   std::uint32_t number = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-  if (error == std::errc{} && end == name.data() + name.size()) return number;
+  if (error == std::errc{} && end == name.data() + name.size() && number != UINT32_MAX) return number;  // -1 is nobody's
   for (const auto& line : split(assembly.text(file), '\n')) {
     const auto fields = split(line, ':');
     if (fields.size() < 3 || fields[0] != name) continue;
@@ -49,6 +49,7 @@ void modes(Assembly& assembly) {
       matched = true;
       Node copy = node;
       copy.mode = mode.mode;
+      if (node.type == NodeType::Directory) copy.mode |= (mode.mode & 0444) >> 2;  // as chmod's X: who may read it may enter it
       if (user) copy.uid = *user, copy.gid = *group;
       changed.emplace_back(path, std::move(copy));
     }

@@ -74,6 +74,16 @@ void check_version(const fs::path& root) {
     out.commit();
     return;
   }
+  // Folders of a store are its own: a link would have what it leads to cleaned up, as scratch or garbage. A project may bring a store.
+  const auto refuse_links = [](const fs::path& folder) {
+    for (const auto& entry : fs::directory_iterator(folder))
+      if (entry.is_symlink())
+        throw Error(ErrorKind::Usage, entry.path().string() + " is a symbolic link, which a store does not have",
+                    "remove the link, or choose another folder with --store or K8SIMG_STORE");
+  };
+  refuse_links(root);
+  for (const char* name : {"blobs", "steps", "last", "checkouts", "scratch", "logs", "partial", "cache", "pending", "quarantine"})
+    if (fs::is_directory(root / name)) refuse_links(root / name);
   const std::string text = read_file(file);
   if (text == version_line) return;
   if (text.starts_with(version_prefix)) {

@@ -20,12 +20,7 @@ bool starts_with(const fs::path& path, const fs::path& root) {
 
 bool is_inside(const fs::path& relative) {
   if (relative.empty() || relative.is_absolute()) return false;
-  bool named = false;
-  for (const auto& part : relative) {
-    if (part == "..") return false;
-    named = named || (!part.empty() && part != ".");
-  }
-  return named;
+  return std::none_of(relative.begin(), relative.end(), [](const fs::path& part) { return part.empty() || part == "." || part == ".."; });
 }
 
 fs::path inside(const fs::path& root, const fs::path& relative, const std::string& hint) {
@@ -37,8 +32,8 @@ fs::path inside(const fs::path& root, const fs::path& relative, const std::strin
   for (const auto& part : relative) {
     walked /= part;
     if (!fs::is_symlink(fs::symlink_status(walked, error))) continue;
-    // Of a dangling link, what is there of its target.
-    const fs::path target = fs::weakly_canonical(walked, error);
+    // A link to nothing could lead anywhere once something is there.
+    const fs::path target = fs::canonical(walked, error);
     if (error || !starts_with(target, real_root))
       throw Error(ErrorKind::Usage, walked.string() + " is a symbolic link that leads out of " + root.string() + ", to " + fs::read_symlink(walked, error).string(), hint);
   }

@@ -164,9 +164,9 @@ TEST_CASE("names, keys and mounts of one machine") {
   CHECK(tree.find("tmp")->mode == 01777);
   CHECK(target(tree, "etc/localtime") == "/usr/share/zoneinfo/Etc/UTC");
   const auto fstab = text(store, tree, "etc/fstab");
-  CHECK(fstab.find("UUID=1\t/\text4\tx-systemd.growfs\t0\t1\n") != std::string::npos);
-  CHECK(fstab.find("UUID=2\t/boot\tvfat\tumask=0077,nofail\t0\t0\n") != std::string::npos);
-  CHECK(fstab.find("UUID=3\t/data\text4\tnofail,x-systemd.growfs\t0\t2\n") != std::string::npos);
+  CHECK(fstab.find("UUID=1\t/\text4\terrors=remount-ro,x-systemd.growfs\t0\t1\n") != std::string::npos);
+  CHECK(fstab.find("UUID=2\t/boot\tvfat\tumask=0077,nofail\t0\t2\n") != std::string::npos);
+  CHECK(fstab.find("UUID=3\t/data\text4\terrors=remount-ro,nofail,x-systemd.growfs\t0\t2\n") != std::string::npos);
   CHECK(tree.find("data") != nullptr);
   CHECK(tree.find("usr")->mtime == tree.find("etc/.updated")->mtime);
   chosen.timezone = "Mars/Olympus";

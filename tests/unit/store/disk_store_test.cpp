@@ -465,3 +465,18 @@ TEST_CASE("a store is for its owner alone") {
   { DiskStore store(folder.path); }
   CHECK(mode() == 02770);
 }
+
+TEST_CASE("a store with links is refused before anything in it is cleaned up") {
+  Folder folder;
+  { DiskStore store(folder.path); }
+  fs::create_directories(folder.temp.path() / "victim/documents");
+  for (const char* name : {"scratch", "blobs", "logs"}) {
+    fs::remove_all(folder.path / name);
+    fs::create_directory_symlink(folder.temp.path() / "victim", folder.path / name);
+    std::string text;
+    CHECK(kind_of([&] { DiskStore store(folder.path); }, &text) == ErrorKind::Usage);
+    CHECK(text.find((folder.path / name).string()) != std::string::npos);
+    CHECK(fs::exists(folder.temp.path() / "victim/documents"));
+    fs::remove(folder.path / name);
+  }
+}

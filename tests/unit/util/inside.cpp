@@ -8,8 +8,8 @@
 using namespace k8simg;
 
 TEST_CASE("paths inside a folder") {
-  for (const char* good : {"a", "a/b", "./a", "a/./b", ".a", "..a", "a..", "a/"}) CHECK(is_inside(good));
-  for (const char* bad : {"", ".", "./", "/", "/a", "..", "../a", "a/../b", "a/..", "./.."}) CHECK_FALSE(is_inside(bad));
+  for (const char* good : {"a", "a/b", ".a", "..a", "a.."}) CHECK(is_inside(good));
+  for (const char* bad : {"", ".", "./", "/", "/a", "..", "../a", "a/../b", "a/..", "./..", "./a", "a/./b", "a/", "a/."}) CHECK_FALSE(is_inside(bad));
 }
 
 TEST_CASE("links may lead about inside, and not out") {
@@ -38,6 +38,8 @@ TEST_CASE("links may lead about inside, and not out") {
   CHECK(refused("boards/pc/leak").find("../../../secret") != std::string::npos);
   CHECK(refused("out/secret") != "");
   CHECK(refused("link/pc/leak") != "");
+  fs::create_symlink("../nowhere", root / "near");
+  CHECK(refused("near") != "");
   CHECK(refused("dangling") != "");
   CHECK(refused("loop") != "");
   CHECK(refused("../secret") != "");

@@ -39,6 +39,13 @@ EOF
   [ "${node[role]}" != single ] || echo '  taints: []  # pods run here too'
 }
 
+# new_token: a bootstrap token by chance, on standard output.
+new_token() {
+  local LC_ALL=C text
+  text=$(tr -dc 'a-z0-9' </dev/urandom | head -c 22)
+  printf '%s.%s' "${text:0:6}" "${text:6}"
+}
+
 # Patience for one slow core and an SD card.
 timeouts() {
   cat <<'EOF'
@@ -64,6 +71,8 @@ containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
 failSwapOn: false
 memorySwap:
   swapBehavior: NoSwap
+# A pod that names no seccomp profile gets the runtime's instead of none.
+seccompDefault: true
 evictionHard:
   memory.available: $memory
   nodefs.available: 5%
@@ -87,17 +96,14 @@ localAPIEndpoint:
   bindPort: 6443
 EOF
   node_registration
-  if [ -n "${node[token]-}" ]; then
-    # Somebody writes it into the workers' files: it does not end by itself.
-    cat <<EOF
+  cat <<EOF
 bootstrapTokens:
-- token: "${node[token]}"
-  description: from node.toml
-  ttl: 0s
+- token: "${node[token]:-$(new_token)}"
+  description: of the first start
+  ttl: 24h0m0s
   usages: [signing, authentication]
   groups: ["system:bootstrappers:kubeadm:default-node-token"]
 EOF
-  fi
   printf 'patches:\n  directory: %s\n' "$root/usr/share/k8simg/patches/${node[role]}"
   timeouts
   # Certificates: nobody renews them on an appliance, and a year without a clock or a network is no reason for a cluster to end. A key on an elliptic
@@ -117,7 +123,6 @@ etcd:
   local:
     dataDir: /var/lib/etcd
     extraArgs:
-    - {name: quota-backend-bytes, value: "536870912"}
     # Fewer entries of the log in memory.
     - {name: snapshot-count, value: "2000"}
     # It is alone, and waits for this long before it elects itself.
@@ -137,10 +142,11 @@ apiServer:
   - {name: max-requests-inflight, value: "100"}
   - {name: max-mutating-requests-inflight, value: "50"}
   - {name: event-ttl, value: 30m}
-  # A queue for each kind of client, and the objects that describe the queues: fairness among many. The two numbers above are the limit.
-  - {name: enable-priority-and-fairness, value: "false"}
 EOF
-  # Its first objects are written into the database at once, not one after the other through itself.
+  # A queue for each kind of client keeps a client that asks in a loop from taking the places of the nodes. A single node spares itself the queues and
+  # the objects that describe them.
+  [ "${node[role]}" != single ] || echo '  - {name: enable-priority-and-fairness, value: "false"}'
+  # The first objects are written into the database at once, not one after the other through the API server.
   go_environment '  ' 20 180 HYPERKUBE_FIRST_OBJECTS 1
   cat <<EOF
 controllerManager:

@@ -10,8 +10,13 @@ spare=k8simg0  # a dummy interface that holds the node's address when no other d
 
 # say TEXT: to the journal and to every console, the screen as well as the serial line.
 say() {
-  local tty
   printf '%s\n' "$1"
+  console "$1"
+}
+
+# console TEXT: to the consoles alone.
+console() {
+  local tty
   for tty in $(cat "$root/sys/class/tty/console/active" 2>/dev/null); do
     # A serial line that nobody reads may block.
     printf '\r\nk8simg: %s\r\n' "$1" | timeout 2 tee -a -- "$root/dev/$tty" >/dev/null 2>&1
@@ -62,6 +67,8 @@ load_state() {
   while IFS='=' read -r key value; do
     [[ $key =~ ^(role|phase|hostname|address)$ ]] && state[$key]=$value
   done <"$state_file"
+  # A file that says nothing is no state.
+  [[ ${state[phase]-} =~ ^(initialising|initialised|joining|done|resetting)$ && ${state[role]-} =~ ^(single|control-plane|worker|standalone)$ ]] || state=()
   return 0
 }
 
@@ -157,12 +164,18 @@ wait_for_clock() {
 # says it: whatever certificates it is shown would be of the future else. Only forward, and nobody vouches for it, as for a time server's; who the server is,
 # ca-cert-hash says later.
 take_time() {
-  local said theirs now
+  local said theirs now oldest
   [ ! -e "$root/dev/rtc0" ] && [ ! -e "$root/run/systemd/timesync/synchronized" ] || return 0
   said=$(timeout 120 kubectl --kubeconfig /dev/null --server "https://$1" --insecure-skip-tls-verify --token none --request-timeout 60s -v 8 get --raw /version 2>&1 | sed -n 's/.*Date: *\([A-Z][a-z][a-z], [^"]* GMT\).*/\1/p' | head -n 1)
   theirs=$(date -u -d "${said:-nothing}" +%s 2>/dev/null) || return 0
   now=$(date +%s)
   [ "$theirs" -gt "$now" ] || return 0
+  # A clock that is far ahead makes every certificate expire, and would stay so after a restart.
+  oldest=$(stat -c %Y "$root/usr/lib/clock-epoch" 2>/dev/null) || oldest=0
+  if [ "$theirs" -gt $((oldest + 15 * 31557600)) ]; then
+    say "$1 says that it is $(date -u -d "@$theirs" +%F), more than 15 years after this image was made, and is not believed"
+    return 0
+  fi
   say "no time server has answered: the clock is set from $(date -u -d "@$now" '+%F %R') to $(date -u -d "@$theirs" '+%F %R') UTC, the time of $1"
   date -u --set="@$theirs" >/dev/null || say "the clock cannot be set"
 }

@@ -4,13 +4,15 @@
 node_keys='role hostname server token ca-cert-hash pod-network service-network address ntp ssh-key'
 declare -A node=() node_line=()  # key → value, key → line
 node_mistakes=()                 # "node.toml:LINE: KEY: what is wrong and what to do"
+node_joined=''                   # set by who knows that this machine is a worker already, which needs no token
+readonly token_removed='# token: removed after use'  # how the line begins that forget_token leaves
 
 mistake() { node_mistakes+=("node.toml:$1: $2"); }
 
 # read_node_file FILE: fills node and node_line; false with node_mistakes when something is wrong.
 read_node_file() {
   local LC_ALL=C file=$1 line count=0 bytes
-  node=() node_line=() node_mistakes=()
+  node=() node_line=() node_mistakes=() token_used=''
   bytes=$(stat -Lc %s -- "$file") || { mistake 1 "the file cannot be read"; return 1; }
   if [ "$bytes" -gt 65536 ]; then
     mistake 1 "the file has $bytes bytes, and more than 65536 are not read"
@@ -40,11 +42,13 @@ read_node_line() {
     return
   fi
   if [[ $line == *[$'\x80'-$'\xff']* ]]; then
-    if ! iconv -f UTF-8 -t UTF-8 <<<"$line" >/dev/null 2>&1; then
+    # iconv takes what is above U+10FFFF, and the forms of five and six bytes.
+    if [[ $line == *[$'\xf5'-$'\xff']* || $line == *$'\xf4'[$'\x90'-$'\xbf']* ]] || ! iconv -f UTF-8 -t UTF-8 <<<"$line" >/dev/null 2>&1; then
       mistake "$count" 'is no UTF-8 text; save the file as "UTF-8"'
       return
     fi
   fi
+  [[ $line != "$token_removed"* ]] || token_used=yes
   [[ $line =~ ^[$' \t']*(#.*)?$ ]] && return
   if ! [[ $line =~ ^[$' \t']*([A-Za-z0-9_-]+)[$' \t']*=[$' \t']*(.*)$ ]]; then
     mistake "$count" "$form"
@@ -110,6 +114,18 @@ is_domain_name() {
   [[ ! $label =~ ^[0-9]+$ ]]
 }
 
+# well_known_secret SECRET: the second half of a token that everybody can know: Kubernetes' documentation shows it, or it is of five characters or fewer.
+well_known_secret() {
+  local LC_ALL=C rest=$1 count=0
+  case $1 in
+    0123456789abcdef | 1234567890abcdef | f395accd246ae52d | c0izixklcxtmnze7 | 3f89s0fje9f38fhf | 9r9hcjoqgajrj4gi | d09sbcov8ph2amjw) return 0 ;;
+  esac
+  while [ -n "$rest" ]; do
+    rest=${rest//"${rest:0:1}"/} count=$((count + 1))
+  done
+  [ "$count" -le 5 ]
+}
+
 # check_value LINE KEY TEXT
 check_value() {
   local LC_ALL=C text=$3 wrong='' host port
@@ -132,13 +148,25 @@ check_value() {
     token)
       # A secret is not repeated.
       [[ $text =~ ^[a-z0-9]{6}\.[a-z0-9]{16}$ ]] || {
-        mistake "$1" "$2: must be a bootstrap token such as \"abcdef.0123456789abcdef\"; \`kubeadm token create\` on the control plane makes one"
+        mistake "$1" "$2: must be six and sixteen of a-z and 0-9 with a dot between; $new_token_from"
         return 1
-      } ;;
+      }
+      if well_known_secret "${text#*.}"; then
+        mistake "$1" "$2: is an example that everybody knows, and no secret; $new_token_from. A control plane needs none here"
+        return 1
+      fi ;;
     ca-cert-hash)
-      [[ $text =~ ^sha256:[0-9a-f]{64}$ ]] || wrong='must be "sha256:" and 64 digits of 0-9 and a-f' ;;
-    pod-network) check_network "$text" 8 24 || wrong='must be an IPv4 network from /8 to /24 that begins at its first address, such as "10.244.0.0/16"' ;;
-    service-network) check_network "$text" 12 24 || wrong='must be an IPv4 network from /12 to /24 that begins at its first address, such as "10.96.0.0/12"' ;;
+      if ! [[ $text =~ ^sha256:[0-9a-f]{64}$ ]]; then wrong='must be "sha256:" and 64 digits of 0-9 and a-f'
+      elif text=${text#sha256:}; [ -z "${text//"${text:0:1}"/}" ] || [ "$text" = 8cb2de97839780a412b93877f8507ad6c94f73add17d5d7058e91741c9d5ec78 ]; then
+        wrong='must be the hash of your own cluster, which `cat /etc/kubernetes/k8simg-join` on the control plane shows'
+        text=sha256:$text
+      fi ;;
+    pod-network)
+      if ! check_network "$text" 8 24; then wrong='must be an IPv4 network from /8 to /24 that begins at its first address, such as "10.244.0.0/16"'
+      elif special_network "$text"; then wrong="$no_network"; fi ;;
+    service-network)
+      if ! check_network "$text" 12 24; then wrong='must be an IPv4 network from /12 to /24 that begins at its first address, such as "10.96.0.0/12"'
+      elif special_network "$text"; then wrong="$no_network"; fi ;;
     address)
       if is_ipv4 "$text"; then
         case ${text%%.*} in
@@ -149,7 +177,7 @@ check_value() {
       fi ;;
     ntp) is_ipv4 "$text" || is_ipv6 "$text" || is_domain_name "$text" || wrong='must be a host name or an address' ;;
     ssh-key)
-      [[ $text =~ ^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh.com|sk-ecdsa-sha2-nistp256@openssh.com)[$' \t']+(AAAA[A-Za-z0-9+/=]{36,})([$' \t'].*)?$ ]] ||
+      [[ $text =~ ^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com|sk-ecdsa-sha2-nistp256@openssh\.com)[$' \t']+(AAAA[A-Za-z0-9+/=]{36,})([$' \t'].*)?$ ]] ||
         wrong='must be the line of a public key file such as id_ed25519.pub: "ssh-ed25519 AAAA..."' ;;
   esac
   [ -z "$wrong" ] || { mistake "$1" "$2: $wrong, not \"$text\""; return 1; }
@@ -160,6 +188,18 @@ check_network() {
   local address=${1%/*} bits=${1##*/}
   [[ $1 == */* && $bits =~ ^(0|[1-9][0-9]?)$ ]] && is_ipv4 "$address" && [ "$bits" -ge "$2" ] && [ "$bits" -le "$3" ] || return
   [ $(($(ipv4_number "$address") & (1 << (32 - bits)) - 1)) -eq 0 ]
+}
+
+readonly new_token_from='`/usr/libexec/k8simg-node token` on the control plane makes one'
+readonly no_network='must not overlap 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16 or 224.0.0.0/3, whose addresses no machine can have'
+
+# special_network CIDR: whether it overlaps what is this machine, this link, or a group of machines (RFC 6890, RFC 5771).
+special_network() {
+  local special
+  for special in 0.0.0.0/8 127.0.0.0/8 169.254.0.0/16 224.0.0.0/3; do
+    overlaps "$1" "$special" && return
+  done
+  return 1
 }
 
 # What a role needs, and what it has no use for: a key in the wrong file is a role in the wrong file. What is missing is told only when nothing else
@@ -177,7 +217,8 @@ check_role() {
   done
   [ "$role" = worker ] && [ ${#node_mistakes[@]} -eq 0 ] || return 0
   for key in server token ca-cert-hash; do
-    [ -n "${node_line[$key]-}" ] || mistake "${node_line[role]}" "$key: is missing, which role = \"worker\" needs; \`kubeadm token create --print-join-command\` on the control plane shows it"
+    [ "$key" != token ] || [ -z "$node_joined$token_used" ] || continue
+    [ -n "${node_line[$key]-}" ] || mistake "${node_line[role]}" "$key: is missing, which role = \"worker\" needs; \`/usr/libexec/k8simg-node token\` on the control plane shows it"
   done
 }
 
@@ -196,6 +237,9 @@ check_networks() {
     elif [ -n "${node[pod-network]-}" ] && overlaps "$pods" "$services"; then
       mistake "${node_line[pod-network]}" "pod-network: overlaps the network of the services, $services; choose another"
     fi
+  fi
+  if [ "$role" = control-plane ] && [ "${pods#*/}" -gt 23 ]; then
+    mistake "${node_line[pod-network]}" "pod-network: has room for one machine, for each takes a /24 of it, and workers join a control plane; choose a network from /8 to /23, not \"$pods\""
   fi
   [ -n "${node[address]-}" ] && [ "$role" != worker ] || return 0
   if overlaps "$pods" "${node[address]}/32"; then
