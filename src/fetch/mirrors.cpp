@@ -9,6 +9,7 @@
 #include <set>
 
 #include "fetch/fetch.hpp"
+#include "fetch/mirror_list.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
 #include "util/text.hpp"
@@ -40,8 +41,9 @@ struct Source {
   std::string signed_by;
 };
 
-/// A mirror list (apt-transport-mirror(1)): a URI a line, then, behind a tab, what is said of it; smaller priorities first, others as they stand.
-std::vector<std::string> read_mirror_list(const std::string& text) {
+}  // namespace
+
+std::vector<std::string> read_mirror_list(std::string_view text) {
   std::vector<std::pair<std::uint64_t, std::string>> mirrors;
   for (const std::string& line : split(text, '\n')) {
     const auto fields = split_words(line.substr(0, line.find('#')));
@@ -60,6 +62,8 @@ std::vector<std::string> read_mirror_list(const std::string& text) {
   for (auto& [priority, uri] : mirrors) uris.push_back(std::move(uri));
   return uris;
 }
+
+namespace {
 
 /// The URIs that libcurl can ask: mirror lists are read, "tor+http" and its kin are left to apt.
 std::vector<std::string> usable(const std::vector<std::string>& uris) {
