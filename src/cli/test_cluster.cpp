@@ -16,8 +16,6 @@ namespace k8simg {
 
 namespace {
 
-// Known to those machines alone.
-constexpr const char* token = "k8simg.0123456789abcdef";
 // The first machine is what a home's router is to the others, but that it leads nowhere (systemd-network-generator(8), systemd.network(5)).
 constexpr const char* first_network = "[Match]\nType=ether\nKind=!*\n[Network]\nAddress=192.168.7.1/24\nDHCPServer=yes\n[DHCPServer]\nEmitRouter=no\nEmitDNS=no\nEmitNTP=no\n";
 // A node stops its pods before it powers off.
@@ -101,7 +99,7 @@ bool test_cluster(Session& session, const ClusterTest& test) {
     member.boot = std::async(std::launch::async, [&member, expect, boot, console, stop = ending.get_token()] { return boot_guest(member.guest, expect, member.firmware, boot, console, stop); });
   };
 
-  start(0, fmt::format("role = \"single\"\ntoken = \"{}\"\n", token));
+  start(0, "role = \"single\"\n");
   int since_first_end = 0, since_loss = 0;
   const auto running = [](const Member& member) { return member.boot.valid() && !member.ended(); };
   while (std::any_of(members.begin(), members.end(), running)) {
@@ -110,7 +108,7 @@ bool test_cluster(Session& session, const ClusterTest& test) {
     if (!members[1].boot.valid() && std::filesystem::exists(console)) {
       if (const auto join = read_report(read_file(console)).join; join) {
         for (std::size_t i = 1; i < members.size(); ++i) {
-          start(i, fmt::format("role = \"worker\"\nserver = \"{}\"\ntoken = \"{}\"\nca-cert-hash = \"{}\"\n", join->server, token, join->ca_cert_hash));
+          start(i, fmt::format("role = \"worker\"\nserver = \"{}\"\ntoken = \"{}\"\nca-cert-hash = \"{}\"\n", join->server, join->token, join->ca_cert_hash));
         }
       }
     }

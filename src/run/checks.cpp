@@ -282,7 +282,11 @@ YAML
   wait_until 900 2 two_run && pod_here || { journalctl -b -u kubelet -n 25 --no-pager -o cat; return 1; }
 }
 # What another machine needs to know to become a worker.
-tell_workers() { say "join $(sed -n 's/^server = "\(.*\)"$/\1/p' /etc/kubernetes/k8simg-join) $(sed -n 's/^ca-cert-hash = "\(.*\)"$/\1/p' /etc/kubernetes/k8simg-join)"; }
+tell_workers() {
+  local file
+  file=$(/usr/libexec/k8simg-node token) || return
+  say "join $(sed -n 's/^server = "\(.*\)"$/\1/p' <<<"$file") $(sed -n 's/^ca-cert-hash = "\(.*\)"$/\1/p' <<<"$file") $(sed -n 's/^token = "\(.*\)"$/\1/p' <<<"$file")"
+}
 workers_ready() {
   local name seen=' ' nodes=0
   while [ "$nodes" -le "$workers" ] && read -r name; do
@@ -417,8 +421,8 @@ GuestReport read_report(std::string_view console) {
       double value = 0;
       const auto parsed = std::from_chars(words[2].data(), words[2].data() + words[2].size(), value);
       if (parsed.ec == std::errc()) report.figures[words[1]] = value;
-    } else if (words[0] == "join" && words.size() == 3) {
-      report.join = {.server = words[1], .ca_cert_hash = words[2]};
+    } else if (words[0] == "join" && words.size() == 4) {
+      report.join = {.server = words[1], .ca_cert_hash = words[2], .token = words[3]};
     } else if (words[0] == "process" && words.size() == 6) {
       const auto number = [&](std::size_t index) {
         std::uint64_t value = 0;

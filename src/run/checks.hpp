@@ -45,7 +45,7 @@ struct GuestReport {
   std::map<std::string, double> figures;   ///< "boot_seconds", "memory_used_mib", "memory_available_mib", ...
   std::vector<ProcessUse> processes;       ///< when everything had been started, largest first
   /// What a worker's node.toml needs, once there is a cluster. `server`: "10.0.2.15:6443".
-  struct Join { std::string server, ca_cert_hash; };
+  struct Join { std::string server, ca_cert_hash, token; };
   std::optional<Join> join;
   bool finished = false;                   ///< the script came to its end, and every result it gave is here
   bool ok() const;

@@ -317,11 +317,12 @@ TEST_CASE("a cluster of several machines says how to join it, asks each worker's
 }
 
 TEST_CASE("what a worker needs is read from the console") {
-  const GuestReport report = read_report("@k8simg@ ok node-made\n@k8simg@ join 10.0.2.15:6443 sha256:0123\n");
+  const GuestReport report = read_report("@k8simg@ ok node-made\n@k8simg@ join 10.0.2.15:6443 sha256:0123 k8sim9.4b7qz02xw8n5tj1c\n");
   REQUIRE(report.join);
   CHECK(report.join->server == "10.0.2.15:6443");
   CHECK(report.join->ca_cert_hash == "sha256:0123");
-  CHECK_FALSE(read_report("@k8simg@ join 10.0.2.15:6443\n").join);
+  CHECK(report.join->token == "k8sim9.4b7qz02xw8n5tj1c");
+  CHECK_FALSE(read_report("@k8simg@ join 10.0.2.15:6443 sha256:0123\n").join);
 }
 
 namespace {
