@@ -88,11 +88,12 @@ Lock make_lock(Session& session, const Config& config, const LockRequest& reques
   std::vector<std::string> backports;
   bool differ = config.arch.debian != build_architecture;
   for (const auto& r : config.repositories) {
-    const auto suites = suites_but(r.suites, request.without), tools_suites = suites_but(r.tools_suites, request.without);
-    if (!suites.empty()) for_target.push_back({r.name, suites, r.sections});
-    for_tools.push_back({r.name, suites, r.sections});
-    auto& all = for_tools.back().suites;
-    all.insert(all.end(), tools_suites.begin(), tools_suites.end());
+    if (const auto suites = suites_but(r.suites, request.without); !suites.empty()) for_target.push_back({r.name, suites, r.sections});
+    auto all = r.suites;
+    all.insert(all.end(), r.tools_suites.begin(), r.tools_suites.end());
+    // What a mirror lacks for another architecture it has for the build tools', which all defconfigs share.
+    if (config.arch.debian == build_architecture) all = suites_but(all, request.without);
+    for_tools.push_back({r.name, all, r.sections});
     differ = differ || !r.tools_suites.empty();
     std::copy_if(all.begin(), all.end(), std::back_inserter(backports), [](const std::string& suite) { return suite.ends_with("-backports"); });
   }
@@ -143,7 +144,7 @@ void add_lock(CLI::App& app, Options& options, Verb& run) {
   auto allow_older = std::make_shared<bool>(false);
   auto without = std::make_shared<std::vector<std::string>>();
   verb->add_flag("--allow-older-suites", *allow_older, "take a suite that is older than the one that the lock was made from");
-  verb->add_option("--without-suite", *without, "lock without this suite, which the mirror lacks; the lock says so");
+  verb->add_option("--without-suite", *without, "choose the target's packages without this suite, which the mirror lacks for it; the lock says so");
   verb->add_option("--set", options.set, "override a value: key=value");
   verb->add_option("--lock", options.lock_file, "write this file instead of defconfigs/NAME.lock");
   verb->callback([=, &run] {

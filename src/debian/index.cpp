@@ -101,7 +101,7 @@ std::string fetch_index(const IndexFetcher& fetch, const std::string& repository
     }
   }
   if (wrong.empty()) throw Error(ErrorKind::Fetch, name + " is not on the mirror although its release lists it", fmt::format("The mirror is incomplete or just being updated: try again or use another one. Or lock without the suite: --without-suite {}", suite));
-  throw Error(ErrorKind::Fetch, fmt::format("{} is refused: {}", name, wrong), "The mirror is broken, tampered with, or just being updated: try again or use another one.");
+  throw Error(ErrorKind::Fetch, fmt::format("{} is refused: {}", name, wrong), fmt::format("The mirror is broken, tampered with, or just being updated: try again or use another one. Or lock without the suite: --without-suite {}", suite));
 }
 
 bool has_section(const Release& release, const std::string& section) {
