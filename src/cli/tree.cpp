@@ -54,8 +54,8 @@ void add_tree(CLI::App& app, Options& options, Verb& run) {
       }
       std::string listing;
       for (const auto& [path, node] : tree.nodes()) {
-        const std::string target = node.type == NodeType::Symlink ? " -> " + node.target : "";
-        listing += fmt::format("{}{:04o} {:>5}:{:<5} {:>10} /{}{}  [{}]\n", type_letter(node.type), node.mode, node.uid, node.gid, node.size, printable_line(path), printable_line(target), printable_line(node.origin));
+        const std::string link = node.type == NodeType::Symlink ? " -> " + node.target : "";
+        listing += fmt::format("{}{:04o} {:>5}:{:<5} {:>10} /{}{}  [{}]\n", type_letter(node.type), node.mode, node.uid, node.gid, node.size, printable_line(path), printable_line(link), printable_line(node.origin));
       }
       print_out(listing);
       return 0;
