@@ -55,7 +55,7 @@ int verify(Session& session, const Chosen& chosen) {
   if (!fs::is_regular_file(manifest)) throw Error(ErrorKind::Usage, fmt::format("there is no {}", manifest.string()), "give it with --manifest FILE");
   const fs::path tools = session.tools(defconfig_of(manifest));
   const auto progress = [&](const std::string& text) { session.reporter().message(text); };
-  const Appliance appliance = prepare_appliance(system_runner(), tools, session.store().folder("cache/guestfs"), choose_appliance_kvm(session, tools, chosen.accel), progress, session.stop());
+  const Appliance appliance = prepare_appliance(system_runner(), tools, session.store().folder("cache/guestfs"), session.store().folder("scratch"), choose_appliance_kvm(session, tools, chosen.accel), progress, session.stop());
   const VerifyReport report = verify_image(image, manifest, appliance, progress, session.stop());
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
 

@@ -59,26 +59,41 @@ std::string appliance_key(const Kernel& kernel, const fs::path& recipe) {
   return sha256(text).hex().substr(0, 12);
 }
 
-/// The modules with depmod's files, as BASE/usr/lib/modules/VERSION, linked where the filesystem allows.
-fs::path prepare_modules(CommandRunner& runner, const fs::path& tools, const Kernel& kernel, const fs::path& base, const fs::path& log, const std::stop_token& stop) {
-  const fs::path target = base / "usr/lib/modules" / kernel.version;
-  fs::create_directories(target);
+/// Modules as the appliance needs them: a folder of ours with depmod's files, and the tools tree's own folders to be mounted over the empty ones in it.
+/// Files of a checkout are hard links to the store's blobs, and whoever may write a folder may change the mode of a link in it and write the blob: they are
+/// never mounted writable, nor linked into a folder that is.
+struct Modules {
+  fs::path folder;
+  std::vector<SandboxBind> mounted;   ///< `inside` is relative to `folder`
+
+  std::vector<SandboxBind> below(const std::string& place) const {
+    std::vector<SandboxBind> binds = mounted;
+    for (SandboxBind& bind : binds) bind.inside = place + "/" + bind.inside;
+    return binds;
+  }
+};
+
+Modules prepare_modules(CommandRunner& runner, const fs::path& tools, const Kernel& kernel, const fs::path& base, const fs::path& log, const std::stop_token& stop) {
+  const std::string place = "usr/lib/modules/" + kernel.version;
+  Modules modules{.folder = base / place, .mounted = {}};
+  fs::create_directories(modules.folder);
   fs::create_directory_symlink("usr/lib", base / "lib");  // depmod looks in either place, by version
-  for (const auto& entry : fs::recursive_directory_iterator(kernel.modules)) {
-    const fs::path copy = target / fs::relative(entry.path(), kernel.modules);
+  for (const auto& entry : fs::directory_iterator(kernel.modules)) {
+    const std::string name = entry.path().filename().string();
     if (entry.is_symlink()) continue;  // to the headers
     if (entry.is_directory()) {
-      fs::create_directories(copy);
-      continue;
+      fs::create_directory(modules.folder / name);
+      modules.mounted.push_back({entry.path(), name});
+    } else {
+      fs::copy_file(entry.path(), modules.folder / name);
     }
-    std::error_code cannot_link;
-    fs::create_hard_link(entry.path(), copy, cannot_link);
-    if (cannot_link) fs::copy_file(entry.path(), copy);
   }
-  Command command = sandbox({.root = tools, .argv = {"/usr/sbin/depmod", "-b", "/out", kernel.version}, .environment = {}, .working_folder = "/tmp", .binds = {{base, "/out", true}}});
+  std::vector<SandboxBind> binds = modules.below("/out/" + place);
+  binds.push_back({base, "/out", true});
+  Command command = sandbox({.root = tools, .argv = {"/usr/sbin/depmod", "-b", "/out", kernel.version}, .environment = {}, .working_folder = "/tmp", .binds = std::move(binds)});
   command.log = log;
   run_checked(runner, command, "depmod of libguestfs' kernel", stop);
-  return target;
+  return modules;
 }
 
 /// Adds what is in `folder` on the host to the view, `left_out` excepted.
@@ -93,7 +108,7 @@ void add_children(std::vector<std::string>& argv, const fs::path& folder, const 
 
 /// supermin wants /lib/modules to be there, and a machine without a kernel (a container) has none: it gets a view of the host with an empty one. It runs
 /// as uid 0 of a user namespace, with no privilege outside, and no network. Its environment is how it is told of the kernel: there is no other way.
-Command supermin_command(const Kernel& kernel, const fs::path& modules, const fs::path& recipe, const fs::path& out) {
+Command supermin_command(const Kernel& kernel, const Modules& modules, const fs::path& recipe, const fs::path& out) {
   std::vector<std::string> argv{"bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--uid", "0", "--gid", "0"};
   for (const char* top : {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}) {
     if (fs::is_symlink(top)) argv.insert(argv.end(), {"--symlink", fs::read_symlink(top).string(), top});
@@ -103,8 +118,9 @@ Command supermin_command(const Kernel& kernel, const fs::path& modules, const fs
   add_children(argv, "/usr/lib", "/usr/lib/modules");
   // Folders that Debian's base-files owns: supermin looks at each path of a package.
   for (const char* empty : {"/usr/lib/modules", "/boot", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/sys"}) argv.insert(argv.end(), {"--dir", empty});
-  argv.insert(argv.end(), {"--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--ro-bind", kernel.image.string(), "/tmp/vmlinuz", "--ro-bind", modules.string(), "/tmp/modules",
-                           "--bind", out.string(), "/tmp/out", "--clearenv"});
+  argv.insert(argv.end(), {"--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--ro-bind", kernel.image.string(), "/tmp/vmlinuz", "--ro-bind", modules.folder.string(), "/tmp/modules"});
+  for (const SandboxBind& bind : modules.below("/tmp/modules")) argv.insert(argv.end(), {"--ro-bind", bind.host.string(), bind.inside});
+  argv.insert(argv.end(), {"--bind", out.string(), "/tmp/out", "--clearenv"});
   const std::vector<std::pair<std::string, std::string>> environment{
       {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"}, {"LC_ALL", "C.UTF-8"}, {"HOME", "/tmp"}, {"TMPDIR", "/tmp/out"},
       {"TAR_OPTIONS", "--no-same-owner"},  // the recipe's archives name owners that the namespace does not have
@@ -116,22 +132,22 @@ Command supermin_command(const Kernel& kernel, const fs::path& modules, const fs
 
 }  // namespace
 
-Appliance prepare_appliance(CommandRunner& runner, const fs::path& tools, const fs::path& cache, bool kvm, const std::function<void(const std::string&)>& progress, std::stop_token stop) {
+Appliance prepare_appliance(CommandRunner& runner, const fs::path& tools, const fs::path& cache, const fs::path& scratch, bool kvm, const std::function<void(const std::string&)>& progress, std::stop_token stop) {
   const Kernel kernel = find_kernel(tools);
   const fs::path recipe = recipe_folder();
   const std::string name = kernel.version + "-" + appliance_key(kernel, recipe);
   fs::create_directories(cache);
-  const Appliance appliance{.folder = fs::absolute(cache) / name, .kvm = kvm};
+  const Appliance appliance{.folder = fs::absolute(cache) / name, .scratch = fs::absolute(scratch), .kvm = kvm};
   const FileLock lock = FileLock::wait(cache / "lock", FileLock::Mode::Exclusive);
   if (fs::exists(appliance.folder / "README.fixed")) return appliance;
 
   progress(fmt::format("building libguestfs' appliance with kernel {}", kernel.version));
   const fs::path log = fs::absolute(cache) / "appliance.log";
   fs::remove(log);
-  const TempDir work(cache, "build");
+  const TempDir work(scratch, "appliance");
   fs::create_directories(work.path() / "modules");
   fs::create_directories(work.path() / "out");
-  const fs::path modules = prepare_modules(runner, tools, kernel, fs::absolute(work.path()) / "modules", log, stop);
+  const Modules modules = prepare_modules(runner, tools, kernel, fs::absolute(work.path()) / "modules", log, stop);
   Command command = supermin_command(kernel, modules, recipe, fs::absolute(work.path()) / "out");
   command.log = log;
   run_checked(runner, command, "supermin, which builds libguestfs' appliance", stop);

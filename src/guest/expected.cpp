@@ -71,6 +71,16 @@ class Field {
     if (digits.size() % 2 || digits.find_first_not_of("0123456789abcdef") != std::string::npos) fail("is not hexadecimal");
     return digits;
   }
+  std::string bytes() const {
+    const std::string digits = hex();
+    std::string bytes(digits.size() / 2, '\0');
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      unsigned char byte = 0;
+      std::from_chars(digits.data() + 2 * i, digits.data() + 2 * i + 2, byte, 16);
+      bytes[i] = static_cast<char>(byte);
+    }
+    return bytes;
+  }
   Field item(const std::string& key, const json& value) const { return {value, place_ + "[" + key + "]", file_}; }
 
  private:
@@ -138,6 +148,24 @@ PartitionState parse_partition(const Field& field, const std::string& table, std
   return partition;
 }
 
+std::vector<Manifest::Area> parse_areas(const Field& areas, std::uint64_t disk_size) {
+  std::vector<Manifest::Area> list;
+  std::uint64_t end = 0;
+  for (const auto& value : areas.array()) {
+    const Field entry = areas.item(std::to_string(list.size()), value);
+    Manifest::Area area{.name = entry.at("name").text(), .start = entry.at("start").number(), .size = entry.at("size").number(), .sha256 = {}, .bytes = {}};
+    if (area.start != end) entry.at("start").fail(fmt::format("is {}, where the area before ends at {}", area.start, end));
+    if (area.size == 0 || area.size > disk_size - end) entry.at("size").fail("is 0, or more than is left of the disk");
+    if (entry.has("sha256")) area.sha256 = entry.at("sha256").digest();
+    else area.bytes = entry.at("hex").bytes();
+    if (area.bytes.size() > area.size) entry.at("hex").fail("has more bytes than the area");
+    end += area.size;
+    list.push_back(std::move(area));
+  }
+  if (end != disk_size) areas.fail(fmt::format("ends at byte {} of {}", end, disk_size));
+  return list;
+}
+
 }  // namespace
 
 Manifest parse_manifest(std::string_view text, const std::string& name) {
@@ -168,6 +196,7 @@ Manifest parse_manifest(std::string_view text, const std::string& name) {
   for (const auto& value : partitions.array()) {
     manifest.image.partitions.push_back(parse_partition(partitions.item(std::to_string(index++), value), manifest.image.table, epoch));
   }
+  if (disk.has("areas")) manifest.areas = parse_areas(disk.at("areas"), manifest.image.size);
   std::sort(manifest.image.partitions.begin(), manifest.image.partitions.end(), [](const auto& a, const auto& b) { return a.start < b.start; });
   return manifest;
 }

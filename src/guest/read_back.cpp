@@ -256,9 +256,9 @@ class Reader {
 }  // namespace
 
 ImageState read_back(const fs::path& image, const Appliance& appliance, const std::function<void(const std::string&)>& progress, const std::stop_token& stop) {
-  const TempDir scratch(appliance.folder.parent_path(), "read");
+  const TempDir scratch(appliance.scratch, "read");
   progress("starting the appliance");
-  GuestSession session(image, appliance, stop);
+  GuestSession session(image, appliance, scratch.path(), stop);
   return Reader(session, scratch.path(), progress).read();
 }
 

@@ -52,11 +52,11 @@ void GuestSession::Killer::operator()() const {
 
 void GuestSession::Close::operator()(guestfs_h* handle) const { guestfs_close(handle); }
 
-GuestSession::GuestSession(const fs::path& image, const Appliance& appliance, const std::stop_token& stop) : stop_(stop) {
+GuestSession::GuestSession(const fs::path& image, const Appliance& appliance, const fs::path& scratch, const std::stop_token& stop) : stop_(stop) {
   on_stop_.emplace(stop, Killer{});
-  if (launch(image, appliance, nullptr)) return;
+  if (launch(image, appliance, scratch, nullptr)) return;
   std::string messages;
-  if (!stop_.stop_requested() && launch(image, appliance, &messages)) {
+  if (!stop_.stop_requested() && launch(image, appliance, scratch, &messages)) {
     // The messages' buffer ends here.
     guestfs_set_verbose(handle(), 0);
     guestfs_delete_event_callback(handle(), 0);
@@ -71,7 +71,7 @@ GuestSession::GuestSession(const fs::path& image, const Appliance& appliance, co
 
 GuestSession::~GuestSession() = default;
 
-bool GuestSession::launch(const fs::path& image, const Appliance& appliance, std::string* messages) {
+bool GuestSession::launch(const fs::path& image, const Appliance& appliance, const fs::path& scratch, std::string* messages) {
   // Nothing of the caller's environment: every setting is here.
   handle_.reset(guestfs_create_flags(GUESTFS_CREATE_NO_ENVIRONMENT));
   guestfs_h* const g = handle();
@@ -84,7 +84,7 @@ bool GuestSession::launch(const fs::path& image, const Appliance& appliance, std
   // The image is given raw: its first bytes must not be taken for those of another format. Read-only means an overlay: the file is not written.
   return guestfs_set_path(g, appliance.folder.c_str()) == 0 && guestfs_set_backend(g, "direct") == 0 &&
          (appliance.kvm || guestfs_set_backend_setting(g, "force_tcg", "1") == 0) && guestfs_set_memsize(g, 768) == 0 &&
-         guestfs_set_cachedir(g, appliance.folder.parent_path().c_str()) == 0 &&
+         guestfs_set_cachedir(g, appliance.folder.parent_path().c_str()) == 0 && guestfs_set_tmpdir(g, scratch.c_str()) == 0 &&
          guestfs_add_drive_opts(g, image.c_str(), GUESTFS_ADD_DRIVE_OPTS_READONLY, 1, GUESTFS_ADD_DRIVE_OPTS_FORMAT, "raw", GUESTFS_ADD_DRIVE_OPTS_LABEL, "image", -1) == 0 &&
          guestfs_launch(g) == 0 && guestfs_get_pid(g) > 0;
 }

@@ -18,7 +18,8 @@ namespace k8simg {
 class GuestSession {
  public:
   /// Launches; a first failure is tried once more with all messages kept for the error. Error{Step} or Error{Interrupted}.
-  GuestSession(const std::filesystem::path& image, const Appliance& appliance, const std::stop_token& stop);
+  /// libguestfs keeps its overlay of the image in `scratch`.
+  GuestSession(const std::filesystem::path& image, const Appliance& appliance, const std::filesystem::path& scratch, const std::stop_token& stop);
   ~GuestSession();
   GuestSession(const GuestSession&) = delete;
   GuestSession& operator=(const GuestSession&) = delete;
@@ -38,7 +39,7 @@ class GuestSession {
 
  private:
   struct Close { void operator()(guestfs_h* handle) const; };
-  bool launch(const std::filesystem::path& image, const Appliance& appliance, std::string* messages);
+  bool launch(const std::filesystem::path& image, const Appliance& appliance, const std::filesystem::path& scratch, std::string* messages);
 
   std::unique_ptr<guestfs_h, Close> handle_;
   std::stop_token stop_;

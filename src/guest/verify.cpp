@@ -1,8 +1,10 @@
 // The whole verification: what is expected, what is found, and the digest of the image as a whole.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <future>
 
+#include "guest/areas.hpp"
 #include "guest/compare.hpp"
 #include "guest/expected.hpp"
 #include "guest/guest.hpp"
@@ -51,9 +53,15 @@ VerifyReport verify_image(const fs::path& image, const fs::path& manifest_file, 
     for (const auto& [path, state] : partition.paths) report.bytes += state.size;
   }
   const Digest whole = digest.get();
-  if (const auto* artifact = find_artifact(manifest, image.filename().string()); artifact && artifact->sha256 != whole) {
-    report.differences.push_back(fmt::format("{}: SHA-256 {}, manifest says {}", image.filename().string(), whole.hex(), artifact->sha256.hex()));
+  const auto* const artifact = find_artifact(manifest, image.filename().string());
+  if (artifact && artifact->sha256 == whole) return report;
+  // Which bytes: of no path, or of no partition.
+  const std::vector<std::string> by_path = report.differences;
+  for (const AreaDifference& difference : compare_areas(image, manifest, stop)) {
+    const bool known = std::any_of(by_path.begin(), by_path.end(), [&](const std::string& line) { return line.starts_with(difference.place + ": "); });
+    if (!difference.filesystem || !known) report.differences.push_back(difference.place + ": " + difference.text);
   }
+  if (artifact) report.differences.push_back(fmt::format("{}: SHA-256 {}, manifest says {}", image.filename().string(), whole.hex(), artifact->sha256.hex()));
   return report;
 }
 

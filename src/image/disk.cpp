@@ -22,6 +22,7 @@ namespace k8simg {
 namespace {
 
 constexpr std::uint64_t sector = 512;
+constexpr std::uint64_t boot_code_size = 440;   // then comes the MBR's identifier
 
 /// Known names; anything else is taken as a GUID or MBR type as it is.
 std::string type_code(const std::string& type, const std::string& table) {
@@ -112,6 +113,56 @@ void copy_content(int target, std::uint64_t offset, const std::filesystem::path&
   }
 }
 
+/// The disk's areas in order. Tables are what libfdisk wrote into `disk`; all else is what was asked for.
+class AreaList {
+ public:
+  AreaList(const Fd& disk, const std::filesystem::path& file) : disk_(disk), file_(file) {}
+
+  void add(const std::string& name, std::uint64_t size, std::string bytes = {}, std::optional<Digest> digest = {}) {
+    if (size == 0) return;
+    bytes.resize(bytes.find_last_not_of('\0') + 1);
+    areas_.push_back({name, end_, size, digest, std::move(bytes)});
+    end_ += size;
+  }
+  void add_table(const std::string& name, std::uint64_t size) {
+    std::string buffer(size, '\0'), bytes;
+    read_range(disk_.get(), {static_cast<off_t>(end_), static_cast<off_t>(end_ + size)}, file_, buffer, [&](std::string_view piece, off_t) { bytes += piece; });
+    add(name, size, std::move(bytes));
+  }
+  void add_unallocated(std::uint64_t end) { add("unallocated", end - end_); }
+  std::vector<DiskArea> take() { return std::move(areas_); }
+
+ private:
+  const Fd& disk_;
+  const std::filesystem::path& file_;
+  std::vector<DiskArea> areas_;
+  std::uint64_t end_ = 0;
+};
+
+std::vector<DiskArea> list_areas(const Fd& disk, const std::filesystem::path& file, const DiskSpec& spec, const DiskLayout& layout) {
+  constexpr std::uint64_t entries = 128 * 128;   // libfdisk's number of GPT entries, and the size of each
+  const bool gpt = spec.table == "gpt";
+  AreaList list(disk, file);
+  list.add("boot code", boot_code_size, spec.boot_code);
+  list.add_table("MBR", sector - boot_code_size);
+  if (gpt) {
+    list.add_table("GPT header", sector);
+    list.add_table("GPT entries", entries);
+  }
+  for (std::size_t i = 0; i < spec.partitions.size(); ++i) {
+    const PartitionSpec& partition = spec.partitions[i];
+    list.add_unallocated(layout.partitions[i].start);
+    list.add("partition " + partition.name, partition.content.size, {}, partition.content.digest);
+    list.add("rest of partition " + partition.name, layout.partitions[i].size - partition.content.size);
+  }
+  list.add_unallocated(layout.size - (gpt ? entries + sector : 0));
+  if (gpt) {
+    list.add_table("backup GPT entries", entries);
+    list.add_table("backup GPT header", sector);
+  }
+  return list.take();
+}
+
 }  // namespace
 
 std::string partition_uuid(const std::string& table, const Uuid& disk_uuid, const std::optional<Uuid>& uuid, int index) {
@@ -126,7 +177,7 @@ std::string partition_uuid(const std::string& table, const Uuid& disk_uuid, cons
 Disk make_disk(StepContext& context, const DiskSpec& spec) {
   if (spec.table != "gpt" && spec.table != "dos") throw Error(ErrorKind::Usage, fmt::format("unknown partition table \"{}\"", spec.table), "use gpt or dos");
   if (spec.table == "dos" && spec.partitions.size() > 4) throw Error(ErrorKind::Usage, "a dos partition table holds four partitions", "use gpt, or fewer");
-  if (spec.boot_code.size() > 440) throw Error(ErrorKind::Usage, fmt::format("the boot code has {} bytes, the start of the disk holds 440", spec.boot_code.size()), "check disk.boot-code of the board");
+  if (spec.boot_code.size() > boot_code_size) throw Error(ErrorKind::Usage, fmt::format("the boot code has {} bytes, the start of the disk holds {}", spec.boot_code.size(), boot_code_size), "check disk.boot-code of the board");
 
   for (const PartitionSpec& partition : spec.partitions) check_partition(partition);
 
@@ -148,13 +199,12 @@ Disk make_disk(StepContext& context, const DiskSpec& spec) {
   write_table(file, spec.table, script);
   {
     const Fd fd = Fd::open(file, O_RDWR);
-    if (!spec.boot_code.empty() && pwrite(fd.get(), spec.boot_code.data(), spec.boot_code.size(), 0) != static_cast<ssize_t>(spec.boot_code.size())) {
-      throw_errno("cannot write boot code to", file.string(), errno);
-    }
+    write_all_at(fd.get(), spec.boot_code, 0, file);
     for (std::size_t i = 0; i < spec.partitions.size(); ++i) {
       copy_content(fd.get(), layout.partitions[i].start, context.store().path(spec.partitions[i].content.digest), spec.partitions[i].content.size, context.stop());
       context.progress(layout.partitions[i].start + layout.partitions[i].size, layout.size);
     }
+    layout.areas = list_areas(fd, file, spec, layout);
   }
   return {context.store().put_file(file, true), layout};
 }

@@ -50,10 +50,19 @@ struct DiskSpec {
   std::vector<PartitionSpec> partitions;  ///< aligned to 1 MiB, in order
   std::string boot_code;                  ///< at most 440 bytes for the start of the disk, or empty
 };
+/// A run of bytes of the disk: "boot code", "MBR" (from its identifier on), "GPT header", "GPT entries", "unallocated", "partition NAME" (its filesystem),
+/// "rest of partition NAME", "backup GPT entries", "backup GPT header".
+struct DiskArea {
+  std::string name;
+  std::uint64_t start = 0, size = 0;      ///< bytes
+  std::optional<Digest> digest;           ///< of a filesystem
+  std::string bytes;                      ///< of all else, without the zeros at its end
+};
 struct DiskLayout {
   struct Partition { std::string name; std::uint64_t start = 0, size = 0; std::string type, partuuid; };  ///< bytes
   std::uint64_t size = 0;                 ///< bytes of the whole disk
   std::vector<Partition> partitions;
+  std::vector<DiskArea> areas;            ///< each begins where the one before ends: the whole disk
 };
 struct Disk { Value image; DiskLayout layout; };
 /// Through libfdisk on a plain file; content is copied with its holes.

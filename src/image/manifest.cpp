@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "util/error.hpp"
@@ -25,6 +26,35 @@ const char* type_name(NodeType type) {
   return "";
 }
 
+std::string hex_of(std::string_view bytes) {
+  std::string hex;
+  for (const unsigned char byte : bytes) hex += fmt::format("{:02x}", byte);
+  return hex;
+}
+
+json describe_area(const DiskArea& area) {
+  json entry{{"name", area.name}, {"start", area.start}, {"size", area.size}};
+  if (area.digest) entry["sha256"] = area.digest->hex();
+  else entry["hex"] = hex_of(area.bytes);
+  return entry;
+}
+
+DiskArea parse_area(const json& entry) {
+  DiskArea area{.name = entry.at("name"), .start = entry.at("start"), .size = entry.at("size"), .digest = {}, .bytes = {}};
+  const std::string digits = entry.at(entry.contains("sha256") ? "sha256" : "hex");
+  if (entry.contains("sha256")) {
+    area.digest = Digest::parse(digits);
+    if (!area.digest) throw Error(ErrorKind::Internal, "malformed disk layout: no SHA-256");
+    return area;
+  }
+  for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
+    unsigned char byte = 0;
+    if (std::from_chars(digits.data() + i, digits.data() + i + 2, byte, 16).ptr != digits.data() + i + 2) throw Error(ErrorKind::Internal, "malformed disk layout: no hexadecimal digits");
+    area.bytes += static_cast<char>(byte);
+  }
+  return area;
+}
+
 json describe_node(const Node& node, bool fat) {
   json entry{{"type", type_name(node.type)}, {"origin", node.origin}};
   if (node.type == NodeType::File) entry["size"] = node.size, entry["sha256"] = node.content.hex();
@@ -33,11 +63,7 @@ json describe_node(const Node& node, bool fat) {
   if (fat) return entry;
   entry["mode"] = fmt::format("{:04o}", node.mode);
   entry["uid"] = node.uid, entry["gid"] = node.gid, entry["mtime"] = node.mtime;
-  for (const auto& [name, value] : node.xattrs) {
-    std::string hex;
-    for (const unsigned char byte : value) hex += fmt::format("{:02x}", byte);
-    entry["xattrs"][name] = hex;
-  }
+  for (const auto& [name, value] : node.xattrs) entry["xattrs"][name] = hex_of(value);
   return entry;
 }
 
@@ -74,6 +100,8 @@ std::string make_manifest(const ManifestInput& input) {
     for (const auto& [path, node] : partition.tree->nodes()) paths.emplace_back("/" + path, describe_node(node, fat));
     text += lines(paths, "   ") + "}";
   }
+  text += "], \"areas\": [";
+  for (std::size_t i = 0; i < input.layout.areas.size(); ++i) text += (i ? ",\n " : "\n ") + text_of(describe_area(input.layout.areas[i]));
   text += "]},\n";
 
   const auto list = [&](const char* key, const std::vector<json>& entries) {
@@ -93,14 +121,17 @@ std::string make_manifest(const ManifestInput& input) {
 std::string serialise_layout(const DiskLayout& layout) {
   json partitions = json::array();
   for (const auto& p : layout.partitions) partitions.push_back({{"name", p.name}, {"start", p.start}, {"size", p.size}, {"type", p.type}, {"partuuid", p.partuuid}});
-  return json{{"size", layout.size}, {"partitions", partitions}}.dump();
+  json areas = json::array();
+  for (const auto& area : layout.areas) areas.push_back(describe_area(area));
+  return json{{"size", layout.size}, {"partitions", partitions}, {"areas", areas}}.dump();
 }
 
 DiskLayout parse_layout(std::string_view text) {
   try {
     const json value = json::parse(text);
-    DiskLayout layout{.size = value.at("size"), .partitions = {}};
+    DiskLayout layout{.size = value.at("size"), .partitions = {}, .areas = {}};
     for (const auto& p : value.at("partitions")) layout.partitions.push_back({p.at("name"), p.at("start"), p.at("size"), p.at("type"), p.at("partuuid")});
+    for (const auto& area : value.at("areas")) layout.areas.push_back(parse_area(area));
     return layout;
   } catch (const json::exception& error) {
     throw Error(ErrorKind::Internal, std::string("malformed disk layout: ") + error.what());

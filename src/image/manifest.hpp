@@ -34,9 +34,11 @@ struct ManifestInput {
 /// { "format": 1, "name", "board", "k8simg", "kernel", "source_date_epoch",
 ///   "artifacts": {FILE: {"size", "sha256"}},
 ///   "disk": {"table", "size", "partitions": [{"name","start","size","type","partuuid","filesystem","label","uuid",
-///      "paths": {PATH: {"type":"file|directory|symlink|char|block|fifo","mode":"0644","uid","gid","mtime","size","sha256","target","device":"1:3","xattrs":{NAME:HEX},"origin"}}}]},
+///      "paths": {PATH: {"type":"file|directory|symlink|char|block|fifo","mode":"0644","uid","gid","mtime","size","sha256","target","device":"1:3","xattrs":{NAME:HEX},"origin"}}}],
+///      "areas": [{"name","start","size","sha256" or "hex"}]},
 ///   "packages": [{"name","version","architecture","source","sha256"}], "components": [{"name","version"}] }
-/// A FAT partition's paths carry no mode, owner or xattrs.
+/// The areas (image.hpp) begin where the one before ends, from the disk's first byte to its last: a filesystem's SHA-256, or the bytes of what is no filesystem,
+/// without the zeros at the end ("": all zeros). A FAT partition's paths carry no mode, owner or xattrs.
 std::string make_manifest(const ManifestInput& input);
 
 std::string serialise_layout(const DiskLayout& layout);   ///< JSON, for passing a layout between steps

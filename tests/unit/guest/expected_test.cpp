@@ -116,6 +116,31 @@ TEST_CASE("a bad manifest is refused with the place") {
   CHECK(says(refusal([](json& d) { d["disk"]["partitions"][0]["paths"] = 3; }), "disk.partitions[0].paths is not an object"));
 }
 
+TEST_CASE("areas are the whole disk, each where the one before ends; an older manifest has none") {
+  CHECK(parse_manifest(manifest().dump(), "m.json").areas.empty());
+  const json areas = json::array({{{"name", "boot code"}, {"start", 0}, {"size", 440}, {"hex", "90ff"}}, {{"name", "partition root"}, {"start", 440}, {"size", 3656}, {"sha256", digest}}});
+  const auto refused = [&](const std::function<void(json&)>& damage) {
+    return refusal([&](json& document) { damage(document["disk"]["areas"] = areas); });
+  };
+  json document = manifest();
+  document["disk"]["areas"] = areas;
+  const Manifest read = parse_manifest(document.dump(), "m.json");
+  REQUIRE(read.areas.size() == 2);
+  CHECK(read.areas[0].name == "boot code");
+  CHECK(read.areas[0].bytes == "\x90\xff");
+  CHECK(read.areas[1].start == 440);
+  CHECK(read.areas[1].sha256->hex() == digest);
+  CHECK(says(refused([](json& a) { a = 3; }), "disk.areas is not an array"));
+  CHECK(says(refused([](json& a) { a[1]["start"] = 441; }), "disk.areas[1].start is 441, where the area before ends at 440"));
+  CHECK(says(refused([](json& a) { a[0]["size"] = 0; }), "disk.areas[0].size is 0, or more than is left of the disk"));
+  CHECK(says(refused([](json& a) { a[1]["size"] = 18446744073709551615u; }), "disk.areas[1].size is 0, or more"));
+  CHECK(says(refused([](json& a) { a[1]["size"] = 3657; }), "disk.areas[1].size is 0, or more"));
+  CHECK(says(refused([](json& a) { a[1]["size"] = 3655; }), "disk.areas ends at byte 4095 of 4096"));
+  CHECK(says(refused([](json& a) { a[0]["hex"] = std::string(882, '0'); }), "disk.areas[0].hex has more bytes than the area"));
+  CHECK(says(refused([](json& a) { a[0]["hex"] = "9"; }), "is not hexadecimal"));
+  CHECK(says(refused([](json& a) { a[0].erase("hex"); }), "disk.areas[0] has no \"hex\""));
+}
+
 TEST_CASE("a bad path is refused with the place") {
   const auto path_refusal = [](const char* path, const std::function<void(json&)>& damage) {
     return refusal([&](json& document) { damage(document["disk"]["partitions"][0]["paths"][path]); });

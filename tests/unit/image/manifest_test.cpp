@@ -28,7 +28,8 @@ struct Fixture {
     root.set("dev/null", device);
     boot.add_file(store, "bzImage", "kernel", 0755, "kernel");
     input = {.defconfig = "pc", .board = "pc", .version = "0.1.0", .kernel_release = "6.12.1", .source_date_epoch = 1763195591, .table = "gpt",
-             .layout = {.size = 1000, .partitions = {{"esp", 10, 20, "esp", "aa"}, {"root", 30, 40, "root-x86-64", "bb"}}},
+             .layout = {.size = 1000, .partitions = {{"esp", 10, 20, "esp", "aa"}, {"root", 30, 40, "root-x86-64", "bb"}},
+                        .areas = {{"boot code", 0, 30, std::nullopt, "\x90\x01"}, {"partition root", 30, 970, sha256("root"), ""}}},
              .partitions = {{"esp", "vfat", "BOOT", "ABCD-1234", &boot}, {"root", "ext4", "root", "cc", &root}},
              .artifacts = {{"disk.img", {ValueKind::Blob, sha256("d"), 1000}}, {"bzImage", {ValueKind::Blob, sha256("b"), 6}}},
              .packages = {{.name = "bash", .version = "5.2", .architecture = "amd64", .source = "bash", .repository = "debian", .suite = "trixie", .path = "pool/bash.deb", .size = 1, .sha256 = sha256("bash")}},
@@ -50,6 +51,8 @@ TEST_CASE("the manifest is JSON and says all of the image") {
   CHECK(manifest.at("artifacts") == json{{"bzImage", {{"size", 6}, {"sha256", sha256("b").hex()}}}, {"disk.img", {{"size", 1000}, {"sha256", sha256("d").hex()}}}});
   CHECK(manifest.at("disk").at("table") == "gpt");
   CHECK(manifest.at("disk").at("size") == 1000);
+  CHECK(manifest.at("disk").at("areas") == json::array({{{"name", "boot code"}, {"start", 0}, {"size", 30}, {"hex", "9001"}},
+                                                        {{"name", "partition root"}, {"start", 30}, {"size", 970}, {"sha256", sha256("root").hex()}}}));
   CHECK(manifest.at("packages") == json::array({{{"name", "bash"}, {"version", "5.2"}, {"architecture", "amd64"}, {"source", "bash"}, {"sha256", sha256("bash").hex()}}}));
   CHECK(manifest.at("components") == json::array({{{"name", "etcd"}, {"version", "v3.7.2"}}}));
 
@@ -122,8 +125,13 @@ TEST_CASE("a layout survives being written and read; a damaged one is refused") 
   CHECK(again.partitions[1].size == 40);
   CHECK(again.partitions[1].type == "root-x86-64");
   CHECK(again.partitions[1].partuuid == "bb");
+  REQUIRE(again.areas.size() == 2);
+  CHECK(again.areas[0].bytes == "\x90\x01");
+  CHECK(again.areas[1].digest == sha256("root"));
   CHECK(serialise_layout(again) == text);
-  for (const char* bad : {"", "[]", "{}", "{\"size\": 1}", "{\"size\": \"1\", \"partitions\": []}", "{\"size\": 1, \"partitions\": [{}]}"}) {
+  for (const char* bad : {"", "[]", "{}", "{\"size\": 1}", "{\"size\": \"1\", \"partitions\": []}", "{\"size\": 1, \"partitions\": [{}]}", "{\"size\": 1, \"partitions\": []}",
+                          "{\"size\": 1, \"partitions\": [], \"areas\": [{\"name\": \"a\", \"start\": 0, \"size\": 1, \"hex\": \"0g\"}]}",
+                          "{\"size\": 1, \"partitions\": [], \"areas\": [{\"name\": \"a\", \"start\": 0, \"size\": 1, \"sha256\": \"00\"}]}"}) {
     INFO(bad);
     CHECK(contains(failure([&] { parse_layout(bad); }), "malformed disk layout"));
   }
