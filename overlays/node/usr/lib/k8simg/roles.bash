@@ -132,7 +132,7 @@ reset_node() {
     leave_standalone
   else
     # A full disk is no reason to keep what is to be deleted.
-    (save_state resetting)
+    [ -z "${state[role]-}" ] || (save_state resetting)
     undo_node
   fi
   say "this machine is no node any more; the next start makes one of it, as node.toml says"
@@ -282,7 +282,7 @@ ca-cert-hash = \"$hash\""
   [ -z "${node[token]-}" ] || return 0
   # A secret goes to those who stand before the machine, and not into the journal.
   token=$(sed -nE 's/^[- ]*token: "([a-z0-9]{6}\.[a-z0-9]{16})"$/\1/p' "$root/etc/kubernetes/kubeadm.yaml")
-  console "and token = \"$token\", for 24 hours; after that, \`/usr/libexec/k8simg-node token\` makes a new one"
+  [ -z "$token" ] || console "and token = \"$token\", for 24 hours; after that, \`/usr/libexec/k8simg-node token\` makes a new one"
 }
 
 # token_node: prints a worker's node.toml with a token of its own.
