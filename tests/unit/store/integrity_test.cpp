@@ -42,9 +42,6 @@ std::size_t count_files(const fs::path& folder) {
   return count;
 }
 
-
-
-
 // As a disk may: the same file, other bytes.
 void overwrite(const fs::path& file, std::uint64_t at, std::string_view bytes) {
   ::chmod(file.c_str(), 0755);
