@@ -62,10 +62,10 @@ std::vector<std::string> publish(const Store& store, const std::map<std::string,
     if (artifacts.contains(name)) continue;
     // The file of names lies in the project, which may be somebody else's: what leads out of the folder is not ours.
     if (!is_inside(name)) continue;
-    const fs::path gone = folder / fs::path(name).lexically_normal();
+    const fs::path gone = folder / name, inner = fs::path(name).parent_path();
     std::error_code missing;
-    if (fs::weakly_canonical(gone.parent_path(), missing) != fs::weakly_canonical(folder, missing) / fs::path(name).lexically_normal().parent_path() && gone.parent_path() != folder) continue;
-    if (missing || fs::is_directory(fs::symlink_status(gone, missing))) continue;
+    const bool by_links = !inner.empty() && fs::weakly_canonical(folder / inner, missing) != fs::weakly_canonical(folder, missing) / inner;
+    if (by_links || missing || fs::is_directory(fs::symlink_status(gone, missing))) continue;
     fs::remove(gone);
     // A folder that held nothing else goes too.
     std::error_code not_empty;

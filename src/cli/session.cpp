@@ -70,13 +70,13 @@ fs::path Session::project() const {
 }
 
 fs::path Session::output(const std::string& defconfig) const {
-  // A project that is somebody else's decides nothing outside of itself; --output may name any folder.
-  // Not even links that stay inside it, which could lead to its own sources.
+  if (!options_.output.empty()) return fs::absolute(options_.output) / defconfig;
+  // A project that is somebody else's decides nothing outside of itself, and a link that stays inside could lead to its own sources.
   const fs::path folder = fs::path("output") / defconfig;
-  for (fs::path part = folder; options_.output.empty() && !part.empty(); part = part.parent_path())
+  for (fs::path part = folder; !part.empty(); part = part.parent_path())
     if (fs::is_symlink(project() / part))
       throw Error(ErrorKind::Usage, fmt::format("{} is a symbolic link", (project() / part).string()), "if you made it, name its target with --output (and --store)");
-  return options_.output.empty() ? project() / folder : fs::absolute(options_.output) / defconfig;
+  return project() / folder;
 }
 
 void Session::need_machine(const Config& config, const std::string& verb) const {

@@ -30,19 +30,6 @@ void Frontier::finished(std::size_t i, const std::map<std::string, Value>& outpu
   advance_all();
 }
 
-std::vector<RecordedInput> Frontier::known_inputs(std::size_t i) const {
-  std::vector<RecordedInput> known;
-  const Step& step = graph_.steps()[i];
-  for (std::size_t n = 0; n < step.inputs.size(); ++n) {
-    const auto& source = edges_.nodes[i].sources[n];
-    if (!source.step) continue;  // local files, put a moment ago
-    const auto& outputs = nodes_[*source.step].outputs;
-    const auto found = outputs.find(source.output);
-    if (found != outputs.end() && store_.has(found->second)) known.push_back({step.inputs[n].name, found->second});
-  }
-  return known;
-}
-
 void Frontier::lost(std::size_t i) {
   nodes_[i].ready = false;
   to_advance_.push_back(i);

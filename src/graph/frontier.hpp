@@ -39,8 +39,6 @@ class Frontier {
   std::map<OutputRef, Value> target_values() const;
   const Digest& key(std::size_t i) const { return *nodes_[i].key; }
   const std::vector<RecordedInput>& inputs(std::size_t i) const { return nodes_[i].inputs; }
-  /// Those inputs of a step whose values are known and whose blobs are there, whether or not the step can run yet.
-  std::vector<RecordedInput> known_inputs(std::size_t i) const;
   const std::set<std::string>& asked(std::size_t i) const { return edges_.nodes[i].asked; }
 
  private:

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <condition_variable>
 #include <exception>
+#include <future>
+#include <iterator>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -47,8 +49,7 @@ class Scheduler {
   Scheduler(const StepGraph& graph, const Plan& plan, Store& store, CommandRunner& runner, Reporter& reporter,
             const RunOptions& options, std::stop_token stop)
       : graph_(graph), plan_(plan), store_(store), runner_(runner), reporter_(reporter), options_(options),
-        jobs_(options.jobs > 0 ? options.jobs : cores()), user_stop_(std::move(stop)), verification_(store, 0),  // by the steps' own threads: with threads beside them a test crashed now and then
-        
+        jobs_(options.jobs > 0 ? options.jobs : cores()), user_stop_(std::move(stop)), verification_(store),
         frontier_(graph, store, options.defconfig), reported_(graph.steps().size()) {
     if (plan.steps.size() != graph.steps().size()) throw Error(ErrorKind::Internal, "the plan is of another graph");
     for (std::size_t i = 0; i < plan.steps.size(); ++i)
@@ -61,7 +62,6 @@ class Scheduler {
     reporter_.report({.kind = Event::Kind::PlanReady, .done = plan_.count(State::Cached), .total = to_run});
     const std::stop_callback pass_on(user_stop_, [this] { stop_.request_stop(); });
     frontier_.begin();
-    verify_ahead();
     emit(collect());
     work_off();
     while (!failure_ && frontier_.complete() && !targets_are_whole()) work_off();
@@ -232,22 +232,6 @@ class Scheduler {
     return explain_change(step, frontier_.inputs(i), store_.last_record(options_.defconfig, step.id));
   }
 
-  using Batches = std::vector<std::shared_ptr<Verification::Batch>>;
-
-  // Hashing begins with what planned steps will take and what is there already: a tools tree takes longer than most steps.
-  void verify_ahead() {
-    for (std::size_t i = 0; i < plan_.steps.size(); ++i)
-      if (expected_to_run(i))
-        for (const auto& [name, value] : frontier_.known_inputs(i)) verification_.start(name, value);
-  }
-
-  std::vector<Damage> wait_for(const Batches& batches) {
-    std::vector<Damage> all;
-    for (const auto& batch : batches)
-      for (auto& damage : verification_.wait(batch)) all.push_back(std::move(damage));
-    return all;
-  }
-
   // Takes what is damaged out of use, so that the frontier finds it missing and has it made again. `what`: who needs it.
   void mend(const std::string& what, const std::vector<Damage>& damage) {
     constexpr int most_rounds = 3;
@@ -275,12 +259,19 @@ class Scheduler {
                                                    : ", is damaged in the store; it is moved to quarantine/ and made again");
   }
 
+  // What is not whole of the values that a step takes.
+  std::vector<Damage> damage_of(const std::vector<RecordedInput>& inputs, const std::stop_token& stop) {
+    std::vector<Damage> damage;
+    for (const auto& input : inputs) std::ranges::move(verification_.check(input.name, input.value, stop), std::back_inserter(damage));
+    return damage;
+  }
+
   // Before the caller takes targets out of the store. What is not whole is begun anew.
   bool targets_are_whole() {
-    Batches batches;
+    std::vector<Damage> damage;
     for (const auto& [ref, value] : frontier_.target_values())
-      if (!options_.taken || options_.taken(ref, value)) batches.push_back(verification_.start(ref.step + "/" + ref.output, value));
-    const auto damage = wait_for(batches);
+      if (!options_.taken || options_.taken(ref, value))
+        std::ranges::move(verification_.check(ref.step + "/" + ref.output, value, {}), std::back_inserter(damage));
     if (damage.empty()) return true;
     mend("the results", damage);
     frontier_.lost();
@@ -306,9 +297,10 @@ class Scheduler {
     ++ran_;
     reporter_.report({.kind = Event::Kind::StepStarted, .step = step.id, .text = reason});
 
-    Batches batches;
-    for (const auto& input : inputs) batches.push_back(verification_.start(input.name, input.value));
     const auto start = std::chrono::steady_clock::now();
+    // Beside the step, and to its end unless the step is stopped: nothing is recorded whose inputs were not all looked at.
+    std::stop_source stopped;
+    auto verifying = std::async(std::launch::async, [&] { return damage_of(inputs, stopped.get_token()); });
     std::map<std::string, Value> outputs;
     std::exception_ptr failure;
     try {
@@ -316,11 +308,14 @@ class Scheduler {
                          .log = log_path(step.id), .jobs = jobs_, .store = store_, .runner = runner_, .reporter = reporter_,
                          .stop = stop_.get_token()});
     } catch (...) {
-      if (stop_.stop_requested()) throw;
+      if (stop_.stop_requested()) {
+        stopped.request_stop();
+        throw;
+      }
       failure = std::current_exception();
     }
     // Damaged inputs explain any failure, and make any success worthless.
-    if (const auto damage = wait_for(batches); !damage.empty()) {
+    if (const auto damage = verifying.get(); !damage.empty()) {
       mend("step " + step.id, damage);
       return std::nullopt;
     }

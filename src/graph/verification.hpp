@@ -1,17 +1,15 @@
-// Hashes what steps take out of the store, in threads beside the steps. Private to the graph.
+// Hashes what steps take out of the store. Private to the graph.
 #pragma once
 
-#include <condition_variable>
-#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
-#include <thread>
+#include <utility>
 #include <vector>
 
 #include "store/store.hpp"
-#include "util/error.hpp"
 
 namespace k8simg {
 
@@ -23,29 +21,25 @@ struct Damage {
   std::string name;       ///< for people: "package/systemd: usr/bin/systemctl"
 };
 
-/// Each blob is hashed at most once, in whatever order; a blob that this process wrote is not read again. Safe to use from many threads.
+/// Each value is looked at until it was found whole once, and each blob is hashed at most once; a blob that this process wrote is not read
+/// again. Safe to use from many threads: who asks for a value that is being looked at waits for the result.
 class Verification {
  public:
-  Verification(Store& store, int threads);
-  ~Verification();  ///< gives up what has not begun
+  explicit Verification(Store& store) : store_(store) {}
 
-  class Batch;
-  /// Begins to check the value: the blob and, of a tree, its files and its checkout, if there is one. `name` is for people.
-  std::shared_ptr<Batch> start(const std::string& name, const Value& value);
-  /// Waits, and helps while there is something to do. Returns what is not whole.
-  std::vector<Damage> wait(const std::shared_ptr<Batch>& batch);
+  /// The blob and, of a tree, its files and its checkout, if there is one. `name` is for people. Returns what is not whole; after a stop
+  /// request, what was found until then.
+  std::vector<Damage> check(const std::string& name, const Value& value, const std::stop_token& stop);
 
  private:
-  void work(std::stop_token stop);
-  static bool take_part(Batch& batch, Store& store);
+  struct Known {
+    std::mutex mutex;  // held while somebody looks
+    bool whole = false;
+  };
 
   Store& store_;
-  std::mutex mutex_;  // guards all below
-  std::condition_variable_any wake_;
-  std::map<std::pair<Digest, ValueKind>, std::shared_ptr<Batch>> known_;  // whole, or not finished
-  std::deque<std::shared_ptr<Batch>> open_;                               // not all of it has begun
-  std::vector<std::jthread> threads_;
-  const int most_threads_;
+  std::mutex mutex_;  // guards the map
+  std::map<std::pair<Digest, ValueKind>, std::shared_ptr<Known>> known_;
 };
 
 }  // namespace k8simg

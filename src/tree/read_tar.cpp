@@ -288,6 +288,10 @@ Tree read_tar_bytes(Store& store, std::string_view bytes, const ReadOptions& opt
   return TarReader(store, bytes, options, name_for_errors).read();
 }
 
-std::string archive_library() { return archive_version_details(); }
+std::string archive_library() {
+  // libarchive writes this text into a static buffer whenever it is asked, so it is asked once.
+  static const std::string details = archive_version_details();
+  return details;
+}
 
 }  // namespace k8simg

@@ -7,40 +7,12 @@
 
 #include <thread>
 
-#include "store/store.hpp"
-#include "support/catch.hpp"
-#include "util/error.hpp"
-#include "util/file.hpp"
+#include "store_folder.hpp"
 
 using namespace k8simg;
+using namespace k8simg::test;
 
 namespace {
-
-struct Folder {
-  TempDir temp{fs::temp_directory_path(), "store"};
-  fs::path path = temp.path() / "store";
-};
-
-ErrorKind kind_of(const std::function<void()>& body, std::string* text = nullptr) {
-  try {
-    body();
-  } catch (const Error& error) {
-    if (text) *text = error.describe();
-    return error.kind();
-  }
-  FAIL("no error");
-  return ErrorKind::Internal;
-}
-
-StepRecord small_record(const std::string& name, const Value& output) {
-  return {sha256("key " + name), name, sha256("action"), {}, {{"out", output}}, 2.0};
-}
-
-std::size_t count_files(const fs::path& folder) {
-  std::size_t count = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) count += entry.is_regular_file();
-  return count;
-}
 
 // Runs `body` in a child and returns its pid; the child never runs the parent's destructors.
 template <class Body>
