@@ -17,6 +17,7 @@
 #include "graph/explain.hpp"
 #include "graph/frontier.hpp"
 #include "graph/verification.hpp"
+#include "graph/watched_store.hpp"
 #include "store/file_name.hpp"
 #include "tree/archive.hpp"
 #include "util/error.hpp"
@@ -259,10 +260,33 @@ class Scheduler {
                                                    : ", is damaged in the store; it is moved to quarantine/ and made again");
   }
 
-  // What is not whole of the values that a step takes.
-  std::vector<Damage> damage_of(const std::vector<RecordedInput>& inputs, const std::stop_token& stop) {
+  // What is not whole of the values that a step takes, as it takes them.
+  std::vector<Damage> damage_of(Taken& taken, const std::vector<RecordedInput>& inputs, const std::stop_token& stop) {
     std::vector<Damage> damage;
-    for (const auto& input : inputs) std::ranges::move(verification_.check(input.name, input.value, stop), std::back_inserter(damage));
+    while (const auto value = taken.next()) {
+      const auto input = std::ranges::find(inputs, value->digest, [](const RecordedInput& one) { return one.value.digest; });
+      auto found = verification_.check(input == inputs.end() ? std::string() : input->name, *value, stop);
+      for (Damage& one : found)
+        if (one.name.empty()) one.name = place_of(one.digest, inputs);
+      std::ranges::move(found, std::back_inserter(damage));
+    }
+    return damage;
+  }
+
+  // A file of one of the input trees, for people.
+  std::string place_of(const Digest& digest, const std::vector<RecordedInput>& inputs) const {
+    for (const auto& input : inputs) {
+      if (input.value.kind != ValueKind::Tree || store_.check(input.value.digest) != Condition::Whole) continue;
+      const Tree tree = get_tree(store_, input.value.digest);
+      for (const auto& [path, node] : tree.nodes())
+        if (node.type == NodeType::File && node.content == digest) return input.name + ": " + path;
+    }
+    return "a file";
+  }
+
+  std::vector<Damage> damage_of(const std::vector<RecordedInput>& inputs) {
+    std::vector<Damage> damage;
+    for (const auto& input : inputs) std::ranges::move(verification_.check(input.name, input.value, {}), std::back_inserter(damage));
     return damage;
   }
 
@@ -298,24 +322,27 @@ class Scheduler {
     reporter_.report({.kind = Event::Kind::StepStarted, .step = step.id, .text = reason});
 
     const auto start = std::chrono::steady_clock::now();
-    // Beside the step, and to its end unless the step is stopped: nothing is recorded whose inputs were not all looked at.
+    // Beside the step, and to its end unless the step is stopped: nothing is recorded before all that the step took was looked at.
+    Taken taken;
+    WatchedStore watched(store_, taken);
     std::stop_source stopped;
-    auto verifying = std::async(std::launch::async, [&] { return damage_of(inputs, stopped.get_token()); });
+    auto verifying = std::async(std::launch::async, [&] { return damage_of(taken, inputs, stopped.get_token()); });
     std::map<std::string, Value> outputs;
     std::exception_ptr failure;
     try {
       outputs = execute({.step = step, .key = frontier_.key(i), .inputs = inputs, .asked = frontier_.asked(i), .reason = reason,
-                         .log = log_path(step.id), .jobs = jobs_, .store = store_, .runner = runner_, .reporter = reporter_,
+                         .log = log_path(step.id), .jobs = jobs_, .store = watched, .runner = runner_, .reporter = reporter_,
                          .stop = stop_.get_token()});
     } catch (...) {
-      if (stop_.stop_requested()) {
-        stopped.request_stop();
-        throw;
-      }
       failure = std::current_exception();
+      if (stop_.stop_requested()) stopped.request_stop();
     }
+    taken.close();
+    auto damage = verifying.get();
+    if (stopped.stop_requested()) std::rethrow_exception(failure);
     // Damaged inputs explain any failure, and make any success worthless.
-    if (const auto damage = verifying.get(); !damage.empty()) {
+    if (failure) damage = damage_of(inputs);
+    if (!damage.empty()) {
       mend("step " + step.id, damage);
       return std::nullopt;
     }

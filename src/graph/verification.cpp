@@ -10,11 +10,11 @@ namespace k8simg {
 namespace {
 
 std::vector<Damage> look_at(Store& store, const std::string& name, const Value& value, const std::stop_token& stop) {
-  const Condition condition = store.check(value.digest);
-  if (condition != Condition::Whole) return {{value.digest, condition, false, name}};
-  if (value.kind != ValueKind::Tree) return {};
   std::vector<Damage> damage;
   try {
+    const Condition condition = store.check(value.digest);
+    if (condition != Condition::Whole) return {{value.digest, condition, false, name}};
+    if (value.kind != ValueKind::Tree) return {};
     const Tree tree = get_tree(store, value.digest);
     std::unordered_set<Digest> seen;
     for (const auto& [path, node] : tree.nodes()) {
@@ -43,7 +43,7 @@ std::vector<Damage> Verification::check(const std::string& name, const Value& va
     known = entry;
   }
   std::lock_guard guard(known->mutex);
-  if (known->whole) return {};
+  if (known->whole || stop.stop_requested()) return {};
   auto damage = look_at(store_, name, value, stop);
   known->whole = damage.empty() && !stop.stop_requested();
   return damage;

@@ -76,8 +76,11 @@ class Store : public StoreView {
   virtual Value put_file(const std::filesystem::path& file, bool move = false) = 0;
   /// The blob's bytes. Error{Internal} when it is absent or damaged.
   virtual std::string read(const Digest& digest) const = 0;
-  /// Read-only file, mode 0555 (executable so that checkouts can be hard links). Its bytes are not verified: see `check`.
+  /// Read-only file, mode 0555 (executable so that checkouts can be hard links). Its bytes are not verified here: see `check`. Those that a
+  /// step takes are, by the graph, before the step is recorded.
   virtual std::filesystem::path path(const Digest& digest) const = 0;
+  /// Says that somebody takes a value's bytes by another way than `path`: a checkout that was there already.
+  virtual void note_taken(const Value&) {}
   /// Hashes the blob, once for each object of this class: what it wrote or hashed before is not read again.
   virtual Condition check(const Digest& digest) const = 0;
   /// Takes a blob out of use, so that the next put of the same bytes writes them anew. A missing blob is no error.

@@ -49,8 +49,8 @@ bool is_laid_out(const Node& node) {
   return node.type == NodeType::Directory || node.type == NodeType::File || node.type == NodeType::Symlink;
 }
 
-std::string node_difference(const Store& store, const fs::path& folder, const std::string& path, const Node& node) {
-  const fs::path file = folder / path;
+std::string node_difference(const Store& store, const std::string& folder, const std::string& path, const Node& node) {
+  const std::string file = folder + "/" + path;
   struct stat info {};
   if (::lstat(file.c_str(), &info) != 0) return path + " is missing";
   if (type_of(info) != node.type || (node.type == NodeType::File && !S_ISREG(info.st_mode))) return path + " is of another type";
@@ -80,7 +80,7 @@ std::string checkout_difference(const Store& store, const Digest& digest, const 
   for (const auto& [path, node] : whole.nodes()) {
     if (!is_laid_out(node)) continue;
     ++laid_out;
-    if (auto difference = node_difference(store, folder, path, node); !difference.empty()) return difference;
+    if (auto difference = node_difference(store, folder.native(), path, node); !difference.empty()) return difference;
   }
   std::size_t there = 0;
   for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) ++there;
@@ -104,6 +104,7 @@ void set_checkouts_aside(Store& store, const std::set<Digest>& lost) {
 }
 
 fs::path checkout(Store& store, const Value& value) {
+  store.note_taken(value);
   const auto target = store.folder("checkouts") / value.digest.hex();
   if (fs::exists(target)) return target;
   auto tree = get_tree(store, value.digest);

@@ -9,7 +9,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <vector>
+#include <memory>
+#include <span>
 
 #include "util/error.hpp"
 #include "util/extents.hpp"
@@ -113,29 +114,38 @@ void add_zeros(Sha256& hash, off_t count) {
 
 Digest sha256_file(const std::filesystem::path& file) {
   const Fd fd = Fd::open(file, O_RDONLY);
-  ::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) throw_errno("cannot read", file.string(), errno);
-  Sha256 hash;
-  std::vector<char> buffer(std::size_t{1} << 17);
-  // Half of a disk image is holes: their zeros are hashed without the kernel having to fill pages with them.
   const off_t size = S_ISREG(status.st_mode) ? status.st_size : 0;
+  // Most files are small: a large buffer for each would cost more than its hash.
+  constexpr off_t most = 1 << 17, block = 512;
+  const auto length = static_cast<std::size_t>(S_ISREG(status.st_mode) ? std::clamp<off_t>(size + 1, block, most) : most);
+  const auto memory = std::make_unique_for_overwrite<char[]>(length);
+  const std::span<char> buffer(memory.get(), length);
+  Sha256 hash;
   off_t at = 0;
-  while (const auto data = next_data(fd.get(), at, size, file)) {
+  // Half of a disk image is holes: their zeros are hashed without the kernel having to fill pages with them.
+  const bool may_have_holes = status.st_blocks * block < size;
+  while (const auto data = may_have_holes ? next_data(fd.get(), at, size, file) : std::nullopt) {
     add_zeros(hash, data->start - at);
     read_range(fd.get(), *data, file, buffer, [&](std::string_view bytes, off_t) { hash.update(bytes); });
     at = data->end;
   }
-  add_zeros(hash, size - at);
-  if (::lseek(fd.get(), size, SEEK_SET) != size && errno != ESPIPE) throw_errno("cannot read", file.string(), errno);
-  // What has no size to go by, such as the files of /proc, and what was added meanwhile.
+  if (may_have_holes) {
+    add_zeros(hash, size - at);
+    if (::lseek(fd.get(), size, SEEK_SET) != size) throw_errno("cannot read", file.string(), errno);
+    at = size;
+  }
+  // All of a file without holes; of others what was added meanwhile. What has no size to go by, such as the files of /proc, is read to its end.
   for (;;) {
     const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw_errno("cannot read", file.string(), errno);
     if (count == 0) break;
     hash.update({buffer.data(), static_cast<std::size_t>(count)});
+    at += count;
   }
+  if (at < size) throw_shorter(file);
   return hash.finish();
 }
 

@@ -13,17 +13,17 @@ namespace k8simg {
 
 namespace fs = std::filesystem;
 
-namespace {
-
-[[noreturn]] void fail_shorter(const fs::path& file) {
+void throw_shorter(const fs::path& file) {
   throw Error(ErrorKind::Internal, "cannot read " + file.string() + ": it became shorter while it was read", "leave the file alone while it is used, and try again");
 }
+
+namespace {
 
 /// ENXIO says that nothing is found up to the end of the file, wherever that is now.
 void check_size(int fd, off_t size, const fs::path& file) {
   struct stat status{};
   if (::fstat(fd, &status) != 0) throw_errno("cannot read", file.string(), errno);
-  if (status.st_size < size) fail_shorter(file);
+  if (status.st_size < size) throw_shorter(file);
 }
 
 /// EINVAL, EOPNOTSUPP and ENOSYS: of a filesystem, or a FUSE server, that knows no holes.
@@ -46,7 +46,7 @@ std::optional<DataRange> next_data(int fd, off_t at, off_t size, const fs::path&
   if (end < 0) {
     if (knows_no_holes(errno)) return DataRange{start, size};
     if (errno != ENXIO) throw_errno("cannot read", file.string(), errno);
-    fail_shorter(file);   // `start` lies beyond its end
+    throw_shorter(file);   // `start` lies beyond its end
   }
   return DataRange{start, end > start ? std::min(end, size) : size};
 }
@@ -57,7 +57,7 @@ void read_range(int fd, DataRange range, const fs::path& file, std::span<char> b
     const ssize_t count = ::pread(fd, buffer.data(), wanted, at);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw_errno("cannot read", file.string(), errno);
-    if (count == 0) fail_shorter(file);
+    if (count == 0) throw_shorter(file);
     take({buffer.data(), static_cast<std::size_t>(count)}, at);
     at += count;
   }

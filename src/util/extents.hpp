@@ -23,6 +23,9 @@ std::optional<DataRange> next_data(int fd, off_t at, off_t size, const std::file
 /// shorter.
 void read_range(int fd, DataRange range, const std::filesystem::path& file, std::span<char> buffer, const std::function<void(std::string_view, off_t)>& take);
 
+/// Error{Internal}: the file became shorter while it was read.
+[[noreturn]] void throw_shorter(const std::filesystem::path& file);
+
 /// Writes all of `bytes` at `offset`. Error{Internal} naming `file`.
 void write_all_at(int fd, std::string_view bytes, off_t offset, const std::filesystem::path& file);
 

@@ -51,6 +51,7 @@ Step careless_step(const std::string& id, std::vector<Input> inputs, const std::
   action.run = [text, disk](StepContext& context) {
     std::string result = text;
     for (const auto& input : context.inputs()) {
+      context.store().note_taken(input.value);
       const Tree tree = get_tree(context.store(), input.value.digest);
       for (const auto& [path, node] : tree.nodes()) {
         const auto damaged = disk->find(node.content);
