@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "util/error.hpp"
@@ -22,6 +23,13 @@ std::map<std::string, Value> assemble(StepContext& context, const RootfsOptions&
   }
   const Tree tree = assemble_rootfs(store, read_packages(context), layers, options, [&](const std::string& line) { context.log(line); });
   return {{"tree", put_tree(store, tree)}};
+}
+
+// The file and line that set a key last.
+std::string where_set(const Config& config, const std::string& key) {
+  const auto setting = std::ranges::find(config.settings, key, &Setting::key);
+  if (setting == config.settings.end() || setting->set_by.empty()) return key;
+  return fmt::format("{}:{}", setting->set_by.back().file, setting->set_by.back().line);
 }
 
 }  // namespace
@@ -48,7 +56,9 @@ RootfsOptions rootfs_options(const Config& config, std::vector<DiskMount> mounts
                         .enable_units = config.enable_units, .disable_units = config.disable_units, .mask_units = config.mask_units,
                         .alternatives = config.alternatives, .mounts = std::move(mounts)};
   for (const auto& entry : config.replace) options.replace.emplace_back(entry.path, entry.reason);
-  for (const auto& mode : config.modes) options.modes.push_back({mode.path, static_cast<std::uint32_t>(std::stoul(mode.mode, nullptr, 8)), mode.owner});
+  for (const auto& mode : config.modes)
+    options.modes.push_back({mode.path, static_cast<std::uint32_t>(std::stoul(mode.mode, nullptr, 8)), mode.owner,
+                             where_set(config, "rootfs.mode." + quote(mode.path) + ".mode")});
   for (const auto& j : config.judgements) options.judgements.push_back({j.package, j.script, j.remainder, j.rule, j.reason});
   return options;
 }

@@ -46,7 +46,12 @@ struct RootfsOptions {
   std::int64_t source_date_epoch = 0;
   std::vector<std::string> exclude, keep;                        ///< globs
   std::vector<std::pair<std::string, std::string>> replace;      ///< glob, reason
-  struct Mode { std::string path; std::uint32_t mode = 0; std::string owner; };  ///< glob, permission bits, "user:group" or ""
+  struct Mode {
+    std::string path;                                            ///< glob
+    std::uint32_t mode = 0;                                      ///< permission bits
+    std::string owner;                                           ///< "user:group" or ""
+    std::string where;                                           ///< "defconfigs/pc.toml:12", for errors; no part of canonical()
+  };
   std::vector<Mode> modes;                                       ///< applied when all else is done, in order
   std::string hostname, timezone;
   std::vector<std::string> authorized_keys;

@@ -29,7 +29,7 @@ std::optional<std::uint32_t> number_of(const Assembly& assembly, const std::stri
 
 std::uint32_t known_number(const Assembly& assembly, const RootfsOptions::Mode& mode, const std::string& file, const std::string& name) {
   if (const auto number = number_of(assembly, file, name)) return *number;
-  throw Error(ErrorKind::Usage, fmt::format("[[rootfs.mode]] {}: owner \"{}\": /{} has no \"{}\"", mode.path, mode.owner, file, name),
+  throw Error(ErrorKind::Usage, fmt::format("{}: rootfs.mode.path {}: owner \"{}\": /{} has no \"{}\"", mode.where, mode.path, mode.owner, file, name),
               "write a name of the image, or a number");
 }
 
@@ -54,7 +54,7 @@ void modes(Assembly& assembly) {
       changed.emplace_back(path, std::move(copy));
     }
     if (!matched)
-      throw Error(ErrorKind::Usage, fmt::format("[[rootfs.mode]] {}: nothing in the root filesystem is called so", mode.path),
+      throw Error(ErrorKind::Usage, fmt::format("{}: rootfs.mode.path {}: nothing in the root filesystem is called so", mode.where, mode.path),
                   "correct the path; it is absolute, and below /usr what Debian calls /bin, /sbin and /lib");
     for (auto& [path, node] : changed) assembly.tree.set(path, std::move(node));
   }

@@ -280,3 +280,16 @@ TEST_CASE("components are held against their own schema") {
     CHECK(project.mistakes({"components.engine.link=separate"}) == "--set: components.engine.link: " + file + " has no binary with link = \"separate\"");
   }
 }
+
+TEST_CASE("entries of the root filesystem are called after absolute paths") {
+  Project project;
+  project.append("defconfigs/node.toml", "\n[[rootfs.mode]]\npath = \"etc/key\"\nmode = \"0600\"\n\n[[rootfs.mode]]\npath = \"/etc/../key\"\nmode = \"600\"\n"
+                                         "\n[[rootfs.replace]]\npath = \"usr/bin/x\"\nreason = \"ours\"\n\n[[audit.allow]]\npath = \"lib/x\"\nreason = \"ours\"\n");
+  const std::string text = project.mistakes();
+  INFO(text);
+  CHECK(text.find("defconfigs/node.toml:14:1: rootfs.mode.path must be an absolute path or glob such as \"/usr/share/doc/**\", not \"etc/key\"") != std::string::npos);
+  CHECK(text.find("rootfs.mode.path must be an absolute path or glob such as \"/usr/share/doc/**\", not \"/etc/../key\"") != std::string::npos);
+  CHECK(text.find("a mode of four octal digits, such as \"0600\", not \"600\"") != std::string::npos);
+  CHECK(text.find("rootfs.replace.path must be an absolute path") != std::string::npos);
+  CHECK(text.find("audit.allow.path must be an absolute path") != std::string::npos);
+}

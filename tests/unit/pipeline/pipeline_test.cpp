@@ -116,6 +116,27 @@ TEST_CASE("the same inputs give the same keys; a changed file changes what depen
   CHECK(changed == std::set<std::string>{"kernel/check", "kernel/request"});
 }
 
+TEST_CASE("the reason of an edit is in the SBOM, and so in the key of the step that writes it") {
+  Project p;
+  p.config.components[0].images.push_back({});
+  p.config.components[0].edits.push_back({});
+  p.config.components[0].edits[0].module = "example.com/m", p.config.components[0].edits[0].file = "a.go", p.config.components[0].edits[0].reason = "faster";
+  const std::string before = parameters(make_pipeline(p.inputs()).graph, "images/archive");
+  p.config.components[0].edits[0].reason = "smaller";
+  CHECK(parameters(make_pipeline(p.inputs()).graph, "images/archive") != before);
+}
+
+TEST_CASE("a checkout that a narrow umask made is refused before its overlays' files become secret") {
+  Project p;
+  p.write("defconfigs/pc.toml", "");
+  make_pipeline(p.inputs());
+  const fs::path file = p.config.project / "defconfigs/pc.toml";
+  fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write);
+  CHECK(contains(failure([&] { make_pipeline(p.inputs()); }), "chmod -R go+rX"));
+  p.config.overlays.clear();
+  make_pipeline(p.inputs());
+}
+
 TEST_CASE("a lock that was not made for this configuration is refused, with all that is missing") {
   Project p;
   p.config.packages.push_back("vim");

@@ -266,3 +266,37 @@ TEST_CASE("the tools tree has every mount point of the sandbox, a shell and its 
   }
   CHECK(tree.find("etc/hosts")->type == NodeType::File);
 }
+
+TEST_CASE("[[rootfs.mode]]: what git cannot keep of an overlay's file, names of the image, and no path that is not there") {
+  MemoryStore store;
+  const auto site = layer(store, "overlay:site", {{"etc/site/key", "secret\n"}, {"etc/site/note", "hello\n"}, {"etc/site/link", "x"}});
+  auto chosen = options();
+  chosen.modes = {{"/etc/site", 0750, "root:shadow", "defconfigs/pc.toml:3"}, {"/etc/site/k*", 0640, "nobody:nogroup", "defconfigs/pc.toml:6"},
+                  {"/etc/site/key", 0600, "", "defconfigs/pc.toml:9"}, {"/etc/site/note", 0444, "12:34", "defconfigs/pc.toml:12"}};
+  const auto tree = assemble(store, {}, {site}, chosen);
+  const auto is = [&](const std::string& path, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid) {
+    const Node* node = tree.find(path);
+    REQUIRE(node != nullptr);
+    return node->mode == mode && node->uid == uid && node->gid == gid;
+  };
+  CHECK(is("etc/site", 0750, 0, 42));
+  CHECK(is("etc/site/key", 0600, 65534, 65534));  // each in turn: the later mode, the earlier owner
+  CHECK(is("etc/site/note", 0444, 12, 34));
+  CHECK(is("etc/site/link", 0644, 0, 0));
+
+  const auto refused = [&](const RootfsOptions::Mode& mode) {
+    auto wrong = options();
+    wrong.modes = {mode};
+    try {
+      assemble(store, {}, {site}, wrong);
+    } catch (const Error& error) {
+      return error.message();
+    }
+    return std::string("passed");
+  };
+  CHECK(refused({"/etc/site/kye", 0600, "", "defconfigs/pc.toml:3"}) ==
+        "defconfigs/pc.toml:3: rootfs.mode.path /etc/site/kye: nothing in the root filesystem is called so");
+  CHECK(refused({"/etc/site/key", 0600, "alice:root", "defconfigs/pc.toml:3"}) ==
+        "defconfigs/pc.toml:3: rootfs.mode.path /etc/site/key: owner \"alice:root\": /etc/passwd has no \"alice\"");
+  CHECK(refused({"/etc/site/key", 0600, "4294967295:0", "defconfigs/pc.toml:3"}).find("/etc/passwd has no") != std::string::npos);
+}
