@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "config/document.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -58,7 +59,7 @@ RootfsOptions rootfs_options(const Config& config, std::vector<DiskMount> mounts
   for (const auto& entry : config.replace) options.replace.emplace_back(entry.path, entry.reason);
   for (const auto& mode : config.modes)
     options.modes.push_back({mode.path, static_cast<std::uint32_t>(std::stoul(mode.mode, nullptr, 8)), mode.owner,
-                             where_set(config, "rootfs.mode." + quote(mode.path) + ".mode")});
+                             where_set(config, "rootfs.mode." + config::quote(mode.path) + ".mode")});
   for (const auto& j : config.judgements) options.judgements.push_back({j.package, j.script, j.remainder, j.rule, j.reason});
   return options;
 }
