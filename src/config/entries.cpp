@@ -35,6 +35,7 @@ void read_written_out(Reader& reader, const std::string& path, const std::string
       continue;
     }
     seen.push_back(*text);
+    reader.passes(list.check, *text, join_key(path, id), item.position);
     int index = list.find(*text);
     std::string full = join_key(path, *text);
     if (index < 0) {

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <set>
 
-#include "config/value_checks.hpp"
 #include "util/text.hpp"
 
 namespace k8simg::config {
@@ -26,7 +25,6 @@ class Rules {
     check_qemu();
     check_packages();
     check_units();
-    check_target_paths();
   }
 
  private:
@@ -40,16 +38,6 @@ class Rules {
   void check_file(const std::string& key, const Reader::Item& item, const std::string& file) {
     std::error_code ignored;
     if (!std::filesystem::is_regular_file(config_.project / file, ignored)) reader_.diagnostics().add(item.position, fmt::format("{}: {} is missing", key, file));
-  }
-
-  /// What entries of the root filesystem are called after.
-  void check_target_paths() {
-    for (const auto& entry : config_.modes) check_target_path("rootfs.mode", entry.path);
-    for (const auto& entry : config_.replace) check_target_path("rootfs.replace", entry.path);
-    for (const auto& entry : config_.audit_allow) check_target_path("audit.allow", entry.path);
-  }
-  void check_target_path(const std::string& list, const std::string& path) {
-    if (const auto* at = reader_.opened(join_key(list, path))) reader_.passes(target_glob(), path, list + ".path", *at);
   }
 
   void check_arch() {

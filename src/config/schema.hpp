@@ -51,7 +51,7 @@ Field table(const std::string& key, Table table);
 /// A list of tables told apart by one of their keys. [[key]] adds an entry or changes the one of that name; [key.NAME] changes one.
 template <class Entry>
 Field entries(const std::string& key, const std::string& id, std::vector<Entry>& target, std::string Entry::*name,
-              std::function<Table(Entry&)> table);
+              std::function<Table(Entry&)> table, Check check = {});
 /// A list of tables without names: [[key]], or one inline table.
 template <class Entry>
 Field records(const std::string& key, std::vector<Entry>& target, std::function<Table(Entry&)> table);
@@ -113,14 +113,16 @@ struct EntryList {
   std::function<int(const std::string& name)> add;          ///< index of the new entry
   std::function<Table(int index)> table;
   std::function<std::vector<std::string>()> names;
+  Check check;                                              ///< of a name
 };
 Field entries_field(const std::string& key, const std::string& id, EntryList list);
 Field records_field(const std::string& key, std::function<Table()> add);
 
 template <class Entry>
 Field entries(const std::string& key, const std::string& id, std::vector<Entry>& target, std::string Entry::*name,
-              std::function<Table(Entry&)> make) {
+              std::function<Table(Entry&)> make, Check check) {
   EntryList list;
+  list.check = std::move(check);
   list.find = [&target, name](const std::string& wanted) {
     for (std::size_t i = 0; i < target.size(); ++i)
       if (target[i].*name == wanted) return static_cast<int>(i);

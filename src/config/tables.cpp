@@ -148,15 +148,18 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, Boar
                           list("exclude", config.exclude_paths, Growth::Accumulate, target_glob()),
                           list("keep", config.keep_paths, Growth::Accumulate, target_glob()),
                           entries<Config::Replace>("replace", "path", config.replace, &Config::Replace::path,
-                                                   [](Config::Replace& replace) { return Table{{text("reason", replace.reason, single_line()).require()}}; }),
+                                                   [](Config::Replace& replace) { return Table{{text("reason", replace.reason, single_line()).require()}}; },
+                                                   target_glob()),
                           entries<Config::Mode>("mode", "path", config.modes, &Config::Mode::path,
                                                 [](Config::Mode& mode) {
                                                   return Table{{text("mode", mode.mode, octal_mode()).require(), text("owner", mode.owner, owner_names())}};
-                                                }),
+                                                },
+                                                target_glob()),
                           text_map("alternatives", config.alternatives, absolute_path()),
                       }}),
       table("audit", {{entries<Config::AuditAllow>("allow", "path", config.audit_allow, &Config::AuditAllow::path,
-                                                   [](Config::AuditAllow& allow) { return Table{{text("reason", allow.reason, single_line()).require()}}; })}}),
+                                                   [](Config::AuditAllow& allow) { return Table{{text("reason", allow.reason, single_line()).require()}}; },
+                                                   target_glob())}}),
       of_machines(table("system", {{
                           text("hostname", config.hostname, host_name()).require(),
                           text("timezone", config.timezone, relative_path()).require(),

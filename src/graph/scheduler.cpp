@@ -265,9 +265,9 @@ class Scheduler {
     std::vector<Damage> damage;
     while (const auto value = taken.next()) {
       const auto input = std::ranges::find(inputs, value->digest, [](const RecordedInput& one) { return one.value.digest; });
-      auto found = verification_.check(input == inputs.end() ? std::string() : input->name, *value, stop);
-      for (Damage& one : found)
-        if (one.name.empty()) one.name = place_of(one.digest, inputs);
+      const bool is_input = input != inputs.end();
+      auto found = verification_.check(is_input ? input->name : "a tree that the step made", *value, stop);
+      if (!found.empty() && !is_input && value->kind == ValueKind::Blob) found.front().name = place_of(value->digest, inputs);
       std::ranges::move(found, std::back_inserter(damage));
     }
     return damage;
@@ -284,18 +284,18 @@ class Scheduler {
     return "a file";
   }
 
-  std::vector<Damage> damage_of(const std::vector<RecordedInput>& inputs) {
+  std::vector<Damage> damage_of(const std::vector<RecordedInput>& values) {
     std::vector<Damage> damage;
-    for (const auto& input : inputs) std::ranges::move(verification_.check(input.name, input.value, {}), std::back_inserter(damage));
+    for (const auto& [name, value] : values) std::ranges::move(verification_.check(name, value, {}), std::back_inserter(damage));
     return damage;
   }
 
   // Before the caller takes targets out of the store. What is not whole is begun anew.
   bool targets_are_whole() {
-    std::vector<Damage> damage;
+    std::vector<RecordedInput> taken;
     for (const auto& [ref, value] : frontier_.target_values())
-      if (!options_.taken || options_.taken(ref, value))
-        std::ranges::move(verification_.check(ref.step + "/" + ref.output, value, {}), std::back_inserter(damage));
+      if (!options_.taken || options_.taken(ref, value)) taken.push_back({ref.step + "/" + ref.output, value});
+    const auto damage = damage_of(taken);
     if (damage.empty()) return true;
     mend("the results", damage);
     frontier_.lost();
@@ -341,7 +341,7 @@ class Scheduler {
     auto damage = verifying.get();
     if (stopped.stop_requested()) std::rethrow_exception(failure);
     // Damaged inputs explain any failure, and make any success worthless.
-    if (failure) damage = damage_of(inputs);
+    if (failure && damage.empty()) damage = damage_of(inputs);
     if (!damage.empty()) {
       mend("step " + step.id, damage);
       return std::nullopt;

@@ -104,9 +104,11 @@ void set_checkouts_aside(Store& store, const std::set<Digest>& lost) {
 }
 
 fs::path checkout(Store& store, const Value& value) {
-  store.note_taken(value);
   const auto target = store.folder("checkouts") / value.digest.hex();
-  if (fs::exists(target)) return target;
+  if (fs::exists(target)) {
+    store.note_taken(value);
+    return target;
+  }
   auto tree = get_tree(store, value.digest);
   tree.add_missing_parents("");
   TempDir building(store.folder("scratch"), "checkout");
@@ -124,7 +126,10 @@ fs::path checkout(Store& store, const Value& value) {
   }
   const int cause = errno;
   // Another thread or process was first; what it made is the same.
-  if ((cause == EEXIST || cause == ENOTEMPTY) && fs::is_directory(target)) return target;
+  if ((cause == EEXIST || cause == ENOTEMPTY) && fs::is_directory(target)) {
+    store.note_taken(value);
+    return target;
+  }
   throw_errno("cannot create", target.string(), cause);
 }
 

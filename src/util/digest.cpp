@@ -124,14 +124,13 @@ Digest sha256_file(const std::filesystem::path& file) {
   const std::span<char> buffer(memory.get(), length);
   Sha256 hash;
   off_t at = 0;
-  // Half of a disk image is holes: their zeros are hashed without the kernel having to fill pages with them.
-  const bool may_have_holes = status.st_blocks * block < size;
-  while (const auto data = may_have_holes ? next_data(fd.get(), at, size, file) : std::nullopt) {
-    add_zeros(hash, data->start - at);
-    read_range(fd.get(), *data, file, buffer, [&](std::string_view bytes, off_t) { hash.update(bytes); });
-    at = data->end;
-  }
-  if (may_have_holes) {
+  if (status.st_blocks * block < size) {
+    // Half of a disk image is holes: their zeros are hashed without the kernel having to fill pages with them.
+    while (const auto data = next_data(fd.get(), at, size, file)) {
+      add_zeros(hash, data->start - at);
+      read_range(fd.get(), *data, file, buffer, [&](std::string_view bytes, off_t) { hash.update(bytes); });
+      at = data->end;
+    }
     add_zeros(hash, size - at);
     if (::lseek(fd.get(), size, SEEK_SET) != size) throw_errno("cannot read", file.string(), errno);
     at = size;
