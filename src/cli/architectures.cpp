@@ -66,7 +66,7 @@ void keep_components(Config& config, const std::vector<std::string>& names) {
 Architecture open_architecture(Session& session, const std::string& defconfig, const std::vector<std::string>& components) {
   Architecture opened{session.config(defconfig), {}};
   keep_components(opened.config, components);
-  opened.pipeline = session.pipeline(opened.config, load_lock(session.lock_file(defconfig)));
+  opened.pipeline = session.pipeline(opened.config, session.lock(defconfig));
   return opened;
 }
 

@@ -22,7 +22,7 @@ void add_build(CLI::App& app, Options& options, Verb& run) {
   verb->callback([=, &run] {
     run = [=](Session& session) {
       const Config config = session.config(*name);
-      const Lock lock = load_lock(session.lock_file(*name));
+      const Lock lock = session.lock(*name);
       Pipeline pipeline = session.pipeline(config, lock);
       std::map<std::string, OutputRef> wanted = pipeline.artifacts;
       if (!only->empty()) {

@@ -32,7 +32,7 @@ void add_check(CLI::App& app, Options& options, Verb& run) {
     run = [=](Session& session) {
       const Config config = session.config(*name);
       auto findings = run_preflight(session, config, PreflightMachine::Smallest);
-      for (const auto& suite : load_lock(session.lock_file(*name)).without_suites)
+      for (const auto& suite : session.lock(*name).without_suites)
         findings.push_back({.severity = Severity::Warning, .check = "suites", .looked_at = session.lock_file(*name).filename().string(),
                             .says = "the packages were chosen without suite " + suite, .action = "lock again with a mirror that has it", .kubeadm = {}});
       const auto count = [&](Severity severity) { return std::count_if(findings.begin(), findings.end(), [&](const Finding& finding) { return finding.severity == severity; }); };

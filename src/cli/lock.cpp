@@ -1,14 +1,12 @@
-// `k8simg lock NAME`: chooses packages from signed indexes, checks their scripts, and writes the lock.
+// `k8simg lock NAME`: chooses packages from signed indexes, checks their scripts, and writes the locks.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iostream>
-#include <iterator>
 #include <optional>
 
 #include "cli/verbs.hpp"
-#include "component/go_sum.hpp"
-#include "debian/resolve.hpp"
+#include "debian/deb.hpp"
+#include "locking/locking.hpp"
 #include "pipeline/packages.hpp"
 #include "pipeline/root.hpp"
 #include "report/output.hpp"
@@ -17,7 +15,6 @@
 #include "util/clock.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
-#include "util/inside.hpp"
 #include "util/text.hpp"
 
 namespace k8simg {
@@ -26,153 +23,125 @@ namespace {
 
 constexpr const char* build_architecture = "amd64";
 
-LockedComponent lock_component(const Config& config, const ComponentConfig& component) {
-  const std::string go_sum = read_file(inside(config.project, component.folder / "go.sum"));
-  return {component.name, component.version, sha256_file(inside(config.project, component.folder / "go.mod")), sha256(go_sum), parse_go_sum(go_sum, (component.folder / "go.sum").string())};
+/// What each package of the target is unpacked to, in their order.
+std::vector<Tree> unpack(Session& session, const Config& config, const Lock& lock) {
+  Pipeline pipeline;
+  const PipelineInputs inputs{.config = config, .lock = lock, .store = session.store(), .downloader = session.downloader(), .mirrors = session.mirrors(), .version = program_version(), .environment_epoch = {}};
+  PackageSteps packages(pipeline.graph, inputs);
+  std::vector<OutputRef> targets;
+  for (const auto& tree : packages.target()) targets.push_back(std::get<OutputRef>(tree.source));
+  const auto values = session.build(pipeline, config.name, targets);
+  std::vector<Tree> trees;
+  for (const auto& target : targets) trees.push_back(get_tree(session.store(), values.at(target).digest));
+  return trees;
 }
 
-constexpr std::int64_t a_day = 86400;
-constexpr std::int64_t stale_days = 200;  // Debian's stable releases have a point release every two to four months
-
-struct LockRequest {
-  std::optional<Lock> before;
-  bool allow_older = false;
-  std::vector<std::string> without;  // suites
-};
-
-/// The suites of a repository but those that are not wanted.
-std::vector<std::string> suites_but(const std::vector<std::string>& suites, const std::vector<std::string>& without) {
-  std::vector<std::string> kept;
-  std::copy_if(suites.begin(), suites.end(), std::back_inserter(kept), [&](const std::string& suite) { return std::find(without.begin(), without.end(), suite) == without.end(); });
-  return kept;
-}
-
-void check_without(const Config& config, const std::vector<std::string>& without) {
-  std::vector<std::string> known;
-  for (const auto& r : config.repositories) {
-    known.insert(known.end(), r.suites.begin(), r.suites.end());
-    known.insert(known.end(), r.tools_suites.begin(), r.tools_suites.end());
-  }
-  for (const auto& suite : without)
-    if (std::find(known.begin(), known.end(), suite) == known.end())
-      throw Error(ErrorKind::Usage, fmt::format("--without-suite {}: {} has no such suite", suite, config.name), "it has " + join(known, ", "));
-}
-
-/// A mirror that is behind, or that somebody keeps behind, would bring older packages with known faults (as apt, which refuses it too).
-void check_dates(Session& session, const LockRequest& request, const std::vector<LockedSuite>& suites) {
-  for (const auto& suite : suites) {
-    const std::int64_t days = (Clock::system().now() - suite.date) / a_day;
-    if (days > stale_days) session.reporter().warning(fmt::format("suite {} of {} is {} days old: the mirror may be behind", suite.suite, suite.repository, days));
-  }
-  if (!request.before || request.allow_older) return;
-  const LockedSuite* older = first_older_suite(*request.before, suites);
-  if (!older) return;
-  for (const auto& old : request.before->suites)
-    if (old.repository == older->repository && old.suite == older->suite)
-      throw Error(ErrorKind::Fetch, fmt::format("suite {} of {} is of {} on the mirror, and the lock was made from one of {}", older->suite, older->repository,
-                                                format_lock_date(older->date), format_lock_date(old.date)),
-                  "Use a mirror that is up to date, or accept older packages with --allow-older-suites.");
-}
-
-Lock make_lock(Session& session, const Config& config, const LockRequest& request) {
-  const Mirrors& mirrors = session.mirrors();
-  const auto scratch = session.store().folder("scratch");
-  const IndexFetcher fetcher = [&](const std::string& repository, const std::string& path, std::uint64_t limit) -> std::optional<std::string> {
-    const std::string name = repository + " " + path;
-    session.reporter().message("index " + name);
-    return with_context(fmt::format("while asking {} of {}", join(mirrors.bases.contains(repository) ? mirrors.bases.at(repository) : std::vector<std::string>{"the mirror"}, ", "), repository), [&] {
-      return fetch_text(session.downloader(), mirrors, repository, path, limit, scratch, session.stop());
-    });
-  };
-  std::vector<Repository> for_target, for_tools;
-  std::vector<std::string> backports;
-  bool differ = config.arch.debian != build_architecture;
-  for (const auto& r : config.repositories) {
-    if (const auto suites = suites_but(r.suites, request.without); !suites.empty()) for_target.push_back({r.name, suites, r.sections});
-    auto all = r.suites;
-    all.insert(all.end(), r.tools_suites.begin(), r.tools_suites.end());
-    // What a mirror lacks for another architecture it has for the build tools', which all defconfigs share.
-    if (config.arch.debian == build_architecture) all = suites_but(all, request.without);
-    for_tools.push_back({r.name, all, r.sections});
-    differ = differ || !r.tools_suites.empty();
-    std::copy_if(all.begin(), all.end(), std::back_inserter(backports), [](const std::string& suite) { return suite.ends_with("-backports"); });
-  }
-  IndexLoader loader(fetcher, system_runner(), "/usr/share/keyrings/debian-archive-keyring.gpg", Clock::system(), scratch);
-  const IndexSet tools_indexes = loader.load(for_tools, {build_architecture});
-  const IndexSet target_indexes = differ ? loader.load(for_target, {config.arch.debian}) : tools_indexes;
-
-  check_dates(session, request, tools_indexes.suites);
-
-  Lock lock{.defconfig = config.name, .date = 0, .suites = tools_indexes.suites, .without_suites = request.without, .target = {}, .tools = {}, .components = {}};
-  for (const auto& suite : lock.suites) lock.date = std::max(lock.date, suite.date);
-  lock.target = with_context("while choosing the target's packages", [&] {
-    return resolve(target_indexes, {.architecture = config.arch.debian, .install = config.packages, .essential = config.essential_packages, .exclude = config.exclude_packages, .prefer_suites = backports});
-  });
-  lock.tools = with_context("while choosing the packages of the tools tree", [&] {
-    return resolve(tools_indexes, {.architecture = build_architecture, .install = config.tools, .exclude = {}, .prefer_suites = backports});
-  });
-  for (const auto& component : config.components) {
-    if (component.has_modules()) lock.components.push_back(lock_component(config, component));
-  }
-  return lock;
+/// What the suites have no more: the lock says which bytes it was, and they say what it depends on.
+std::map<std::string, std::string> control_files(Session& session, const Config& config, const std::vector<LockedPackage>& packages) {
+  session.reporter().message(fmt::format("the suites have {} locked packages no more: their control files are read from the packages", packages.size()));
+  const auto trees = unpack(session, config, Lock{.defconfig = config.name, .date = 0, .suites = {}, .without_suites = {}, .target = packages, .components = {}, .tools = {}});
+  std::map<std::string, std::string> controls;
+  for (std::size_t i = 0; i < packages.size(); ++i) controls[packages[i].name] = split_deb_tree(session.store(), trees[i]).control_files.at("control");
+  return controls;
 }
 
 /// The packages' scripts are looked at when they are locked, not when the machine boots.
 void check_target_scripts(Session& session, const Config& config, const Lock& lock) {
-  Pipeline pipeline;
-  const PipelineInputs inputs{.config = config, .lock = lock, .store = session.store(), .downloader = session.downloader(), .mirrors = session.mirrors(), .version = program_version(), .environment_epoch = {}};
-  PackageSteps packages(pipeline.graph, inputs);
-  const std::vector<Input> trees = packages.target();
-  std::vector<OutputRef> targets;
-  for (const auto& tree : trees) targets.push_back(std::get<OutputRef>(tree.source));
-  const auto values = session.build(pipeline, config.name, targets);
+  const auto trees = unpack(session, config, lock);
   std::vector<PackageTree> list;
-  for (std::size_t i = 0; i < trees.size(); ++i) {
-    list.push_back({lock.target[i].name, lock.target[i].version, lock.target[i].architecture, get_tree(session.store(), values.at(targets[i]).digest)});
-  }
+  for (std::size_t i = 0; i < trees.size(); ++i) list.push_back({lock.target[i].name, lock.target[i].version, lock.target[i].architecture, trees[i]});
   check_scripts(session.store(), list, rootfs_options(config, {}, lock.date).judgements);
+}
+
+/// All that the tools are locked for. A broken defconfig keeps nobody from locking another one; its tools are locked when it is mended.
+std::vector<Config> project_configs(Session& session, const Config& config) {
+  std::vector<Config> configs{config};
+  for (const auto& summary : list_defconfigs(session.project())) {
+    if (summary.name == config.name) continue;
+    try {
+      configs.push_back(load_config(summary.name, {.project = session.project(), .set = {}}));
+    } catch (const Error& error) {
+      session.reporter().warning(fmt::format("{} cannot be read, and its tools are not locked: {}", summary.name, error.message()));
+    }
+  }
+  return configs;
+}
+
+struct Chosen {
+  std::string name;
+  bool update = false, security = false, allow_older = false;
+  std::vector<std::string> packages, without;
+};
+
+LockRequest request_of(Session& session, const Config& config, const Chosen& chosen) {
+  using What = LockUpdate::What;
+  LockRequest request{.before = {}, .tools = {}, .update = {What::Nothing, chosen.packages}, .allow_older = chosen.allow_older, .without = chosen.without};
+  if (chosen.security && !chosen.update) throw Error(ErrorKind::Usage, "--security says which packages --update updates", "give both");
+  if (chosen.security && !chosen.packages.empty()) throw Error(ErrorKind::Usage, "--update PACKAGE and --security exclude each other", "give one of them");
+  if (chosen.update) request.update.what = chosen.security ? What::Security : chosen.packages.empty() ? What::Everything : What::Packages;
+  std::sort(request.without.begin(), request.without.end());
+  request.without.erase(std::unique(request.without.begin(), request.without.end()), request.without.end());
+  const auto file = session.lock_file(config.name), tools = session.tools_lock_file();
+  if (std::filesystem::exists(file)) request.before = load_lock(file, tools);
+  else if (std::filesystem::exists(tools)) request.tools = ToolsLock::parse(read_file(tools), tools.filename().string());
+  return request;
+}
+
+int lock(Session& session, const Chosen& chosen) {
+  const Config config = session.config(chosen.name);
+  const LockRequest request = request_of(session, config, chosen);
+  const Mirrors& mirrors = session.mirrors();
+  const auto scratch = session.store().folder("scratch");
+  const IndexFetcher fetcher = [&](const std::string& repository, const std::string& path, std::uint64_t limit) -> std::optional<std::string> {
+    session.reporter().message(fmt::format("index {} {}", repository, path));
+    const auto bases = mirrors.bases.find(repository);
+    const std::string asked = bases == mirrors.bases.end() ? "the mirror" : join(bases->second, ", ");
+    return with_context(fmt::format("while asking {} of {}", asked, repository), [&] {
+      return fetch_text(session.downloader(), mirrors, repository, path, limit, scratch, session.stop());
+    });
+  };
+  IndexLoader loader(fetcher, system_runner(), "/usr/share/keyrings/debian-archive-keyring.gpg", Clock::system(), scratch);
+  const LockResult made = make_lock(config, project_configs(session, config), request,
+                                    {.indexes = [&](const auto& repositories, const auto& architecture) { return loader.load(repositories, {architecture}); },
+                                     .now = Clock::system().now(),
+                                     .control_files = [&](const auto& packages) { return control_files(session, config, packages); },
+                                     .warn = [&](const std::string& text) { session.reporter().warning(text); }});
+  check_target_scripts(session, config, made.lock);
+
+  // The tools first: a lock that is there agrees with them.
+  const auto write_if_changed = [](const std::filesystem::path& file, const std::string& text) {
+    if (!std::filesystem::exists(file) || read_file(file) != text) write_file_atomically(file, text);
+  };
+  const auto file = session.lock_file(config.name), tools = session.tools_lock_file();
+  write_if_changed(tools, made.lock.tools.serialise());
+  write_if_changed(file, made.lock.serialise());
+  for (const auto& suite : made.lock.without_suites) session.reporter().warning(fmt::format("locked without suite {}", suite));
+  if (request.before) {
+    const auto changes = describe_changes(*request.before, made.lock, made.target, made.tools);
+    for (const auto& line : changes) print_out(fmt::format("{}\n", line));
+    if (changes.empty()) print_out("no change\n");
+  }
+  print_out(fmt::format("{}: {} packages, {} components; {}: {} packages in {} sets\n", file.filename().string(), made.lock.target.size(), made.lock.components.size(),
+                        tools.filename().string(), made.lock.tools.packages.size(), made.lock.tools.sets.size()));
+  return 0;
 }
 
 }  // namespace
 
 void add_lock(CLI::App& app, Options& options, Verb& run) {
-  auto* verb = app.add_subcommand("lock", "choose packages from the suites' signed indexes and write defconfigs/NAME.lock");
-  auto name = std::make_shared<std::string>();
-  auto update = std::make_shared<bool>(false);
-  verb->add_option("defconfig", *name, "its name")->required();
-  verb->add_flag("--update", *update, "replace an existing lock with what the suites have now");
-  auto allow_older = std::make_shared<bool>(false);
-  auto without = std::make_shared<std::vector<std::string>>();
-  verb->add_flag("--allow-older-suites", *allow_older, "take a suite that is older than the one that the lock was made from");
-  verb->add_option("--without-suite", *without, "choose the target's packages without this suite, which the mirror lacks for it; the lock says so");
+  auto* verb = app.add_subcommand("lock", "choose packages from the suites' signed indexes and write defconfigs/NAME.lock; versions that are locked already stay");
+  auto chosen = std::make_shared<Chosen>();
+  verb->add_option("defconfig", chosen->name, "its name")->required();
+  auto* update = verb->add_option("--update", chosen->packages, "take what the suites have now: for everything, or for these packages and what they need of it")->expected(0, -1);
+  verb->add_flag("--security", chosen->security, "with --update: only for packages that a security suite has in a newer version");
+  verb->add_flag("--allow-older-suites", chosen->allow_older, "take a suite that is older than the one that the lock was made from");
+  verb->add_option("--without-suite", chosen->without, "choose the target's packages without this suite, which the mirror lacks for it; the lock says so");
   verb->add_option("--set", options.set, "override a value: key=value");
   verb->add_option("--lock", options.lock_file, "write this file instead of defconfigs/NAME.lock");
   verb->callback([=, &run] {
-    run = [=](Session& session) {
-      const Config config = session.config(*name);
-      const auto file = session.lock_file(*name);
-      LockRequest request{.before = {}, .allow_older = *allow_older, .without = *without};
-      std::sort(request.without.begin(), request.without.end());
-      request.without.erase(std::unique(request.without.begin(), request.without.end()), request.without.end());
-      check_without(config, request.without);
-      if (std::filesystem::exists(file)) {
-        if (!*update) {
-          throw Error(ErrorKind::Usage, fmt::format("{} is there already", file.filename().string()), fmt::format("`k8simg lock {} --update` replaces it with what the suites have now, and shows what changed", *name));
-        }
-        request.before = load_lock(file);
-      }
-      const Lock lock = make_lock(session, config, request);
-      check_target_scripts(session, config, lock);
-      write_file_atomically(file, lock.serialise());
-      for (const auto& suite : lock.without_suites) session.reporter().warning(fmt::format("locked without suite {}", suite));
-      if (request.before) {
-        const auto changes = describe_changes(*request.before, lock);
-        for (const auto& line : changes) print_out(fmt::format("{}\n", line));
-        if (changes.empty()) print_out("no change\n");
-      }
-      print_out(fmt::format("{}: {} target packages, {} tools packages, {} components\n", file.filename().string(), lock.target.size(), lock.tools.size(), lock.components.size()));
-      return 0;
-    };
+    chosen->update = update->count() > 0;
+    std::erase(chosen->packages, "");
+    run = [=](Session& session) { return lock(session, *chosen); };
   });
 }
 

@@ -36,10 +36,13 @@ BuiltImage open_image(Session& session, const std::string& defconfig, const std:
     else built.root_size = partition.value("size", std::uint64_t{0});
   }
 
-  const Lock lock = load_lock(session.lock_file(defconfig));
+  const Lock lock = session.lock(defconfig);
   Pipeline pipeline = session.pipeline(built.config, lock);
-  const auto values = session.build(pipeline, defconfig, {pipeline.tools, pipeline.rootfs});
-  built.tools = checkout(session.store(), values.at(pipeline.tools));
+  const auto qemu = pipeline.tools.find("qemu");
+  if (qemu == pipeline.tools.end())
+    throw Error(ErrorKind::Usage, fmt::format("{} has no emulator", defconfig), "name its package in tools.qemu.packages of the board");
+  const auto values = session.build(pipeline, defconfig, {qemu->second, pipeline.rootfs});
+  built.tools = checkout(session.store(), values.at(qemu->second));
   built.root = get_tree(session.store(), values.at(pipeline.rootfs).digest);
   return built;
 }

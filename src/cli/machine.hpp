@@ -13,7 +13,7 @@ namespace k8simg {
 struct BuiltImage {
   Config config;
   std::filesystem::path disk;      ///< output/NAME/disk.img
-  std::filesystem::path tools;     ///< checked-out tools tree
+  std::filesystem::path tools;     ///< checked-out tools tree of the set "qemu"
   std::string kernel_release;      ///< from manifest.json
   std::int64_t epoch = 0;
   std::uint64_t size = 0;          ///< bytes of the disk

@@ -71,6 +71,7 @@ int run_program(int argc, char** argv) {
   app.add_option("--store", options.store, "content-addressed store (K8SIMG_STORE; default PROJECT/output/store)");
   app.add_option("--output", options.output, "where output/NAME/ goes (default PROJECT/output)");
   app.add_option("--mirror", options.mirrors, "URL or REPOSITORY=URL, repeatable (K8SIMG_MIRROR)")->take_all();
+  app.add_option("--tools-lock", options.tools_lock_file, "lock of the build tools (default PROJECT/defconfigs/tools.lock)");
   app.add_option("--progress", options.progress, "auto, plain, json or none")->check(CLI::IsMember({"auto", "plain", "json", "none"}));
   app.add_option("-j,--jobs", options.jobs, "cores to use (default: all)")->check(CLI::PositiveNumber);
   app.fallthrough();

@@ -35,7 +35,7 @@ void add_plan(CLI::App& app, Options& options, Verb& run) {
   verb->callback([=, &run] {
     run = [=](Session& session) {
       const Config config = session.config(*name);
-      const Lock lock = load_lock(session.lock_file(*name));
+      const Lock lock = session.lock(*name);
       Pipeline pipeline = session.pipeline(config, lock);
       for (const auto& [file, output] : pipeline.artifacts) pipeline.graph.add_target(output);
       const Plan plan = make_plan(pipeline.graph, session.store(), *name);

@@ -38,10 +38,11 @@ std::vector<std::string> ask_kubeadm(Session& session, const Config& config, con
 
 std::vector<Finding> run_preflight(Session& session, const Config& config, PreflightMachine machine) {
   session.need_machine(config, "check");
-  const Lock lock = load_lock(session.lock_file(config.name));
+  const Lock lock = session.lock(config.name);
   Pipeline pipeline = session.pipeline(config, lock);
+  const OutputRef programs = pipeline.tools.at("programs");
   const OutputRef kernel_config = pipeline.artifacts.at("kernel.config");
-  const auto values = session.build(pipeline, config.name, {pipeline.tools, pipeline.rootfs, pipeline.boot, kernel_config});
+  const auto values = session.build(pipeline, config.name, {programs, pipeline.rootfs, pipeline.boot, kernel_config});
   Store& store = session.store();
   const Tree root = get_tree(store, values.at(pipeline.rootfs).digest), boot = get_tree(store, values.at(pipeline.boot).digest);
 
@@ -53,7 +54,7 @@ std::vector<Finding> run_preflight(Session& session, const Config& config, Prefl
     inputs.memory_mib = hardware.memory_mib ? hardware.memory_mib : inputs.memory_mib;
     inputs.machine = fmt::format("[hardware] of board {}", config.board);
   }
-  inputs.kubeadm_images = ask_kubeadm(session, config, root, checkout(store, values.at(pipeline.tools)), cluster_version(store, root, config));
+  inputs.kubeadm_images = ask_kubeadm(session, config, root, checkout(store, values.at(programs)), cluster_version(store, root, config));
   return preflight(inputs);
 }
 

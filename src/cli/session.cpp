@@ -89,6 +89,12 @@ fs::path Session::lock_file(const std::string& defconfig) const {
   return options_.lock_file.empty() ? inside(project(), fs::path("defconfigs") / (defconfig + ".lock")) : fs::absolute(options_.lock_file);
 }
 
+fs::path Session::tools_lock_file() const {
+  return options_.tools_lock_file.empty() ? inside(project(), "defconfigs/tools.lock") : fs::absolute(options_.tools_lock_file);
+}
+
+Lock Session::lock(const std::string& defconfig) const { return load_lock(lock_file(defconfig), tools_lock_file()); }
+
 DiskStore& Session::store() {
   if (!store_) {
     std::string folder = options_.store;
@@ -136,12 +142,15 @@ std::map<OutputRef, Value> Session::build(Pipeline& pipeline, const std::string&
   return std::move(result.values);
 }
 
-fs::path Session::tools(const std::string& defconfig) {
+fs::path Session::tools(const std::string& defconfig, const std::string& set) {
   const Config loaded = config(defconfig);
-  const Lock lock = load_lock(lock_file(defconfig));
-  Pipeline made = pipeline(loaded, lock);
-  const auto values = build(made, defconfig, {made.tools});
-  return checkout(store(), values.at(made.tools));
+  const Lock locked = lock(defconfig);
+  Pipeline made = pipeline(loaded, locked);
+  const auto tree = made.tools.find(set);
+  if (tree == made.tools.end())
+    throw Error(ErrorKind::Usage, fmt::format("{} has no tool set {}", defconfig, set), fmt::format("name its packages in tools.{}.packages", set));
+  const auto values = build(made, defconfig, {tree->second});
+  return checkout(store(), values.at(tree->second));
 }
 
 }  // namespace k8simg

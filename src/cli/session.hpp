@@ -25,6 +25,7 @@ struct Options {
   std::vector<std::string> mirrors;   ///< --mirror
   std::vector<std::string> set;       ///< --set key=value
   std::string lock_file;              ///< --lock; else defconfigs/NAME.lock
+  std::string tools_lock_file;        ///< --tools-lock; else defconfigs/tools.lock
   std::string progress = "auto";
   int jobs = 0;
   bool json = false;                  ///< --json of the verb
@@ -41,6 +42,8 @@ class Session {
   /// Error{Usage} for an architecture, which has no disk: says what it has. `verb`: "run".
   void need_machine(const Config& config, const std::string& verb) const;
   std::filesystem::path lock_file(const std::string& defconfig) const;
+  std::filesystem::path tools_lock_file() const;
+  Lock lock(const std::string& defconfig) const;                      ///< both files; Error{Usage} when there is none
   DiskStore& store();
   Reporter& reporter();
   const Mirrors& mirrors();
@@ -51,8 +54,8 @@ class Session {
   /// Builds what `targets` name and returns their values; reports the plan and its end. `taken`: see RunOptions.
   std::map<OutputRef, Value> build(Pipeline& pipeline, const std::string& defconfig, const std::vector<OutputRef>& targets,
                                    const std::function<bool(const OutputRef&, const Value&)>& taken = {});
-  /// The tools tree of a defconfig's lock, built if need be, as a folder.
-  std::filesystem::path tools(const std::string& defconfig);
+  /// The tools tree of a set, built if need be, as a folder. Error{Usage} when the defconfig has no such set.
+  std::filesystem::path tools(const std::string& defconfig, const std::string& set);
 
  private:
   Options options_;

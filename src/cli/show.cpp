@@ -23,7 +23,7 @@ void add_show(CLI::App& app, Options& options, Verb& run) {
       // What the lock leaves out is no value of the configuration, and belongs to what is effective all the same.
       const auto lock_file = session.lock_file(*name);
       std::vector<std::string> without;
-      if (std::filesystem::exists(lock_file)) without = load_lock(lock_file).without_suites;
+      if (std::filesystem::exists(lock_file)) without = session.lock(*name).without_suites;
       for (const Setting& setting : config.settings) {
         std::vector<std::string> where;
         for (const auto& p : setting.set_by) where.push_back(position(p));

@@ -35,16 +35,21 @@ void add_tree(CLI::App& app, Options& options, Verb& run) {
   auto which = std::make_shared<std::string>("root");
   verb->add_option("defconfig", *name, "its name")->required();
   verb->add_option("--tar", *tar, "write a tar to this file instead of listing");
-  verb->add_option("--of", *which, "root, boot or tools")->check(CLI::IsMember({"root", "boot", "tools"}));
+  verb->add_option("--of", *which, "root, boot, or tools/SET for the tools of a set: " + join({tool_set_names.begin(), tool_set_names.end()}, ", "));
   verb->add_option("--set", options.set, "override a value: key=value");
   verb->add_option("--lock", options.lock_file, "use this lock instead of defconfigs/NAME.lock");
   verb->callback([=, &run] {
     run = [=](Session& session) {
       const Config config = session.config(*name);
-      const Lock lock = load_lock(session.lock_file(*name));
+      const Lock lock = session.lock(*name);
       Pipeline pipeline = session.pipeline(config, lock);
-      const OutputRef target = *which == "boot" ? pipeline.boot : *which == "tools" ? pipeline.tools : pipeline.rootfs;
-      if (target.step.empty()) throw Error(ErrorKind::Usage, fmt::format("{} has no {} tree", *name, *which), "an architecture boots nothing, and has a root tree only where an image takes files of it");
+      std::map<std::string, OutputRef> trees{{"root", pipeline.rootfs}, {"boot", pipeline.boot}};
+      for (const auto& [set, tools] : pipeline.tools) trees["tools/" + set] = tools;
+      std::vector<std::string> names;
+      std::erase_if(trees, [](const auto& tree) { return tree.second.step.empty(); });
+      for (const auto& [known, tree] : trees) names.push_back(known);
+      if (!trees.contains(*which)) throw Error(ErrorKind::Usage, fmt::format("{} has no tree \"{}\"", *name, *which), "it has " + join(names, ", "));
+      const OutputRef target = trees.at(*which);
       const Tree tree = get_tree(session.store(), session.build(pipeline, *name, {target}).at(target).digest);
       if (!tar->empty()) {
         AtomicFile file(*tar);

@@ -32,7 +32,7 @@ fs::path find_image(Session& session, const std::string& given) {
   throw Error(ErrorKind::Usage, fmt::format("{} is neither a file nor a defconfig", given), "give a disk image such as output/pc/disk.img, or a name of `k8simg list`");
 }
 
-/// Which defconfig the image was built of: its tools tree has the kernel that reads it back.
+/// Which defconfig the image was built of: its tool set "appliance" has the kernel that reads it back.
 std::string defconfig_of(const fs::path& manifest) {
   const auto document = nlohmann::json::parse(read_file(manifest), nullptr, false);
   if (!document.is_object() || !document.contains("name") || !document["name"].is_string()) {
@@ -53,9 +53,10 @@ int verify(Session& session, const Chosen& chosen) {
   const fs::path image = find_image(session, chosen.image);
   const fs::path manifest = chosen.manifest.empty() ? image.parent_path() / "manifest.json" : fs::absolute(chosen.manifest);
   if (!fs::is_regular_file(manifest)) throw Error(ErrorKind::Usage, fmt::format("there is no {}", manifest.string()), "give it with --manifest FILE");
-  const fs::path tools = session.tools(defconfig_of(manifest));
+  const std::string defconfig = defconfig_of(manifest);
+  const fs::path tools = session.tools(defconfig, "appliance"), qemu = session.tools(defconfig, "qemu");
   const auto progress = [&](const std::string& text) { session.reporter().message(text); };
-  const Appliance appliance = prepare_appliance(system_runner(), tools, session.store().folder("cache/guestfs"), session.store().folder("scratch"), choose_appliance_kvm(session, tools, chosen.accel), progress, session.stop());
+  const Appliance appliance = prepare_appliance(system_runner(), tools, session.store().folder("cache/guestfs"), session.store().folder("scratch"), choose_appliance_kvm(session, qemu, chosen.accel), progress, session.stop());
   const VerifyReport report = verify_image(image, manifest, appliance, progress, session.stop());
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
 

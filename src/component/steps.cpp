@@ -1,11 +1,9 @@
 // How a component is made, step by step.
 #include "component/steps.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
 #include <set>
 #include <nlohmann/json.hpp>
 
@@ -68,10 +66,8 @@ std::string build_script(const ComponentSpec& spec) {
   std::string script = source_script(spec) + "mkdir -p /out/bin\n";
   const std::string version_no_v = spec.version.starts_with("v") ? spec.version.substr(1) : spec.version;
   const auto parts = split(version_no_v, '.');
-  const std::time_t epoch = spec.source_date_epoch;
   const std::vector<std::pair<std::string, std::string>> values = {
-      {"version", spec.version}, {"version_no_v", version_no_v}, {"major", parts[0]}, {"minor", parts.size() > 1 ? parts[1] : "0"},
-      {"source_date", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(epoch))}, {"goarch", spec.goarch}};
+      {"version", spec.version}, {"version_no_v", version_no_v}, {"major", parts[0]}, {"minor", parts.size() > 1 ? parts[1] : "0"}, {"goarch", spec.goarch}};
   std::string ldflags = "-s -w -buildid=";
   for (const auto& flag : spec.ldflags) ldflags += " " + expand(flag, values, "build.ldflags of component " + spec.name);
   for (const auto& binary : spec.binaries) {
@@ -218,11 +214,13 @@ std::vector<std::string> run_program(const std::string& goarch, const std::strin
   return {"/usr/bin/" + qemu, "-0", argv0, path};
 }
 
-ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source, const OutputRef& tools) {
+ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source, const ComponentTools& tools) {
   const std::string id = "component/" + spec.name;
-  std::vector<Input> inputs{{"tools", tools}, {"source", source}};
+  std::vector<Input> inputs{{"tools", tools.compiler}, {"source", source}};
   std::vector<Mount> mounts{{"source", "/in/source"}};
   if (!std::all_of(spec.binaries.begin(), spec.binaries.end(), is_c)) {
+    if (std::any_of(spec.binaries.begin(), spec.binaries.end(), is_c))
+      throw Error(ErrorKind::Usage, fmt::format("component {} has programs of Go and of C, which are made with different tools", spec.name), "make two components of it");
     // Only go.mod and go.sum decide what is fetched, so that a change of our own main.go fetches nothing.
     const Tree all = get_tree(store, source.digest);
     Tree module_files;
@@ -232,7 +230,7 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
       module_files.set(file, *node);
     }
     graph.add({.id = id + "/modules",
-               .inputs = {{"tools", tools}, {"source", put_tree(store, module_files)}, {"modules.sh", store.put(modules_script)}},
+               .inputs = {{"tools", tools.compiler}, {"source", put_tree(store, module_files)}, {"modules.sh", store.put(modules_script)}},
                .action = CommandAction{.tools = "tools",
                                        .argv = {"/bin/sh", "/in/modules.sh"},
                                        .mounts = {{"source", "/in/source"}, {"modules.sh", "/in/modules.sh"}},
@@ -264,14 +262,14 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
                .resource = Resource::Heavy});
   };
   add_go_step("build", build_script(spec), {"bin", "/out/bin", ValueKind::Tree});
-  std::vector<Input> checked{{"tools", tools}, {"bin", OutputRef{id + "/build", "bin"}}};
+  std::vector<Input> checked{{"tools", tools.programs}, {"bin", OutputRef{id + "/build", "bin"}}};
   // Where its programs run as they are, so do the tests of its packages.
   const auto packages = tested_packages(get_tree(store, source.digest));
   if (!packages.empty() && emulator(spec.goarch).empty()) {
     // Compiling runs no code of the project; tests do, and must not reach Go's cache, which other projects' programs are made with.
     add_go_step("test-build", test_build_script(spec, packages), {"tests", "/out/tests", ValueKind::Tree});
     graph.add({.id = id + "/test",
-               .inputs = {{"tools", tools}, {"source", source}, {"tests", OutputRef{id + "/test-build", "tests"}}, {"test.sh", store.put(test_script(packages))}},
+               .inputs = {{"tools", tools.compiler}, {"source", source}, {"tests", OutputRef{id + "/test-build", "tests"}}, {"test.sh", store.put(test_script(packages))}},
                .action = CommandAction{.tools = "tools",
                                        .argv = {"/bin/sh", "/in/test.sh"},
                                        .mounts = {{"source", "/in/source"}, {"tests", "/in/tests"}, {"test.sh", "/in/test.sh"}},

@@ -41,7 +41,11 @@ struct ComponentOutputs {
 /// Error{Usage} for an architecture that has no emulator.
 std::vector<std::string> run_program(const std::string& goarch, const std::string& argv0, const std::string& path);
 
+/// Tools trees: the compiler (of Go or of C, as the component needs), and what programs of its architecture are run with.
+struct ComponentTools { OutputRef compiler, programs; };
+
 /// Adds component/NAME/{modules,build,check}; modules only where there is a go.mod. `source`: tree of components/NAME (go.mod, go.sum, *.go, *.c).
-ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source, const OutputRef& tools);
+/// Error{Usage} when some of its programs are of Go and some of C.
+ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source, const ComponentTools& tools);
 
 }  // namespace k8simg

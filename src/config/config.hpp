@@ -2,14 +2,30 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "lock/tool_set.hpp"
+
 namespace k8simg {
+
+/// The tool sets, each a table [tools.NAME]: a step sees the programs of its set alone, so that a change of one set runs the steps of no other again.
+inline constexpr std::array tool_set_names{
+    "appliance",    ///< the kernel that `verify` reads images with, and depmod
+    "c",            ///< compilers and what else a kernel is built with
+    "compression",  ///< gzip, xz, zstd
+    "files",        ///< packages that files are taken of and nothing is run of: kernel sources, firmware, boot loaders
+    "filesystems",  ///< mke2fs, mkfs.fat, mtools, boot loaders' installers
+    "go",           ///< the Go compiler
+    "programs",     ///< env, and an emulator where the target's programs need one
+    "qemu",         ///< emulated machines for `test` and `run`
+};
 
 struct SourcePosition { std::string file; int line = 0, column = 0; };  ///< file relative to the project; "--set" for the command line
 
@@ -160,7 +176,7 @@ struct Config {
   std::vector<std::string> packages;      ///< target, to install
   bool essential_packages = true;         ///< every Essential package is installed too
   std::vector<std::string> exclude_packages;  ///< never installed although something depends on them, e.g. "perl-base"
-  std::vector<std::string> tools;         ///< packages of the tools tree
+  std::vector<ToolSet> tools;             ///< one for each of tool_set_names, in that order; without packages where nothing needs it
   std::vector<std::string> backports;     ///< names taken from trixie-backports even if the stable suite has them
   std::vector<ComponentConfig> components;
   std::vector<std::string> overlays;      ///< overlays/NAME, later ones win over earlier ones where declared
@@ -190,6 +206,8 @@ struct Config {
 
   /// Its board has kernel, disk and QEMU machine; otherwise it is an architecture alone, for which programs and container images are made.
   bool is_machine() const { return !kernel.package.empty(); }
+  /// `name`: one of tool_set_names.
+  const ToolSet& tool_set(std::string_view name) const;
 };
 
 struct ConfigOptions {

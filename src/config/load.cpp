@@ -110,6 +110,8 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
     diagnostics.add({defconfig_file(defconfig), 1, 1}, "board is missing: it names a folder in boards/");
   }
 
+  if (defconfig == "tools") diagnostics.add({defconfig_file(defconfig), 1, 1}, "a defconfig cannot be called tools: defconfigs/tools.lock is the lock of the build tools");
+
   // Then the defconfigs, the root of the chain first.
   for (auto link = chain.rbegin(); link != chain.rend(); ++link) reader.read(table, link->document, Defconfig);
   for (std::size_t i = 1; i < chain.size(); ++i) config.parents.push_back(chain[i].name);
@@ -141,6 +143,12 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
   settings.erase(std::remove_if(settings.begin(), settings.end(), [](const Setting& s) { return s.key == "name" || s.key == "extends" || s.key == "abstract"; }), settings.end());
   std::sort(settings.begin(), settings.end(), [](const Setting& a, const Setting& b) { return a.key < b.key; });
   return config;
+}
+
+const ToolSet& Config::tool_set(std::string_view set) const {
+  for (const ToolSet& each : tools)
+    if (each.name == set) return each;
+  throw Error(ErrorKind::Internal, fmt::format("no configuration has a tool set {}", set));
 }
 
 std::vector<DefconfigSummary> list_defconfigs(const fs::path& project) {

@@ -50,9 +50,9 @@ class Rules {
       if (!config_.board.empty()) check_file("kernel.config", item, "boards/" + config_.board + "/" + item.text);
     if (config_.kernel.base != "allnoconfig" && !config_.kernel.base.empty() && !(config_.kernel.base.size() > 10 && config_.kernel.base.ends_with("_defconfig")))
       wrong("kernel.base", "must be \"allnoconfig\" or a make target that ends in \"_defconfig\"");
-    // Packages are locked because somebody asks for them; the kernel's source comes with the tools.
-    if (!config_.kernel.package.empty() && std::find(config_.tools.begin(), config_.tools.end(), config_.kernel.package) == config_.tools.end())
-      wrong("kernel.package", fmt::format("is {}, which tools.packages does not name{}", quote(config_.kernel.package), near_tool(config_.kernel.package)));
+    const auto& files = config_.tool_set("files").packages;
+    if (const auto& package = config_.kernel.package; !package.empty() && std::find(files.begin(), files.end(), package) == files.end())
+      wrong("kernel.package", fmt::format("is {}, which tools.files.packages does not name{}", quote(package), suggest(package, files)));
     for (const auto& item : reader_.items("kernel.cmdline"))
       for (const auto& word : split_words(item.text))
         if (word.rfind("root=", 0) == 0) reader_.diagnostics().add(item.position, "kernel.cmdline must not say root=: boot files do, with ${root_partuuid}");
@@ -148,11 +148,6 @@ class Rules {
         for (const auto& wanted : reader_.items("system.services.enable"))
           if (wanted.text == item.text)
             reader_.diagnostics().add(item.position, fmt::format("{}: {} is in system.services.enable too ({})", against, quote(item.text), describe(wanted.position)));
-  }
-
-  std::string near_tool(const std::string& name) const {
-    auto near = nearest(name, config_.tools);
-    return near ? fmt::format(" (did you mean {}?)", quote(*near)) : "";
   }
 
   static std::string relative(const std::string& path) {

@@ -74,6 +74,15 @@ Table components_table(Draft& draft, const ProjectNames& names) {
   return components;
 }
 
+Table tools_table(Config& config) {
+  if (config.tools.empty())
+    for (const char* name : tool_set_names) config.tools.push_back({.name = name, .packages = {}});
+  Table tools;
+  for (ToolSet& set : config.tools)
+    tools.fields.push_back(table(set.name, {{list("packages", set.packages, Growth::Accumulate, package_choice()), flag("essential", set.essential)}}));
+  return tools;
+}
+
 }  // namespace
 
 BoardKind board_kind(const Value& board) {
@@ -139,7 +148,7 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, Boar
                             list("backports", config.backports, Growth::Accumulate, package_name()),
                         }})
           .require(),
-      table("tools", {{list("packages", config.tools, Growth::Accumulate, package_choice()).require()}}).require(),
+      table("tools", tools_table(config)).require(),
       table("components", components_table(draft, names)),
 
       // the root filesystem

@@ -4,9 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "debian/catalogue.hpp"
 #include "debian/choice.hpp"
+#include "debian/kept.hpp"
 #include "debian/solver.hpp"
 #include "debian/version.hpp"
 #include "util/error.hpp"
@@ -41,7 +44,8 @@ Asked parse_asked(const std::string& text) {
 
 class Request {
  public:
-  Request(Catalogue& catalogue, const IndexSet& indexes, const ResolveRequest& request) : catalogue_(catalogue), indexes_(indexes), request_(request) {
+  Request(Catalogue& catalogue, const IndexSet& indexes, const ResolveRequest& request, const Kept& kept)
+      : catalogue_(catalogue), indexes_(indexes), request_(request), kept_(kept) {
     wanted_.excluded.resize(catalogue.name_count());
     for (const std::string& name : request.exclude)
       if (const auto id = catalogue.find(name)) wanted_.excluded[*id] = true;
@@ -89,6 +93,8 @@ class Request {
   OfferId pick(const Asked& asked, NameId id) {
     const Name& name = catalogue_.name(id);
     std::vector<std::string> there;
+    // What is kept is as good as any version of the suite that it was taken from.
+    if (!asked.suite.empty() && kept_.is_kept(name.candidate) && catalogue_.file_of(name.candidate).suite == asked.suite) return name.candidate;
     for (OfferId offer : name.offers) {
       const std::string& suite = catalogue_.file_of(offer).suite;
       if (!asked.version.empty() && compare_versions(catalogue_.offer(offer).version, asked.version) == 0) return offer;
@@ -171,23 +177,61 @@ class Request {
   Catalogue& catalogue_;
   const IndexSet& indexes_;
   const ResolveRequest& request_;
+  const Kept& kept_;
   Wanted wanted_;
   std::map<NameId, OfferId> pinned_;
   std::vector<std::string> mistakes_;
 };
 
+/// Breadth first from what was asked for, so that the reason given is the nearest one.
+std::map<std::string, std::string> needs(const Catalogue& catalogue, const Wanted& wanted, const std::vector<OfferId>& proven) {
+  const std::set<OfferId> taken(proven.begin(), proven.end());
+  std::map<std::string, std::string> needed_by;
+  std::vector<OfferId> queue;
+  const auto add = [&](OfferId offer, std::string_view by) {
+    if (taken.contains(offer) && needed_by.emplace(catalogue.name_of(offer), by).second) queue.push_back(offer);
+  };
+  for (OfferId offer : wanted.offers) add(offer, "");
+  std::map<NameId, OfferId> chosen;
+  for (OfferId offer : proven) chosen[catalogue.offer(offer).name] = offer;
+  const auto of_name = [&](NameId name) {
+    const auto found = chosen.find(name);
+    return found == chosen.end() ? nothing : found->second;
+  };
+  for (std::size_t next = 0; next < queue.size(); ++next) {
+    const OfferId by = queue[next];
+    for (const Alternatives& alternatives : catalogue.relations(by).requires_)
+      for (const Relation& relation : alternatives)
+        catalogue.for_each_match(relation, of_name, [&](OfferId match) { add(match, catalogue.name_of(by)); });
+  }
+  return needed_by;
+}
+
 }  // namespace
 
-std::vector<LockedPackage> resolve(const IndexSet& indexes, const ResolveRequest& request) {
+Resolution resolve(const IndexSet& indexes, const ResolveRequest& request) {
   Catalogue catalogue(indexes, request.architecture, request.prefer_suites);
   if (catalogue.offer_count() == 0)
     throw Error(ErrorKind::Resolve, fmt::format("no index has a package for the architecture \"{}\"", request.architecture));
-  const Wanted wanted = Request(catalogue, indexes, request).read();
-  const Chosen chosen = choose_as_apt(catalogue, wanted);
-  std::vector<LockedPackage> packages;
-  for (OfferId offer : prove(catalogue, wanted, chosen)) packages.push_back(catalogue.locked(offer));
-  std::sort(packages.begin(), packages.end(), [](const LockedPackage& a, const LockedPackage& b) { return a.name < b.name; });
-  return packages;
+  Kept kept(catalogue, request.keep);
+  Wanted wanted;
+  std::vector<OfferId> proven;
+  for (;;) {
+    wanted = Request(catalogue, indexes, request, kept).read();
+    try {
+      proven = prove(catalogue, wanted, choose_as_apt(catalogue, wanted));
+      break;
+    } catch (const Error&) {
+      if (!kept.release_what_is_in_the_way(wanted)) throw;
+    }
+  }
+  Resolution resolution{.packages = {}, .needed_by = needs(catalogue, wanted, proven), .released = kept.released()};
+  for (OfferId offer : proven) {
+    const LockedPackage* before = kept.find(offer);
+    resolution.packages.push_back(before ? *before : catalogue.locked(offer));
+  }
+  std::sort(resolution.packages.begin(), resolution.packages.end(), [](const LockedPackage& a, const LockedPackage& b) { return a.name < b.name; });
+  return resolution;
 }
 
 }  // namespace k8simg

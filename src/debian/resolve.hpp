@@ -70,10 +70,25 @@ struct ResolveRequest {
   bool essential = true;                  ///< add every Essential: yes package
   std::vector<std::string> exclude;       ///< treated as if installed and never taken, e.g. "perl-base"
   std::vector<std::string> prefer_suites; ///< suites off by default unless asked for by name/suite: backports
+  std::vector<LockedPackage> keep;        ///< versions that stay unless something that is asked for needs another; those that no index has are passed over
 };
 
-/// Depends and Pre-Depends only (no Recommends), first alternative preferred as apt does. Sorted by name.
+/// Those of `packages` whose bytes no index of the architecture offers any more.
+std::vector<LockedPackage> not_offered(const IndexSet& indexes, const std::string& architecture, const std::vector<LockedPackage>& packages);
+/// Lets `indexes` offer such a package. `control`: the control file in its .deb. Nothing but ResolveRequest::keep takes it.
+void add_offer(IndexSet& indexes, const std::string& architecture, const LockedPackage& package, const std::string& control);
+
+/// Packages that a suite of the repository's security updates (its name ends in "-security") has in a newer version: name → suite.
+std::map<std::string, std::string> superseded_by_security(const IndexSet& indexes, const std::string& architecture, const std::vector<LockedPackage>& packages);
+
+struct Resolution {
+  std::vector<LockedPackage> packages;         ///< sorted by name; a kept one is that of `keep`, any other has no date
+  std::map<std::string, std::string> needed_by;  ///< package → one that needs it; "" for what was asked for or is essential
+  std::map<std::string, std::string> released;   ///< package of `keep` that had to give way → the package that needs another version of it
+};
+
+/// Depends and Pre-Depends only (no Recommends), first alternative preferred as apt does.
 /// Error{Resolve} says which dependency of which package cannot be met, and by whom it was asked for.
-std::vector<LockedPackage> resolve(const IndexSet& indexes, const ResolveRequest& request);
+Resolution resolve(const IndexSet& indexes, const ResolveRequest& request);
 
 }  // namespace k8simg

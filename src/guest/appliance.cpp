@@ -32,7 +32,7 @@ Kernel find_kernel(const fs::path& tools) {
     kernel.modules = tools / "usr/lib/modules" / kernel.version;
     if (fs::is_directory(kernel.modules)) return kernel;
   }
-  throw Error(ErrorKind::Usage, "the tools tree has no kernel to boot libguestfs with", "add linux-image-cloud-amd64 to tools.packages of the defconfig, and run `k8simg lock NAME --update`");
+  throw Error(ErrorKind::Usage, "the tools tree has no kernel to boot libguestfs with", "add linux-image-cloud-amd64 to tools.appliance.packages of the defconfig, and run `k8simg lock NAME`");
 }
 
 /// The folder with the recipe of the appliance, where the library itself would look.

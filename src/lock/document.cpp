@@ -51,7 +51,11 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
   Builder(const std::string& name, const Progress& progress) : name_(name), progress_(progress) {}
 
   bool null() override { return add(make(Kind::Null)); }
-  bool boolean(bool) override { return add(make(Kind::Boolean)); }
+  bool boolean(bool truth) override {
+    Value value = make(Kind::Boolean);
+    value.integer = truth ? 1 : 0;
+    return add(std::move(value));
+  }
   bool number_integer(number_integer_t) override { return add(make(Kind::Other, true)); }
   bool number_unsigned(number_unsigned_t number) override {
     Value value = make(Kind::Integer, true);

@@ -16,7 +16,7 @@ struct Value {
   Kind kind = Kind::Null;
   int line = 0;                                          ///< 1-based line on which the value ends (starts, for arrays and objects)
   std::string text;                                      ///< String
-  std::uint64_t integer = 0;                             ///< Integer: never negative
+  std::uint64_t integer = 0;                             ///< Integer: never negative; Boolean: 0 or 1
   std::vector<Value> items;                              ///< Array
   std::vector<Member> members;                           ///< Object, in file order
 };

@@ -20,7 +20,7 @@ namespace {
 using lock_document::Kind;
 using lock_document::Value;
 
-constexpr std::uint64_t format_version = 1;
+constexpr std::uint64_t format_version = 2;  // 1: the tools were in it, and each line of go.sum
 const char* const damaged_hint = "the lock is written by `k8simg lock`: restore it from version control or lock again";
 
 // --- dates: seconds since 1970 in memory, RFC 3339 in the file, because people read lock diffs ---
@@ -86,22 +86,43 @@ std::string list(const std::vector<std::string>& lines, const std::string& inden
   return "[\n" + indent + " " + join(lines, ",\n" + indent + " ") + "\n" + indent + "]";
 }
 
-std::string list_packages(std::vector<LockedPackage> packages) {
+std::string list_packages(std::vector<LockedPackage> packages, std::int64_t date) {
   std::sort(packages.begin(), packages.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   std::vector<std::string> lines;
-  for (const auto& package : packages)
+  for (const auto& package : packages) {
+    Line line;
+    line.add("name", package.name)
+        .add("version", package.version)
+        .add("architecture", package.architecture)
+        .add("source", package.source)
+        .add("repository", package.repository)
+        .add("suite", package.suite)
+        .add("path", package.path)
+        .add("size", package.size)
+        .add("sha256", package.sha256);
+    if (package.date != date) line.add("date", format_date(package.date));
+    lines.push_back(line.text());
+  }
+  return list(lines, " ");
+}
+
+std::string list_suites(std::vector<LockedSuite> suites) {
+  std::sort(suites.begin(), suites.end(), [](const auto& a, const auto& b) { return std::tie(a.repository, a.suite) < std::tie(b.repository, b.suite); });
+  std::vector<std::string> lines;
+  for (const auto& suite : suites)
     lines.push_back(Line()
-                        .add("name", package.name)
-                        .add("version", package.version)
-                        .add("architecture", package.architecture)
-                        .add("source", package.source)
-                        .add("repository", package.repository)
-                        .add("suite", package.suite)
-                        .add("path", package.path)
-                        .add("size", package.size)
-                        .add("sha256", package.sha256)
+                        .add("repository", suite.repository)
+                        .add("suite", suite.suite)
+                        .add("date", format_date(suite.date))
+                        .add("inrelease", suite.inrelease)
                         .text());
   return list(lines, " ");
+}
+
+std::string list_names(const std::vector<std::string>& names) {
+  std::vector<std::string> quoted;
+  for (const auto& name : names) quoted.push_back(quote(name));
+  return "[" + join(quoted, ", ") + "]";
 }
 
 // --- reading ---
@@ -149,6 +170,7 @@ class Fields {
     return *date;
   }
   std::uint64_t size(const char* key) { return take(key, Kind::Integer).integer; }
+  bool flag(const char* key) { return take(key, Kind::Boolean).integer != 0; }
   const std::vector<Value>& items(const char* key) { return take(key, Kind::Array).items; }
 
   /// After the last take: what nobody asked for is a mistake or from a newer version.
@@ -181,7 +203,49 @@ bool is_mirror_path(const std::string& path) {
   return true;
 }
 
-std::vector<LockedPackage> read_packages(Fields& root, const char* key, const std::string& file) {
+std::vector<std::string> read_names(Fields& fields, const char* key) {
+  std::vector<std::string> names;
+  for (const auto& item : fields.items(key)) {
+    if (item.kind != Kind::String || item.text.empty()) fields.fail(item.line, fmt::format("\"{}\" is a list of names", key));
+    names.push_back(item.text);
+  }
+  return names;
+}
+
+/// Sorted and each once, so that one content has one text.
+std::vector<std::string> read_sorted_names(Fields& fields, const char* key) {
+  std::vector<std::string> names = read_names(fields, key);
+  for (std::size_t i = 1; i < names.size(); ++i)
+    if (!(names[i - 1] < names[i])) fields.fail(fields.line(), fmt::format("{} must come after {} only once: \"{}\" is sorted", quote(names[i]), quote(names[i - 1]), key));
+  return names;
+}
+
+std::vector<LockedSuite> read_suites(Fields& root, const std::string& file) {
+  std::vector<LockedSuite> suites;
+  for (const auto& item : root.items("suites")) {
+    Fields fields(item, file, fmt::format("suite {}", suites.size() + 1));
+    LockedSuite suite;
+    suite.repository = fields.text("repository");
+    suite.suite = fields.text("suite");
+    suite.date = fields.date("date");
+    suite.inrelease = fields.digest("inrelease");
+    fields.finish();
+    suites.push_back(std::move(suite));
+  }
+  return suites;
+}
+
+/// Which of the formats that this program reads.
+std::uint64_t read_format(Fields& root, std::uint64_t oldest) {
+  const Value& format = root.take("format", Kind::Integer);
+  if (format.integer > format_version)
+    root.fail(format.line, fmt::format("this lock has format {}, but this k8simg reads formats up to {}", format.integer, format_version),
+              "use a newer k8simg, or lock again with this one");
+  if (format.integer < oldest) root.fail("format", fmt::format("must be {}", format_version));
+  return format.integer;
+}
+
+std::vector<LockedPackage> read_packages(Fields& root, const char* key, const std::string& file, std::int64_t date) {
   std::vector<LockedPackage> packages;
   for (const auto& item : root.items(key)) {
     Fields fields(item, file, fmt::format("package {} of \"{}\"", packages.size() + 1, key));
@@ -195,6 +259,7 @@ std::vector<LockedPackage> read_packages(Fields& root, const char* key, const st
     package.path = fields.text("path");
     package.size = fields.size("size");
     package.sha256 = fields.digest("sha256");
+    package.date = fields.has("date") ? fields.date("date") : date;
     fields.finish();
     if (!is_mirror_path(package.path)) fields.fail("path", "must be a path below the mirror's root: relative, no \"..\", no host");
     if (package.size == 0) fields.fail("size", "must be more than 0");
@@ -205,100 +270,60 @@ std::vector<LockedPackage> read_packages(Fields& root, const char* key, const st
   return packages;
 }
 
-LockedComponent read_component(const Value& item, const std::string& file, std::size_t index) {
+LockedComponent read_component(const Value& item, const std::string& file, std::size_t index, std::uint64_t format) {
   Fields fields(item, file, fmt::format("component {}", index + 1));
   LockedComponent component;
   component.name = fields.text("name");
   component.version = fields.text("version");
   component.go_mod = fields.digest("go_mod");
   component.go_sum = fields.digest("go_sum");
-  for (const auto& entry : fields.items("modules")) {
-    Fields module(entry, file, fmt::format("module {} of component {}", component.modules.size() + 1, component.name));
-    LockedModule locked{module.text("path"), module.text("version"), module.text("h1")};
-    module.finish();
-    if (locked.h1.rfind("h1:", 0) != 0) module.fail("h1", "must be a module hash such as \"h1:...=\"");
-    if (!component.modules.empty()) {
-      const auto& before = component.modules.back();
-      if (!(std::tie(before.path, before.version) < std::tie(locked.path, locked.version)))
-        module.fail(module.line(), fmt::format("module {} is out of order: modules are sorted by path and version, each once", quote(locked.path)));
-    }
-    component.modules.push_back(std::move(locked));
-  }
+  if (format == 1) fields.items("modules");  // a copy of go.sum
   fields.finish();
   return component;
+}
+
+/// Binary search: both readers and the solver keep packages sorted by name.
+const LockedPackage* find_package(const std::vector<LockedPackage>& packages, const std::string& name) {
+  const auto found = std::lower_bound(packages.begin(), packages.end(), name, [](const LockedPackage& package, const std::string& wanted) { return package.name < wanted; });
+  return found != packages.end() && found->name == name ? &*found : nullptr;
 }
 
 }  // namespace
 
 std::string Lock::serialise() const {
-  auto sorted_suites = suites;
-  std::sort(sorted_suites.begin(), sorted_suites.end(),
-            [](const auto& a, const auto& b) { return std::tie(a.repository, a.suite) < std::tie(b.repository, b.suite); });
-  std::vector<std::string> suite_lines;
-  for (const auto& suite : sorted_suites)
-    suite_lines.push_back(Line()
-                              .add("repository", suite.repository)
-                              .add("suite", suite.suite)
-                              .add("date", format_date(suite.date))
-                              .add("inrelease", suite.inrelease)
-                              .text());
-
-  // Locks that leave nothing out have no such line, and are as they were before there was one.
-  std::vector<std::string> quoted;
-  for (const auto& suite : without_suites) quoted.push_back(quote(suite));
-  const std::string without = quoted.empty() ? "" : fmt::format(" \"without_suites\": [{}],\n", join(quoted, ", "));
-
+  // Locks that leave nothing out have no such line.
+  const std::string without = without_suites.empty() ? "" : fmt::format(" \"without_suites\": {},\n", list_names(without_suites));
   auto sorted_components = components;
   std::sort(sorted_components.begin(), sorted_components.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  std::vector<std::string> component_texts;
-  for (auto& component : sorted_components) {
-    std::sort(component.modules.begin(), component.modules.end(),
-              [](const auto& a, const auto& b) { return std::tie(a.path, a.version) < std::tie(b.path, b.version); });
-    std::vector<std::string> modules;
-    for (const auto& module : component.modules)
-      modules.push_back(Line().add("path", module.path).add("version", module.version).add("h1", module.h1).text());
-    Line head;
-    head.add("name", component.name).add("version", component.version).add("go_mod", component.go_mod).add("go_sum", component.go_sum);
-    component_texts.push_back(fmt::format("{{{}, \"modules\": {}}}", head.members(), list(modules, "  ")));
-  }
-
-  return fmt::format(
-      "{{\n \"format\": {},\n \"defconfig\": {},\n \"date\": {},\n \"suites\": {},\n{} \"target\": {},\n \"tools\": {},\n \"components\": {}\n}}\n",
-      format_version, quote(defconfig), quote(format_date(date)), list(suite_lines, " "), without, list_packages(target), list_packages(tools),
-      list(component_texts, " "));
+  std::vector<std::string> component_lines;
+  for (const auto& component : sorted_components)
+    component_lines.push_back(Line()
+                                  .add("name", component.name)
+                                  .add("version", component.version)
+                                  .add("go_mod", component.go_mod)
+                                  .add("go_sum", component.go_sum)
+                                  .text());
+  return fmt::format("{{\n \"format\": {},\n \"defconfig\": {},\n \"date\": {},\n \"suites\": {},\n{} \"target\": {},\n \"components\": {}\n}}\n",
+                     format_version, quote(defconfig), quote(format_date(date)), list_suites(suites), without, list_packages(target, date),
+                     list(component_lines, " "));
 }
 
 Lock Lock::parse(std::string_view text, const std::string& name) {
   Value document = lock_document::parse(text, name);
   Fields root(document, name, "the lock");
-  const Value& format = root.take("format", Kind::Integer);
-  if (format.integer > format_version)
-    root.fail(format.line, fmt::format("this lock has format {}, but this k8simg reads format {} only", format.integer, format_version),
-              "use a newer k8simg, or lock again with this one");
-  if (format.integer != format_version) root.fail("format", fmt::format("must be {}", format_version));
-
+  const std::uint64_t format = read_format(root, 1);
   Lock lock;
   lock.defconfig = root.text("defconfig");
   lock.date = root.date("date");
-  for (const auto& item : root.items("suites")) {
-    Fields fields(item, name, fmt::format("suite {}", lock.suites.size() + 1));
-    LockedSuite suite;
-    suite.repository = fields.text("repository");
-    suite.suite = fields.text("suite");
-    suite.date = fields.date("date");
-    suite.inrelease = fields.digest("inrelease");
-    fields.finish();
-    lock.suites.push_back(std::move(suite));
+  lock.suites = read_suites(root, name);
+  if (root.has("without_suites")) lock.without_suites = read_names(root, "without_suites");
+  lock.target = read_packages(root, "target", name, lock.date);
+  if (format == 1) {
+    lock.tools.date = lock.date;
+    lock.tools.packages = read_packages(root, "tools", name, lock.date);
   }
-  if (root.has("without_suites"))
-    for (const auto& item : root.items("without_suites")) {
-      if (item.kind != Kind::String || item.text.empty()) root.fail(item.line, "\"without_suites\" is a list of names");
-      lock.without_suites.push_back(item.text);
-    }
-  lock.target = read_packages(root, "target", name);
-  lock.tools = read_packages(root, "tools", name);
   for (const auto& item : root.items("components")) {
-    auto component = read_component(item, name, lock.components.size());
+    auto component = read_component(item, name, lock.components.size(), format);
     if (!lock.components.empty() && !(lock.components.back().name < component.name))
       root.fail(item.line, fmt::format("component {} is out of order: components are sorted by name, each once", quote(component.name)));
     lock.components.push_back(std::move(component));
@@ -307,14 +332,70 @@ Lock Lock::parse(std::string_view text, const std::string& name) {
   return lock;
 }
 
+std::string ToolsLock::serialise() const {
+  auto sorted = sets;
+  for (auto& set : sorted) {
+    std::sort(set.asked.packages.begin(), set.asked.packages.end());
+    std::sort(set.packages.begin(), set.packages.end());
+  }
+  std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.asked.name, a.asked.essential, a.asked.packages) < std::tie(b.asked.name, b.asked.essential, b.asked.packages);
+  });
+  std::vector<std::string> lines;
+  for (const auto& set : sorted)
+    lines.push_back(fmt::format("{{{}, \"essential\": {},\n   \"asked\": {},\n   \"packages\": {}}}", Line().add("name", set.asked.name).members(),
+                                set.asked.essential, list_names(set.asked.packages), list_names(set.packages)));
+  return fmt::format("{{\n \"format\": {},\n \"date\": {},\n \"suites\": {},\n \"sets\": {},\n \"packages\": {}\n}}\n", format_version,
+                     quote(format_date(date)), list_suites(suites), list(lines, " "), list_packages(packages, date));
+}
+
+ToolsLock ToolsLock::parse(std::string_view text, const std::string& name) {
+  Value document = lock_document::parse(text, name);
+  Fields root(document, name, "the lock");
+  read_format(root, format_version);
+  ToolsLock lock;
+  lock.date = root.date("date");
+  lock.suites = read_suites(root, name);
+  lock.packages = read_packages(root, "packages", name, lock.date);
+  for (const auto& item : root.items("sets")) {
+    Fields fields(item, name, fmt::format("set {}", lock.sets.size() + 1));
+    LockedToolSet set;
+    set.asked.name = fields.text("name");
+    set.asked.essential = fields.flag("essential");
+    set.asked.packages = read_sorted_names(fields, "asked");
+    set.packages = read_sorted_names(fields, "packages");
+    fields.finish();
+    for (const auto& package : set.packages)
+      if (!find_package(lock.packages, package)) fields.fail("packages", fmt::format("names {}, which is not among the lock's packages", quote(package)));
+    if (lock.find(set.asked)) fields.fail(fields.line(), fmt::format("set {} is there twice for the same packages", set.asked.name));
+    lock.sets.push_back(std::move(set));
+  }
+  root.finish();
+  return lock;
+}
+
+const LockedToolSet* ToolsLock::find(const ToolSet& asked) const {
+  ToolSet sorted = asked;
+  std::sort(sorted.packages.begin(), sorted.packages.end());
+  const auto found = std::find_if(sets.begin(), sets.end(), [&](const LockedToolSet& set) { return set.asked == sorted; });
+  return found == sets.end() ? nullptr : &*found;
+}
+
+const LockedPackage& ToolsLock::package(const std::string& name) const {
+  if (const LockedPackage* found = find_package(packages, name)) return *found;
+  throw Error(ErrorKind::Internal, fmt::format("the tools' lock has no package {}", name));
+}
+
 std::string format_lock_date(std::int64_t seconds) { return format_date(seconds); }
 
-Lock load_lock(const std::filesystem::path& file) {
+Lock load_lock(const std::filesystem::path& file, const std::filesystem::path& tools_file) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(file, ignored))
     throw Error(ErrorKind::Usage, fmt::format("{} is missing: nothing says which packages and modules to build from", file.string()),
                 fmt::format("make it with `k8simg lock {}`", file.stem().string()));
-  return Lock::parse(read_file(file), file.filename().string());
+  Lock lock = Lock::parse(read_file(file), file.filename().string());
+  if (std::filesystem::is_regular_file(tools_file, ignored)) lock.tools = ToolsLock::parse(read_file(tools_file), tools_file.filename().string());
+  return lock;
 }
 
 }  // namespace k8simg

@@ -7,6 +7,7 @@
 
 #include "util/digest.hpp"
 #include "util/error.hpp"
+#include "util/text.hpp"
 
 namespace k8simg {
 
@@ -25,8 +26,9 @@ void check_agreement(const Config& config, const Lock& lock) {
   for (const auto& asked : config.packages) {
     if (!is_locked(lock.target, asked)) list += fmt::format("\n  package {} is not in it", asked);
   }
-  for (const auto& asked : config.tools) {
-    if (!is_locked(lock.tools, asked)) list += fmt::format("\n  package {} of the tools is not in it", asked);
+  for (const ToolSet& set : config.tools) {
+    if (set.packages.empty() || lock.tools.find(set)) continue;
+    list += fmt::format("\n  the tool set {} ({}) is not in defconfigs/tools.lock", set.name, join(set.packages, ", "));
   }
   for (const auto& component : config.components) {
     if (!component.has_modules()) continue;
@@ -41,7 +43,7 @@ void check_agreement(const Config& config, const Lock& lock) {
   }
   if (list.empty()) return;
   throw Error(ErrorKind::Usage, fmt::format("the lock of {} is not of this configuration:{}", config.name, list),
-              fmt::format("run `k8simg lock {} --update`; a virtual package is asked for by the name of one that provides it", config.name));
+              fmt::format("run `k8simg lock {}`, which keeps all versions that it can; a virtual package is asked for by the name of one that provides it", config.name));
 }
 
 }  // namespace k8simg

@@ -78,15 +78,15 @@ void add_architecture_steps(Pipeline& pipeline, const PipelineInputs& in, Packag
   StepGraph& graph = pipeline.graph;
   if (takes_root_files(config)) pipeline.rootfs = add_audit_step(graph, config, add_rootfs_tree(graph, rootfs_options(config, {}, epoch), packages.target(), {}));
   if (has_images(config)) {
-    pipeline.images = add_image_steps(graph, config, pipeline.tools, pipeline.rootfs, programs, epoch);
+    pipeline.images = add_image_steps(graph, config, packages.tools("compression"), pipeline.rootfs, programs, epoch);
     pipeline.artifacts["images.tar.zst"] = pipeline.images->archive;
     pipeline.artifacts["images.list"] = pipeline.images->list;
   }
-  if (!programs.empty()) pipeline.artifacts["binaries.tar.zst"] = add_binaries_archive(graph, pipeline.tools, programs, epoch);
+  if (!programs.empty()) pipeline.artifacts["binaries.tar.zst"] = add_binaries_archive(graph, packages.tools("compression"), programs, epoch);
   for (const auto& component : config.components) {
     const auto of_component = std::find_if(programs.begin(), programs.end(), [&](const Input& input) { return input.name == "programs/" + component.name; });
     for (const auto& release : component.releases) {
-      pipeline.releases[fmt::format("{}-{}.tar.gz", release.name, config.name)] = add_release(graph, pipeline.tools, component, release, *of_component, epoch);
+      pipeline.releases[fmt::format("{}-{}.tar.gz", release.name, config.name)] = add_release(graph, packages.tools("compression"), component, release, *of_component, epoch);
     }
   }
   pipeline.artifacts.insert(pipeline.releases.begin(), pipeline.releases.end());

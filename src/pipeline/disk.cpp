@@ -98,6 +98,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
   artifacts[config.kernel.image.substr(config.kernel.image.rfind('/') + 1)] = {"kernel/publish", "image"};
   artifacts["kernel.config"] = {"kernel/publish", "config"};
 
+  const OutputRef filesystems = packages.tools("filesystems");
   std::vector<Input> disk_inputs;
   for (std::size_t i = 0; i < plan.partitions.size(); ++i) {
     const PlannedPartition& partition = plan.partitions[i];
@@ -105,7 +106,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
     if (!is_root && i != plan.boot) {
       throw Error(ErrorKind::Usage, fmt::format("partition {} has no content in the image", partition.config.name), "set create-on-device = true: systemd-repart makes it at first boot");
     }
-    const OutputRef image = add_filesystem(graph, is_root ? "image/root" : "image/boot", inputs.tools, is_root ? inputs.root : inputs.boot, partition,
+    const OutputRef image = add_filesystem(graph, is_root ? "image/root" : "image/boot", filesystems, is_root ? inputs.root : inputs.boot, partition,
                                            is_root ? "" : disk.syslinux, epoch);
     artifacts[is_root ? "rootfs." + partition.config.filesystem : "boot." + partition.config.filesystem] = image;
     disk_inputs.push_back({"partition/" + partition.config.name, image});
@@ -124,7 +125,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
   // Only what the root filesystem's own bitmaps call free need not be written.
   const std::string root_name = plan.partitions[plan.root].config.name;
   graph.add({.id = "image/bmap",
-             .inputs = {{"tools", inputs.tools}, {"disk", image}, {"root", OutputRef{"image/root", "image"}}, {"layout", OutputRef{"image/disk", "layout"}}},
+             .inputs = {{"tools", filesystems}, {"disk", image}, {"root", OutputRef{"image/root", "image"}}, {"layout", OutputRef{"image/disk", "layout"}}},
              .action = BuiltinAction{"image.bmap", nlohmann::json{{"file", disk.file}, {"root", root_name}}.dump(), [file = disk.file, root_name](StepContext& context) {
                const DiskLayout written = parse_layout(context.store().read(context.input("layout").digest));
                std::vector<ByteRange> unused = ext4_free_ranges(image_tools(context), context.input("root"));
@@ -138,7 +139,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
 
   if (disk.compress != "none") {
     graph.add({.id = "image/compressed",
-               .inputs = {{"tools", inputs.tools}, {"disk", image}},
+               .inputs = {{"tools", packages.tools("compression")}, {"disk", image}},
                .action = CommandAction{.tools = "tools",
                                        .argv = compress_command(disk.compress, disk.compress_level, "/in/disk", "/out/compressed"),
                                        .mounts = {{"disk", "/in/disk"}},

@@ -121,9 +121,36 @@ Tree program_layer(const Tree& programs, const ComponentConfig& component, const
   return layer;
 }
 
+/// The name of the input and output that has the files of the root filesystem for an image.
+std::string files_of(const std::string& reference) { return "files/" + reference; }
+
+/// Of each image that takes files of the root filesystem: its name, and the globs.
+using RootFiles = std::vector<std::pair<std::string, std::vector<std::string>>>;
+
+RootFiles root_files(const Config& config) {
+  RootFiles list;
+  for (const auto& component : config.components)
+    for (const auto& image : component.images)
+      if (!image.root.empty()) list.emplace_back(image_reference(component, image), image.root);
+  return list;
+}
+
+/// A step of its own: a root filesystem that differs elsewhere gives the same files, and the images are not made again.
+void add_files_step(StepGraph& graph, const RootFiles& files, const OutputRef& root, const std::string& triplet) {
+  graph.add({.id = "images/files",
+             .inputs = {{"root", root}},
+             .action = BuiltinAction{"images.files", nlohmann::json{{"files", files}, {"triplet", triplet}}.dump(), [files, triplet](StepContext& context) {
+               Store& store = context.store();
+               const Tree tree = get_tree(store, context.input("root").digest);
+               std::map<std::string, Value> outputs;
+               for (const auto& [reference, globs] : files)
+                 with_context("while taking files for image " + reference, [&] { outputs[files_of(reference)] = put_tree(store, select_files(store, tree, globs, triplet)); });
+               return outputs;
+             }}});
+}
+
 std::map<std::string, Value> make_archive(StepContext& context, const Config& config, std::int64_t epoch) {
   Store& store = context.store();
-  const Tree root = takes_root_files(config) ? get_tree(store, context.input("root").digest) : Tree();
   std::vector<OciImage> images;
   std::string list;
   for (const auto& component : config.components) {
@@ -138,7 +165,7 @@ std::map<std::string, Value> make_archive(StepContext& context, const Config& co
                                  {"org.opencontainers.image.version", tag_of(component, image)}, {"org.opencontainers.image.licenses", component.license},
                                  // The names are upstream's, for kubeadm asks for them; who made what is in it, this tells.
                                  {"org.opencontainers.image.vendor", "k8simg"}}};
-        if (!image.root.empty()) made.layers.push_back(select_files(store, root, image.root, config.arch.triplet));
+        if (!image.root.empty()) made.layers.push_back(get_tree(store, context.input(files_of(reference)).digest));
         made.contents = image_contents(store, component, made.layers);
         std::uint64_t bytes = 0;
         for (const auto& layer : made.layers) {
@@ -200,7 +227,10 @@ Tree select_files(const Store& store, const Tree& root, const std::vector<std::s
 
 ImageSteps add_image_steps(StepGraph& graph, const Config& config, const OutputRef& tools, const OutputRef& root, const std::vector<Input>& programs, std::int64_t epoch) {
   std::vector<Input> inputs = programs;
-  if (takes_root_files(config)) inputs.push_back({"root", root});
+  if (const RootFiles files = root_files(config); !files.empty()) {
+    add_files_step(graph, files, root, config.arch.triplet);
+    for (const auto& [reference, globs] : files) inputs.push_back({files_of(reference), OutputRef{"images/files", files_of(reference)}});
+  }
   graph.add({.id = "images/archive",
              .inputs = std::move(inputs),
              .action = BuiltinAction{"images.archive", parameters(config, epoch).dump(), [config, epoch](StepContext& context) { return make_archive(context, config, epoch); }}});

@@ -26,7 +26,7 @@ OutputRef PackageSteps::add(const LockedPackage& package) {
   if (!fresh) return found->second;
 
   const FetchRequest request{.repository = package.repository, .path = package.path, .size = package.size, .sha256 = package.sha256,
-                             .name = package_identity(package), .date = inputs_.lock.date};
+                             .name = package_identity(package), .date = package.date};
   graph_.add({.id = "fetch/" + name,
               .action = BuiltinAction{"fetch", nlohmann::json{{"sha256", package.sha256.hex()}, {"size", package.size}}.dump(),
                                       [request, &downloader = inputs_.downloader, &mirrors = inputs_.mirrors](StepContext& context) {
@@ -48,12 +48,13 @@ OutputRef PackageSteps::add(const LockedPackage& package) {
 }
 
 OutputRef PackageSteps::unpacked(const std::string& name) {
-  for (const auto* list : {&inputs_.lock.target, &inputs_.lock.tools}) {
-    const auto found = std::find_if(list->begin(), list->end(), [&](const LockedPackage& package) { return package.name == name; });
-    if (found != list->end()) return add(*found);
-  }
+  const auto& target = inputs_.lock.target;
+  const auto found = std::find_if(target.begin(), target.end(), [&](const LockedPackage& package) { return package.name == name; });
+  if (found != target.end()) return add(*found);
+  const LockedToolSet* files = inputs_.lock.tools.find(inputs_.config.tool_set("files"));
+  if (files && std::binary_search(files->packages.begin(), files->packages.end(), name)) return add(inputs_.lock.tools.package(name));
   throw Error(ErrorKind::Usage, fmt::format("the lock of {} has no package {}", inputs_.config.name, name),
-              fmt::format("add it to [packages] or [tools] of the defconfig or board and run `k8simg lock {}`", inputs_.config.name));
+              fmt::format("add it to [packages] or [tools.files] of the defconfig or board and run `k8simg lock {}`", inputs_.config.name));
 }
 
 std::vector<Input> PackageSteps::target() {
@@ -62,17 +63,28 @@ std::vector<Input> PackageSteps::target() {
   return inputs;
 }
 
-OutputRef PackageSteps::tools_tree(std::int64_t epoch) {
+OutputRef PackageSteps::tools(const std::string& name) {
+  const OutputRef tree{"tools/" + name, "tree"};
+  if (graph_.find(tree.step)) return tree;
+  const ToolSet& asked = inputs_.config.tool_set(name);
+  if (asked.packages.empty())
+    throw Error(ErrorKind::Usage, fmt::format("{} needs the tool set {}, which has no packages", inputs_.config.name, name),
+                fmt::format("name them in tools.{}.packages of the defconfig or board", name));
+  const LockedToolSet* set = inputs_.lock.tools.find(asked);
+  if (!set) throw Error(ErrorKind::Internal, fmt::format("the tools' lock has no set {}", name));
   std::vector<Input> inputs;
-  for (const LockedPackage& package : inputs_.lock.tools) inputs.push_back({"package/" + package_identity(package), add(package)});
+  for (const auto& package : set->packages) {
+    const LockedPackage& locked = inputs_.lock.tools.package(package);
+    inputs.push_back({"package/" + package_identity(locked), add(locked)});
+  }
   const std::string triplet = "x86_64-linux-gnu";
-  graph_.add({.id = "tools/tree",
+  graph_.add({.id = tree.step,
               .inputs = std::move(inputs),
-              .action = BuiltinAction{"rootfs.tools", nlohmann::json{{"triplet", triplet}, {"epoch", epoch}}.dump(), [triplet, epoch](StepContext& context) {
+              .action = BuiltinAction{"rootfs.tools", nlohmann::json{{"triplet", triplet}}.dump(), [triplet](StepContext& context) {
                 Store& store = context.store();
-                return std::map<std::string, Value>{{"tree", put_tree(store, assemble_tools(store, read_packages(context), triplet, epoch))}};
+                return std::map<std::string, Value>{{"tree", put_tree(store, assemble_tools(store, read_packages(context), triplet))}};
               }}});
-  return {"tools/tree", "tree"};
+  return tree;
 }
 
 }  // namespace k8simg

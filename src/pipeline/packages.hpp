@@ -1,4 +1,4 @@
-// Locked packages as steps: fetch, unpack, and the tools tree made of them.
+// Locked packages as steps: fetch, unpack, and the tools trees made of them.
 #pragma once
 
 #include <map>
@@ -15,11 +15,12 @@ class PackageSteps {
   /// Keeps references to `graph` and what `inputs` refers to.
   PackageSteps(StepGraph& graph, const PipelineInputs& inputs);
 
-  /// The unpacked tree of a package, of the target if it is there, else of the tools. Error{Usage} when the lock has neither.
+  /// The unpacked tree of a package, of the target if it is there, else of the tool set "files". Error{Usage} when the lock has neither.
   OutputRef unpacked(const std::string& name);
   /// Every target package's tree, in the lock's (name) order; input names are "package/NAME=VERSION:ARCH".
   std::vector<Input> target();
-  OutputRef tools_tree(std::int64_t epoch);
+  /// The tools tree of a set of the configuration, one step each. Error{Usage} when the set has no packages.
+  OutputRef tools(const std::string& set);
 
  private:
   OutputRef add(const LockedPackage& package);

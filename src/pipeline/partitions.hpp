@@ -39,7 +39,7 @@ std::vector<DiskMount> disk_mounts(const Config& config, const DiskPlan& plan);
 Tree repart_definitions(Store& store, const Config& config, const DiskPlan& plan);
 
 struct DiskInputs {
-  OutputRef tools, root, boot, kernel;
+  OutputRef root, boot, kernel;
   std::map<std::string, OutputRef> published;  ///< further files beside the disk, by name
 };
 struct DiskOutputs { std::map<std::string, OutputRef> artifacts; };

@@ -76,14 +76,16 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   StepGraph& graph = pipeline.graph;
 
   PackageSteps packages(graph, in);
-  pipeline.tools = packages.tools_tree(epoch);
+  for (const ToolSet& set : config.tools)
+    if (!set.packages.empty() && set.name != "files") pipeline.tools[set.name] = packages.tools(set.name);
 
   std::vector<Input> layers, programs;
   for (const ComponentConfig& component : config.components) {
     Tree folder = read_folder(in.store, inside(config.project, component.folder), "component:" + component.name);
     folder.erase("component.toml");  // what it says of the build is in the steps; a change of the rest compiles nothing
     const Value source = put_tree(in.store, folder);
-    const ComponentOutputs made = add_component_steps(graph, in.store, component_spec(in, component, epoch), source, pipeline.tools);
+    const ComponentOutputs made = add_component_steps(graph, in.store, component_spec(in, component, epoch), source,
+                                                      {.compiler = packages.tools(component.has_modules() ? "go" : "c"), .programs = packages.tools("programs")});
     layers.push_back({"component:" + component.name, made.files});
     programs.push_back({"programs/" + component.name, made.programs});
     pipeline.programs[component.name] = made.programs;
@@ -93,7 +95,7 @@ Pipeline make_pipeline(const PipelineInputs& in) {
     return pipeline;
   }
 
-  const OutputRef kernel = add_kernel_steps(graph, in.store, kernel_spec(in, epoch), pipeline.tools, packages.unpacked(config.kernel.package));
+  const OutputRef kernel = add_kernel_steps(graph, in.store, kernel_spec(in, epoch), packages.tools("c"), packages.unpacked(config.kernel.package));
   layers.push_back({"kernel", add_kernel_layer(graph, kernel, epoch)});
   const DiskPlan disk = plan_disk(config);
   for (const std::string& overlay : config.overlays) {
@@ -106,14 +108,16 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   pipeline.rootfs = add_audit_step(graph, config, assembled);
   std::map<std::string, OutputRef> published;
   if (has_images(config)) {
-    pipeline.images = add_image_steps(graph, config, pipeline.tools, pipeline.rootfs, programs, epoch);
+    pipeline.images = add_image_steps(graph, config, packages.tools("compression"), pipeline.rootfs, programs, epoch);
     published["images.tar.zst"] = pipeline.images->archive;
-    if (config.images_preload) pipeline.rootfs = add_preload_steps(graph, config, pipeline.tools, pipeline.rootfs, *pipeline.images, programs, epoch);
+    if (config.images_preload)
+      pipeline.rootfs = add_preload_steps(graph, config, packages.tools("programs"), pipeline.rootfs, *pipeline.images, programs, epoch);
   }
 
   pipeline.boot = add_boot_tree(graph, in, packages, kernel, disk, epoch);
 
-  const DiskOutputs outputs = add_disk_steps(graph, in, packages, disk, {.tools = pipeline.tools, .root = pipeline.rootfs, .boot = pipeline.boot, .kernel = kernel, .published = published}, epoch);
+  const DiskInputs disk_inputs{.root = pipeline.rootfs, .boot = pipeline.boot, .kernel = kernel, .published = published};
+  const DiskOutputs outputs = add_disk_steps(graph, in, packages, disk, disk_inputs, epoch);
   pipeline.artifacts = outputs.artifacts;
   return pipeline;
 }

@@ -27,7 +27,8 @@ struct PipelineInputs {
 struct Pipeline {
   StepGraph graph;                             ///< no targets yet: the verb adds those that it wants
   std::map<std::string, OutputRef> artifacts;  ///< file name in output/NAME → where it comes from
-  OutputRef tools, rootfs, boot;               ///< trees; without a step where there is none: an architecture boots nothing
+  OutputRef rootfs, boot;                      ///< trees; without a step where there is none: an architecture boots nothing
+  std::map<std::string, OutputRef> tools;      ///< tools trees by the name of their set; "files" and sets without packages have none
   std::map<std::string, OutputRef> programs;   ///< of each component, a tree of its binaries by name, checked
   std::optional<ImageSteps> images;            ///< when a component makes any
   std::map<std::string, OutputRef> releases;   ///< of an architecture: archives in upstream's layout, by file name

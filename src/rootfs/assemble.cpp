@@ -90,10 +90,11 @@ Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std:
   return std::move(assembly.tree);
 }
 
-Tree assemble_tools(Store& store, std::vector<PackageTree> packages, const std::string& triplet, std::int64_t source_date_epoch) {
+Tree assemble_tools(Store& store, std::vector<PackageTree> packages, const std::string& triplet) {
   RootfsOptions options;
   options.triplet = triplet;
-  options.source_date_epoch = source_date_epoch;
+  // Whatever is added is of this day. A tools tree knows no date of an image, so that all images share it. Not 0: make takes that for a file that is not there.
+  options.source_date_epoch = 86400;
   rootfs::Assembly assembly{store, options, [](const std::string&) {}, rootfs::take_apart(store, std::move(packages)), {}, {}, {}};
   assembly.tree = rootfs::merge_packages(assembly.packages);
   rootfs::usr_merge(assembly);
@@ -112,7 +113,7 @@ Tree assemble_tools(Store& store, std::vector<PackageTree> packages, const std::
                           "root:x:0:0:root:/root:/bin/sh\nbuild:x:1000:1000:build:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
   assembly.file_if_absent("accounts", "etc/group", "root:x:0:\nbuild:x:1000:\nnogroup:x:65534:\n");
   assembly.file_if_absent("nsswitch", "etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
-  assembly.tree.add_missing_parents("rule:base-files", source_date_epoch);
+  assembly.tree.add_missing_parents("rule:base-files", options.source_date_epoch);
   return std::move(assembly.tree);
 }
 

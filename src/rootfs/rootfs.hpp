@@ -72,7 +72,7 @@ void check_scripts(const Store& store, const std::vector<PackageTree>& packages,
 Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std::vector<Layer>& layers, const RootfsOptions& options,
                      const std::function<void(const std::string&)>& log);
 
-/// The tools tree: the same packages-as-data merge with only the rules a build root needs (usr-merge, sh, alternatives, mount points, no exclusions).
-Tree assemble_tools(Store& store, std::vector<PackageTree> packages, const std::string& triplet, std::int64_t source_date_epoch);
+/// A tools tree: the same packages-as-data merge with only the rules a build root needs (usr-merge, alternatives, mount points, accounts, no exclusions).
+Tree assemble_tools(Store& store, std::vector<PackageTree> packages, const std::string& triplet);
 
 }  // namespace k8simg

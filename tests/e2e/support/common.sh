@@ -5,10 +5,15 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 cd "$root"
 work=$root/build/tests
 mkdir -p "$work"
-# use_lock NAME: the defconfig's committed lock, or the one that build_with_lock had to make; in $lock, and for k8simg in lock_arguments.
+# use_lock NAME: the defconfig's committed locks, or those that build_with_lock had to make; in $lock and $tools_lock, and for k8simg in lock_arguments.
 use_lock() {
-  relocked=$work/$1.lock lock=defconfigs/$1.lock lock_arguments=()
-  [ ! -e "$relocked" ] || lock=$relocked lock_arguments=(--lock "$relocked")
+  relocked=$work/$1.lock lock=defconfigs/$1.lock tools_lock=defconfigs/tools.lock lock_arguments=()
+  [ ! -e "$relocked" ] || lock=$relocked tools_lock=$work/tools.lock lock_arguments=(--lock "$relocked" --tools-lock "$work/tools.lock")
+}
+# copy_locks NAME: the locks in use become those of the defconfig NAME in the copied project.
+copy_locks() {
+  cp "$lock" "$project/defconfigs/$1.lock"
+  [ "$tools_lock" = defconfigs/tools.lock ] || cp "$tools_lock" "$project/defconfigs/tools.lock"
 }
 use_lock "${defconfig:=pc}"
 
@@ -21,7 +26,8 @@ build_with_lock() {
   ./k8simg build "$1" --progress plain 2>&1 | tee "$work/build-$1.out" || status=$?
   if [ "$status" -ne 0 ] && grep -q 'has left the mirror' "$work/build-$1.out"; then
     echo "*** a package of defconfigs/$1.lock has left the mirror: locking anew for this run only ***"
-    ./k8simg lock "$1" --lock "$relocked" --progress plain
+    rm -f "$work/tools.lock"
+    ./k8simg lock "$1" --lock "$relocked" --tools-lock "$work/tools.lock" --progress plain
     use_lock "$1"
     status=0
     ./k8simg build "$1" --progress plain "${lock_arguments[@]}" || status=$?

@@ -15,7 +15,7 @@ namespace {
 
 struct Fixture {
   TestContext context;
-  ComponentSpec spec{.name = "etcd", .version = "v3.7.2", .tags = {"a", "b"}, .ldflags = {"-X main.version=${version}", "-X main.minor=${major}.${minor}", "-X main.date=${source_date}"},
+  ComponentSpec spec{.name = "etcd", .version = "v3.7.2", .tags = {"a", "b"}, .ldflags = {"-X main.version=${version}", "-X main.minor=${major}.${minor}", "-X main.arch=${goarch}"},
                      .binaries = {{.name = "etcd", .package = "go.etcd.io/etcd/server/v3", .install = "/usr/bin/etcd", .links = {}, .checks = {}}}, .goarch = "amd64", .goarm = "", .source_date_epoch = 1763195591};
 
   Value source(const std::string& main) {
@@ -27,8 +27,8 @@ struct Fixture {
   }
   StepGraph graph(const Value& from) {
     StepGraph steps;
-    steps.add({.id = "tools", .action = BuiltinAction{}});
-    add_component_steps(steps, context.store(), spec, from, {"tools", "tree"});
+    for (const char* id : {"tools/go", "tools/programs"}) steps.add({.id = id, .action = BuiltinAction{}});
+    add_component_steps(steps, context.store(), spec, from, {.compiler = {"tools/go", "tree"}, .programs = {"tools/programs", "tree"}});
     return steps;
   }
   std::string script(const StepGraph& steps, const std::string& step, const std::string& name) {
@@ -134,7 +134,7 @@ TEST_CASE("tags, stamps and odd names reach go as single words") {
   f.spec.binaries[0].package = ".";
   const std::string script = f.script(f.graph(f.source("")), "component/etcd/build", "build.sh");
   INFO(script);
-  CHECK(contains(script, "go build -o '/out/bin/it'\\''s $HOME' -tags 'a,b' -ldflags '-s -w -buildid= -X main.version=v3.7.2 -X main.minor=3.7 -X main.date=2025-11-15T08:33:11Z' '.'\n"));
+  CHECK(contains(script, "go build -o '/out/bin/it'\\''s $HOME' -tags 'a,b' -ldflags '-s -w -buildid= -X main.version=v3.7.2 -X main.minor=3.7 -X main.arch=amd64' '.'\n"));
   f.spec.ldflags = {"-X a=${versoin}"};
   const std::string text = failure([&] { f.graph(f.source("")); });
   CHECK(contains(text, "versoin"));
@@ -196,4 +196,20 @@ TEST_CASE("a program for a newer processor than the board's is refused") {
   };
   check("6");
   CHECK(contains(failure([&] { check("7"); }), "component etcd: etcd: is a Go program for GOARM=7"));
+}
+
+TEST_CASE("a component is compiled with the compiler's tools and tried with those that run programs") {
+  Fixture f;
+  const StepGraph graph = f.graph(f.source(""));
+  const auto tools = [&](const std::string& step) {
+    for (const auto& input : graph.find("component/etcd/" + step)->inputs)
+      if (input.name == "tools") return std::get<OutputRef>(input.source).step;
+    return std::string();
+  };
+  CHECK(tools("modules") == "tools/go");
+  CHECK(tools("build") == "tools/go");
+  CHECK(tools("check") == "tools/programs");
+
+  f.spec.binaries.push_back({.name = "helper", .package = "helper.c", .install = {}, .links = {}, .tags = {}, .checks = {}});
+  CHECK(contains(failure([&] { f.graph(f.source("")); }), "component etcd has programs of Go and of C"));
 }

@@ -23,7 +23,7 @@ sections = ["main"]
 essential = false
 install = ["nftables"]
 
-[tools]
+[tools.c]
 packages = ["gcc"]
 
 [components]

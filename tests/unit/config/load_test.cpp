@@ -30,7 +30,12 @@ TEST_CASE("a defconfig loads with its board, parents and components") {
   CHECK(config.project == project.path());
   CHECK(config.arch.triplet == "x86_64-linux-gnu");
   CHECK(config.packages == Strings{"systemd", "udev", "crun"});
-  CHECK(config.tools == Strings{"gcc", "linux-source-6.12"});
+  CHECK(config.tools.size() == tool_set_names.size());
+  CHECK(config.tool_set("c").packages == Strings{"gcc"});
+  CHECK(config.tool_set("files").packages == Strings{"linux-source-6.12"});
+  CHECK_FALSE(config.tool_set("files").essential);
+  CHECK(config.tool_set("qemu").packages.empty());
+  CHECK_THROWS_AS(config.tool_set("hammers"), Error);
   CHECK(config.repositories.at(0).suites == Strings{"trixie"});
   CHECK(config.overlays == Strings{"base"});
   CHECK(config.kernel.fragments == std::vector<std::filesystem::path>{"kernel-fragments/base.config", "boards/toy/kernel.config"});
@@ -135,9 +140,11 @@ qemu.machine = "q35"  # boards/toy/board.toml:44:11
 qemu.memory = 1024  # --set
 repository.debian.sections = ["main"]  # defconfigs/base.toml:7:12
 repository.debian.suites = ["trixie"]  # defconfigs/base.toml:6:10
-system.hostname = "node"  # defconfigs/base.toml:16:12
-system.timezone = "Etc/UTC"  # defconfigs/base.toml:17:12
-tools.packages = ["gcc", "linux-source-6.12"]  # defconfigs/base.toml:13:12
+system.hostname = "node"  # defconfigs/base.toml:20:12
+system.timezone = "Etc/UTC"  # defconfigs/base.toml:21:12
+tools.c.packages = ["gcc"]  # defconfigs/base.toml:13:12
+tools.files.essential = false  # defconfigs/base.toml:16:13
+tools.files.packages = ["linux-source-6.12"]  # defconfigs/base.toml:17:12
 )");
 }
 

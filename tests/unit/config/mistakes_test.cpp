@@ -61,7 +61,7 @@ TEST_CASE("all mistakes of all files come at once") {
   project.write("defconfigs/scripts.toml", "[[judgement]]\npackage = \"bash\"\n");
   CHECK(project.mistakes({"qemu.cpu+=1", "qemu.cpuz=1"}) ==
         "boards/toy/board.toml:31:9: disk.table must be \"gpt\" or \"dos\", not \"gtp\" (did you mean \"gpt\"?)\n"
-        "defconfigs/base.toml:16:12: system.hostname must be a host name: up to 63 of a-z, 0-9 and -, not \"No de\"\n"
+        "defconfigs/base.toml:20:12: system.hostname must be a host name: up to 63 of a-z, 0-9 and -, not \"No de\"\n"
         "--set: unknown key qemu.cpuz (did you mean \"cpu\"?)\n"
         "defconfigs/node.toml:12:8: overlays.use: unknown overlay \"bases\" (did you mean \"base\"?)\n"
         "components/engine/component.toml:4:1: unknown key licence (did you mean \"license\"?)\n"
@@ -213,7 +213,7 @@ TEST_CASE("values that do not fit each other") {
   CHECK(mistake("disk.boot-code=x.bin").find("disk.boot-code needs disk.boot-code-package") != std::string::npos);
   CHECK(mistake("qemu.firmware=uefi").find("qemu.firmware has \"uefi\": that needs") != std::string::npos);
   CHECK(mistake("kernel.cmdline+=root=/dev/sda1").find("must not say root=") != std::string::npos);
-  CHECK(mistake("kernel.package=linux-source-6.13").find("--set: kernel.package is \"linux-source-6.13\", which tools.packages does not name (did you mean \"linux-source-6.12\"?)") == 0);
+  CHECK(mistake("kernel.package=linux-source-6.13").find("--set: kernel.package is \"linux-source-6.13\", which tools.files.packages does not name (did you mean \"linux-source-6.12\"?)") == 0);
   CHECK(mistake("packages.exclude=crun") == "--set: packages.exclude: \"crun\" is in packages.install too (defconfigs/node.toml:6:12)");
   CHECK(mistake("components.engine.link=multi").find("must be \"multicall\" or \"separate\"") != std::string::npos);
   CHECK(mistake("boot.files.bzImage.from=dtb:toy.dtb").find("names the DTB \"toy.dtb\", which is not in kernel.dtbs") != std::string::npos);

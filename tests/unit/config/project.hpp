@@ -74,8 +74,12 @@ sections = ["main"]
 [packages]
 install = ["systemd", "udev"]
 
-[tools]
-packages = ["gcc", "linux-source-6.12"]
+[tools.c]
+packages = ["gcc"]
+
+[tools.files]
+essential = false
+packages = ["linux-source-6.12"]
 
 [system]
 hostname = "node"

@@ -31,7 +31,7 @@ IndexSet trixie(const std::string& text) { return Suites{}.add("trixie", text).s
 std::string resolved(const IndexSet& set, const std::vector<std::string>& install, const std::vector<std::string>& exclude = {}, bool essential = false,
                      const std::vector<std::string>& off = {}) {
   std::vector<std::string> lines;
-  for (const LockedPackage& package : resolve(set, {.architecture = "amd64", .install = install, .essential = essential, .exclude = exclude, .prefer_suites = off}))
+  for (const LockedPackage& package : resolve(set, {.architecture = "amd64", .install = install, .essential = essential, .exclude = exclude, .prefer_suites = off}).packages)
     lines.push_back(package.name + " " + package.version);
   return join(lines, ", ");
 }
@@ -51,7 +51,8 @@ std::string refusal(const IndexSet& set, const std::vector<std::string>& install
 
 TEST_CASE("the locked package says where it came from") {
   const auto packages = resolve(trixie("Package: libx1\nSource: x (2.0)\nVersion: 2.0+b1\nArchitecture: all\nFilename: pool/main/x/x/libx1_2.0+b1_all.deb\nSize: 4321\nSHA256: " + sha256("x").hex() + "\n"),
-                                {.architecture = "amd64", .install = {"libx1"}});
+                                {.architecture = "amd64", .install = {"libx1"}})
+                            .packages;
   REQUIRE(packages.size() == 1);
   CHECK(packages[0] == LockedPackage{"libx1", "2.0+b1", "all", "x", "debian", "trixie", "pool/main/x/x/libx1_2.0+b1_all.deb", 4321, sha256("x")});
 }
@@ -107,9 +108,9 @@ TEST_CASE("essential packages are added unless excluded") {
 
 TEST_CASE("the newest version of all suites is taken, from the first suite that has it") {
   auto set = Suites{}.add("trixie", stanza("a", "1")).add("trixie-security", stanza("a", "1+deb13u1")).set;
-  CHECK(resolve(set, {.architecture = "amd64", .install = {"a"}})[0].suite == "trixie-security");
+  CHECK(resolve(set, {.architecture = "amd64", .install = {"a"}}).packages[0].suite == "trixie-security");
   set = Suites{}.add("trixie", stanza("a", "1")).add("trixie-updates", stanza("a", "1")).set;
-  CHECK(resolve(set, {.architecture = "amd64", .install = {"a"}})[0].suite == "trixie");
+  CHECK(resolve(set, {.architecture = "amd64", .install = {"a"}}).packages[0].suite == "trixie");
 }
 
 TEST_CASE("backports are used only when asked for, and only as far as needed") {
@@ -192,4 +193,90 @@ TEST_CASE("a broken index names suite and line") {
   CHECK(refusal(trixie(replace_all(stanza("a", "1"), "Size: 100", "Size: 1e2")), {"a"}).find("has the unusable Size \"1e2\"") != std::string::npos);
   CHECK(refusal(trixie(replace_all(stanza("a", "1"), "SHA256: ", "SHA256: 0")), {"a"}).find("has the unusable SHA256") != std::string::npos);
   CHECK(refusal(trixie(""), {"a"}) == "no index has a package for the architecture \"amd64\"");
+}
+
+// --- with versions that are locked already ---
+
+namespace {
+
+LockedPackage kept(const std::string& name, const std::string& version, const std::string& suite = "trixie") {
+  return {name, version, "amd64", name, "debian", suite, "pool/main/" + name + "_" + version + "_amd64.deb", 100, sha256(name + version), 1763195591};
+}
+
+/// "a 1*, b 2 (c)": * for kept ones; behind a package that gave way, who needs another version of it.
+std::string keeping(const IndexSet& set, const std::vector<LockedPackage>& keep, const std::vector<std::string>& install) {
+  std::vector<std::string> lines;
+  const Resolution resolution = resolve(set, {.architecture = "amd64", .install = install, .essential = false, .keep = keep});
+  for (const auto& package : resolution.packages) {
+    const auto released = resolution.released.find(package.name);
+    lines.push_back(package.name + " " + package.version + (package.date ? "*" : "") + (released == resolution.released.end() ? "" : " (" + released->second + ")"));
+  }
+  return join(lines, ", ");
+}
+
+}  // namespace
+
+TEST_CASE("locked versions stay although the suites have newer ones; what nothing needs any more goes") {
+  const std::string newer = stanza("a", "2", "Depends: lib\n") + stanza("lib", "2") + stanza("b", "1", "Depends: lib\n");
+  const auto set = trixie(newer + stanza("a", "1", "Depends: lib\n") + stanza("lib", "1") + stanza("gone", "1"));
+  const std::vector<LockedPackage> keep{kept("a", "1"), kept("gone", "1"), kept("lib", "1")};
+  CHECK(keeping(set, keep, {"a"}) == "a 1*, lib 1*");
+  CHECK(keeping(set, keep, {"a", "b"}) == "a 1*, b 1, lib 1*");
+  CHECK(keeping(set, {}, {"a", "b"}) == "a 2, b 1, lib 2");
+}
+
+TEST_CASE("a locked version that the suites have no more is offered by what its .deb says") {
+  IndexSet set = trixie(stanza("a", "2", "Depends: lib (>= 2)\n") + stanza("lib", "2") + stanza("b", "1", "Depends: lib\n"));
+  const std::vector<LockedPackage> keep{kept("a", "1"), kept("lib", "1")};
+  const auto missing = not_offered(set, "amd64", keep);
+  REQUIRE(missing.size() == 2);
+  for (const auto& package : missing)
+    add_offer(set, "amd64", package, fmt::format("Package: {}\nVersion: 1\nArchitecture: amd64\n{}Description: x\n more\n", package.name, package.name == "a" ? "Depends: lib\n" : ""));
+  CHECK(not_offered(set, "amd64", keep).empty());
+  CHECK(keeping(set, keep, {"a", "b"}) == "a 1*, b 1, lib 1*");
+  // Who keeps nothing takes nothing of it.
+  CHECK(keeping(set, {}, {"a"}) == "a 2, lib 2");
+  CHECK(keeping(set, {kept("lib", "1")}, {"a"}) == "a 2, lib 2 (a)");
+}
+
+TEST_CASE("the same version with other bytes is not what was locked") {
+  IndexSet set = trixie(stanza("a", "1"));
+  LockedPackage other = kept("a", "1");
+  other.sha256 = sha256("rebuilt");
+  CHECK(not_offered(set, "amd64", {other}).size() == 1);
+  CHECK(keeping(set, {other}, {"a"}) == "a 1");
+}
+
+TEST_CASE("a locked version gives way to a need, and so does what belongs to it") {
+  const auto set = trixie(stanza("lib", "1") + stanza("lib-dev", "1", "Depends: lib (= 1)\n") + stanza("lib", "2") + stanza("lib-dev", "2", "Depends: lib (= 2)\n") +
+                          stanza("new", "1", "Depends: lib (>= 2)\n") + stanza("other", "1") + stanza("other", "2") + stanza("strict", "1", "Conflicts: other (<< 2)\n"));
+  const std::vector<LockedPackage> keep{kept("lib", "1"), kept("lib-dev", "1"), kept("other", "1")};
+  CHECK(keeping(set, keep, {"lib-dev", "other"}) == "lib 1*, lib-dev 1*, other 1*");
+  CHECK(keeping(set, keep, {"lib-dev", "other", "new"}) == "lib 2 (new), lib-dev 2 (lib), new 1, other 1*");
+  CHECK(keeping(set, keep, {"other", "strict"}) == "other 2 (strict), strict 1");
+  // What no version can meet is refused in the words that say so.
+  try {
+    keeping(trixie(stanza("lib", "1") + stanza("new", "1", "Depends: lib (>= 2)\n")), {kept("lib", "1")}, {"new"});
+    FAIL("it was resolved");
+  } catch (const Error& error) {
+    CHECK(error.message().find("new 1 depends on lib (>= 2)") != std::string::npos);
+  }
+}
+
+TEST_CASE("a suite that is asked for is content with what was locked of it") {
+  const auto set = Suites{}.add("trixie", stanza("go", "1")).add("trixie-backports", stanza("go", "3") + stanza("go", "2"), true).set;
+  CHECK(keeping(set, {kept("go", "2", "trixie-backports")}, {"go/trixie-backports"}) == "go 2*");
+  CHECK(keeping(set, {kept("go", "1")}, {"go/trixie-backports"}) == "go 3");
+  CHECK(keeping(set, {kept("go", "2", "trixie-backports")}, {"go=3"}) == "go 3");
+}
+
+TEST_CASE("each package is there for a reason") {
+  const auto set = trixie(stanza("a", "1", "Depends: b\n") + stanza("b", "1", "Depends: c\n") + stanza("c", "1") + stanza("base", "1", "Essential: yes\n"));
+  const auto resolution = resolve(set, {.architecture = "amd64", .install = {"a"}});
+  CHECK(resolution.needed_by == std::map<std::string, std::string>{{"a", ""}, {"b", "a"}, {"base", ""}, {"c", "b"}});
+}
+
+TEST_CASE("security suites say which locked versions are superseded") {
+  const auto set = Suites{}.add("trixie", stanza("a", "1") + stanza("b", "5")).add("trixie-security", stanza("a", "1+deb13u1") + stanza("b", "2")).set;
+  CHECK(superseded_by_security(set, "amd64", {kept("a", "1"), kept("b", "3")}) == std::map<std::string, std::string>{{"a", "trixie-security"}});
 }

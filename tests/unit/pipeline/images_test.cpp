@@ -98,7 +98,15 @@ TEST_CASE("images of a multi-call binary are one layer; references, entry points
   StepGraph graph;
   add_sources(graph, {"tools", "root", "k", "e"});
   add_image_steps(graph, config, {"tools", "tree"}, {"root", "tree"}, {{"programs/kubernetes", OutputRef{"k", "p"}}, {"programs/etcd", OutputRef{"e", "p"}}}, 1763195591);
-  const auto outputs = context.run(*graph.find("images/archive"), {{"root", put_tree(context.store(), root)}, {"programs/kubernetes", put_tree(context.store(), hyperkube)},
+  // What the root filesystem has besides is no input of the images.
+  const auto files_of = [&] { return context.run(*graph.find("images/files"), {{"root", put_tree(context.store(), root)}}); };
+  const auto files = files_of();
+  const std::string of_proxy = "files/registry.k8s.io/kube-proxy:v1.37.1";
+  REQUIRE(files.size() == 1);
+  root.add_file(context.store(), "usr/bin/htop", "htop", 0755, "package:htop=1:armel");
+  root.add_missing_parents("test");
+  CHECK(files_of().at(of_proxy) == files.at(of_proxy));
+  const auto outputs = context.run(*graph.find("images/archive"), {{of_proxy, files.at(of_proxy)}, {"programs/kubernetes", put_tree(context.store(), hyperkube)},
                                                                    {"programs/etcd", put_tree(context.store(), server)}});
   CHECK(context.store().read(outputs.at("list").digest) == "registry.k8s.io/etcd:3.7.0-0\nregistry.k8s.io/kube-proxy:v1.37.1\nregistry.k8s.io/kube-scheduler:v1.37.1\n");
 

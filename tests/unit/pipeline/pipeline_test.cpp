@@ -55,7 +55,7 @@ TEST_CASE("every step leads to an artifact, and the disk needs them all but what
   }
   std::set<std::string> disk;
   needed(pipeline.graph, "image/disk", disk);
-  for (const char* id : {"fetch/bash_1_amd64", "fetch/gcc_1_amd64", "component/etcd/check", "kernel/check", "kernel/layer", "rootfs/tree", "boot/tree", "tools/tree"}) CHECK(disk.contains(id));
+  for (const char* id : {"fetch/bash_1_amd64", "fetch/gcc_1_amd64", "component/etcd/check", "kernel/check", "kernel/layer", "rootfs/tree", "boot/tree", "tools/c", "tools/go", "tools/filesystems"}) CHECK(disk.contains(id));
 }
 
 TEST_CASE("a package that target and tools share is fetched once, and only fetches may use the network of the host") {
@@ -69,7 +69,38 @@ TEST_CASE("a package that target and tools share is fetched once, and only fetch
     const auto* command = std::get_if<CommandAction>(&step.action);
     CHECK((step.resource == Resource::Network) == (fetch || (command && command->network)));
   }
-  CHECK(fetches == 5);  // bash, systemd, boot-loader, gcc, linux-source
+  CHECK(fetches == 7);  // bash, systemd; gcc, go, mke2fs; boot-loader, linux-source
+}
+
+TEST_CASE("a step sees the tools of its set: another compiler runs no step of images again") {
+  Project p;
+  const auto tools = [](const StepGraph& graph) {
+    std::map<std::string, std::string> found;
+    for (const auto& step : graph.steps())
+      for (const auto& input : step.inputs)
+        if (input.name == "tools") found[step.id] = std::get<OutputRef>(input.source).step;
+    return found;
+  };
+  const std::map<std::string, std::string> expected{{"component/etcd/build", "tools/go"},    {"component/etcd/check", "tools/programs"},
+                                                    {"component/etcd/modules", "tools/go"},  {"image/bmap", "tools/filesystems"},
+                                                    {"image/boot", "tools/filesystems"},     {"image/compressed", "tools/compression"},
+                                                    {"image/root", "tools/filesystems"},     {"kernel/build", "tools/c"},
+                                                    {"kernel/config", "tools/c"}};
+  CHECK(tools(make_pipeline(p.inputs()).graph) == expected);
+  CHECK(make_pipeline(p.inputs()).tools.size() == 5);
+  // An image that is not compressed needs no such tools; one that is says which are missing.
+  p.config.tools[2].packages.clear();
+  CHECK(contains(failure([&] { make_pipeline(p.inputs()); }), "pc needs the tool set compression, which has no packages"));
+  p.config.disk.compress = "none";
+  CHECK_FALSE(make_pipeline(p.inputs()).tools.contains("compression"));
+}
+
+TEST_CASE("the tools know no date of an image, so that images of different dates share them") {
+  Project p;
+  PipelineInputs inputs = p.inputs();
+  const std::string before = parameters(make_pipeline(inputs).graph, "tools/c");
+  inputs.environment_epoch = 42;
+  CHECK(parameters(make_pipeline(inputs).graph, "tools/c") == before);
 }
 
 TEST_CASE("the root filesystem takes packages in the lock's order, then the layers in the defconfig's") {
@@ -141,12 +172,12 @@ TEST_CASE("a lock that was not made for this configuration is refused, with all 
   Project p;
   p.config.packages.push_back("vim");
   p.config.packages.push_back("nano=7");
-  p.config.tools.push_back("clang/trixie-backports");
+  p.config.tools[1].packages.push_back("clang/trixie-backports");
   p.config.components.push_back({.name = "coredns", .version = "v1", .description = {}, .license = {}, .folder = "components/coredns", .tags = {}, .ldflags = {},
                                  .binaries = {{.name = "coredns", .package = ".", .install = "/usr/bin/coredns", .links = {}, .link = {}, .checks = {}}}});
   const std::string text = failure([&] { make_pipeline(p.inputs()); });
   INFO(text);
-  for (const char* part : {"package vim is not in it", "package nano=7 is not in it", "package clang/trixie-backports of the tools", "component coredns is not in it", "k8simg lock pc"}) CHECK(contains(text, part));
+  for (const char* part : {"package vim is not in it", "package nano=7 is not in it", "the tool set c (gcc, clang/trixie-backports) is not in defconfigs/tools.lock", "component coredns is not in it", "k8simg lock pc"}) CHECK(contains(text, part));
   CHECK_FALSE(contains(text, "bash"));
 
   Project q;

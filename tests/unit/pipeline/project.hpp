@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,8 @@ struct Project {
     config.kernel.cmdline = "console=ttyS0 rw";
     config.kernel.fragments = {"kernel-fragments/base.config"};
     config.packages = {"bash", "systemd=1"};
-    config.tools = {"linux-source", "gcc/trixie-backports", "boot-loader"};
+    config.tools = {tool_set("appliance", {}), tool_set("c", {"gcc"}), tool_set("compression", {"bash"}), tool_set("files", {"boot-loader", "linux-source"}),
+                    tool_set("filesystems", {"bash", "mke2fs"}), tool_set("go", {"go/trixie-backports"}), tool_set("programs", {"bash"}), tool_set("qemu", {})};
     config.disk.file = "disk.img", config.disk.table = "gpt", config.disk.compress = "zstd", config.disk.compress_level = 3;
     config.disk.partitions = {partition("esp", "esp", "vfat", "/boot"), partition("root", "root", "ext4", "/")};
     config.overlays = {"base"};
@@ -53,8 +55,23 @@ struct Project {
     write("components/etcd/go.sum", "");
     lock.defconfig = "pc", lock.date = 1763195591;
     lock.target = {locked("bash"), locked("systemd")};
-    lock.tools = {locked("bash"), locked("boot-loader"), locked("gcc"), locked("linux-source")};
-    lock.components = {{"etcd", "v3.7.2", sha256("module x\n"), sha256(""), {}}};
+    lock.components = {{"etcd", "v3.7.2", sha256("module x\n"), sha256("")}};
+    lock_tools();
+  }
+
+  static ToolSet tool_set(const std::string& name, const std::vector<std::string>& packages) { return {.name = name, .packages = packages}; }
+  /// Each set with the packages that it asks for, and nothing besides.
+  void lock_tools() {
+    lock.tools = {.date = lock.date, .suites = {}, .sets = {}, .packages = {}};
+    std::set<std::string> names;
+    for (const ToolSet& set : config.tools) {
+      if (set.packages.empty()) continue;
+      std::vector<std::string> packages;
+      for (const auto& package : set.packages) packages.push_back(package.substr(0, package.find('/')));
+      names.insert(packages.begin(), packages.end());
+      lock.tools.sets.push_back({set, packages});
+    }
+    for (const auto& name : names) lock.tools.packages.push_back(locked(name));
   }
 
   static PartitionConfig partition(const std::string& name, const std::string& type, const std::string& filesystem, const std::string& mount) {

@@ -74,14 +74,15 @@ std::map<std::string, Names> allowed_folders() {
     allowed[folder] = below;
     below.insert(folder);
   }
-  for (const char* folder : {"lock", "config"}) allowed[folder] = {"util"};
+  allowed["lock"] = {"util"};
+  allowed["config"] = {"util", "lock"};
   below.insert("lock");
   const Names domains{"debian", "fetch", "kernel", "component", "rootfs", "oci", "image", "guest", "run", "flash"};
   for (const auto& folder : domains) allowed[folder] = below;
   below.insert(domains.begin(), domains.end());
   below.insert("config");
-  allowed["pipeline"] = allowed["preflight"] = below;
-  below.insert({"pipeline", "preflight"});
+  allowed["pipeline"] = allowed["preflight"] = allowed["locking"] = below;
+  below.insert({"pipeline", "preflight", "locking"});
   allowed["cli"] = below;
   allowed[""] = {"cli"};  // main.cpp
   return allowed;

@@ -1,0 +1,253 @@
+// The target's packages first, then the tools, set by set.
+#include "locking/locking.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+
+#include "debian/version.hpp"
+#include "util/error.hpp"
+#include "util/inside.hpp"
+#include "util/text.hpp"
+
+namespace k8simg {
+
+namespace {
+
+constexpr const char* build_architecture = "amd64";
+constexpr std::int64_t a_day = 86400;
+constexpr std::int64_t stale_days = 200;  // Debian's stable releases have a point release every two to four months
+
+using What = LockUpdate::What;
+
+bool contains(const std::vector<std::string>& list, const std::string& item) { return std::find(list.begin(), list.end(), item) != list.end(); }
+
+std::vector<Repository> repositories_of(const Config& config, const std::vector<std::string>& without, bool tools) {
+  std::vector<Repository> list;
+  for (const auto& r : config.repositories) {
+    std::vector<std::string> suites;
+    const auto add = [&](const std::vector<std::string>& more) {
+      std::copy_if(more.begin(), more.end(), std::back_inserter(suites), [&](const std::string& suite) { return !contains(without, suite); });
+    };
+    add(r.suites);
+    if (tools) add(r.tools_suites);
+    if (!suites.empty()) list.push_back({r.name, suites, r.sections});
+  }
+  return list;
+}
+
+void merge(std::vector<std::string>& list, const std::vector<std::string>& more) {
+  for (const auto& item : more)
+    if (!contains(list, item)) list.push_back(item);
+}
+
+/// Every repository that some configuration takes tools of. What a mirror lacks for another architecture it has for the build tools' own.
+std::vector<Repository> tools_repositories(const Config& config, const std::vector<Config>& project, const std::vector<std::string>& without) {
+  std::vector<Repository> all = repositories_of(config, config.arch.debian == build_architecture ? without : std::vector<std::string>{}, true);
+  for (const Config& each : project)
+    for (const Repository& r : repositories_of(each, config.arch.debian == build_architecture ? without : std::vector<std::string>{}, true)) {
+      const auto known = std::find_if(all.begin(), all.end(), [&](const Repository& other) { return other.name == r.name; });
+      if (known == all.end()) {
+        all.push_back(r);
+        continue;
+      }
+      merge(known->suites, r.suites);
+      merge(known->sections, r.sections);
+    }
+  return all;
+}
+
+std::vector<std::string> backports_of(const std::vector<Repository>& repositories) {
+  std::vector<std::string> backports;
+  for (const auto& r : repositories)
+    std::copy_if(r.suites.begin(), r.suites.end(), std::back_inserter(backports), [](const std::string& suite) { return suite.ends_with("-backports"); });
+  return backports;
+}
+
+std::int64_t newest(const std::vector<LockedSuite>& suites) {
+  std::int64_t date = 0;
+  for (const auto& suite : suites) date = std::max(date, suite.date);
+  return date;
+}
+
+/// Locks one list of packages after the other from one set of indexes, keeping what may stay.
+class Chooser {
+ public:
+  Chooser(IndexSet indexes, std::string architecture, std::vector<std::string> backports, const LockUpdate& update, const LockServices& services)
+      : indexes_(std::move(indexes)), architecture_(std::move(architecture)), backports_(std::move(backports)), update_(update), services_(services) {}
+
+  /// `before`: what is locked. Call once, first.
+  void keep(const std::vector<LockedPackage>& before) {
+    std::map<std::string, std::string> security;
+    if (update_.what == What::Security) security = superseded_by_security(indexes_, architecture_, before);
+    for (const auto& package : before) {
+      if (update_.what == What::Everything) reasons_[package.name] = "update";
+      else if (update_.what == What::Packages && contains(update_.packages, package.name)) reasons_[package.name] = "update";
+      else if (const auto found = security.find(package.name); found != security.end()) reasons_[package.name] = found->second + " has it";
+      else keep_.push_back(package);
+    }
+    const auto missing = not_offered(indexes_, architecture_, keep_);
+    if (missing.empty()) return;
+    const auto controls = services_.control_files(missing);
+    for (const auto& package : missing) add_offer(indexes_, architecture_, package, controls.at(package.name));
+  }
+
+  std::vector<LockedPackage> choose(ResolveRequest request) {
+    request.architecture = architecture_;
+    request.prefer_suites = backports_;
+    request.keep = keep_;
+    Resolution resolution = resolve(indexes_, request);
+    for (auto& package : resolution.packages) {
+      if (package.date != 0) continue;  // kept
+      package.date = newest(indexes_.suites);
+      const auto released = resolution.released.find(package.name);
+      const std::string& by = resolution.needed_by[package.name];
+      if (released != resolution.released.end()) reasons_[package.name] = "needed by " + released->second;
+      else reasons_.emplace(package.name, by.empty() ? "asked for" : "needed by " + by);
+    }
+    return std::move(resolution.packages);
+  }
+
+  /// From now on this version is kept instead of another.
+  void prefer(const LockedPackage& package) {
+    std::erase_if(keep_, [&](const LockedPackage& kept) { return kept.name == package.name; });
+    keep_.push_back(package);
+  }
+
+  const std::vector<LockedSuite>& suites() const { return indexes_.suites; }
+  Reasons reasons() && { return std::move(reasons_); }
+
+ private:
+  IndexSet indexes_;
+  std::string architecture_;
+  std::vector<std::string> backports_;
+  const LockUpdate& update_;
+  const LockServices& services_;
+  std::vector<LockedPackage> keep_;
+  Reasons reasons_;
+};
+
+/// A mirror that is behind, or that somebody keeps behind, would bring older packages with known faults (as apt, which refuses it too).
+void check_dates(const LockServices& services, const LockRequest& request, const std::vector<LockedSuite>& before, const std::vector<LockedSuite>& suites) {
+  for (const auto& suite : suites) {
+    const std::int64_t days = (services.now - suite.date) / a_day;
+    if (days > stale_days) services.warn(fmt::format("suite {} of {} is {} days old: the mirror may be behind", suite.suite, suite.repository, days));
+  }
+  if (request.allow_older) return;
+  const LockedSuite* older = first_older_suite(before, suites);
+  if (!older) return;
+  for (const auto& old : before)
+    if (old.repository == older->repository && old.suite == older->suite)
+      throw Error(ErrorKind::Fetch, fmt::format("suite {} of {} is of {} on the mirror, and the lock was made from one of {}", older->suite, older->repository,
+                                                format_lock_date(older->date), format_lock_date(old.date)),
+                  "Use a mirror that is up to date, or accept older packages with --allow-older-suites.");
+}
+
+void check_without(const Config& config, const std::vector<std::string>& without) {
+  std::vector<std::string> known;
+  for (const auto& r : repositories_of(config, {}, true)) merge(known, r.suites);
+  for (const auto& suite : without)
+    if (!contains(known, suite)) throw Error(ErrorKind::Usage, fmt::format("--without-suite {}: {} has no such suite", suite, config.name), "it has " + join(known, ", "));
+}
+
+void check_update(const Config& config, const LockUpdate& update, const Lock& before) {
+  std::vector<std::string> names;
+  for (const auto* packages : {&before.target, &before.tools.packages})
+    for (const auto& package : *packages) names.push_back(package.name);
+  for (const auto& name : update.packages) {
+    if (contains(names, name)) continue;
+    const auto near = nearest(name, names);
+    throw Error(ErrorKind::Usage, fmt::format("--update {}: the lock of {} has no such package{}", name, config.name, near ? fmt::format(" (did you mean {}?)", *near) : ""),
+                "a package is added in packages.install of the defconfig");
+  }
+}
+
+std::vector<LockedComponent> lock_components(const Config& config) {
+  std::vector<LockedComponent> components;
+  for (const auto& component : config.components) {
+    if (!component.has_modules()) continue;
+    const auto digest = [&](const char* file) { return sha256_file(inside(config.project, component.folder / file)); };
+    components.push_back({component.name, component.version, digest("go.mod"), digest("go.sum")});
+  }
+  return components;
+}
+
+std::vector<ToolSet> wanted_sets(const std::vector<Config>& project) {
+  std::vector<ToolSet> wanted;
+  for (const Config& config : project)
+    for (ToolSet set : config.tools) {
+      std::sort(set.packages.begin(), set.packages.end());
+      if (!set.packages.empty() && std::find(wanted.begin(), wanted.end(), set) == wanted.end()) wanted.push_back(std::move(set));
+    }
+  return wanted;
+}
+
+/// Each package in one version, whichever sets have it: where two sets came to different ones, the newer stays for all.
+ToolsLock choose_tools(Chooser& chooser, const std::vector<ToolSet>& wanted, const std::int64_t date) {
+  constexpr int most_rounds = 20;  // each round settles one package at least; one or two are usual
+  for (int round = 0; round < most_rounds; ++round) {
+    ToolsLock tools{.date = date, .suites = chooser.suites(), .sets = {}, .packages = {}};
+    std::map<std::string, LockedPackage> packages;
+    bool settled = true;
+    for (const ToolSet& set : wanted) {
+      const auto chosen = with_context(fmt::format("while choosing the packages of the tool set {} ({})", set.name, join(set.packages, ", ")), [&] {
+        return chooser.choose({.install = set.packages, .essential = set.essential});
+      });
+      LockedToolSet locked{.asked = set, .packages = {}};
+      for (const auto& package : chosen) {
+        locked.packages.push_back(package.name);
+        const auto [other, added] = packages.try_emplace(package.name, package);
+        if (added || other->second.sha256 == package.sha256) continue;
+        settled = false;
+        if (compare_versions(package.version, other->second.version) > 0) other->second = package;
+      }
+      tools.sets.push_back(std::move(locked));
+    }
+    if (settled) {
+      for (auto& [name, package] : packages) tools.packages.push_back(std::move(package));
+      return tools;
+    }
+    for (const auto& [name, package] : packages) chooser.prefer(package);
+  }
+  throw Error(ErrorKind::Resolve, "the tool sets need different versions of one package", "name one version or suite for all sets that have it");
+}
+
+}  // namespace
+
+LockResult make_lock(const Config& config, const std::vector<Config>& project, const LockRequest& request, const LockServices& services) {
+  check_without(config, request.without);
+  const Lock before = request.before.value_or(Lock{.defconfig = config.name, .date = 0, .suites = {}, .without_suites = {}, .target = {}, .components = {}, .tools = request.tools});
+  check_update(config, request.update, before);
+
+  const auto repositories = repositories_of(config, request.without, false);
+  Chooser target(services.indexes(repositories, config.arch.debian), config.arch.debian, backports_of(repositories), request.update, services);
+  check_dates(services, request, before.suites, target.suites());
+  LockResult result{.lock = before, .target = {}, .tools = {}};
+  Lock& lock = result.lock;
+  lock.target = with_context("while choosing the target's packages", [&] {
+    target.keep(before.target);
+    return target.choose({.install = config.packages, .essential = config.essential_packages, .exclude = config.exclude_packages});
+  });
+  if (lock.target != before.target || lock.without_suites != request.without) lock.suites = target.suites();
+  lock.without_suites = request.without;
+  // The date is that of images: what is added to a lock does not make another kernel.
+  if (!request.before || request.update.what == What::Everything) lock.date = newest(target.suites());
+  lock.components = lock_components(config);
+  result.target = std::move(target).reasons();
+
+  const bool locked = std::all_of(config.tools.begin(), config.tools.end(), [&](const ToolSet& set) { return set.packages.empty() || before.tools.find(set); });
+  if (!locked || request.update.what != What::Nothing) {
+    const auto for_tools = tools_repositories(config, project, request.without);
+    Chooser tools(services.indexes(for_tools, build_architecture), build_architecture, backports_of(for_tools), request.update, services);
+    check_dates(services, request, before.tools.suites, tools.suites());
+    tools.keep(before.tools.packages);
+    const bool dated = before.tools.date != 0 && request.update.what != What::Everything;
+    lock.tools = choose_tools(tools, wanted_sets(project), dated ? before.tools.date : newest(tools.suites()));
+    result.tools = std::move(tools).reasons();
+  }
+  return result;
+}
+
+}  // namespace k8simg

@@ -1,0 +1,189 @@
+// Locks made from suites in memory: what stays, what is added, what is updated and why, and the tools that all configurations share.
+#include "locking/locking.hpp"
+
+#include <fmt/format.h>
+
+#include "support/catch.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+#include "util/text.hpp"
+
+using namespace k8simg;
+
+namespace {
+
+using Names = std::vector<std::string>;
+using What = LockUpdate::What;
+
+std::string stanza(const std::string& name, const std::string& version, const std::string& more = "") {
+  return fmt::format("Package: {0}\nVersion: {1}\nArchitecture: amd64\nPriority: optional\n{2}Filename: pool/main/{0}_{1}_amd64.deb\nSize: 100\nSHA256: {3}\n\n", name, version, more,
+                     sha256(name + version).hex());
+}
+
+constexpr std::int64_t first_day = 1763195591, a_day = 86400;
+
+/// A mirror whose suites change from day to day, and a project of two configurations.
+struct Site {
+  std::int64_t today = first_day;
+  std::map<std::string, std::string> suites{{"trixie", stanza("app", "1", "Depends: lib\n") + stanza("lib", "1") + stanza("htop", "1", "Depends: lib, ncurses\n") + stanza("ncurses", "1") +
+                                                           stanza("gcc", "1", "Depends: libc\n") + stanza("libc", "1") + stanza("cross", "1", "Depends: gcc (= 1), libc\n") + stanza("zstd", "1", "Depends: libc\n")},
+                                            {"trixie-security", ""}};
+  Config pc = config("pc", {"gcc"}), pi = config("pi", {"cross"});
+  Names loaded, warnings;
+  std::map<std::string, std::string> debs;
+  TempDir folder{std::filesystem::temp_directory_path(), "locking"};
+
+  static Config config(const std::string& name, const Names& compilers) {
+    Config config;
+    config.name = name, config.arch.debian = "amd64", config.packages = {"app"}, config.essential_packages = false;
+    config.repositories = {{.name = "debian", .suites = {"trixie", "trixie-security"}, .tools_suites = {}, .sections = {"main"}}};
+    for (const char* set : tool_set_names) config.tools.push_back({.name = set, .essential = false, .packages = {}});
+    for (ToolSet& set : config.tools) {
+      if (set.name == "c") set.packages = compilers;
+      if (set.name == "compression") set.packages = {"zstd"};
+    }
+    return config;
+  }
+
+  LockResult lock(const Config& of, const std::optional<Lock>& before, const LockUpdate& update = {}, bool allow_older = false) {
+    loaded.clear();
+    LockServices services;
+    services.now = today;
+    services.indexes = [&](const std::vector<Repository>& repositories, const std::string& architecture) {
+      IndexSet set;
+      for (const auto& r : repositories)
+        for (const auto& suite : r.suites) {
+          loaded.push_back(suite);
+          set.suites.push_back({r.name, suite, today, sha256(suite)});
+          set.packages.push_back({r.name, suite, "main", architecture, suites.at(suite)});
+        }
+      return set;
+    };
+    services.control_files = [&](const std::vector<LockedPackage>& packages) {
+      std::map<std::string, std::string> controls;
+      for (const auto& package : packages) controls[package.name] = debs.at(package.name + " " + package.version);
+      return controls;
+    };
+    services.warn = [&](const std::string& text) { warnings.push_back(text); };
+    return make_lock(of, {pc, pi}, {.before = before, .tools = {}, .update = update, .allow_older = allow_older, .without = {}}, services);
+  }
+};
+
+std::string words(const std::vector<LockedPackage>& packages) {
+  Names list;
+  for (const auto& package : packages) list.push_back(package.name + " " + package.version);
+  return join(list, ", ");
+}
+
+std::string changes(const Lock& before, const LockResult& after) { return join(describe_changes(before, after.lock, after.target, after.tools), "; "); }
+
+}  // namespace
+
+TEST_CASE("a new lock: the target's packages, and the tools of every configuration, each once") {
+  Site site;
+  const Lock lock = site.lock(site.pc, {}).lock;
+  CHECK(words(lock.target) == "app 1, lib 1");
+  CHECK(lock.date == first_day);
+  CHECK(words(lock.tools.packages) == "cross 1, gcc 1, libc 1, zstd 1");
+  REQUIRE(lock.tools.sets.size() == 3);
+  for (const Config* config : {&site.pc, &site.pi})
+    for (const auto& set : config->tools) CHECK((set.packages.empty() || lock.tools.find(set)));
+  CHECK(lock.tools.find(site.pi.tool_set("c"))->packages == Names{"cross", "gcc", "libc"});
+  // Both texts are read again as they are.
+  CHECK(Lock::parse(lock.serialise(), "pc.lock").serialise() == lock.serialise());
+  CHECK(ToolsLock::parse(lock.tools.serialise(), "tools.lock").serialise() == lock.tools.serialise());
+}
+
+TEST_CASE("adding a package adds it and what it needs: nothing else moves, and the tools are not even looked at") {
+  Site site;
+  const Lock before = site.lock(site.pc, {}).lock;
+  site.today += a_day;
+  for (auto& [name, text] : site.suites) text = replace_all(text, "Version: 1", "Version: 2"), text = replace_all(text, "_1_", "_2_");
+  site.debs = {{"app 1", "Package: app\nVersion: 1\nArchitecture: amd64\nDepends: lib\n"}, {"lib 1", "Package: lib\nVersion: 1\nArchitecture: amd64\n"}};
+  for (const char* name : {"app", "lib", "htop", "ncurses"}) site.suites["trixie"] = replace_all(site.suites["trixie"], sha256(std::string(name) + "1").hex(), sha256(std::string(name) + "2").hex());
+  site.pc.packages.push_back("htop");
+  const LockResult after = site.lock(site.pc, before);
+  CHECK(words(after.lock.target) == "app 1, htop 2, lib 1, ncurses 2");
+  CHECK(changes(before, after) == "+ htop 2 (asked for); + ncurses 2 (needed by htop)");
+  CHECK(site.loaded == Names{"trixie", "trixie-security"});
+  CHECK(after.lock.tools.serialise() == before.tools.serialise());
+  // The images keep their date; the new packages say which day's mirror has them.
+  CHECK(after.lock.date == first_day);
+  CHECK(after.lock.target[0].date == first_day);
+  CHECK(after.lock.target[1].date == first_day + a_day);
+
+  // Taking it out again gives the lock that there was, but for the day of the suites that were asked.
+  site.pc.packages.pop_back();
+  CHECK(site.lock(site.pc, after.lock).lock.target == before.target);
+}
+
+TEST_CASE("nothing to do changes no byte of a lock") {
+  Site site;
+  const Lock before = site.lock(site.pc, {}).lock;
+  site.today += a_day;
+  site.suites["trixie"] += stanza("app", "2");
+  CHECK(site.lock(site.pc, before).lock.serialise() == before.serialise());
+}
+
+TEST_CASE("--update takes everything, --update PACKAGE what it needs, --security what a security suite supersedes") {
+  Site site;
+  const Lock before = site.lock(site.pc, {}).lock;
+  site.today += a_day;
+  site.suites["trixie"] += stanza("app", "2", "Depends: lib (>= 2)\n") + stanza("lib", "2") + stanza("zstd", "2", "Depends: libc\n");
+  site.suites["trixie-security"] += stanza("lib", "1+deb13u1") + stanza("libc", "1+deb13u1");
+
+  CHECK(changes(before, site.lock(site.pc, before, {What::Packages, {"app"}})) == "app 1 → 2 (update); lib 1 → 2 (needed by app)");
+  CHECK(changes(before, site.lock(site.pc, before, {What::Packages, {"zstd"}})) == "tools: zstd 1 → 2 (update)");
+  CHECK(changes(before, site.lock(site.pc, before, {What::Security, {}})) == "lib 1 → 2 (trixie-security has it); tools: libc 1 → 1+deb13u1 (trixie-security has it)");
+  const LockResult all = site.lock(site.pc, before, {What::Everything, {}});
+  CHECK(changes(before, all) == "app 1 → 2 (update); lib 1 → 2 (update); tools: libc 1 → 1+deb13u1 (update); tools: zstd 1 → 2 (update)");
+  CHECK(all.lock.date == first_day + a_day);
+  CHECK(all.lock.serialise().find("\"date\": \"2025-11-16T08:33:11Z\"}") == std::string::npos);
+  CHECK_THROWS_AS(site.lock(site.pc, before, {What::Packages, {"apt"}}), Error);
+}
+
+TEST_CASE("a set that is asked for differently is locked again, with the versions of the others; what no configuration asks for goes") {
+  Site site;
+  const Lock before = site.lock(site.pc, {}).lock;
+  site.today += a_day;
+  site.suites["trixie"] += stanza("gcc", "2", "Depends: libc\n") + stanza("libc", "2") + stanza("make", "1", "Depends: libc\n");
+  for (ToolSet& set : site.pc.tools)
+    if (set.name == "c") set.packages = {"gcc", "make"};
+  const LockResult after = site.lock(site.pc, before);
+  CHECK(changes(before, after) == "tools: + make 1 (asked for)");
+  CHECK(after.lock.tools.sets.size() == 3);
+  CHECK_FALSE(after.lock.tools.find({.name = "c", .essential = false, .packages = {"gcc"}}));
+  // Another architecture's set needs the old gcc: it stays for both, although this one alone could have the new one.
+  CHECK(after.lock.tools.package("gcc").version == "1");
+}
+
+TEST_CASE("each tool has one version: what one set must update, all do") {
+  Site site;
+  const Lock before = site.lock(site.pc, {}).lock;
+  site.suites["trixie"] += stanza("gcc", "2", "Depends: libc\n") + stanza("cross", "2", "Depends: gcc (= 2), libc\n") + stanza("plugin", "1", "Depends: gcc (>= 2)\n");
+  for (ToolSet& set : site.pc.tools)
+    if (set.name == "c") set.packages = {"gcc", "plugin"};
+  const LockResult after = site.lock(site.pc, before);
+  CHECK(words(after.lock.tools.packages) == "cross 2, gcc 2, libc 1, plugin 1, zstd 1");
+  CHECK(changes(before, after) == "tools: cross 1 → 2 (needed by gcc); tools: gcc 1 → 2 (needed by plugin); tools: + plugin 1 (asked for)");
+}
+
+TEST_CASE("an older mirror is refused, and a suite of long ago is warned of") {
+  Site site;
+  const Lock before = site.lock(site.pc, {}).lock;
+  site.today -= a_day;
+  try {
+    site.lock(site.pc, before);
+    FAIL("it was locked");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::Fetch);
+    CHECK(error.message().find("suite trixie of debian is of 2025-11-14T08:33:11Z on the mirror, and the lock was made from one of 2025-11-15T08:33:11Z") != std::string::npos);
+  }
+  CHECK(words(site.lock(site.pc, before, {}, true).lock.target) == "app 1, lib 1");
+}
+
+TEST_CASE("suites to leave out must be suites") {
+  Site site;
+  LockServices services;
+  CHECK_THROWS_AS(make_lock(site.pc, {site.pc}, {.before = {}, .tools = {}, .update = {}, .allow_older = false, .without = {"sid"}}, services), Error);
+}
