@@ -50,8 +50,8 @@ std::vector<Finding> run_preflight(Session& session, const Config& config, Prefl
   inputs.cpus = config.qemu.cpus, inputs.memory_mib = config.qemu.memory_mib, inputs.machine = fmt::format("[qemu] of board {}", config.board);
   const HardwareConfig& hardware = config.hardware;
   if (machine == PreflightMachine::Smallest && (hardware.cpus || hardware.memory_mib)) {
-    inputs.cpus = hardware.cpus ? hardware.cpus : inputs.cpus;
-    inputs.memory_mib = hardware.memory_mib ? hardware.memory_mib : inputs.memory_mib;
+    inputs.cpus = config.smallest_cpus();
+    inputs.memory_mib = config.smallest_memory_mib();
     inputs.machine = fmt::format("[hardware] of board {}", config.board);
   }
   inputs.kubeadm_images = ask_kubeadm(session, config, root, checkout(store, values.at(programs)), cluster_version(store, root, config));

@@ -177,7 +177,6 @@ struct Config {
   bool essential_packages = true;         ///< every Essential package is installed too
   std::vector<std::string> exclude_packages;  ///< never installed although something depends on them, e.g. "perl-base"
   std::vector<ToolSet> tools;             ///< one for each of tool_set_names, in that order; without packages where nothing needs it
-  std::vector<std::string> backports;     ///< names taken from trixie-backports even if the stable suite has them
   std::vector<ComponentConfig> components;
   std::vector<std::string> overlays;      ///< overlays/NAME, later ones win over earlier ones where declared
   KernelConfig kernel;
@@ -206,6 +205,9 @@ struct Config {
 
   /// Its board has kernel, disk and QEMU machine; otherwise it is an architecture alone, for which programs and container images are made.
   bool is_machine() const { return !kernel.package.empty(); }
+  /// Of the smallest machine of the board.
+  int smallest_memory_mib() const { return hardware.memory_mib ? hardware.memory_mib : qemu.memory_mib; }
+  int smallest_cpus() const { return hardware.cpus ? hardware.cpus : qemu.cpus; }
   /// `name`: one of tool_set_names.
   const ToolSet& tool_set(std::string_view name) const;
 };

@@ -145,7 +145,6 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, Boar
                             list("install", config.packages, Growth::Accumulate, package_choice()).require(),
                             flag("essential", config.essential_packages),
                             list("exclude", config.exclude_packages, Growth::Accumulate, package_name()),
-                            list("backports", config.backports, Growth::Accumulate, package_name()),
                         }})
           .require(),
       table("tools", tools_table(config)).require(),

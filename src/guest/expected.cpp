@@ -95,7 +95,10 @@ std::string partition_type(const Field& field, const std::string& table) {
                                                          {"linux", "0fc63daf-8483-4772-8e79-3d69d8477de4"},
                                                          {"root-x86-64", "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"},
                                                          {"root-arm64", "b921b045-1df0-41c3-af44-4c6f280d3fae"},
-                                                         {"root-arm", "69dad710-2ce4-4e3c-b16c-21a1d49abed3"}};
+                                                         {"root-arm", "69dad710-2ce4-4e3c-b16c-21a1d49abed3"},
+                                                         {"root-ppc64-le", "c31c45e6-3f39-412e-80fb-4809c4980599"},
+                                                         {"root-riscv64", "72ec70a6-cf74-40e6-bd49-4bda08e8f224"},
+                                                         {"root-s390x", "5eead9a9-fe09-4a1e-a1d7-520d00531306"}};
   static const std::map<std::string, std::string> dos = {{"esp", "0xef"}, {"linux", "0x83"}, {"root", "0x83"}, {"fat32-lba", "0xc"}};
   std::string type = field.text();
   const auto& known = table == "gpt" ? gpt : dos;

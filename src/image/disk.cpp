@@ -29,7 +29,8 @@ std::string type_code(const std::string& type, const std::string& table) {
   static const std::map<std::string, std::string> gpt = {
       {"esp", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"},         {"linux", "0FC63DAF-8483-4772-8E79-3D69D8477DE4"},
       {"root-x86-64", "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"}, {"root-arm64", "B921B045-1DF0-41C3-AF44-4C6F280D3FAE"},
-      {"root-arm", "69DAD710-2CE4-4E3C-B16C-21A1D49ABED3"}};
+      {"root-arm", "69DAD710-2CE4-4E3C-B16C-21A1D49ABED3"},   {"root-ppc64-le", "C31C45E6-3F39-412E-80FB-4809C4980599"},
+      {"root-riscv64", "72EC70A6-CF74-40E6-BD49-4BDA08E8F224"}, {"root-s390x", "5EEAD9A9-FE09-4A1E-A1D7-520D00531306"}};
   static const std::map<std::string, std::string> dos = {{"esp", "ef"}, {"linux", "83"}, {"root", "83"}, {"fat32-lba", "c"}};
   const auto& known = table == "gpt" ? gpt : dos;
   const auto found = known.find(type);

@@ -39,7 +39,7 @@ Value make_fat(const ImageTools& tools, const Tree& tree, const FatOptions& opti
 
 struct PartitionSpec {
   std::string name;                       ///< GPT name
-  std::string type;                       ///< "esp", "root-x86-64", "root-arm64", "root-arm", "linux", "fat32-lba", GUID, or "0x0c"
+  std::string type;                       ///< "esp", "root-x86-64", "root-arm64", "root-arm", "root-ppc64-le", "root-riscv64", "root-s390x", "linux", "fat32-lba", GUID, or "0x0c"
   std::optional<Uuid> uuid;               ///< GPT only; on MBR the PARTUUID is DISKID-NN
   Value content;                          ///< blob with the filesystem
   bool bootable = false;

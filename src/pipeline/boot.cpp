@@ -103,7 +103,7 @@ OutputRef add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageSteps
   const std::vector<std::pair<std::string, std::string>> values{{"cmdline", config.kernel.cmdline}, {"root_partuuid", disk.root_partuuid}, {"kernel", kernel_path},
                                                                 {"hostname", config.hostname},      {"name", config.name},                 {"board", config.board},
                                                                 {"role", config.node_role}};
-  const FirmwareTarget firmware{config.arch.kernel, disk.root_partuuid, static_cast<std::uint64_t>(config.qemu.memory_mib) << 20};
+  const FirmwareTarget firmware{config.arch.kernel, disk.root_partuuid, static_cast<std::uint64_t>(config.smallest_memory_mib()) << 20};
   graph.add({.id = "boot/tree",
              .inputs = std::move(inputs),
              .action = BuiltinAction{"boot.tree", nlohmann::json{{"files", parameters}, {"values", values}, {"arch", firmware.kernel_arch}, {"memory", firmware.memory}, {"epoch", epoch}}.dump(),

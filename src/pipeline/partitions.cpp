@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "image/image.hpp"
 #include "util/error.hpp"
@@ -12,12 +13,15 @@ namespace k8simg {
 
 namespace {
 
-/// Discoverable Partitions Specification: the root type differs by architecture.
+/// Discoverable Partitions Specification: the root type differs by architecture. `architecture`: Debian's name.
 std::string partition_type(const PartitionConfig& partition, const std::string& architecture) {
   if (partition.type != "root") return partition.type;
-  if (architecture == "amd64") return "root-x86-64";
-  if (architecture == "arm64") return "root-arm64";
-  return "root-arm";
+  static const std::map<std::string, std::string> types{{"amd64", "root-x86-64"}, {"arm64", "root-arm64"},        {"armel", "root-arm"},    {"armhf", "root-arm"},
+                                                        {"ppc64el", "root-ppc64-le"}, {"riscv64", "root-riscv64"}, {"s390x", "root-s390x"}};
+  const auto type = types.find(architecture);
+  if (type != types.end()) return type->second;
+  throw Error(ErrorKind::Usage, fmt::format("partition {}: no partition type is known for the root of {}", partition.name, architecture),
+              "give its GUID in disk.partition.NAME.type, from the Discoverable Partitions Specification");
 }
 
 }  // namespace

@@ -78,7 +78,7 @@ TEST_CASE("broken TOML is named by its place, in every file that is broken") {
   project.append("defconfigs/base.toml", "key = [1,\n");
   std::string mistakes = project.mistakes();
   CHECK(mistakes.find("boards/toy/board.toml:49:8: ") != std::string::npos);
-  CHECK(mistakes.find("defconfigs/base.toml:1") != std::string::npos);
+  CHECK(mistakes.find("defconfigs/base.toml:2") != std::string::npos);
   // Nothing is said to be missing when the file that may have it could not be read.
   CHECK(mistakes.find("is missing") == std::string::npos);
 }

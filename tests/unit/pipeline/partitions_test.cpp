@@ -40,8 +40,13 @@ TEST_CASE("the root type follows the architecture; MBR has its own way of naming
   Project p;
   p.config.arch.debian = "arm64";
   CHECK(plan_disk(p.config).partitions[1].type == "root-arm64");
+  for (const auto& [architecture, type] : {std::pair{"ppc64el", "root-ppc64-le"}, {"riscv64", "root-riscv64"}, {"s390x", "root-s390x"}, {"armhf", "root-arm"}, {"armel", "root-arm"}}) {
+    p.config.arch.debian = architecture;
+    CHECK(plan_disk(p.config).partitions[1].type == type);
+  }
+  p.config.arch.debian = "mips64el";
+  CHECK(contains(failure([&] { plan_disk(p.config); }), "no partition type is known for the root of mips64el"));
   p.config.arch.debian = "armel";
-  CHECK(plan_disk(p.config).partitions[1].type == "root-arm");
   p.config.disk.table = "dos";
   const DiskPlan plan = plan_disk(p.config);
   CHECK(plan.partitions[1].type == "root");
