@@ -66,7 +66,7 @@ TEST_CASE("packages are fetched, assembled and audited when an image takes files
   CHECK(pipeline.rootfs == OutputRef{"rootfs/audit", "tree"});
   CHECK(pipeline.graph.find("fetch/systemd_1_amd64"));
   CHECK(input_names(*pipeline.graph.find("rootfs/tree")) == Names{"package/bash=1:amd64", "package/systemd=1:amd64"});
-  CHECK(input_names(*pipeline.graph.find("images/archive")) == Names{"programs/etcd", "root"});
+  CHECK(input_names(*pipeline.graph.find("images/archive")) == Names{"programs/etcd", "files/example.org/etcd:v3.7.2"});
 }
 
 TEST_CASE("without images or programs there are none of their artifacts") {

@@ -69,7 +69,7 @@ TEST_CASE("a package that target and tools share is fetched once, and only fetch
     const auto* command = std::get_if<CommandAction>(&step.action);
     CHECK((step.resource == Resource::Network) == (fetch || (command && command->network)));
   }
-  CHECK(fetches == 7);  // bash, systemd; gcc, go, mke2fs; boot-loader, linux-source
+  CHECK(fetches == 6);  // bash, systemd; gcc, go, mke2fs; linux-source
 }
 
 TEST_CASE("a step sees the tools of its set: another compiler runs no step of images again") {
