@@ -1,0 +1,295 @@
+// Files of a project in which every key of a configuration is set, with another value for each.
+#pragma once
+
+namespace settings_project {
+
+// `KEY = VALUE  #> OTHER`: with OTHER instead, some key or the lock must be another. `#= REASON`: nothing that is built depends on it.
+
+inline constexpr const char* qemu_is_no_input = R"(
+[qemu]                                   #= only `run` and `test` use it, on an image that is built
+binary = "qemu-system-arm"               #= as above
+machine = "virt"                         #= as above
+cpu = "max"                              #= as above
+memory = 512                             #> 1024
+cpus = 1                                 #= as above
+disk = "virtio"                          #= as above
+arguments = []                           #= as above
+firmware = ["kernel"]                    #= as above
+dtb = "a.dtb"                            #= as above
+extra-cmdline = "x"                      #= as above
+power-of-two = false                     #= as above
+uefi-code = "a"                          #= as above
+uefi-vars = "b"                          #= as above
+)";
+
+inline constexpr const char* board = R"(name = "toy"
+description = "A toy board"              #= the defconfig has its own, which is tried
+
+[arch]
+debian = "armel"                         #> "armhf"
+go = "arm"
+goarm = "6"                              #> "7"
+kernel = "arm"                           #> "arm64"
+cross = "arm-linux-gnueabi-"             #> "arm-linux-gnueabihf-"
+triplet = "arm-linux-gnueabi"            #> "arm-linux-gnueabihf"
+
+[kernel]
+package = "linux-source"                 #> "linux-source-7"
+base = "allnoconfig"                     #> "multi_defconfig"
+fragments = ["base"]                     #> ["base", "more"]
+config = ["kernel.config"]               #> []
+targets = ["zImage"]                     #> ["zImage", "dtbs"]
+image = "arch/arm/boot/zImage"           #> "arch/arm/boot/Image"
+dtbs = ["arch/arm/a.dtb"]                #> ["arch/arm/a.dtb", "arch/arm/b.dtb"]
+cmdline = ["quiet"]                      #> ["debug"]
+
+[[boot.files]]
+path = "zImage"
+from = "kernel"                          #> "dtb:a.dtb"
+
+[[boot.files]]
+path = "a.dtb"
+from = "dtb:a.dtb"
+
+[[boot.files]]
+path = "entry.conf"
+from = "file"
+source = "boards/toy/entry.conf"         #> "boards/toy/other.conf"
+expand = true                            #> false
+
+[disk]
+file = "sdcard.img"                      #> "disk.img"
+table = "gpt"                            #> "dos"
+boot-code-package = "loader"             #> "loader-2"
+boot-code = "usr/lib/boot.bin"           #> "usr/lib/other.bin"
+syslinux = "syslinux"                    #> "other"
+compress = "zstd"                        #> "none"
+compress-level = 3                       #> 4
+
+[[disk.partition]]
+name = "boot"
+type = "esp"                             #> "linux"
+filesystem = "vfat"
+mount = "/boot"                          #> "/efi"
+size = "64M"                             #> "65M"
+bootable = true                          #> false
+label = "BOOT"                           #> "EFI"
+
+[[disk.partition]]
+name = "root"
+type = "root"                            #> "linux"
+filesystem = "ext4"
+mount = "/"
+free = "64M"                             #> "65M"
+grow = true                              #> false
+
+[imager]
+devices = ["pi1-32bit"]                  #> ["pi3-64bit"]
+base-url = "https://a.example/"          #> "https://b.example/"
+
+[tools.c]
+packages = ["gcc"]                       #> ["gcc", "make"]
+essential = true                         #> false
+[tools.go]
+packages = ["go"]                        #> ["go", "make"]
+essential = true                         #> false
+[tools.programs]
+packages = ["coreutils"]                 #> ["coreutils", "make"]
+essential = true                         #> false
+[tools.filesystems]
+packages = ["e2fsprogs"]                 #> ["e2fsprogs", "make"]
+essential = true                         #> false
+[tools.compression]
+packages = ["zstd"]                      #> ["zstd", "make"]
+essential = true                         #> false
+[tools.qemu]
+packages = ["qemu"]                      #> ["qemu", "make"]
+essential = true                         #> false
+[tools.appliance]
+packages = ["linux-image"]               #> ["linux-image", "make"]
+essential = true                         #> false
+[tools.files]
+packages = ["linux-source", "linux-source-7", "loader", "loader-2"]  #> ["linux-source", "linux-source-7", "loader", "loader-2", "make"]
+essential = true                         #> false
+)";
+
+inline constexpr const char* defconfig = R"(board = "toy"  #= it is what board.toml says, and that is changed line by line
+description = "A node"                   #> "Another node"
+
+[[repository]]
+name = "debian"
+suites = ["trixie"]                      #> ["forky"]
+tools-suites = ["trixie-backports"]      #> []
+sections = ["main"]                      #> ["main", "contrib"]
+
+[packages]
+install = ["bash"]                       #> ["bash", "vim"]
+essential = true                         #> false
+exclude = ["perl-base"]                  #> []
+
+[components]
+enable = ["engine"]                      #> ["engine", "empty"]
+
+[components.engine]
+link = "multicall"                       #> "separate"
+
+[images]
+preload = true                           #> false
+
+[node]
+role = "single"                          #> "worker"
+
+[overlays]
+use = ["base"]                           #> ["base", "more"]
+
+[rootfs]
+exclude = ["/usr/share/man/**"]          #> []
+keep = ["/usr/share/doc/*/copyright"]    #> []
+
+[rootfs.alternatives]
+awk = "/usr/bin/mawk"                    #> "/usr/bin/gawk"
+
+[[rootfs.replace]]
+path = "/etc/a"                          #> "/etc/b"
+reason = "ours"                          #> "theirs"
+
+[[rootfs.mode]]
+path = "/etc/a"                          #> "/etc/b"
+mode = "0600"                            #> "0640"
+owner = "root:adm"                       #> "root:root"
+
+[[audit.allow]]
+path = "/usr/lib/a"                      #> "/usr/lib/b"
+reason = "asks first"                    #= said to whoever reads the defconfig; the audit does not repeat it
+
+[system]
+hostname = "node"                        #> "other"
+timezone = "Etc/UTC"                     #> "Europe/Berlin"
+authorized-keys = []                     #> ["ssh-ed25519 AAAA me"]
+
+[system.services]
+enable = ["a.service"]                   #> []
+disable = ["b.service"]                  #> []
+mask = ["c.service"]                     #> []
+
+[build]
+source-date-epoch = 1763195591           #> 1763195592
+)";
+
+inline constexpr const char* component = R"(name = "engine"
+version = "v1.0.0"                       #> "v1.0.1"
+description = "An engine"                #> "Another engine"
+license = "Apache-2.0"                   #> "MIT"
+
+[build]
+tags = ["small"]                         #> ["tiny"]
+ldflags = ["-X a=${version}"]            #> ["-X b=${version}"]
+
+[[edit]]
+module = "example.com/m"                 #> "example.com/n"
+file = "a.go"                            #> "b.go"
+reason = "faster"                        #> "smaller"
+[[edit.change]]
+from = "a"                               #> "b"
+to = "c"                                 #> "d"
+times = 1                                #> 2
+
+[[binary]]
+name = "containerd-preload"
+package = "./preload"                    #> "./other"
+install = "/usr/bin/preload"             #> "/usr/bin/other"
+links = ["/usr/bin/link"]                #> []
+tags = ["x"]                             #> []
+[[binary.check]]
+argv0 = "a"                              #> "b"
+argv = ["--version"]                     #> ["version"]
+expect = "v1.0.0"                        #> "v1"
+
+[[binary]]
+name = "one"
+package = "./one"
+link = "multicall"                       #> "separate"
+
+[[binary]]
+name = "all"
+package = "./all"
+link = "multicall"
+
+[[binary]]
+name = "apart"
+package = "./apart"
+link = "separate"
+
+[[image]]
+name = "registry.example/engine"
+tag = "v1"                               #> "v2"
+description = "Engine image"             #> "Another image"
+programs = ["containerd-preload"]        #> ["containerd-preload", "link"]
+root = ["/usr/sbin/nft"]                 #> ["/usr/sbin/iptables"]
+user = "1:1"                             #> "2:2"
+
+[[image]]
+name = "registry.example/plain"
+programs = ["containerd-preload"]
+
+[[release]]
+name = "engine-node"
+folder = "engine/bin"                    #> "engine/sbin"
+programs = ["containerd-preload"]        #> ["link"]
+)";
+
+/// The same machine with a partition that systemd-repart makes, which a table of MBR cannot have, and a smaller one of its kind.
+inline constexpr const char* data_defconfig = R"(extends = "toy"
+description = "With data"
+
+[hardware]
+memory = 256                             #> 384
+cpus = 4                                 #= only `check` compares it with what kubeadm asks for
+
+[[disk.partition]]
+name = "data"
+type = "linux"
+filesystem = "ext4"                      #> "vfat"
+mount = "/srv"
+size = "1G"                              #> "2G"
+create-on-device = true                  #= with false the image has no content for it, and that is an error
+)";
+
+/// An architecture of its own, for what a machine has not: releases, and a Go architecture that needs no goarm.
+inline constexpr const char* architecture_board = R"(name = "chip"
+description = "An architecture"
+
+[arch]
+debian = "riscv64"
+go = "riscv64"                           #> "arm64"
+cross = "riscv64-linux-gnu-"
+triplet = "riscv64-linux-gnu"
+)";
+
+inline constexpr const char* architecture_defconfig = R"(board = "chip"
+description = "Programs"
+
+[[repository]]
+name = "debian"
+suites = ["trixie"]
+sections = ["main"]
+
+[packages]
+install = ["bash"]
+
+[components]
+enable = ["engine"]
+[components.engine]
+link = "multicall"
+
+[tools.c]
+packages = ["gcc"]
+[tools.go]
+packages = ["go"]
+[tools.programs]
+packages = ["coreutils"]
+[tools.compression]
+packages = ["zstd"]
+)";
+
+}  // namespace settings_project

@@ -1,0 +1,183 @@
+// Every value of a configuration reaches a step's key or the lock: a value that nothing reads, or that a step reads behind its key's back, is found here.
+#include <fmt/format.h>
+
+#include <regex>
+#include <set>
+
+#include "config/config.hpp"
+#include "locking/locking.hpp"
+#include "pipeline/pipeline.hpp"
+#include "settings_project.hpp"
+#include "store/store.hpp"
+#include "support/catch.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+#include "util/text.hpp"
+
+namespace fs = std::filesystem;
+using namespace k8simg;
+
+namespace {
+
+using namespace settings_project;
+
+struct Projects {
+  TempDir folder{fs::temp_directory_path(), "settings"};
+  std::map<std::string, std::string> files{
+      {"boards/toy/board.toml", std::string(board) + qemu_is_no_input},
+      {"boards/toy/kernel.config", "CONFIG_A=y\n"},
+      {"boards/toy/entry.conf", "${cmdline} ${role} ${hostname}\n"},
+      {"boards/toy/other.conf", "other ${cmdline}\n"},
+      {"boards/chip/board.toml", architecture_board},
+      {"defconfigs/toy.toml", defconfig},
+      {"defconfigs/chip.toml", architecture_defconfig},
+      {"defconfigs/data.toml", data_defconfig},
+      {"components/engine/component.toml", component},
+      {"components/engine/go.mod", "module engine\n"},
+      {"components/engine/go.sum", ""},
+      {"components/empty/component.toml", "name = \"empty\"\nversion = \"v1\"\ndescription = \"x\"\nlicense = \"MIT\"\n[[binary]]\nname = \"empty\"\npackage = \".\"\n"},
+      {"components/empty/go.mod", "module empty\n"},
+      {"components/empty/go.sum", ""},
+      {"kernel-fragments/base.config", "CONFIG_NET=y\n"},
+      {"kernel-fragments/more.config", "CONFIG_MORE=y\n"},
+      {"kernel-fragments/requirements.toml", ""},
+      {"defconfigs/scripts.toml", ""},
+      {"overlays/base/etc/motd", "hello\n"},
+      {"overlays/more/etc/more", "more\n"},
+  };
+
+  Projects() {
+    for (const auto& [name, text] : files) write(name, text);
+  }
+  void write(const std::string& name, const std::string& text) const {
+    fs::create_directories((folder.path() / name).parent_path());
+    write_file_atomically(folder.path() / name, text);
+  }
+};
+
+struct NoDownloads : Downloader {
+  std::optional<std::uint64_t> download(const std::string&, int, std::uint64_t, std::uint64_t, std::stop_token, const std::function<void(std::uint64_t, std::uint64_t)>&) override {
+    throw Error(ErrorKind::Internal, "no downloads in this test");
+  }
+};
+
+/// Suites that have whatever these projects ask for.
+IndexSet indexes(const std::vector<Repository>& repositories, const std::string& architecture, std::string& asked) {
+  IndexSet set;
+  asked += architecture + ":";
+  for (const auto& r : repositories)
+    for (const auto& suite : r.suites) {
+      set.suites.push_back({r.name, suite, 1763195591, sha256(suite)});
+      asked += fmt::format(" {}/{}/{}", r.name, suite, join(r.sections, "+"));
+      std::string text;
+      for (const char* name : {"bash", "base", "perl-base", "vim", "gcc", "make", "go", "coreutils", "e2fsprogs", "zstd", "qemu", "linux-image", "linux-source", "linux-source-7", "loader", "loader-2"})
+        text += fmt::format("Package: {0}\nVersion: 1\nArchitecture: {1}\n{2}{3}Filename: pool/{0}.deb\nSize: 10\nSHA256: {4}\n\n", name, architecture,
+                            std::string_view(name) == "bash" ? "Depends: perl-base\n" : "", std::string_view(name) == "base" ? "Essential: yes\n" : "", sha256(name).hex());
+      set.packages.push_back({r.name, suite, "main", architecture, text, suite.ends_with("-backports")});
+    }
+  return set;
+}
+
+/// All keys that are known before anything runs, and the locks, as one text.
+std::string fingerprint(const fs::path& project, const std::string& name) {
+  const Config config = load_config(name, {.project = project, .set = {}});
+  std::string text;
+  LockServices services;
+  services.now = 1763195591;
+  services.indexes = [&](const std::vector<Repository>& repositories, const std::string& architecture) { return indexes(repositories, architecture, text); };
+  services.warn = [](const std::string&) {};
+  const Lock lock = make_lock(config, {config}, {.before = {}, .tools = {}, .update = {}, .allow_older = false, .without = {}}, services).lock;
+  text += lock.serialise() + lock.tools.serialise();
+  MemoryStore store;
+  NoDownloads downloader;
+  const Mirrors mirrors;
+  const Pipeline pipeline = make_pipeline({.config = config, .lock = lock, .store = store, .downloader = downloader, .mirrors = mirrors, .version = "1", .environment_epoch = {}});
+  for (const auto& step : pipeline.graph.steps()) {
+    std::vector<RecordedInput> inputs;
+    for (const auto& input : step.inputs) {
+      const auto* value = std::get_if<Value>(&input.source);
+      const auto* from = std::get_if<OutputRef>(&input.source);
+      inputs.push_back({input.name, value ? *value : Value{ValueKind::Blob, sha256(from->step + " " + from->output), 0}});
+    }
+    text += step.id + " " + step_key(step, inputs).hex() + "\n";
+  }
+  for (const auto& [file, output] : pipeline.artifacts) text += fmt::format("{} {} {}\n", file, output.step, output.output);
+  return text;
+}
+
+struct Line {
+  std::string file, key;   ///< "disk.partition.mount", without the names of entries
+  std::size_t at, size;    ///< where it stands in the file
+  std::string other;       ///< the same with another value; "" for an exemption
+};
+
+/// The lines with a mark. Sections of `files` that are entries have no names here: [[disk.partition]] gives "disk.partition".
+std::vector<Line> marked_lines(const std::string& file, const std::string& text) {
+  static const std::regex section(R"(\[\[?([^\]]+)\]\]?.*)"), line(R"(([a-z0-9-]+) = (.*?)\s+#([>=]) (.*))");
+  std::vector<Line> lines;
+  std::string prefix = file.starts_with("components/") ? "components.*." : "", inside;
+  std::size_t at = 0;
+  for (const auto& each : split(text, '\n')) {
+    std::smatch match;
+    if (std::regex_match(each, match, section)) {
+      inside = std::string(match[1]) + ".";
+    } else if (std::regex_match(each, match, line)) {
+      const std::string key = match[1];
+      lines.push_back({file, prefix + inside + key, at, each.size(), match[3] == ">" ? fmt::format("{} = {}", key, std::string(match[4])) : ""});
+    }
+    at += each.size() + 1;
+  }
+  return lines;
+}
+
+/// "components.pause.binary.pause.check.1.argv" → "components.*.binary.check.argv": what stands in a line of the files above.
+std::string without_names(std::string key) {
+  key = std::regex_replace(key, std::regex(R"(\."[^"]*")"), ".NAME");
+  key = std::regex_replace(key, std::regex(R"((^|\.)(boot\.files|disk\.partition|repository|rootfs\.replace|rootfs\.mode|audit\.allow|binary|image|release)\.[^.]+\.)"), "$1$2.");
+  key = std::regex_replace(key, std::regex(R"(\.(check|edit|change)\.[0-9]+\.)"), ".$1.");
+  key = std::regex_replace(key, std::regex(R"(\.(check|edit|change)\.[0-9]+\.)"), ".$1.");
+  key = std::regex_replace(key, std::regex(R"(^rootfs\.alternatives\..*)"), "rootfs.alternatives.awk");
+  return std::regex_replace(key, std::regex(R"(^components\.(?!enable$)[^.]+\.)"), "components.*.");
+}
+
+}  // namespace
+
+TEST_CASE("every value that is set reaches a step's key or the lock") {
+  const Projects projects;
+  std::map<std::string, std::string> before;
+  for (const char* name : {"chip", "data", "toy"}) before[name] = fingerprint(projects.folder.path(), name);
+  CHECK(fingerprint(projects.folder.path(), "toy") == before.at("toy"));
+  for (const auto& [file, text] : projects.files)
+    for (const auto& line : marked_lines(file, text)) {
+      if (line.other.empty()) continue;
+      INFO(file << ": " << line.key << ": " << line.other);
+      projects.write(file, text.substr(0, line.at) + line.other + text.substr(line.at + line.size));
+      bool changed = false;
+      std::string refused;
+      for (const auto& [name, old] : before) {
+        try {
+          changed = changed || fingerprint(projects.folder.path(), name) != old;
+        } catch (const Error& error) {
+          refused += "\n" + name + " refuses it: " + error.message();
+        }
+      }
+      INFO(refused);
+      CHECK(changed);
+      projects.write(file, text);
+    }
+}
+
+TEST_CASE("every value that `show` prints of a defconfig is among those that were tried, or is exempt with a reason") {
+  const Projects projects;
+  std::set<std::string> tried;
+  for (const auto& [file, text] : projects.files)
+    for (const auto& line : marked_lines(file, text)) tried.insert(std::regex_replace(line.key, std::regex(R"(^components\.engine\.)"), "components.*."));
+  const fs::path project = K8SIMG_SOURCE_DIR;
+  for (const auto& summary : list_defconfigs(project)) {
+    INFO(summary.name);
+    for (const auto& setting : load_config(summary.name, {.project = project, .set = {}}).settings) {
+      INFO(setting.key << " is " << without_names(setting.key));
+      CHECK(tried.contains(without_names(setting.key)));
+    }
+  }
+}
