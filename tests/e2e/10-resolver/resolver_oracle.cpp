@@ -156,7 +156,7 @@ class Comparison {
       std::string said;
       try {
         ours.emplace();
-        for (const LockedPackage& package : resolve(indexes, {.architecture = architecture, .install = set.packages, .essential = true}))
+        for (const LockedPackage& package : resolve(indexes, {.architecture = architecture, .install = set.packages, .essential = true}).packages)
           (*ours)[package.name] = package.version;
       } catch (const Error& error) {
         if (error.kind() != ErrorKind::Resolve) throw;
