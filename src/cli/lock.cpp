@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 
 #include "cli/verbs.hpp"
@@ -20,8 +21,6 @@
 namespace k8simg {
 
 namespace {
-
-constexpr const char* build_architecture = "amd64";
 
 /// What each package of the target is unpacked to, in their order.
 std::vector<Tree> unpack(Session& session, const Config& config, const Lock& lock) {
@@ -75,7 +74,7 @@ struct Chosen {
 
 LockRequest request_of(Session& session, const Config& config, const Chosen& chosen) {
   using What = LockUpdate::What;
-  LockRequest request{.before = {}, .tools = {}, .update = {What::Nothing, chosen.packages}, .allow_older = chosen.allow_older, .without = chosen.without};
+  LockRequest request{.before = {}, .update = {What::Nothing, chosen.packages}, .allow_older = chosen.allow_older, .without = chosen.without};
   if (chosen.security && !chosen.update) throw Error(ErrorKind::Usage, "--security says which packages --update updates", "give both");
   if (chosen.security && !chosen.packages.empty()) throw Error(ErrorKind::Usage, "--update PACKAGE and --security exclude each other", "give one of them");
   if (chosen.update) request.update.what = chosen.security ? What::Security : chosen.packages.empty() ? What::Everything : What::Packages;
@@ -83,7 +82,7 @@ LockRequest request_of(Session& session, const Config& config, const Chosen& cho
   request.without.erase(std::unique(request.without.begin(), request.without.end()), request.without.end());
   const auto file = session.lock_file(config.name), tools = session.tools_lock_file();
   if (std::filesystem::exists(file)) request.before = load_lock(file, tools);
-  else if (std::filesystem::exists(tools)) request.tools = ToolsLock::parse(read_file(tools), tools.filename().string());
+  else request.before.tools = load_tools_lock(tools);
   return request;
 }
 
@@ -116,8 +115,8 @@ int lock(Session& session, const Chosen& chosen) {
   write_if_changed(tools, made.lock.tools.serialise());
   write_if_changed(file, made.lock.serialise());
   for (const auto& suite : made.lock.without_suites) session.reporter().warning(fmt::format("locked without suite {}", suite));
-  if (request.before) {
-    const auto changes = describe_changes(*request.before, made.lock, made.target, made.tools);
+  if (request.before.date != 0) {
+    const auto changes = describe_changes(request.before, made.lock, made.target, made.tools);
     for (const auto& line : changes) print_out(fmt::format("{}\n", line));
     if (changes.empty()) print_out("no change\n");
   }

@@ -38,11 +38,9 @@ BuiltImage open_image(Session& session, const std::string& defconfig, const std:
 
   const Lock lock = session.lock(defconfig);
   Pipeline pipeline = session.pipeline(built.config, lock);
-  const auto qemu = pipeline.tools.find("qemu");
-  if (qemu == pipeline.tools.end())
-    throw Error(ErrorKind::Usage, fmt::format("{} has no emulator", defconfig), "name its package in tools.qemu.packages of the board");
-  const auto values = session.build(pipeline, defconfig, {qemu->second, pipeline.rootfs});
-  built.tools = checkout(session.store(), values.at(qemu->second));
+  const OutputRef& qemu = tools_of(pipeline, built.config, "qemu");
+  const auto values = session.build(pipeline, defconfig, {qemu, pipeline.rootfs});
+  built.tools = checkout(session.store(), values.at(qemu));
   built.root = get_tree(session.store(), values.at(pipeline.rootfs).digest);
   return built;
 }

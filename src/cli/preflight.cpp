@@ -40,7 +40,7 @@ std::vector<Finding> run_preflight(Session& session, const Config& config, Prefl
   session.need_machine(config, "check");
   const Lock lock = session.lock(config.name);
   Pipeline pipeline = session.pipeline(config, lock);
-  const OutputRef programs = pipeline.tools.at("programs");
+  const OutputRef& programs = tools_of(pipeline, config, "programs");
   const OutputRef kernel_config = pipeline.artifacts.at("kernel.config");
   const auto values = session.build(pipeline, config.name, {programs, pipeline.rootfs, pipeline.boot, kernel_config});
   Store& store = session.store();

@@ -142,15 +142,16 @@ std::map<OutputRef, Value> Session::build(Pipeline& pipeline, const std::string&
   return std::move(result.values);
 }
 
-fs::path Session::tools(const std::string& defconfig, const std::string& set) {
+std::vector<fs::path> Session::tools(const std::string& defconfig, const std::vector<std::string>& sets) {
   const Config loaded = config(defconfig);
   const Lock locked = lock(defconfig);
   Pipeline made = pipeline(loaded, locked);
-  const auto tree = made.tools.find(set);
-  if (tree == made.tools.end())
-    throw Error(ErrorKind::Usage, fmt::format("{} has no tool set {}", defconfig, set), fmt::format("name its packages in tools.{}.packages", set));
-  const auto values = build(made, defconfig, {tree->second});
-  return checkout(store(), values.at(tree->second));
+  std::vector<OutputRef> trees;
+  for (const auto& set : sets) trees.push_back(tools_of(made, loaded, set));
+  const auto values = build(made, defconfig, trees);
+  std::vector<fs::path> folders;
+  for (const auto& tree : trees) folders.push_back(checkout(store(), values.at(tree)));
+  return folders;
 }
 
 }  // namespace k8simg

@@ -54,8 +54,8 @@ class Session {
   /// Builds what `targets` name and returns their values; reports the plan and its end. `taken`: see RunOptions.
   std::map<OutputRef, Value> build(Pipeline& pipeline, const std::string& defconfig, const std::vector<OutputRef>& targets,
                                    const std::function<bool(const OutputRef&, const Value&)>& taken = {});
-  /// The tools tree of a set, built if need be, as a folder. Error{Usage} when the defconfig has no such set.
-  std::filesystem::path tools(const std::string& defconfig, const std::string& set);
+  /// The tools trees of sets, built if need be, as folders in the order of `sets`. Error{Usage} when the defconfig names no packages for one.
+  std::vector<std::filesystem::path> tools(const std::string& defconfig, const std::vector<std::string>& sets);
 
  private:
   Options options_;

@@ -53,8 +53,8 @@ int verify(Session& session, const Chosen& chosen) {
   const fs::path image = find_image(session, chosen.image);
   const fs::path manifest = chosen.manifest.empty() ? image.parent_path() / "manifest.json" : fs::absolute(chosen.manifest);
   if (!fs::is_regular_file(manifest)) throw Error(ErrorKind::Usage, fmt::format("there is no {}", manifest.string()), "give it with --manifest FILE");
-  const std::string defconfig = defconfig_of(manifest);
-  const fs::path tools = session.tools(defconfig, "appliance"), qemu = session.tools(defconfig, "qemu");
+  const auto trees = session.tools(defconfig_of(manifest), {"appliance", "qemu"});
+  const fs::path &tools = trees[0], &qemu = trees[1];
   const auto progress = [&](const std::string& text) { session.reporter().message(text); };
   const Appliance appliance = prepare_appliance(system_runner(), tools, session.store().folder("cache/guestfs"), session.store().folder("scratch"), choose_appliance_kvm(session, qemu, chosen.accel), progress, session.stop());
   const VerifyReport report = verify_image(image, manifest, appliance, progress, session.stop());

@@ -75,14 +75,17 @@ Catalogue::Catalogue(const IndexSet& indexes, const std::string& architecture, c
     // Stable: of the same version in two suites the one of the suite that is named first counts.
     if (name.offers.size() > 1)
       std::stable_sort(name.offers.begin(), name.offers.end(), [&](OfferId a, OfferId b) { return compare_versions(offers_[a].version, offers_[b].version) > 0; });
-    for (OfferId id : name.offers)
-      if (!is_off(id)) {
-        name.candidate = id;
-        break;
-      }
   }
+  reset_candidates();
   for (OfferId id = 0; id < offers_.size(); ++id)
     if (!offers_[id].provides.empty()) add_provides(id);
+}
+
+void Catalogue::reset_candidates() {
+  for (Name& name : names_) {
+    const auto first = std::find_if(name.offers.begin(), name.offers.end(), [&](OfferId id) { return !is_off(id); });
+    name.candidate = first == name.offers.end() ? nothing : *first;
+  }
 }
 
 NameId Catalogue::intern(std::string_view name) {

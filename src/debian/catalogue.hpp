@@ -63,9 +63,12 @@ class Catalogue {
   std::optional<NameId> find(std::string_view name) const;
   const IndexSet::Packages& file_of(OfferId id) const { return indexes_.packages[offers_[id].file]; }
   const std::string& architecture() const { return architecture_; }
+  const std::vector<LockedSuite>& suites() const { return indexes_.suites; }
   bool is_off(OfferId id) const { return off_[offers_[id].file]; }
   std::string describe(OfferId id) const;  ///< "systemd 257.9-1"
 
+  /// Every name's candidate as it was at first: the newest version of the suites that are on.
+  void reset_candidates();
   void set_candidate(NameId name, OfferId offer) { names_[name].candidate = offer; }
   const OfferRelations& relations(OfferId id) const;
 
@@ -96,6 +99,9 @@ class Catalogue {
   mutable std::unordered_map<OfferId, OfferRelations> relations_;
   mutable std::vector<std::uint32_t> mentions_;
 };
+
+/// As resolve() of an IndexSet, for several requests to one catalogue; `architecture` and `prefer_suites` are the catalogue's own.
+Resolution resolve(Catalogue& catalogue, const ResolveRequest& request);
 
 template <class Taken, class Visit>
 void Catalogue::for_each_match(const Relation& relation, Taken&& taken, Visit&& visit) const {

@@ -44,8 +44,7 @@ Asked parse_asked(const std::string& text) {
 
 class Request {
  public:
-  Request(Catalogue& catalogue, const IndexSet& indexes, const ResolveRequest& request, const Kept& kept)
-      : catalogue_(catalogue), indexes_(indexes), request_(request), kept_(kept) {
+  Request(Catalogue& catalogue, const ResolveRequest& request, const Kept& kept) : catalogue_(catalogue), request_(request), kept_(kept) {
     wanted_.excluded.resize(catalogue.name_count());
     for (const std::string& name : request.exclude)
       if (const auto id = catalogue.find(name)) wanted_.excluded[*id] = true;
@@ -104,7 +103,7 @@ class Request {
     if (!asked.version.empty()) return refuse(fmt::format("no suite has {} {}; there is {}", asked.name, asked.version, join(there, ", ")));
     if (!asked.suite.empty()) {
       std::vector<std::string> suites;
-      for (const LockedSuite& suite : indexes_.suites) suites.push_back(suite.suite);
+      for (const LockedSuite& suite : catalogue_.suites()) suites.push_back(suite.suite);
       if (std::find(suites.begin(), suites.end(), asked.suite) == suites.end())
         return refuse(fmt::format("{}: there is no suite \"{}\"; there is {}", asked.text, asked.suite, join(suites, ", ")));
       return refuse(fmt::format("suite {} has no {}; there is {}", asked.suite, asked.name, join(there, ", ")));
@@ -175,7 +174,6 @@ class Request {
   }
 
   Catalogue& catalogue_;
-  const IndexSet& indexes_;
   const ResolveRequest& request_;
   const Kept& kept_;
   Wanted wanted_;
@@ -211,13 +209,18 @@ std::map<std::string, std::string> needs(const Catalogue& catalogue, const Wante
 
 Resolution resolve(const IndexSet& indexes, const ResolveRequest& request) {
   Catalogue catalogue(indexes, request.architecture, request.prefer_suites);
+  return resolve(catalogue, request);
+}
+
+Resolution resolve(Catalogue& catalogue, const ResolveRequest& request) {
   if (catalogue.offer_count() == 0)
-    throw Error(ErrorKind::Resolve, fmt::format("no index has a package for the architecture \"{}\"", request.architecture));
+    throw Error(ErrorKind::Resolve, fmt::format("no index has a package for the architecture \"{}\"", catalogue.architecture()));
+  catalogue.reset_candidates();
   Kept kept(catalogue, request.keep);
   Wanted wanted;
   std::vector<OfferId> proven;
   for (;;) {
-    wanted = Request(catalogue, indexes, request, kept).read();
+    wanted = Request(catalogue, request, kept).read();
     try {
       proven = prove(catalogue, wanted, choose_as_apt(catalogue, wanted));
       break;

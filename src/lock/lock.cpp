@@ -388,13 +388,19 @@ const LockedPackage& ToolsLock::package(const std::string& name) const {
 
 std::string format_lock_date(std::int64_t seconds) { return format_date(seconds); }
 
+ToolsLock load_tools_lock(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(file, ignored)) return {};
+  return ToolsLock::parse(read_file(file), file.filename().string());
+}
+
 Lock load_lock(const std::filesystem::path& file, const std::filesystem::path& tools_file) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(file, ignored))
     throw Error(ErrorKind::Usage, fmt::format("{} is missing: nothing says which packages and modules to build from", file.string()),
                 fmt::format("make it with `k8simg lock {}`", file.stem().string()));
   Lock lock = Lock::parse(read_file(file), file.filename().string());
-  if (std::filesystem::is_regular_file(tools_file, ignored)) lock.tools = ToolsLock::parse(read_file(tools_file), tools_file.filename().string());
+  if (std::filesystem::is_regular_file(tools_file, ignored)) lock.tools = load_tools_lock(tools_file);
   return lock;
 }
 

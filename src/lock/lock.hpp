@@ -76,7 +76,9 @@ struct Lock {
   static Lock parse(std::string_view text, const std::string& name);
 };
 
-/// Both files. Error{Usage} with the hint `k8simg lock NAME` when `file` is missing; without `tools_file` the lock has no tools.
+/// Without such a file nothing is locked.
+ToolsLock load_tools_lock(const std::filesystem::path& file);
+/// Both files. Error{Usage} with the hint `k8simg lock NAME` when `file` is missing.
 Lock load_lock(const std::filesystem::path& file, const std::filesystem::path& tools_file);
 
 /// Why packages are in a lock, or in another version: name → "needed by htop".

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <optional>
 
+#include "debian/catalogue.hpp"
 #include "debian/version.hpp"
 #include "util/error.hpp"
 #include "util/inside.hpp"
@@ -43,11 +45,11 @@ void merge(std::vector<std::string>& list, const std::vector<std::string>& more)
     if (!contains(list, item)) list.push_back(item);
 }
 
-/// Every repository that some configuration takes tools of. What a mirror lacks for another architecture it has for the build tools' own.
-std::vector<Repository> tools_repositories(const Config& config, const std::vector<Config>& project, const std::vector<std::string>& without) {
-  std::vector<Repository> all = repositories_of(config, config.arch.debian == build_architecture ? without : std::vector<std::string>{}, true);
-  for (const Config& each : project)
-    for (const Repository& r : repositories_of(each, config.arch.debian == build_architecture ? without : std::vector<std::string>{}, true)) {
+/// Every repository that some configuration takes tools of.
+std::vector<Repository> tools_repositories(const std::vector<Config>& project, const std::vector<std::string>& without) {
+  std::vector<Repository> all;
+  for (const Config& config : project)
+    for (const Repository& r : repositories_of(config, without, true)) {
       const auto known = std::find_if(all.begin(), all.end(), [&](const Repository& other) { return other.name == r.name; });
       if (known == all.end()) {
         all.push_back(r);
@@ -75,30 +77,29 @@ std::int64_t newest(const std::vector<LockedSuite>& suites) {
 /// Locks one list of packages after the other from one set of indexes, keeping what may stay.
 class Chooser {
  public:
-  Chooser(IndexSet indexes, std::string architecture, std::vector<std::string> backports, const LockUpdate& update, const LockServices& services)
-      : indexes_(std::move(indexes)), architecture_(std::move(architecture)), backports_(std::move(backports)), update_(update), services_(services) {}
-
-  /// `before`: what is locked. Call once, first.
-  void keep(const std::vector<LockedPackage>& before) {
+  /// `before`: what is locked.
+  Chooser(IndexSet indexes, const std::string& architecture, const std::vector<Repository>& repositories, const std::vector<LockedPackage>& before,
+          const LockUpdate& update, const LockServices& services)
+      : indexes_(std::move(indexes)) {
     std::map<std::string, std::string> security;
-    if (update_.what == What::Security) security = superseded_by_security(indexes_, architecture_, before);
+    if (update.what == What::Security) security = superseded_by_security(indexes_, architecture, before);
     for (const auto& package : before) {
-      if (update_.what == What::Everything) reasons_[package.name] = "update";
-      else if (update_.what == What::Packages && contains(update_.packages, package.name)) reasons_[package.name] = "update";
+      if (update.what == What::Everything) reasons_[package.name] = "update";
+      else if (update.what == What::Packages && contains(update.packages, package.name)) reasons_[package.name] = "update";
       else if (const auto found = security.find(package.name); found != security.end()) reasons_[package.name] = found->second + " has it";
       else keep_.push_back(package);
     }
-    const auto missing = not_offered(indexes_, architecture_, keep_);
-    if (missing.empty()) return;
-    const auto controls = services_.control_files(missing);
-    for (const auto& package : missing) add_offer(indexes_, architecture_, package, controls.at(package.name));
+    if (const auto missing = not_offered(indexes_, architecture, keep_); !missing.empty()) {
+      const auto controls = services.control_files(missing);
+      for (const auto& package : missing) add_offer(indexes_, architecture, package, controls.at(package.name));
+    }
+    catalogue_.emplace(indexes_, architecture, backports_of(repositories));
   }
+  Chooser(const Chooser&) = delete;  // the catalogue refers to the indexes
 
   std::vector<LockedPackage> choose(ResolveRequest request) {
-    request.architecture = architecture_;
-    request.prefer_suites = backports_;
     request.keep = keep_;
-    Resolution resolution = resolve(indexes_, request);
+    Resolution resolution = resolve(*catalogue_, request);
     for (auto& package : resolution.packages) {
       if (package.date != 0) continue;  // kept
       package.date = newest(indexes_.suites);
@@ -121,10 +122,7 @@ class Chooser {
 
  private:
   IndexSet indexes_;
-  std::string architecture_;
-  std::vector<std::string> backports_;
-  const LockUpdate& update_;
-  const LockServices& services_;
+  std::optional<Catalogue> catalogue_;   ///< of indexes_, once they offer what is kept
   std::vector<LockedPackage> keep_;
   Reasons reasons_;
 };
@@ -217,36 +215,40 @@ ToolsLock choose_tools(Chooser& chooser, const std::vector<ToolSet>& wanted, con
 }  // namespace
 
 LockResult make_lock(const Config& config, const std::vector<Config>& project, const LockRequest& request, const LockServices& services) {
+  const Lock& before = request.before;
   check_without(config, request.without);
-  const Lock before = request.before.value_or(Lock{.defconfig = config.name, .date = 0, .suites = {}, .without_suites = {}, .target = {}, .components = {}, .tools = request.tools});
   check_update(config, request.update, before);
+  const auto chooser = [&](const std::vector<Repository>& repositories, const std::string& architecture, const std::vector<LockedSuite>& suites,
+                           const std::vector<LockedPackage>& packages) {
+    IndexSet indexes = services.indexes(repositories, architecture);
+    check_dates(services, request, suites, indexes.suites);
+    return Chooser(std::move(indexes), architecture, repositories, packages, request.update, services);
+  };
+  // A lock that is there keeps its date, which is that of images: what is added to it does not make another kernel.
+  const auto date_of = [&](std::int64_t date, const std::vector<LockedSuite>& suites) {
+    return date == 0 || request.update.what == What::Everything ? newest(suites) : date;
+  };
 
-  const auto repositories = repositories_of(config, request.without, false);
-  Chooser target(services.indexes(repositories, config.arch.debian), config.arch.debian, backports_of(repositories), request.update, services);
-  check_dates(services, request, before.suites, target.suites());
   LockResult result{.lock = before, .target = {}, .tools = {}};
   Lock& lock = result.lock;
+  lock.defconfig = config.name;
+  lock.without_suites = request.without;
+  lock.components = lock_components(config);
+  Chooser target = chooser(repositories_of(config, request.without, false), config.arch.debian, before.suites, before.target);
   lock.target = with_context("while choosing the target's packages", [&] {
-    target.keep(before.target);
     return target.choose({.install = config.packages, .essential = config.essential_packages, .exclude = config.exclude_packages});
   });
-  if (lock.target != before.target || lock.without_suites != request.without) lock.suites = target.suites();
-  lock.without_suites = request.without;
-  // The date is that of images: what is added to a lock does not make another kernel.
-  if (!request.before || request.update.what == What::Everything) lock.date = newest(target.suites());
-  lock.components = lock_components(config);
+  if (lock.target != before.target || lock.without_suites != before.without_suites) lock.suites = target.suites();
+  lock.date = date_of(before.date, target.suites());
   result.target = std::move(target).reasons();
 
   const bool locked = std::all_of(config.tools.begin(), config.tools.end(), [&](const ToolSet& set) { return set.packages.empty() || before.tools.find(set); });
-  if (!locked || request.update.what != What::Nothing) {
-    const auto for_tools = tools_repositories(config, project, request.without);
-    Chooser tools(services.indexes(for_tools, build_architecture), build_architecture, backports_of(for_tools), request.update, services);
-    check_dates(services, request, before.tools.suites, tools.suites());
-    tools.keep(before.tools.packages);
-    const bool dated = before.tools.date != 0 && request.update.what != What::Everything;
-    lock.tools = choose_tools(tools, wanted_sets(project), dated ? before.tools.date : newest(tools.suites()));
-    result.tools = std::move(tools).reasons();
-  }
+  if (locked && request.update.what == What::Nothing) return result;
+  // What a mirror lacks for another architecture it has for the build tools' own.
+  const auto repositories = tools_repositories(project, config.arch.debian == build_architecture ? request.without : std::vector<std::string>{});
+  Chooser tools = chooser(repositories, build_architecture, before.tools.suites, before.tools.packages);
+  lock.tools = choose_tools(tools, wanted_sets(project), date_of(before.tools.date, tools.suites()));
+  result.tools = std::move(tools).reasons();
   return result;
 }
 

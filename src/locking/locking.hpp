@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <functional>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,9 +21,7 @@ struct LockUpdate {
 };
 
 struct LockRequest {
-  std::optional<Lock> before;            ///< with its tools; without one everything is new
-  /// The tools that are locked already when there is no `before`.
-  ToolsLock tools;
+  Lock before;                           ///< with its tools; one without a date is not there yet, though its tools may be
   LockUpdate update;
   bool allow_older = false;              ///< suites may be older than those of `before`
   std::vector<std::string> without;      ///< suites to leave out, sorted

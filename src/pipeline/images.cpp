@@ -205,11 +205,7 @@ bool has_images(const Config& config) {
   return std::any_of(config.components.begin(), config.components.end(), [](const ComponentConfig& component) { return !component.images.empty(); });
 }
 
-bool takes_root_files(const Config& config) {
-  return std::any_of(config.components.begin(), config.components.end(), [](const ComponentConfig& component) {
-    return std::any_of(component.images.begin(), component.images.end(), [](const ImageConfig& image) { return !image.root.empty(); });
-  });
-}
+bool takes_root_files(const Config& config) { return !root_files(config).empty(); }
 
 Tree select_files(const Store& store, const Tree& root, const std::vector<std::string>& globs, const std::string& triplet) {
   Selection selection(store, root, triplet);

@@ -63,14 +63,17 @@ std::vector<Input> PackageSteps::target() {
   return inputs;
 }
 
+const ToolSet& needed_tool_set(const Config& config, const std::string& name) {
+  const ToolSet& set = config.tool_set(name);
+  if (!set.packages.empty()) return set;
+  throw Error(ErrorKind::Usage, fmt::format("{} needs the tool set {}, which has no packages", config.name, name),
+              fmt::format("name them in tools.{}.packages of the defconfig or board", name));
+}
+
 OutputRef PackageSteps::tools(const std::string& name) {
   const OutputRef tree{"tools/" + name, "tree"};
   if (graph_.find(tree.step)) return tree;
-  const ToolSet& asked = inputs_.config.tool_set(name);
-  if (asked.packages.empty())
-    throw Error(ErrorKind::Usage, fmt::format("{} needs the tool set {}, which has no packages", inputs_.config.name, name),
-                fmt::format("name them in tools.{}.packages of the defconfig or board", name));
-  const LockedToolSet* set = inputs_.lock.tools.find(asked);
+  const LockedToolSet* set = inputs_.lock.tools.find(needed_tool_set(inputs_.config, name));
   if (!set) throw Error(ErrorKind::Internal, fmt::format("the tools' lock has no set {}", name));
   std::vector<Input> inputs;
   for (const auto& package : set->packages) {

@@ -10,6 +10,9 @@
 
 namespace k8simg {
 
+/// What the configuration asks of a set. Error{Usage} when it names no packages.
+const ToolSet& needed_tool_set(const Config& config, const std::string& name);
+
 class PackageSteps {
  public:
   /// Keeps references to `graph` and what `inputs` refers to.

@@ -122,4 +122,8 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   return pipeline;
 }
 
+const OutputRef& tools_of(const Pipeline& pipeline, const Config& config, const std::string& set) {
+  return pipeline.tools.at(needed_tool_set(config, set).name);
+}
+
 }  // namespace k8simg

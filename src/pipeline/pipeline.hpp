@@ -37,4 +37,7 @@ struct Pipeline {
 /// Error{Usage} when lock and config do not belong together: names what is missing and `k8simg lock NAME`.
 Pipeline make_pipeline(const PipelineInputs& inputs);
 
+/// The tools tree of a set, for a verb. Error{Usage} when the configuration names no packages for it.
+const OutputRef& tools_of(const Pipeline& pipeline, const Config& config, const std::string& set);
+
 }  // namespace k8simg

@@ -10,6 +10,7 @@
 #include "settings_project.hpp"
 #include "store/store.hpp"
 #include "support/catch.hpp"
+#include "support/recipe.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
 #include "util/text.hpp"
@@ -55,12 +56,6 @@ struct Projects {
   }
 };
 
-struct NoDownloads : Downloader {
-  std::optional<std::uint64_t> download(const std::string&, int, std::uint64_t, std::uint64_t, std::stop_token, const std::function<void(std::uint64_t, std::uint64_t)>&) override {
-    throw Error(ErrorKind::Internal, "no downloads in this test");
-  }
-};
-
 /// Suites that have whatever these projects ask for.
 IndexSet indexes(const std::vector<Repository>& repositories, const std::string& architecture, std::string& asked) {
   IndexSet set;
@@ -86,27 +81,19 @@ std::string fingerprint(const fs::path& project, const std::string& name) {
   services.now = 1763195591;
   services.indexes = [&](const std::vector<Repository>& repositories, const std::string& architecture) { return indexes(repositories, architecture, text); };
   services.warn = [](const std::string&) {};
-  const Lock lock = make_lock(config, {config}, {.before = {}, .tools = {}, .update = {}, .allow_older = false, .without = {}}, services).lock;
+  const Lock lock = make_lock(config, {config}, {.before = {}, .update = {}, .allow_older = false, .without = {}}, services).lock;
   text += lock.serialise() + lock.tools.serialise();
   MemoryStore store;
-  NoDownloads downloader;
+  test::NoDownloads downloader;
   const Mirrors mirrors;
   const Pipeline pipeline = make_pipeline({.config = config, .lock = lock, .store = store, .downloader = downloader, .mirrors = mirrors, .version = "1", .environment_epoch = {}});
-  for (const auto& step : pipeline.graph.steps()) {
-    std::vector<RecordedInput> inputs;
-    for (const auto& input : step.inputs) {
-      const auto* value = std::get_if<Value>(&input.source);
-      const auto* from = std::get_if<OutputRef>(&input.source);
-      inputs.push_back({input.name, value ? *value : Value{ValueKind::Blob, sha256(from->step + " " + from->output), 0}});
-    }
-    text += step.id + " " + step_key(step, inputs).hex() + "\n";
-  }
+  for (const auto& [id, key] : test::keys_of(pipeline.graph)) text += id + " " + key.hex() + "\n";
   for (const auto& [file, output] : pipeline.artifacts) text += fmt::format("{} {} {}\n", file, output.step, output.output);
   return text;
 }
 
 struct Line {
-  std::string file, key;   ///< "disk.partition.mount", without the names of entries
+  std::string key;         ///< "disk.partition.mount", without the names of entries
   std::size_t at, size;    ///< where it stands in the file
   std::string other;       ///< the same with another value; "" for an exemption
 };
@@ -123,7 +110,7 @@ std::vector<Line> marked_lines(const std::string& file, const std::string& text)
       inside = std::string(match[1]) + ".";
     } else if (std::regex_match(each, match, line)) {
       const std::string key = match[1];
-      lines.push_back({file, prefix + inside + key, at, each.size(), match[3] == ">" ? fmt::format("{} = {}", key, std::string(match[4])) : ""});
+      lines.push_back({prefix + inside + key, at, each.size(), match[3] == ">" ? fmt::format("{} = {}", key, std::string(match[4])) : ""});
     }
     at += each.size() + 1;
   }

@@ -4,17 +4,14 @@
 #include <fmt/format.h>
 
 #include "support/catch.hpp"
+#include "support/stanza.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
 using namespace k8simg;
+using test::stanza;
 
 namespace {
-
-std::string stanza(const std::string& name, const std::string& version, const std::string& more = "") {
-  return fmt::format("Package: {0}\nVersion: {1}\nArchitecture: amd64\nPriority: optional\n{2}Filename: pool/main/{0}_{1}_amd64.deb\nSize: 100\nSHA256: {3}\n\n", name, version, more,
-                     sha256(name + version).hex());
-}
 
 struct Suites {
   IndexSet set;

@@ -4,21 +4,18 @@
 #include <fmt/format.h>
 
 #include "support/catch.hpp"
+#include "support/stanza.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
 #include "util/text.hpp"
 
 using namespace k8simg;
+using test::stanza;
 
 namespace {
 
 using Names = std::vector<std::string>;
 using What = LockUpdate::What;
-
-std::string stanza(const std::string& name, const std::string& version, const std::string& more = "") {
-  return fmt::format("Package: {0}\nVersion: {1}\nArchitecture: amd64\nPriority: optional\n{2}Filename: pool/main/{0}_{1}_amd64.deb\nSize: 100\nSHA256: {3}\n\n", name, version, more,
-                     sha256(name + version).hex());
-}
 
 constexpr std::int64_t first_day = 1763195591, a_day = 86400;
 
@@ -45,7 +42,7 @@ struct Site {
     return config;
   }
 
-  LockResult lock(const Config& of, const std::optional<Lock>& before, const LockUpdate& update = {}, bool allow_older = false) {
+  LockResult lock(const Config& of, const Lock& before, const LockUpdate& update = {}, bool allow_older = false) {
     loaded.clear();
     LockServices services;
     services.now = today;
@@ -65,7 +62,7 @@ struct Site {
       return controls;
     };
     services.warn = [&](const std::string& text) { warnings.push_back(text); };
-    return make_lock(of, {pc, pi}, {.before = before, .tools = {}, .update = update, .allow_older = allow_older, .without = {}}, services);
+    return make_lock(of, {pc, pi}, {.before = before, .update = update, .allow_older = allow_older, .without = {}}, services);
   }
 };
 
@@ -185,5 +182,5 @@ TEST_CASE("an older mirror is refused, and a suite of long ago is warned of") {
 TEST_CASE("suites to leave out must be suites") {
   Site site;
   LockServices services;
-  CHECK_THROWS_AS(make_lock(site.pc, {site.pc}, {.before = {}, .tools = {}, .update = {}, .allow_older = false, .without = {"sid"}}, services), Error);
+  CHECK_THROWS_AS(make_lock(site.pc, {site.pc}, {.before = {}, .update = {}, .allow_older = false, .without = {"sid"}}, services), Error);
 }

@@ -124,19 +124,7 @@ TEST_CASE("the epoch: the defconfig's, else the caller's, else the lock's date")
 
 TEST_CASE("the same inputs give the same keys; a changed file changes what depends on it and nothing else") {
   Project p;
-  const auto keys = [&] {
-    std::map<std::string, Digest> result;
-    const Pipeline pipeline = make_pipeline(p.inputs());
-    for (const auto& step : pipeline.graph.steps()) {
-      std::vector<RecordedInput> inputs;
-      for (const auto& input : step.inputs) {
-        const auto* value = std::get_if<Value>(&input.source);
-        inputs.push_back({input.name, value ? *value : Value{}});
-      }
-      result[step.id] = step_key(step, inputs);
-    }
-    return result;
-  };
+  const auto keys = [&] { return keys_of(make_pipeline(p.inputs()).graph); };
   const auto before = keys();
   CHECK(before == keys());
   p.write("kernel-fragments/base.config", "CONFIG_NET=y\nCONFIG_X=y\n");

@@ -9,17 +9,11 @@
 #include "pipeline/packages.hpp"
 #include "pipeline/partitions.hpp"
 #include "pipeline/pipeline.hpp"
+#include "support/recipe.hpp"
 #include "support/step_context.hpp"
 #include "tree/tree.hpp"
 
 namespace k8simg::test {
-
-class NoDownloads : public Downloader {
- public:
-  std::optional<std::uint64_t> download(const std::string& url, int, std::uint64_t, std::uint64_t, std::stop_token, const std::function<void(std::uint64_t, std::uint64_t)>&) override {
-    throw Error(ErrorKind::Internal, "no downloads in this test: " + url);
-  }
-};
 
 inline LockedPackage locked(const std::string& name, const std::string& version = "1") {
   return {.name = name, .version = version, .architecture = "amd64", .source = name, .repository = "debian", .suite = "trixie", .path = "pool/" + name + ".deb", .size = 10, .sha256 = sha256(name + version)};
