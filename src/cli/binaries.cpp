@@ -11,11 +11,17 @@ namespace k8simg {
 
 namespace {
 
-struct Row { std::string architecture, component, program, processor, version; std::uint64_t bytes = 0; };
+struct Row {
+  std::string architecture, component, program, processor, version;
+  std::uint64_t bytes = 0;
+};
 
 void print_table(const std::vector<Row>& rows) {
-  print_out(fmt::format("{:<16} {:<14} {:<24} {:>12}  {:<36} {}\n", "architecture", "component", "program", "bytes", "runs on", "version"));
-  for (const auto& row : rows) print_out(fmt::format("{:<16} {:<14} {:<24} {:>12}  {:<36} {}\n", row.architecture, row.component, row.program, row.bytes, row.processor, row.version));
+  print_out(fmt::format("{:<16} {:<14} {:<24} {:>12}  {:<36} {}\n", "architecture", "component", "program", "bytes",
+                        "runs on", "version"));
+  for (const auto& row : rows)
+    print_out(fmt::format("{:<16} {:<14} {:<24} {:>12}  {:<36} {}\n", row.architecture, row.component, row.program,
+                          row.bytes, row.processor, row.version));
 }
 
 int make_binaries(Session& session, const ArchitectureChoice& choice) {
@@ -32,7 +38,8 @@ int make_binaries(Session& session, const ArchitectureChoice& choice) {
       for (const auto& [path, node] : programs.nodes()) {
         executables.insert(component.name + "/" + path);
         files[component.name + "/" + path] = {ValueKind::Blob, node.content, node.size};
-        rows.push_back({defconfig, component.name, path, isa_description({made.config.arch.go, made.config.arch.goarm}), component.version, node.size});
+        rows.push_back({defconfig, component.name, path, isa_description({made.config.arch.go, made.config.arch.goarm}),
+                        component.version, node.size});
       }
     }
     publish_with_sums(session, std::move(files), session.output("binaries") / defconfig, executables);

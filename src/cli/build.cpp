@@ -31,7 +31,9 @@ void add_build(CLI::App& app, Options& options, Verb& run) {
         for (const auto& [file, output] : pipeline.artifacts) names.push_back(file);
         for (const auto& file : *only) {
           const auto found = pipeline.artifacts.find(file);
-          if (found == pipeline.artifacts.end()) throw Error(ErrorKind::Usage, fmt::format("{} has no artifact {}", *name, file), "it has " + join(names, ", "));
+          if (found == pipeline.artifacts.end())
+            throw Error(ErrorKind::Usage, fmt::format("{} has no artifact {}", *name, file),
+                        "it has " + join(names, ", "));
           wanted.insert(*found);
         }
       }

@@ -1,4 +1,5 @@
-// `k8simg flash IMAGE DEVICE`: writes an image to a card or disk, after every check that keeps the wrong disk from being lost.
+// `k8simg flash IMAGE DEVICE`: writes an image to a card or disk, after every check that keeps the wrong disk from
+// being lost.
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -21,7 +22,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Chosen { std::string image, device; bool no_bmap = false, yes = false, force_fixed = false, no_verify = false, file = false; };
+struct Chosen {
+  std::string image, device;
+  bool no_bmap = false, yes = false, force_fixed = false, no_verify = false, file = false;
+};
 
 const fs::path machine_root = "/";
 
@@ -30,25 +34,32 @@ std::string candidates() {
   for (const Disk& disk : list_disks(machine_root)) {
     if (!is_candidate(disk)) continue;
     text += fmt::format("/dev/{}  {}\n  {}\n", disk.name, describe(disk), describe_content(disk));
-    for (const std::string& reason : objections(disk, 0, true)) text += fmt::format("  not to be written: {}\n", reason);
+    for (const std::string& reason : objections(disk, 0, true))
+      text += fmt::format("  not to be written: {}\n", reason);
   }
   return text.empty() ? "no removable disk is plugged in\n" : text;
 }
 
 [[noreturn]] void list_candidates(const std::string& missing) {
   print_out(candidates());
-  throw Error(ErrorKind::Usage, fmt::format("no {} given: nothing was written", missing), "run `k8simg flash IMAGE DEVICE` with one of the disks above");
+  throw Error(ErrorKind::Usage, fmt::format("no {} given: nothing was written", missing),
+              "run `k8simg flash IMAGE DEVICE` with one of the disks above");
 }
 
 /// What to show of what is written to; a disk as it is shown, or a regular file.
-struct Target { std::string about; std::optional<Disk> disk; };
+struct Target {
+  std::string about;
+  std::optional<Disk> disk;
+};
 
 Target choose_file(const Chosen& chosen, const struct stat& status, std::uint64_t image_size) {
   const auto size = static_cast<std::uint64_t>(status.st_size);
   if (size < image_size) {
-    throw Error(ErrorKind::Flash, fmt::format("{} is too small: it has {} bytes, the image {} bytes", chosen.device, size, image_size), fmt::format("make it larger, as with `truncate -s {} {}`", image_size, chosen.device));
+    throw Error(ErrorKind::Flash,
+                fmt::format("{} is too small: it has {} bytes, the image {} bytes", chosen.device, size, image_size),
+                fmt::format("make it larger, as with `truncate -s {} {}`", image_size, chosen.device));
   }
-  struct stat image{};
+  struct stat image {};
   if (::stat(chosen.image.c_str(), &image) == 0 && image.st_dev == status.st_dev && image.st_ino == status.st_ino) {
     throw Error(ErrorKind::Flash, fmt::format("{} is the image itself", chosen.device), "give another file");
   }
@@ -60,28 +71,40 @@ Target choose_disk(const Chosen& chosen, const struct stat& status, std::uint64_
   const auto reasons = objections(disk, image_size, chosen.force_fixed);
   if (!reasons.empty()) {
     Error error(ErrorKind::Flash, fmt::format("{} ({}) is not written: {}", chosen.device, describe(disk), reasons[0]),
-                reasons == std::vector<std::string>{"it is not removable"} ? "if it is really this disk that may be lost, add --force-fixed" : "`k8simg flash` lists the disks that may be written");
+                reasons == std::vector<std::string>{"it is not removable"}
+                    ? "if it is really this disk that may be lost, add --force-fixed"
+                    : "`k8simg flash` lists the disks that may be written");
     for (std::size_t i = 1; i < reasons.size(); ++i) error.add_context("and " + reasons[i]);
     throw error;
   }
   // A link such as /dev/disk/by-id/... says which disk it is; the kernel's name helps to find it in lsblk.
-  const std::string kernel_name = fs::path(chosen.device).filename() == disk.name ? "" : fmt::format(" ({})", disk.name);
+  const std::string kernel_name =
+      fs::path(chosen.device).filename() == disk.name ? "" : fmt::format(" ({})", disk.name);
   return {fmt::format("{}{}: {}\n  {}\n", chosen.device, kernel_name, describe(disk), describe_content(disk)), disk};
 }
 
 Target choose_target(const Chosen& chosen, std::uint64_t image_size) {
-  struct stat status{};
+  struct stat status {};
   if (::stat(chosen.device.c_str(), &status) != 0) {
     const bool short_name = fs::exists("/dev/" + chosen.device);
-    throw Error(ErrorKind::Flash, fmt::format("there is no {}: {}", chosen.device, std::system_category().message(errno)), short_name ? fmt::format("do you mean /dev/{}?", chosen.device) : "`k8simg flash` lists the disks that may be written");
+    throw Error(ErrorKind::Flash,
+                fmt::format("there is no {}: {}", chosen.device, std::system_category().message(errno)),
+                short_name ? fmt::format("do you mean /dev/{}?", chosen.device)
+                           : "`k8simg flash` lists the disks that may be written");
   }
   if (chosen.file) {
     if (S_ISREG(status.st_mode)) return choose_file(chosen, status, image_size);
-    throw Error(ErrorKind::Flash, fmt::format("{} is not a regular file", chosen.device), "leave --file out to write a disk");
+    throw Error(ErrorKind::Flash, fmt::format("{} is not a regular file", chosen.device),
+                "leave --file out to write a disk");
   }
   if (S_ISBLK(status.st_mode)) return choose_disk(chosen, status, image_size);
-  const char* what = S_ISREG(status.st_mode) ? "a regular file" : S_ISDIR(status.st_mode) ? "a folder" : S_ISCHR(status.st_mode) ? "a character device" : "something else";
-  throw Error(ErrorKind::Flash, fmt::format("{} is {}, not a disk", chosen.device, what), S_ISREG(status.st_mode) ? "to write into a file, add --file" : "`k8simg flash` lists the disks that may be written");
+  const char* what = S_ISREG(status.st_mode)   ? "a regular file"
+                     : S_ISDIR(status.st_mode) ? "a folder"
+                     : S_ISCHR(status.st_mode) ? "a character device"
+                                               : "something else";
+  throw Error(ErrorKind::Flash, fmt::format("{} is {}, not a disk", chosen.device, what),
+              S_ISREG(status.st_mode) ? "to write into a file, add --file"
+                                      : "`k8simg flash` lists the disks that may be written");
 }
 
 /// A line of the user; polls, so that Ctrl-C ends the question too.
@@ -100,12 +123,17 @@ std::string read_answer(std::stop_token stop) {
 void ask(const Chosen& chosen, const Target& target, std::stop_token stop) {
   print_error(target.about);
   if (chosen.yes) return;
-  if (!::isatty(STDIN_FILENO)) throw Error(ErrorKind::Flash, "nobody is there to ask: nothing was written", "add --yes if all that is on it may be lost");
-  print_error(fmt::format("All that is on it will be lost. Type yes to write {}: ", fs::path(chosen.image).filename().string()));
+  if (!::isatty(STDIN_FILENO))
+    throw Error(ErrorKind::Flash, "nobody is there to ask: nothing was written",
+                "add --yes if all that is on it may be lost");
+  print_error(fmt::format("All that is on it will be lost. Type yes to write {}: ",
+                          fs::path(chosen.image).filename().string()));
   if (read_answer(std::move(stop)) != "yes") throw Error(ErrorKind::Flash, "not confirmed: nothing was written");
 }
 
-std::string speed(std::uint64_t bytes, double seconds) { return format_size(static_cast<std::uint64_t>(static_cast<double>(bytes) / std::max(seconds, 0.001))) + "/s"; }
+std::string speed(std::uint64_t bytes, double seconds) {
+  return format_size(static_cast<std::uint64_t>(static_cast<double>(bytes) / std::max(seconds, 0.001))) + "/s";
+}
 
 int flash(Session& session, const Chosen& chosen) {
   if (chosen.image.empty()) list_candidates("image and no device");
@@ -121,17 +149,25 @@ int flash(Session& session, const Chosen& chosen) {
     map = whole_image(measure(chosen.image, session.stop()));
   }
   const Target target = choose_target(chosen, map.image_size);
-  ask(chosen, target, session.stop());   // before any step: the live status area would be painted over the question
-  // A plain file is quickly read: then its damage is known before anything is lost. A stream is checked while it is written.
-  if (source->size() && map.ranges[0].digest) check_image(*open_image_source(chosen.image), map, map_file.string(), reporter, session.stop());
-  const auto device = target.disk ? open_disk(machine_root, *target.disk, chosen.device) : open_device({chosen.device, std::nullopt});
+  ask(chosen, target, session.stop());  // before any step: the live status area would be painted over the question
+  // A plain file is quickly read: then its damage is known before anything is lost. A stream is checked while it is
+  // written.
+  if (source->size() && map.ranges[0].digest)
+    check_image(*open_image_source(chosen.image), map, map_file.string(), reporter, session.stop());
+  const auto device =
+      target.disk ? open_disk(machine_root, *target.disk, chosen.device) : open_device({chosen.device, std::nullopt});
   const FlashReport report = flash_image(*source, map, *device, !chosen.no_verify, reporter, session.stop());
 
   if (report.partitions_error) {
-    reporter.warning(fmt::format("the kernel did not read the new partition table of {} ({}): unplug it and plug it in again", chosen.device, std::system_category().message(report.partitions_error)));
+    reporter.warning(
+        fmt::format("the kernel did not read the new partition table of {} ({}): unplug it and plug it in again",
+                    chosen.device, std::system_category().message(report.partitions_error)));
   }
-  std::string text = fmt::format("{} is on {}: wrote {} of {} at {}", fs::path(chosen.image).filename().string(), chosen.device, format_size(report.written), format_size(map.image_size), speed(report.written, report.write_seconds));
-  if (report.read_back) text += fmt::format(", read all of it back at {}", speed(report.read_back, report.read_seconds));
+  std::string text = fmt::format("{} is on {}: wrote {} of {} at {}", fs::path(chosen.image).filename().string(),
+                                 chosen.device, format_size(report.written), format_size(map.image_size),
+                                 speed(report.written, report.write_seconds));
+  if (report.read_back)
+    text += fmt::format(", read all of it back at {}", speed(report.read_back, report.read_seconds));
   reporter.report({.kind = Event::Kind::Finished, .text = text, .seconds = report.write_seconds + report.read_seconds});
   return 0;
 }
@@ -139,9 +175,11 @@ int flash(Session& session, const Chosen& chosen) {
 }  // namespace
 
 void add_flash(CLI::App& app, Options&, Verb& run) {
-  auto* verb = app.add_subcommand("flash", "write an image to a card or disk and read it back; without DEVICE, list the disks that may be written");
+  auto* verb = app.add_subcommand(
+      "flash", "write an image to a card or disk and read it back; without DEVICE, list the disks that may be written");
   auto chosen = std::make_shared<Chosen>();
-  verb->add_option("image", chosen->image, "disk image, plain or compressed with xz or zstd; its .bmap is used if it lies beside it");
+  verb->add_option("image", chosen->image,
+                   "disk image, plain or compressed with xz or zstd; its .bmap is used if it lies beside it");
   verb->add_option("device", chosen->device, "whole disk, such as /dev/sdb");
   verb->add_flag("--yes", chosen->yes, "do not ask");
   verb->add_flag("--no-bmap", chosen->no_bmap, "write all of the image, even if there is a block map");

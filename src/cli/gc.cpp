@@ -19,7 +19,8 @@ void add_gc(CLI::App& app, Options&, Verb& run) {
         return value.kind == ValueKind::Tree ? tree_references(get_tree(store, value.digest)) : std::vector<Digest>{};
       };
       const auto gone = store.collect(references, {}, *dry);
-      print_out(fmt::format("{}{} blobs ({}), {} step records, {} checkouts\n", *dry ? "would remove " : "removed ", gone.blobs, format_size(gone.bytes), gone.records, gone.checkouts));
+      print_out(fmt::format("{}{} blobs ({}), {} step records, {} checkouts\n", *dry ? "would remove " : "removed ",
+                            gone.blobs, format_size(gone.bytes), gone.records, gone.checkouts));
       return 0;
     };
   });

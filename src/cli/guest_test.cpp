@@ -26,13 +26,19 @@ std::filesystem::path container_archive(Session& session, const BuiltImage& imag
   if (!program) return {};
   Tree layer;
   layer.set("loopback", *program);
-  const Tree layout = make_oci_layout(session.store(), {{.reference = test_image, .architecture = image.config.arch.go, .variant = oci_variant(image.config.arch.go, image.config.arch.goarm),
-                                                            .layers = {layer}, .entrypoint = {"/loopback"}}}, image.epoch);
+  const Tree layout = make_oci_layout(session.store(),
+                                      {{.reference = test_image,
+                                        .architecture = image.config.arch.go,
+                                        .variant = oci_variant(image.config.arch.go, image.config.arch.goarm),
+                                        .layers = {layer},
+                                        .entrypoint = {"/loopback"}}},
+                                      image.epoch);
   const Value archive = make_oci_archive(session.store(), layout, image.epoch);
   return session.store().path(archive.digest);
 }
 
-/// Every program of the node that can say its version: the components' own checks, for what is installed, and the OCI runtime.
+/// Every program of the node that can say its version: the components' own checks, for what is installed, and the OCI
+/// runtime.
 std::vector<std::vector<std::string>> versions(const BuiltImage& image) {
   std::vector<std::vector<std::string>> list;
   for (const auto& component : image.config.components) {
@@ -82,7 +88,8 @@ Guest open_guest(Session& session, const std::string& name, const std::string& a
 std::string ready_image(const Config& config, bool in_cluster) {
   const std::string program = in_cluster ? "coredns" : "pause";
   if (const std::string reference = image_of(config, program); !reference.empty()) return reference;
-  throw Error(ErrorKind::Usage, fmt::format("no component makes an image of {}, which is started as a pod", program), fmt::format("add a component with {} to components.enable", program));
+  throw Error(ErrorKind::Usage, fmt::format("no component makes an image of {}, which is started as a pod", program),
+              fmt::format("add a component with {} to components.enable", program));
 }
 
 bool carries_control_plane(const Config& config) { return config.images_preload && !image_of(config, "etcd").empty(); }
@@ -91,31 +98,43 @@ Expectations expectations_of(const Guest& guest, const std::string& firmware) {
   const Config& config = guest.image.config;
   // Other partitions may have been given most of the room.
   const auto& partitions = config.disk.partitions;
-  const bool shared = std::any_of(partitions.begin(), partitions.end(), [](const PartitionConfig& partition) { return partition.create_on_device; });
-  Expectations expect{.kernel = guest.image.kernel_release, .firmware = firmware, .earliest_time = guest.image.epoch,
-                      .root_bytes = shared ? guest.image.root_size : disk_size - (disk_size >> 3), .versions = versions(guest.image)};
+  const bool shared = std::any_of(partitions.begin(), partitions.end(),
+                                  [](const PartitionConfig& partition) { return partition.create_on_device; });
+  Expectations expect{.kernel = guest.image.kernel_release,
+                      .firmware = firmware,
+                      .earliest_time = guest.image.epoch,
+                      .root_bytes = shared ? guest.image.root_size : disk_size - (disk_size >> 3),
+                      .versions = versions(guest.image)};
   expect.script_drive = drive_name(guest.machine, 0), expect.container_drive = drive_name(guest.machine, 1);
   if (!guest.container.empty()) expect.container_image = test_image, expect.container_says = "CNI";
   expect.kubeadm_images = carries_control_plane(config);
   return expect;
 }
 
-GuestBoot boot_guest(const Guest& guest, const Expectations& expectations, const std::string& firmware, Boot boot, const std::filesystem::path& console, std::stop_token stop) {
+GuestBoot boot_guest(const Guest& guest, const Expectations& expectations, const std::string& firmware, Boot boot,
+                     const std::filesystem::path& console, std::stop_token stop) {
   const auto script = boot.scratch / "checks";
   write_file_atomically(script, check_script(expectations));
   std::filesystem::resize_file(script, 1 << 16);  // a drive has whole sectors
-  boot.tools = guest.image.tools, boot.boot_partition = guest.image.boot_partition, boot.kvm = guest.kvm, boot.disk_size = disk_size;
+  boot.tools = guest.image.tools, boot.boot_partition = guest.image.boot_partition, boot.kvm = guest.kvm,
+  boot.disk_size = disk_size;
   if (boot.image.empty()) boot.image = guest.image.disk;
   boot.firmware = parse_firmware(firmware);
   boot.credentials.merge(check_credentials(expectations));
   boot.drives.push_back(script);
   if (!guest.container.empty()) boot.drives.push_back(guest.container);
-  GuestBoot done{.name = guest.name, .firmware = firmware, .kvm = guest.kvm, .report = {}, .result = run_machine(system_runner(), guest.machine, boot, stop), .console = console};
+  GuestBoot done{.name = guest.name,
+                 .firmware = firmware,
+                 .kvm = guest.kvm,
+                 .report = {},
+                 .result = run_machine(system_runner(), guest.machine, boot, stop),
+                 .console = console};
   std::filesystem::create_directories(console.parent_path());
   if (std::filesystem::exists(boot.scratch / "console.log")) {
     copy_sparse(boot.scratch / "console.log", console, 0644);
   } else {
-    Error error(ErrorKind::Step, fmt::format("{}: QEMU did not start (exit code {})", guest.name, done.result.exit_code));
+    Error error(ErrorKind::Step,
+                fmt::format("{}: QEMU did not start (exit code {})", guest.name, done.result.exit_code));
     if (!done.result.message.empty()) error.add_context("QEMU says:\n" + done.result.message);
     throw error;
   }
@@ -127,13 +146,27 @@ std::string boots_as_json(const std::vector<GuestBoot>& boots) {
   nlohmann::json list = nlohmann::json::array();
   for (const auto& boot : boots) {
     nlohmann::json checks = nlohmann::json::array(), processes = nlohmann::json::array();
-    for (const auto& check : boot.report.checks) checks.push_back({{"name", check.name}, {"ok", check.ok}, {"detail", check.detail}});
+    for (const auto& check : boot.report.checks)
+      checks.push_back({{"name", check.name}, {"ok", check.ok}, {"detail", check.detail}});
     for (const auto& process : boot.report.processes) {
-      processes.push_back({{"name", process.name}, {"count", process.count}, {"rss_kib", process.rss_kib}, {"pss_kib", process.pss_kib}, {"cpu_seconds", process.cpu_seconds}});
+      processes.push_back({{"name", process.name},
+                           {"count", process.count},
+                           {"rss_kib", process.rss_kib},
+                           {"pss_kib", process.pss_kib},
+                           {"cpu_seconds", process.cpu_seconds}});
     }
-    list.push_back({{"name", boot.name}, {"firmware", boot.firmware}, {"accelerator", boot.kvm ? "kvm" : "tcg"}, {"ok", boot.report.ok()}, {"finished", boot.report.finished}, {"timed_out", boot.result.timed_out},
-                    {"stalled", boot.result.stalled}, {"qemu", boot.report.finished ? "" : boot.result.message},
-                    {"seconds", boot.result.seconds}, {"checks", checks}, {"figures", boot.report.figures}, {"processes", processes}});
+    list.push_back({{"name", boot.name},
+                    {"firmware", boot.firmware},
+                    {"accelerator", boot.kvm ? "kvm" : "tcg"},
+                    {"ok", boot.report.ok()},
+                    {"finished", boot.report.finished},
+                    {"timed_out", boot.result.timed_out},
+                    {"stalled", boot.result.stalled},
+                    {"qemu", boot.report.finished ? "" : boot.result.message},
+                    {"seconds", boot.result.seconds},
+                    {"checks", checks},
+                    {"figures", boot.report.figures},
+                    {"processes", processes}});
   }
   // A line of the console may be torn in the middle of a character, or be no UTF-8 at all.
   return nlohmann::json{{"boots", list}}.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -143,9 +176,12 @@ std::string why_unfinished(const GuestBoot& boot) {
   const MachineResult& result = boot.result;
   if (boot.report.finished) return "";
   std::string text = "the checks did not come to their end: ";
-  if (!result.stalled.empty()) text += "the guest has stalled: " + result.stalled;
-  else if (result.timed_out) text += fmt::format("they took longer than {}", format_duration(result.seconds));
-  else text += fmt::format("QEMU ended with {}", result.exit_code);
+  if (!result.stalled.empty())
+    text += "the guest has stalled: " + result.stalled;
+  else if (result.timed_out)
+    text += fmt::format("they took longer than {}", format_duration(result.seconds));
+  else
+    text += fmt::format("QEMU ended with {}", result.exit_code);
   if (!result.message.empty()) text += "\nQEMU says:\n" + result.message;
   const std::string last = tail_of(boot.console, 40);
   return text + (last.empty() ? "\nthe console is empty" : "\nthe console's last lines:\n" + last);
@@ -153,21 +189,26 @@ std::string why_unfinished(const GuestBoot& boot) {
 
 void print_boot(const std::string& title, const GuestBoot& boot) {
   const auto& [name, firmware, kvm, report, result, console] = boot;
-  for (const auto& check : report.checks) print_out(fmt::format("{} {:<4}  {:<24} {}\n", title, check.ok ? "ok" : "FAIL", check.name, check.detail));
+  for (const auto& check : report.checks)
+    print_out(fmt::format("{} {:<4}  {:<24} {}\n", title, check.ok ? "ok" : "FAIL", check.name, check.detail));
   for (const auto& [figure, value] : report.figures) print_out(fmt::format("{} {:<30} {}\n", title, figure, value));
   for (const auto& process : report.processes) {
     if (process.pss_kib < 1024) continue;
-    print_out(fmt::format("{} process {:<22} {:>6.1f} MiB, {:.1f} resident, {:.1f} s of processor time{}\n", title, process.name, static_cast<double>(process.pss_kib) / 1024, static_cast<double>(process.rss_kib) / 1024, process.cpu_seconds,
-               process.count > 1 ? fmt::format(", {} of them", process.count) : ""));
+    print_out(fmt::format("{} process {:<22} {:>6.1f} MiB, {:.1f} resident, {:.1f} s of processor time{}\n", title,
+                          process.name, static_cast<double>(process.pss_kib) / 1024,
+                          static_cast<double>(process.rss_kib) / 1024, process.cpu_seconds,
+                          process.count > 1 ? fmt::format(", {} of them", process.count) : ""));
   }
   if (const std::string why = why_unfinished(boot); !why.empty()) print_out(fmt::format("{} FAIL  {}\n", title, why));
 }
 
 std::string not_shown(const Guest& guest, const std::string& firmware) {
   if (firmware != "kernel") return "";
-  return fmt::format("QEMU runs no firmware of {}: it starts {} and {} from the boot partition itself. Not shown: the firmware's own start, config.txt and its device tree choice, radios, clocks, GPIO; config.txt "
-                     "and cmdline.txt were checked when the image was built.",
-                     guest.name, guest.image.boot_partition.kernel, guest.image.boot_partition.dtb);
+  return fmt::format(
+      "QEMU runs no firmware of {}: it starts {} and {} from the boot partition itself. Not shown: the firmware's own "
+      "start, config.txt and its device tree choice, radios, clocks, GPIO; config.txt "
+      "and cmdline.txt were checked when the image was built.",
+      guest.name, guest.image.boot_partition.kernel, guest.image.boot_partition.dtb);
 }
 
 }  // namespace k8simg

@@ -1,4 +1,5 @@
-// `k8simg images --arch A`: container images for architectures, an archive of each in output/images/linux-A/, and all together in output/images/index/.
+// `k8simg images --arch A`: container images for architectures, an archive of each in output/images/linux-A/, and all
+// together in output/images/index/.
 #include <fmt/format.h>
 
 #include "cli/architectures.hpp"
@@ -18,10 +19,13 @@ int make_images(Session& session, const ArchitectureChoice& choice) {
   const auto output = session.output("images");
   for (const auto& defconfig : chosen_architectures(session, choice.architectures)) {
     Architecture made = open_architecture(session, defconfig, choice.components);
-    if (!made.pipeline.images) throw Error(ErrorKind::Usage, fmt::format("what was asked for of {} makes no container image", defconfig), "components with an [[image]] in their component.toml do");
+    if (!made.pipeline.images)
+      throw Error(ErrorKind::Usage, fmt::format("what was asked for of {} makes no container image", defconfig),
+                  "components with an [[image]] in their component.toml do");
     const ImageSteps steps = *made.pipeline.images;
     const auto values = session.build(made.pipeline, defconfig, {steps.archive, steps.list, steps.layout});
-    publish_with_sums(session, {{"images.tar.zst", values.at(steps.archive)}, {"images.list", values.at(steps.list)}}, output / defconfig);
+    publish_with_sums(session, {{"images.tar.zst", values.at(steps.archive)}, {"images.list", values.at(steps.list)}},
+                      output / defconfig);
     layouts.push_back(get_tree(session.store(), values.at(steps.layout).digest));
   }
   std::map<std::string, Value> index;
@@ -34,7 +38,11 @@ int make_images(Session& session, const ArchitectureChoice& choice) {
   // One architecture has no use for an index: that of an earlier call would not be of these images.
   if (!index.empty() || std::filesystem::exists(output / index_folder)) {
     const auto written = publish(session.store(), index, output / index_folder);
-    if (!index.empty()) session.reporter().message(fmt::format("{}  {} files, {} of them new", (output / index_folder).lexically_proximate(std::filesystem::current_path()).string(), index.size(), written.size()));
+    if (!index.empty())
+      session.reporter().message(
+          fmt::format("{}  {} files, {} of them new",
+                      (output / index_folder).lexically_proximate(std::filesystem::current_path()).string(),
+                      index.size(), written.size()));
   }
   return 0;
 }
@@ -42,7 +50,8 @@ int make_images(Session& session, const ArchitectureChoice& choice) {
 }  // namespace
 
 void add_images(CLI::App& app, Options& options, Verb& run) {
-  auto* verb = app.add_subcommand("images", "build the components' container images for architectures into output/images/");
+  auto* verb =
+      app.add_subcommand("images", "build the components' container images for architectures into output/images/");
   const auto choice = add_architecture_options(*verb, options);
   verb->callback([=, &run] { run = [=](Session& session) { return make_images(session, *choice); }; });
 }

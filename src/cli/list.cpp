@@ -16,11 +16,14 @@ void add_list(CLI::App& app, Options& options, Verb& run) {
       const auto all = list_defconfigs(session.project());
       if (session.options().json) {
         nlohmann::json list = nlohmann::json::array();
-        for (const auto& d : all) list.push_back({{"name", d.name}, {"board", d.board}, {"description", d.description}, {"locked", d.locked}});
+        for (const auto& d : all)
+          list.push_back({{"name", d.name}, {"board", d.board}, {"description", d.description}, {"locked", d.locked}});
         print_out(fmt::format("{}\n", list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)));
         return 0;
       }
-      for (const auto& d : all) print_out(fmt::format("{:<20} {:<20} {}{}\n", d.name, d.board, d.description, d.locked ? "" : " (not locked: run `k8simg lock " + d.name + "`)"));
+      for (const auto& d : all)
+        print_out(fmt::format("{:<20} {:<20} {}{}\n", d.name, d.board, d.description,
+                              d.locked ? "" : " (not locked: run `k8simg lock " + d.name + "`)"));
       return 0;
     };
   });

@@ -25,7 +25,13 @@ namespace {
 /// What each package of the target is unpacked to, in their order.
 std::vector<Tree> unpack(Session& session, const Config& config, const Lock& lock) {
   Pipeline pipeline;
-  const PipelineInputs inputs{.config = config, .lock = lock, .store = session.store(), .downloader = session.downloader(), .mirrors = session.mirrors(), .version = program_version(), .environment_epoch = {}};
+  const PipelineInputs inputs{.config = config,
+                              .lock = lock,
+                              .store = session.store(),
+                              .downloader = session.downloader(),
+                              .mirrors = session.mirrors(),
+                              .version = program_version(),
+                              .environment_epoch = {}};
   PackageSteps packages(pipeline.graph, inputs);
   std::vector<OutputRef> targets;
   for (const auto& tree : packages.target()) targets.push_back(std::get<OutputRef>(tree.source));
@@ -36,11 +42,21 @@ std::vector<Tree> unpack(Session& session, const Config& config, const Lock& loc
 }
 
 /// What the suites have no more: the lock says which bytes it was, and they say what it depends on.
-std::map<std::string, std::string> control_files(Session& session, const Config& config, const std::vector<LockedPackage>& packages) {
-  session.reporter().message(fmt::format("the suites have {} locked packages no more: their control files are read from the packages", packages.size()));
-  const auto trees = unpack(session, config, Lock{.defconfig = config.name, .date = 0, .suites = {}, .without_suites = {}, .target = packages, .components = {}, .tools = {}});
+std::map<std::string, std::string> control_files(Session& session, const Config& config,
+                                                 const std::vector<LockedPackage>& packages) {
+  session.reporter().message(fmt::format(
+      "the suites have {} locked packages no more: their control files are read from the packages", packages.size()));
+  const auto trees = unpack(session, config,
+                            Lock{.defconfig = config.name,
+                                 .date = 0,
+                                 .suites = {},
+                                 .without_suites = {},
+                                 .target = packages,
+                                 .components = {},
+                                 .tools = {}});
   std::map<std::string, std::string> controls;
-  for (std::size_t i = 0; i < packages.size(); ++i) controls[packages[i].name] = split_deb_tree(session.store(), trees[i]).control_files.at("control");
+  for (std::size_t i = 0; i < packages.size(); ++i)
+    controls[packages[i].name] = split_deb_tree(session.store(), trees[i]).control_files.at("control");
   return controls;
 }
 
@@ -48,11 +64,13 @@ std::map<std::string, std::string> control_files(Session& session, const Config&
 void check_target_scripts(Session& session, const Config& config, const Lock& lock) {
   const auto trees = unpack(session, config, lock);
   std::vector<PackageTree> list;
-  for (std::size_t i = 0; i < trees.size(); ++i) list.push_back({lock.target[i].name, lock.target[i].version, lock.target[i].architecture, trees[i]});
+  for (std::size_t i = 0; i < trees.size(); ++i)
+    list.push_back({lock.target[i].name, lock.target[i].version, lock.target[i].architecture, trees[i]});
   check_scripts(session.store(), list, rootfs_options(config, {}, lock.date).judgements);
 }
 
-/// All that the tools are locked for. A broken defconfig keeps nobody from locking another one; its tools are locked when it is mended.
+/// All that the tools are locked for. A broken defconfig keeps nobody from locking another one; its tools are locked
+/// when it is mended.
 std::vector<Config> project_configs(Session& session, const Config& config) {
   std::vector<Config> configs{config};
   for (const auto& summary : list_defconfigs(session.project())) {
@@ -60,7 +78,8 @@ std::vector<Config> project_configs(Session& session, const Config& config) {
     try {
       configs.push_back(load_config(summary.name, {.project = session.project(), .set = {}}));
     } catch (const Error& error) {
-      session.reporter().warning(fmt::format("{} cannot be read, and its tools are not locked: {}", summary.name, error.message()));
+      session.reporter().warning(
+          fmt::format("{} cannot be read, and its tools are not locked: {}", summary.name, error.message()));
     }
   }
   return configs;
@@ -74,15 +93,25 @@ struct Chosen {
 
 LockRequest request_of(Session& session, const Config& config, const Chosen& chosen) {
   using What = LockUpdate::What;
-  LockRequest request{.before = {}, .update = {What::Nothing, chosen.packages}, .allow_older = chosen.allow_older, .without = chosen.without};
-  if (chosen.security && !chosen.update) throw Error(ErrorKind::Usage, "--security says which packages --update updates", "give both");
-  if (chosen.security && !chosen.packages.empty()) throw Error(ErrorKind::Usage, "--update PACKAGE and --security exclude each other", "give one of them");
-  if (chosen.update) request.update.what = chosen.security ? What::Security : chosen.packages.empty() ? What::Everything : What::Packages;
+  LockRequest request{.before = {},
+                      .update = {What::Nothing, chosen.packages},
+                      .allow_older = chosen.allow_older,
+                      .without = chosen.without};
+  if (chosen.security && !chosen.update)
+    throw Error(ErrorKind::Usage, "--security says which packages --update updates", "give both");
+  if (chosen.security && !chosen.packages.empty())
+    throw Error(ErrorKind::Usage, "--update PACKAGE and --security exclude each other", "give one of them");
+  if (chosen.update)
+    request.update.what = chosen.security           ? What::Security
+                          : chosen.packages.empty() ? What::Everything
+                                                    : What::Packages;
   std::sort(request.without.begin(), request.without.end());
   request.without.erase(std::unique(request.without.begin(), request.without.end()), request.without.end());
   const auto file = session.lock_file(config.name), tools = session.tools_lock_file();
-  if (std::filesystem::exists(file)) request.before = load_lock(file, tools);
-  else request.before.tools = load_tools_lock(tools);
+  if (std::filesystem::exists(file))
+    request.before = load_lock(file, tools);
+  else
+    request.before.tools = load_tools_lock(tools);
   return request;
 }
 
@@ -91,7 +120,8 @@ int lock(Session& session, const Chosen& chosen) {
   const LockRequest request = request_of(session, config, chosen);
   const Mirrors& mirrors = session.mirrors();
   const auto scratch = session.store().folder("scratch");
-  const IndexFetcher fetcher = [&](const std::string& repository, const std::string& path, std::uint64_t limit) -> std::optional<std::string> {
+  const IndexFetcher fetcher = [&](const std::string& repository, const std::string& path,
+                                   std::uint64_t limit) -> std::optional<std::string> {
     session.reporter().message(fmt::format("index {} {}", repository, path));
     const auto bases = mirrors.bases.find(repository);
     const std::string asked = bases == mirrors.bases.end() ? "the mirror" : join(bases->second, ", ");
@@ -99,12 +129,15 @@ int lock(Session& session, const Chosen& chosen) {
       return fetch_text(session.downloader(), mirrors, repository, path, limit, scratch, session.stop());
     });
   };
-  IndexLoader loader(fetcher, system_runner(), "/usr/share/keyrings/debian-archive-keyring.gpg", Clock::system(), scratch);
-  const LockResult made = make_lock(config, project_configs(session, config), request,
-                                    {.indexes = [&](const auto& repositories, const auto& architecture) { return loader.load(repositories, {architecture}); },
-                                     .now = Clock::system().now(),
-                                     .control_files = [&](const auto& packages) { return control_files(session, config, packages); },
-                                     .warn = [&](const std::string& text) { session.reporter().warning(text); }});
+  IndexLoader loader(fetcher, system_runner(), "/usr/share/keyrings/debian-archive-keyring.gpg", Clock::system(),
+                     scratch);
+  const LockResult made =
+      make_lock(config, project_configs(session, config), request,
+                {.indexes = [&](const auto& repositories,
+                                const auto& architecture) { return loader.load(repositories, {architecture}); },
+                 .now = Clock::system().now(),
+                 .control_files = [&](const auto& packages) { return control_files(session, config, packages); },
+                 .warn = [&](const std::string& text) { session.reporter().warning(text); }});
   check_target_scripts(session, config, made.lock);
 
   // The tools first: a lock that is there agrees with them.
@@ -114,27 +147,37 @@ int lock(Session& session, const Chosen& chosen) {
   const auto file = session.lock_file(config.name), tools = session.tools_lock_file();
   write_if_changed(tools, made.lock.tools.serialise());
   write_if_changed(file, made.lock.serialise());
-  for (const auto& suite : made.lock.without_suites) session.reporter().warning(fmt::format("locked without suite {}", suite));
+  for (const auto& suite : made.lock.without_suites)
+    session.reporter().warning(fmt::format("locked without suite {}", suite));
   if (request.before.date != 0) {
     const auto changes = describe_changes(request.before, made.lock, made.target, made.tools);
     for (const auto& line : changes) print_out(fmt::format("{}\n", line));
     if (changes.empty()) print_out("no change\n");
   }
-  print_out(fmt::format("{}: {} packages, {} components; {}: {} packages in {} sets\n", file.filename().string(), made.lock.target.size(), made.lock.components.size(),
-                        tools.filename().string(), made.lock.tools.packages.size(), made.lock.tools.sets.size()));
+  print_out(fmt::format("{}: {} packages, {} components; {}: {} packages in {} sets\n", file.filename().string(),
+                        made.lock.target.size(), made.lock.components.size(), tools.filename().string(),
+                        made.lock.tools.packages.size(), made.lock.tools.sets.size()));
   return 0;
 }
 
 }  // namespace
 
 void add_lock(CLI::App& app, Options& options, Verb& run) {
-  auto* verb = app.add_subcommand("lock", "choose packages from the suites' signed indexes and write defconfigs/NAME.lock; versions that are locked already stay");
+  auto* verb = app.add_subcommand("lock",
+                                  "choose packages from the suites' signed indexes and write defconfigs/NAME.lock; "
+                                  "versions that are locked already stay");
   auto chosen = std::make_shared<Chosen>();
   verb->add_option("defconfig", chosen->name, "its name")->required();
-  auto* update = verb->add_option("--update", chosen->packages, "take what the suites have now: for everything, or for these packages and what they need of it")->expected(0, -1);
-  verb->add_flag("--security", chosen->security, "with --update: only for packages that a security suite has in a newer version");
-  verb->add_flag("--allow-older-suites", chosen->allow_older, "take a suite that is older than the one that the lock was made from");
-  verb->add_option("--without-suite", chosen->without, "choose the target's packages without this suite, which the mirror lacks for it; the lock says so");
+  auto* update =
+      verb->add_option("--update", chosen->packages,
+                       "take what the suites have now: for everything, or for these packages and what they need of it")
+          ->expected(0, -1);
+  verb->add_flag("--security", chosen->security,
+                 "with --update: only for packages that a security suite has in a newer version");
+  verb->add_flag("--allow-older-suites", chosen->allow_older,
+                 "take a suite that is older than the one that the lock was made from");
+  verb->add_option("--without-suite", chosen->without,
+                   "choose the target's packages without this suite, which the mirror lacks for it; the lock says so");
   verb->add_option("--set", options.set, "override a value: key=value");
   verb->add_option("--lock", options.lock_file, "write this file instead of defconfigs/NAME.lock");
   verb->callback([=, &run] {

@@ -19,21 +19,31 @@ BuiltImage open_image(Session& session, const std::string& defconfig, const std:
   built.disk = folder / built.config.disk.file;
   const auto manifest_file = folder / "manifest.json";
   if (!std::filesystem::exists(built.disk) || !std::filesystem::exists(manifest_file)) {
-    throw Error(ErrorKind::Usage, fmt::format("{} is not built: there is no {}", defconfig, built.disk.string()), fmt::format("run `k8simg build {}` first", defconfig));
+    throw Error(ErrorKind::Usage, fmt::format("{} is not built: there is no {}", defconfig, built.disk.string()),
+                fmt::format("run `k8simg build {}` first", defconfig));
   }
   const auto manifest = nlohmann::json::parse(read_file(manifest_file), nullptr, false);
-  if (!manifest.is_object() || !manifest.contains("kernel")) throw Error(ErrorKind::Usage, manifest_file.string() + " is damaged", fmt::format("remove it and run `k8simg build {}`", defconfig));
+  if (!manifest.is_object() || !manifest.contains("kernel"))
+    throw Error(ErrorKind::Usage, manifest_file.string() + " is damaged",
+                fmt::format("remove it and run `k8simg build {}`", defconfig));
   built.kernel_release = manifest.value("kernel", "");
   built.epoch = manifest.value("source_date_epoch", std::int64_t{0});
   built.size = std::filesystem::file_size(built.disk);
-  built.boot_partition = {.start = 0, .kernel = {}, .dtb = built.config.qemu.dtb, .cmdline = "cmdline.txt", .more_cmdline = built.config.qemu.extra_cmdline,
+  built.boot_partition = {.start = 0,
+                          .kernel = {},
+                          .dtb = built.config.qemu.dtb,
+                          .cmdline = "cmdline.txt",
+                          .more_cmdline = built.config.qemu.extra_cmdline,
                           .cmdline_limit = kernel_command_line_size(built.config.arch.kernel)};
   for (const auto& file : built.config.boot_files) {
     if (file.from == "kernel") built.boot_partition.kernel = file.path;
   }
-  for (const auto& partition : manifest.value("disk", nlohmann::json::object()).value("partitions", nlohmann::json::array())) {
-    if (partition.value("filesystem", "") == "vfat") built.boot_partition.start = partition.value("start", std::uint64_t{0});
-    else built.root_size = partition.value("size", std::uint64_t{0});
+  for (const auto& partition :
+       manifest.value("disk", nlohmann::json::object()).value("partitions", nlohmann::json::array())) {
+    if (partition.value("filesystem", "") == "vfat")
+      built.boot_partition.start = partition.value("start", std::uint64_t{0});
+    else
+      built.root_size = partition.value("size", std::uint64_t{0});
   }
 
   const Lock lock = session.lock(defconfig);
@@ -46,10 +56,19 @@ BuiltImage open_image(Session& session, const std::string& defconfig, const std:
 }
 
 Machine machine_of(const QemuConfig& qemu) {
-  return {.binary = qemu.binary, .model = qemu.machine, .cpu = qemu.cpu, .memory_mib = qemu.memory_mib, .cpus = qemu.cpus, .sd_card = qemu.disk == "sd", .arguments = qemu.arguments, .uefi_code = qemu.uefi_code, .uefi_vars = qemu.uefi_vars};
+  return {.binary = qemu.binary,
+          .model = qemu.machine,
+          .cpu = qemu.cpu,
+          .memory_mib = qemu.memory_mib,
+          .cpus = qemu.cpus,
+          .sd_card = qemu.disk == "sd",
+          .arguments = qemu.arguments,
+          .uefi_code = qemu.uefi_code,
+          .uefi_vars = qemu.uefi_vars};
 }
 
-bool choose_kvm(Session& session, const Machine& machine, const std::filesystem::path& tools, const std::filesystem::path& scratch, const std::string& wish) {
+bool choose_kvm(Session& session, const Machine& machine, const std::filesystem::path& tools,
+                const std::filesystem::path& scratch, const std::string& wish) {
   if (wish == "tcg") return false;
   if (wish == "kvm") return true;
   std::string why_not;

@@ -21,7 +21,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Waits for SIGINT and SIGTERM in a thread of its own: the first asks every step to stop, the second ends the program at once.
+/// Waits for SIGINT and SIGTERM in a thread of its own: the first asks every step to stop, the second ends the program
+/// at once.
 class SignalWatch {
  public:
   SignalWatch() {
@@ -47,7 +48,8 @@ class SignalWatch {
   std::jthread thread_;
 };
 
-/// What the C++ library and libguestfs take for granted: that the folder for temporary files exists. Returns what to warn of, if anything.
+/// What the C++ library and libguestfs take for granted: that the folder for temporary files exists. Returns what to
+/// warn of, if anything.
 std::string use_existing_temporary_folder() {
   std::string warning;
   for (const char* name : {"TMPDIR", "TMP", "TEMP", "TEMPDIR"}) {
@@ -55,7 +57,8 @@ std::string use_existing_temporary_folder() {
     if (chosen == nullptr) continue;
     std::error_code error;
     if (fs::is_directory(chosen, error) && ::access(chosen, W_OK | X_OK) == 0) continue;
-    if (*chosen != '\0') warning = fmt::format("{}={} is no folder that can be written: it is passed over", name, chosen);
+    if (*chosen != '\0')
+      warning = fmt::format("{}={} is no folder that can be written: it is passed over", name, chosen);
     ::unsetenv(name);
   }
   return warning;
@@ -71,11 +74,16 @@ int run_program(int argc, char** argv) {
   app.add_option("--store", options.store, "content-addressed store (K8SIMG_STORE; default PROJECT/output/store)");
   app.add_option("--output", options.output, "where output/NAME/ goes (default PROJECT/output)");
   app.add_option("--mirror", options.mirrors, "URL or REPOSITORY=URL, repeatable (K8SIMG_MIRROR)")->take_all();
-  app.add_option("--tools-lock", options.tools_lock_file, "lock of the build tools (default PROJECT/defconfigs/tools.lock)");
-  app.add_option("--progress", options.progress, "auto, plain, json or none")->check(CLI::IsMember({"auto", "plain", "json", "none"}));
+  app.add_option("--tools-lock", options.tools_lock_file,
+                 "lock of the build tools (default PROJECT/defconfigs/tools.lock)");
+  app.add_option("--progress", options.progress, "auto, plain, json or none")
+      ->check(CLI::IsMember({"auto", "plain", "json", "none"}));
   app.add_option("-j,--jobs", options.jobs, "cores to use (default: all)")->check(CLI::PositiveNumber);
   app.fallthrough();
-  for (const auto add : {add_list, add_show, add_lock, add_plan, add_build, add_check, add_binaries, add_images, add_release, add_tree, add_run, add_test, add_verify, add_flash, add_node_config, add_gc, add_store}) add(app, options, run);
+  for (const auto add :
+       {add_list, add_show, add_lock, add_plan, add_build, add_check, add_binaries, add_images, add_release, add_tree,
+        add_run, add_test, add_verify, add_flash, add_node_config, add_gc, add_store})
+    add(app, options, run);
 
   try {
     app.parse(argc, argv);

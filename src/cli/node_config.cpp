@@ -10,7 +10,8 @@
 namespace k8simg {
 
 void add_node_config(CLI::App& app, Options&, Verb& run) {
-  auto* verb = app.add_subcommand("node-config", "work with node.toml, the file on the boot partition that says what a node is");
+  auto* verb =
+      app.add_subcommand("node-config", "work with node.toml, the file on the boot partition that says what a node is");
   verb->require_subcommand(1);
   auto* check = verb->add_subcommand("check", "say what is wrong with a node.toml");
   auto file = std::make_shared<std::string>();
@@ -18,10 +19,14 @@ void add_node_config(CLI::App& app, Options&, Verb& run) {
   check->callback([=, &run] {
     run = [=](Session&) {
       std::error_code error;
-      if (!fs::is_regular_file(*file, error)) throw Error(ErrorKind::Usage, fmt::format("{} is no file", *file), "node.toml lies at the top of the boot partition");
+      if (!fs::is_regular_file(*file, error))
+        throw Error(ErrorKind::Usage, fmt::format("{} is no file", *file),
+                    "node.toml lies at the top of the boot partition");
       const NodeFile node = read_node_file(read_file(*file), *file);
       print_out(fmt::format("{}: role {}{}\n", *file, node.role, node.role == "worker" ? " of " + node.server : ""));
-      if (node.role == "worker" && node.token.empty()) print_out(fmt::format("{}: its token is used: only the machine that has joined with it starts with this file\n", *file));
+      if (node.role == "worker" && node.token.empty())
+        print_out(fmt::format("{}: its token is used: only the machine that has joined with it starts with this file\n",
+                              *file));
       return 0;
     };
   });

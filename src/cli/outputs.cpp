@@ -24,26 +24,31 @@ nlohmann::json read_memory(const fs::path& file) {
 
 /// Size and time of a file as one comparable value; null when it is not there.
 nlohmann::json fingerprint(const fs::path& file) {
-  struct stat info{};
+  struct stat info {};
   if (stat(file.c_str(), &info) != 0) return nullptr;
   return {info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_ino};
 }
 
 bool is_same(const nlohmann::json& memory, const std::string& name, const Value& value, const fs::path& target) {
   const auto known = memory.find(name);
-  return known != memory.end() && known->is_object() && known->value("sha256", "") == value.digest.hex() && known->value("file", nlohmann::json()) == fingerprint(target);
+  return known != memory.end() && known->is_object() && known->value("sha256", "") == value.digest.hex() &&
+         known->value("file", nlohmann::json()) == fingerprint(target);
 }
 
 }  // namespace
 
 std::function<bool(const std::string&, const Value&)> published(const fs::path& folder) {
-  return [folder, memory = read_memory(folder / ".outputs.json")](const std::string& name, const Value& value) { return is_same(memory, name, value, folder / name); };
+  return [folder, memory = read_memory(folder / ".outputs.json")](const std::string& name, const Value& value) {
+    return is_same(memory, name, value, folder / name);
+  };
 }
 
-std::vector<std::string> publish(const Store& store, const std::map<std::string, Value>& artifacts, const fs::path& folder, const std::set<std::string>& executables) {
+std::vector<std::string> publish(const Store& store, const std::map<std::string, Value>& artifacts,
+                                 const fs::path& folder, const std::set<std::string>& executables) {
   // It holds what overlays hold, passphrases and keys too. A folder that is there keeps the mode that somebody gave it.
   fs::create_directories(folder.parent_path());
-  if (::mkdir(folder.c_str(), 0700) != 0 && !fs::is_directory(folder)) throw_errno("cannot create", folder.string(), errno);
+  if (::mkdir(folder.c_str(), 0700) != 0 && !fs::is_directory(folder))
+    throw_errno("cannot create", folder.string(), errno);
   remove_stale_temporaries(folder);
   const auto memory_file = folder / ".outputs.json";
   nlohmann::json before = read_memory(memory_file), now = nlohmann::json::object();
@@ -64,21 +69,26 @@ std::vector<std::string> publish(const Store& store, const std::map<std::string,
     if (!is_inside(name)) continue;
     const fs::path gone = folder / name, inner = fs::path(name).parent_path();
     std::error_code missing;
-    const bool by_links = !inner.empty() && fs::weakly_canonical(folder / inner, missing) != fs::weakly_canonical(folder, missing) / inner;
+    const bool by_links = !inner.empty() && fs::weakly_canonical(folder / inner, missing) !=
+                                                fs::weakly_canonical(folder, missing) / inner;
     if (by_links || missing || fs::is_directory(fs::symlink_status(gone, missing))) continue;
     fs::remove(gone);
     // A folder that held nothing else goes too.
     std::error_code not_empty;
-    for (fs::path parent = gone.parent_path(); parent != folder && fs::remove(parent, not_empty); parent = parent.parent_path()) {
+    for (fs::path parent = gone.parent_path(); parent != folder && fs::remove(parent, not_empty);
+         parent = parent.parent_path()) {
     }
   }
   if (now != before) write_file_atomically(memory_file, now.dump(1));
   return written;
 }
 
-void publish_and_tell(Session& session, const std::map<std::string, Value>& artifacts, const std::filesystem::path& folder, const std::set<std::string>& executables) {
+void publish_and_tell(Session& session, const std::map<std::string, Value>& artifacts,
+                      const std::filesystem::path& folder, const std::set<std::string>& executables) {
   for (const auto& file : publish(session.store(), artifacts, folder, executables)) {
-    session.reporter().message(fmt::format("{}  {}", (folder / file).lexically_proximate(std::filesystem::current_path()).string(), format_size(artifacts.at(file).size)));
+    session.reporter().message(
+        fmt::format("{}  {}", (folder / file).lexically_proximate(std::filesystem::current_path()).string(),
+                    format_size(artifacts.at(file).size)));
   }
 }
 

@@ -13,10 +13,14 @@ namespace {
 
 const char* state_name(PlannedStep::State state) {
   switch (state) {
-    case PlannedStep::State::Cached: return "cached";
-    case PlannedStep::State::Run: return "run";
-    case PlannedStep::State::Maybe: return "maybe";
-    case PlannedStep::State::Unneeded: return "unneeded";
+    case PlannedStep::State::Cached:
+      return "cached";
+    case PlannedStep::State::Run:
+      return "run";
+    case PlannedStep::State::Maybe:
+      return "maybe";
+    case PlannedStep::State::Unneeded:
+      return "unneeded";
   }
   return "";
 }
@@ -42,19 +46,25 @@ void add_plan(CLI::App& app, Options& options, Verb& run) {
       if (session.options().json) {
         nlohmann::json steps = nlohmann::json::array();
         for (const auto& step : plan.steps) {
-          steps.push_back({{"step", step.id}, {"state", state_name(step.state)}, {"reason", step.reason}, {"last_seconds", step.last_seconds}});
+          steps.push_back({{"step", step.id},
+                           {"state", state_name(step.state)},
+                           {"reason", step.reason},
+                           {"last_seconds", step.last_seconds}});
           if (step.key) steps.back()["key"] = step.key->hex();
         }
-        print_out(fmt::format("{}\n", nlohmann::json{{"defconfig", *name}, {"steps", steps}}.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)));
+        print_out(fmt::format("{}\n", nlohmann::json{{"defconfig", *name}, {"steps", steps}}.dump(
+                                          2, ' ', false, nlohmann::json::error_handler_t::replace)));
         return 0;
       }
       for (const auto& step : plan.steps) {
         const bool runs = step.state == PlannedStep::State::Run || step.state == PlannedStep::State::Maybe;
         if (!runs && !*explain) continue;
-        print_out(fmt::format("{:<8} {}{}{}\n", state_name(step.state), step.id, step.reason.empty() ? "" : ": ", step.reason));
+        print_out(fmt::format("{:<8} {}{}{}\n", state_name(step.state), step.id, step.reason.empty() ? "" : ": ",
+                              step.reason));
       }
-      print_out(fmt::format("{} to run, {} that may, {} cached, {} not needed\n", plan.count(PlannedStep::State::Run), plan.count(PlannedStep::State::Maybe),
-                 plan.count(PlannedStep::State::Cached), plan.count(PlannedStep::State::Unneeded)));
+      print_out(fmt::format("{} to run, {} that may, {} cached, {} not needed\n", plan.count(PlannedStep::State::Run),
+                            plan.count(PlannedStep::State::Maybe), plan.count(PlannedStep::State::Cached),
+                            plan.count(PlannedStep::State::Unneeded)));
       return 0;
     };
   });

@@ -13,7 +13,9 @@ int make_releases(Session& session, const ArchitectureChoice& choice) {
   std::map<std::string, Value> files;
   for (const auto& defconfig : chosen_architectures(session, choice.architectures)) {
     Architecture made = open_architecture(session, defconfig, choice.components);
-    if (made.pipeline.releases.empty()) throw Error(ErrorKind::Usage, fmt::format("what was asked for of {} makes no release", defconfig), "components with a [[release]] in their component.toml do");
+    if (made.pipeline.releases.empty())
+      throw Error(ErrorKind::Usage, fmt::format("what was asked for of {} makes no release", defconfig),
+                  "components with a [[release]] in their component.toml do");
     std::vector<OutputRef> targets;
     for (const auto& [file, archive] : made.pipeline.releases) targets.push_back(archive);
     const auto values = session.build(made.pipeline, defconfig, targets);

@@ -10,15 +10,21 @@
 namespace k8simg {
 
 void add_run(CLI::App& app, Options& options, Verb& run) {
-  auto* verb = app.add_subcommand("run", "boot the built image in QEMU, console on this terminal (leave with Ctrl-A X)");
-  struct Chosen { std::string name, firmware, disk_size, accel = "auto"; int memory = 0, cpus = 0, ssh = 0; };
+  auto* verb =
+      app.add_subcommand("run", "boot the built image in QEMU, console on this terminal (leave with Ctrl-A X)");
+  struct Chosen {
+    std::string name, firmware, disk_size, accel = "auto";
+    int memory = 0, cpus = 0, ssh = 0;
+  };
   auto chosen = std::make_shared<Chosen>();
   verb->add_option("defconfig", chosen->name, "its name")->required();
   verb->add_option("--firmware", chosen->firmware, "bios, uefi or kernel (default: the board's first)");
-  verb->add_option("--disk-size", chosen->disk_size, "size of the disk that the machine sees, such as 8G (default: twice the image)");
+  verb->add_option("--disk-size", chosen->disk_size,
+                   "size of the disk that the machine sees, such as 8G (default: twice the image)");
   verb->add_option("--memory", chosen->memory, "MiB")->check(CLI::PositiveNumber);
   verb->add_option("--cpus", chosen->cpus, "number of processors")->check(CLI::PositiveNumber);
-  verb->add_option("--ssh-port", chosen->ssh, "forward this port of 127.0.0.1 to the machine's SSH")->check(CLI::Range(1, 65535));
+  verb->add_option("--ssh-port", chosen->ssh, "forward this port of 127.0.0.1 to the machine's SSH")
+      ->check(CLI::Range(1, 65535));
   verb->add_option("--accel", chosen->accel, "auto, kvm or tcg")->check(CLI::IsMember({"auto", "kvm", "tcg"}));
   verb->add_option("--lock", options.lock_file, "the lock that the image was built with, if not defconfigs/NAME.lock");
   verb->callback([=, &run] {
@@ -30,13 +36,25 @@ void add_run(CLI::App& app, Options& options, Verb& run) {
       std::uint64_t disk_size = 2 * image.size;
       if (!chosen->disk_size.empty()) {
         const auto size = parse_size(chosen->disk_size);
-        if (!size || *size < image.size) throw Error(ErrorKind::Usage, fmt::format("--disk-size {}: not a size of at least the image's {}", chosen->disk_size, format_size(image.size)), "write 8G or 16384M");
+        if (!size || *size < image.size)
+          throw Error(ErrorKind::Usage,
+                      fmt::format("--disk-size {}: not a size of at least the image's {}", chosen->disk_size,
+                                  format_size(image.size)),
+                      "write 8G or 16384M");
         disk_size = *size;
       }
       if (image.config.qemu.power_of_two) disk_size = card_size(disk_size);
       const TempDir scratch(session.store().folder("scratch"), "run");
-      Boot boot{.tools = image.tools, .image = image.disk, .scratch = scratch.path(), .firmware = parse_firmware(chosen->firmware.empty() ? image.config.qemu.firmware.at(0) : chosen->firmware),
-                .boot_partition = image.boot_partition, .disk_size = disk_size, .kvm = choose_kvm(session, machine, image.tools, scratch.path(), chosen->accel), .interactive = true, .network = true};
+      Boot boot{
+          .tools = image.tools,
+          .image = image.disk,
+          .scratch = scratch.path(),
+          .firmware = parse_firmware(chosen->firmware.empty() ? image.config.qemu.firmware.at(0) : chosen->firmware),
+          .boot_partition = image.boot_partition,
+          .disk_size = disk_size,
+          .kvm = choose_kvm(session, machine, image.tools, scratch.path(), chosen->accel),
+          .interactive = true,
+          .network = true};
       if (chosen->ssh) boot.forwards.push_back(fmt::format("tcp:127.0.0.1:{}-:22", chosen->ssh));
       session.reporter().message("changes go to an overlay and are gone afterwards; leave with Ctrl-A X");
       const MachineResult result = run_machine(system_runner(), machine, boot, session.stop());

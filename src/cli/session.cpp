@@ -34,8 +34,10 @@ fs::path user_config_file() {
 std::optional<std::int64_t> environment_epoch() {
   const auto text = environment("SOURCE_DATE_EPOCH");
   if (!text) return std::nullopt;
-  if (text->find_first_not_of("0123456789") != std::string::npos || text->size() > 11 || std::stoll(*text) > latest_epoch) {
-    throw Error(ErrorKind::Usage, fmt::format("SOURCE_DATE_EPOCH=\"{}\" is not a number of seconds from 0 to {}", *text, latest_epoch),
+  if (text->find_first_not_of("0123456789") != std::string::npos || text->size() > 11 ||
+      std::stoll(*text) > latest_epoch) {
+    throw Error(ErrorKind::Usage,
+                fmt::format("SOURCE_DATE_EPOCH=\"{}\" is not a number of seconds from 0 to {}", *text, latest_epoch),
                 "unset it, or set it to seconds since 1970");
   }
   return std::stoll(*text);
@@ -55,42 +57,54 @@ std::string program_version() { return K8SIMG_VERSION; }
 Session::Session(Options options, std::stop_token stop) : options_(std::move(options)), stop_(std::move(stop)) {}
 
 fs::path Session::project() const {
-  const auto is_project = [](const fs::path& folder) { return fs::is_directory(folder / "boards") && fs::is_directory(folder / "defconfigs"); };
+  const auto is_project = [](const fs::path& folder) {
+    return fs::is_directory(folder / "boards") && fs::is_directory(folder / "defconfigs");
+  };
   std::string chosen = options_.project;
   if (chosen.empty()) chosen = environment("K8SIMG_PROJECT").value_or("");
   if (!chosen.empty()) {
-    if (!is_project(chosen)) throw Error(ErrorKind::Usage, fmt::format("{} is not a project folder", chosen), "it needs the folders boards/ and defconfigs/");
+    if (!is_project(chosen))
+      throw Error(ErrorKind::Usage, fmt::format("{} is not a project folder", chosen),
+                  "it needs the folders boards/ and defconfigs/");
     return fs::canonical(chosen);
   }
-  for (fs::path folder = fs::current_path(); ; folder = folder.parent_path()) {
+  for (fs::path folder = fs::current_path();; folder = folder.parent_path()) {
     if (is_project(folder)) return folder;
     if (folder == folder.root_path()) break;
   }
-  throw Error(ErrorKind::Usage, "no project here: neither this folder nor one above it has boards/ and defconfigs/", "change into one, or give --project FOLDER");
+  throw Error(ErrorKind::Usage, "no project here: neither this folder nor one above it has boards/ and defconfigs/",
+              "change into one, or give --project FOLDER");
 }
 
 fs::path Session::output(const std::string& defconfig) const {
   if (!options_.output.empty()) return fs::absolute(options_.output) / defconfig;
-  // A project that is somebody else's decides nothing outside of itself, and a link that stays inside could lead to its own sources.
+  // A project that is somebody else's decides nothing outside of itself, and a link that stays inside could lead to its
+  // own sources.
   const fs::path folder = fs::path("output") / defconfig;
   for (fs::path part = folder; !part.empty(); part = part.parent_path())
     if (fs::is_symlink(project() / part))
-      throw Error(ErrorKind::Usage, fmt::format("{} is a symbolic link", (project() / part).string()), "if you made it, name its target with --output (and --store)");
+      throw Error(ErrorKind::Usage, fmt::format("{} is a symbolic link", (project() / part).string()),
+                  "if you made it, name its target with --output (and --store)");
   return project() / folder;
 }
 
 void Session::need_machine(const Config& config, const std::string& verb) const {
   if (config.is_machine()) return;
-  throw Error(ErrorKind::Usage, fmt::format("{} is an architecture, not a machine: it has no disk image to {}", config.name, verb),
-              fmt::format("`k8simg build {}` makes its programs and container images; `k8simg list` shows the machines too", config.name));
+  throw Error(
+      ErrorKind::Usage,
+      fmt::format("{} is an architecture, not a machine: it has no disk image to {}", config.name, verb),
+      fmt::format("`k8simg build {}` makes its programs and container images; `k8simg list` shows the machines too",
+                  config.name));
 }
 
 fs::path Session::lock_file(const std::string& defconfig) const {
-  return options_.lock_file.empty() ? inside(project(), fs::path("defconfigs") / (defconfig + ".lock")) : fs::absolute(options_.lock_file);
+  return options_.lock_file.empty() ? inside(project(), fs::path("defconfigs") / (defconfig + ".lock"))
+                                    : fs::absolute(options_.lock_file);
 }
 
 fs::path Session::tools_lock_file() const {
-  return options_.tools_lock_file.empty() ? inside(project(), "defconfigs/tools.lock") : fs::absolute(options_.tools_lock_file);
+  return options_.tools_lock_file.empty() ? inside(project(), "defconfigs/tools.lock")
+                                          : fs::absolute(options_.tools_lock_file);
 }
 
 Lock Session::lock(const std::string& defconfig) const { return load_lock(lock_file(defconfig), tools_lock_file()); }
@@ -99,7 +113,10 @@ DiskStore& Session::store() {
   if (!store_) {
     std::string folder = options_.store;
     if (folder.empty()) folder = environment("K8SIMG_STORE").value_or("");
-    store_ = std::make_unique<DiskStore>(folder.empty() ? inside(project(), "output/store", "if you made the link, name its target with --store or K8SIMG_STORE") : fs::absolute(folder));
+    store_ = std::make_unique<DiskStore>(
+        folder.empty()
+            ? inside(project(), "output/store", "if you made the link, name its target with --store or K8SIMG_STORE")
+            : fs::absolute(folder));
   }
   return *store_;
 }
@@ -112,7 +129,10 @@ Reporter& Session::reporter() {
 const Mirrors& Session::mirrors() {
   if (!mirrors_) {
     const UserConfig user = read_user_config(user_config_file());
-    mirrors_ = find_mirrors({.arguments = options_.mirrors, .environment = environment("K8SIMG_MIRROR"), .user = user.mirrors, .archive = user.archive_mirror});
+    mirrors_ = find_mirrors({.arguments = options_.mirrors,
+                             .environment = environment("K8SIMG_MIRROR"),
+                             .user = user.mirrors,
+                             .archive = user.archive_mirror});
   }
   return *mirrors_;
 }
@@ -122,13 +142,22 @@ Downloader& Session::downloader() {
   return *downloader_;
 }
 
-Config Session::config(const std::string& defconfig) const { return load_config(defconfig, {.project = project(), .set = options_.set}); }
-
-Pipeline Session::pipeline(const Config& config, const Lock& lock) {
-  return make_pipeline({.config = config, .lock = lock, .store = store(), .downloader = downloader(), .mirrors = mirrors(), .version = program_version(), .environment_epoch = environment_epoch()});
+Config Session::config(const std::string& defconfig) const {
+  return load_config(defconfig, {.project = project(), .set = options_.set});
 }
 
-std::map<OutputRef, Value> Session::build(Pipeline& pipeline, const std::string& defconfig, const std::vector<OutputRef>& targets,
+Pipeline Session::pipeline(const Config& config, const Lock& lock) {
+  return make_pipeline({.config = config,
+                        .lock = lock,
+                        .store = store(),
+                        .downloader = downloader(),
+                        .mirrors = mirrors(),
+                        .version = program_version(),
+                        .environment_epoch = environment_epoch()});
+}
+
+std::map<OutputRef, Value> Session::build(Pipeline& pipeline, const std::string& defconfig,
+                                          const std::vector<OutputRef>& targets,
                                           const std::function<bool(const OutputRef&, const Value&)>& taken) {
   const auto started = std::chrono::steady_clock::now();
   for (const auto& target : targets) pipeline.graph.add_target(target);
@@ -136,9 +165,14 @@ std::map<OutputRef, Value> Session::build(Pipeline& pipeline, const std::string&
   const auto to_run = plan.count(PlannedStep::State::Run) + plan.count(PlannedStep::State::Maybe);
   // A machine that cannot run the sandbox says so before anything is downloaded.
   if (to_run > 0) check_sandbox(system_runner());
-  auto result = run_plan(pipeline.graph, plan, store(), system_runner(), reporter(), {.defconfig = defconfig, .jobs = options_.jobs, .taken = taken}, stop_);
+  auto result = run_plan(pipeline.graph, plan, store(), system_runner(), reporter(),
+                         {.defconfig = defconfig, .jobs = options_.jobs, .taken = taken}, stop_);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  reporter().report({.kind = Event::Kind::Finished, .text = result.ran == 0 && to_run == 0 ? "nothing to do: every step is cached" : fmt::format("{} in {}", defconfig, format_duration(seconds)), .seconds = seconds});
+  reporter().report({.kind = Event::Kind::Finished,
+                     .text = result.ran == 0 && to_run == 0
+                                 ? "nothing to do: every step is cached"
+                                 : fmt::format("{} in {}", defconfig, format_duration(seconds)),
+                     .seconds = seconds});
   return std::move(result.values);
 }
 

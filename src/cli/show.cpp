@@ -18,7 +18,9 @@ void add_show(CLI::App& app, Options& options, Verb& run) {
   verb->callback([=, &run] {
     run = [=](Session& session) {
       const Config config = session.config(*name);
-      const auto position = [](const SourcePosition& p) { return p.line > 0 ? fmt::format("{}:{}", p.file, p.line) : p.file; };
+      const auto position = [](const SourcePosition& p) {
+        return p.line > 0 ? fmt::format("{}:{}", p.file, p.line) : p.file;
+      };
       nlohmann::json list = nlohmann::json::array();
       // What the lock leaves out is no value of the configuration, and belongs to what is effective all the same.
       const auto lock_file = session.lock_file(*name);
@@ -27,15 +29,22 @@ void add_show(CLI::App& app, Options& options, Verb& run) {
       for (const Setting& setting : config.settings) {
         std::vector<std::string> where;
         for (const auto& p : setting.set_by) where.push_back(position(p));
-        if (session.options().json) list.push_back({{"key", setting.key}, {"value", nlohmann::json::parse(setting.value, nullptr, false)}, {"set_by", where}});
-        else print_out(fmt::format("{} = {}  # {}\n", setting.key, setting.value, join(where, ", ")));
+        if (session.options().json)
+          list.push_back({{"key", setting.key},
+                          {"value", nlohmann::json::parse(setting.value, nullptr, false)},
+                          {"set_by", where}});
+        else
+          print_out(fmt::format("{} = {}  # {}\n", setting.key, setting.value, join(where, ", ")));
       }
       if (!without.empty()) {
         const std::string file = lock_file.filename().string();
-        if (session.options().json) list.push_back({{"key", "lock.without-suites"}, {"value", without}, {"set_by", {file}}});
-        else print_out(fmt::format("lock.without-suites = {}  # {}\n", nlohmann::json(without).dump(), file));
+        if (session.options().json)
+          list.push_back({{"key", "lock.without-suites"}, {"value", without}, {"set_by", {file}}});
+        else
+          print_out(fmt::format("lock.without-suites = {}  # {}\n", nlohmann::json(without).dump(), file));
       }
-      if (session.options().json) print_out(fmt::format("{}\n", list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)));
+      if (session.options().json)
+        print_out(fmt::format("{}\n", list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)));
       return 0;
     };
   });

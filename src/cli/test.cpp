@@ -1,4 +1,5 @@
-// `k8simg test NAME`: boots the built image by each firmware that the board names and checks it from the inside; `--cluster`: several, on one network.
+// `k8simg test NAME`: boots the built image by each firmware that the board names and checks it from the inside;
+// `--cluster`: several, on one network.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -27,20 +28,23 @@ bool test_machine(Session& session, const Chosen& chosen) {
   const Guest guest = open_guest(session, chosen.name, chosen.accel);
   const Config& config = guest.image.config;
   if (chosen.ready && config.node_role != "single" && config.node_role != "standalone") {
-    throw Error(ErrorKind::Usage, fmt::format("{} makes no node of itself that could become Ready alone", chosen.name), "set node.role to \"single\" or \"standalone\"");
+    throw Error(ErrorKind::Usage, fmt::format("{} makes no node of itself that could become Ready alone", chosen.name),
+                "set node.role to \"single\" or \"standalone\"");
   }
   std::vector<std::string> firmware_list = chosen.firmware.empty() ? config.qemu.firmware : chosen.firmware;
   // The way that it starts does not change what it becomes; the second boot is of the same disk.
   if (chosen.ready) firmware_list = {firmware_list.front(), firmware_list.front()};
   // kubeadm looks at a machine that is no node yet.
   std::optional<std::vector<std::string>> verdicts;
-  if (!chosen.ready && program_path(guest.image.root, "kubeadm")) verdicts = kubeadm_verdicts(run_preflight(session, config, PreflightMachine::Qemu));
+  if (!chosen.ready && program_path(guest.image.root, "kubeadm"))
+    verdicts = kubeadm_verdicts(run_preflight(session, config, PreflightMachine::Qemu));
   const TempDir scratch(session.store().folder("scratch"), "test");
   std::vector<GuestBoot> boots;
   bool again = false;
   for (const std::string& firmware : firmware_list) {
     if (const std::string note = not_shown(guest, firmware); !note.empty()) session.reporter().message(note);
-    session.reporter().message(fmt::format("booting {} by {}{}", guest.image.disk.filename().string(), firmware, again ? ", for the second time" : ""));
+    session.reporter().message(fmt::format("booting {} by {}{}", guest.image.disk.filename().string(), firmware,
+                                           again ? ", for the second time" : ""));
     Expectations expect = expectations_of(guest, firmware);
     expect.preflight_verdicts = verdicts;
     expect.preflight = makes_control_plane(config) ? Expectations::Preflight::Init : Expectations::Preflight::Join;
@@ -54,9 +58,11 @@ bool test_machine(Session& session, const Chosen& chosen) {
       expect.router = false;
       if (again) expect.versions.clear(), expect.container_image.clear();
     }
-    const auto console = session.store().folder("logs") / chosen.name / fmt::format("console-{}{}.log", firmware, again ? "-again" : "");
+    const auto console =
+        session.store().folder("logs") / chosen.name / fmt::format("console-{}{}.log", firmware, again ? "-again" : "");
     Boot boot;
-    boot.scratch = scratch.path(), boot.timeout_seconds = chosen.timeout_seconds(), boot.again = again, boot.isolated = chosen.ready;
+    boot.scratch = scratch.path(), boot.timeout_seconds = chosen.timeout_seconds(), boot.again = again,
+    boot.isolated = chosen.ready;
     GuestBoot done = boot_guest(guest, expect, firmware, boot, console, session.stop());
     again = chosen.ready;
     if (!session.options().json) print_boot(firmware, done);
@@ -72,18 +78,32 @@ void add_test(CLI::App& app, Options& options, Verb& run) {
   auto* verb = app.add_subcommand("test", "boot the built image in QEMU and check it from the inside");
   auto chosen = std::make_shared<Chosen>();
   auto* name = verb->add_option("defconfig", chosen->name, "its name");
-  verb->add_option("--firmware", chosen->firmware, "bios, uefi or kernel (default: all that the board names)")->needs(name);
-  verb->add_option("--timeout", chosen->timeout, "seconds for each boot (default: 900, with --ready or --cluster 2400)")->check(CLI::PositiveNumber);
-  verb->add_flag("--ready", chosen->ready, "let the image make a node of itself, wait until it is Ready, ask a pod by its service's name, restart it, and ask again")->needs(name);
-  auto* cluster = verb->add_option("--cluster", chosen->cluster, "NAME,NAME...: the first makes a cluster of itself, the others join it on a network of their own, and their pods talk to one another")
-      ->delimiter(',')->expected(1, 16)->excludes(name);
+  verb->add_option("--firmware", chosen->firmware, "bios, uefi or kernel (default: all that the board names)")
+      ->needs(name);
+  verb->add_option("--timeout", chosen->timeout, "seconds for each boot (default: 900, with --ready or --cluster 2400)")
+      ->check(CLI::PositiveNumber);
+  verb->add_flag("--ready", chosen->ready,
+                 "let the image make a node of itself, wait until it is Ready, ask a pod by its service's name, "
+                 "restart it, and ask again")
+      ->needs(name);
+  auto* cluster = verb->add_option("--cluster", chosen->cluster,
+                                   "NAME,NAME...: the first makes a cluster of itself, the others join it on a network "
+                                   "of their own, and their pods talk to one another")
+                      ->delimiter(',')
+                      ->expected(1, 16)
+                      ->excludes(name);
   verb->add_option("--accel", chosen->accel, "auto, kvm or tcg")->check(CLI::IsMember({"auto", "kvm", "tcg"}));
-  verb->add_option("--lock", options.lock_file, "the lock that the image was built with, if not defconfigs/NAME.lock")->excludes(cluster);
+  verb->add_option("--lock", options.lock_file, "the lock that the image was built with, if not defconfigs/NAME.lock")
+      ->excludes(cluster);
   verb->add_flag("--json", options.json, "as JSON");
   verb->callback([=, &run] {
     if (chosen->name.empty() && chosen->cluster.empty()) throw CLI::RequiredError("defconfig or --cluster");
     run = [=](Session& session) {
-      const bool all_ok = chosen->cluster.empty() ? test_machine(session, *chosen) : test_cluster(session, {.names = chosen->cluster, .accel = chosen->accel, .timeout_seconds = chosen->timeout_seconds()});
+      const bool all_ok = chosen->cluster.empty()
+                              ? test_machine(session, *chosen)
+                              : test_cluster(session, {.names = chosen->cluster,
+                                                       .accel = chosen->accel,
+                                                       .timeout_seconds = chosen->timeout_seconds()});
       if (!session.options().json) print_out(fmt::format("{}\n", all_ok ? "all checks passed" : "some checks failed"));
       return all_ok ? 0 : static_cast<int>(ErrorKind::Step);
     };

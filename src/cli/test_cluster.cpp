@@ -1,4 +1,5 @@
-// `k8simg test --cluster A,B`: several built images on one private network; the first makes a cluster of itself, the others join it.
+// `k8simg test --cluster A,B`: several built images on one private network; the first makes a cluster of itself, the
+// others join it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,22 +17,33 @@ namespace k8simg {
 
 namespace {
 
-// The first machine is what a home's router is to the others, but that it leads nowhere (systemd-network-generator(8), systemd.network(5)).
-constexpr const char* first_network = "[Match]\nType=ether\nKind=!*\n[Network]\nAddress=192.168.7.1/24\nDHCPServer=yes\n[DHCPServer]\nEmitRouter=no\nEmitDNS=no\nEmitNTP=no\n";
+// The first machine is what a home's router is to the others, but that it leads nowhere (systemd-network-generator(8),
+// systemd.network(5)).
+constexpr const char* first_network =
+    "[Match]\nType=ether\nKind=!*\n[Network]\nAddress=192.168.7.1/"
+    "24\nDHCPServer=yes\n[DHCPServer]\nEmitRouter=no\nEmitDNS=no\nEmitNTP=no\n";
 // A node stops its pods before it powers off.
 constexpr int grace_seconds = 600;
 constexpr int loss_seconds = 60;
 
-/// A copy of the guest's disk with another node.toml, written into its boot partition as a person does it at a computer.
-std::filesystem::path disk_with_node_file(const Guest& guest, const std::filesystem::path& scratch, const std::string& node_file, std::stop_token stop) {
+/// A copy of the guest's disk with another node.toml, written into its boot partition as a person does it at a
+/// computer.
+std::filesystem::path disk_with_node_file(const Guest& guest, const std::filesystem::path& scratch,
+                                          const std::string& node_file, std::stop_token stop) {
   const auto& files = guest.image.config.boot_files;
   if (std::none_of(files.begin(), files.end(), [](const BootFile& file) { return file.path == "node.toml"; })) {
-    throw Error(ErrorKind::Usage, guest.name + " has no node.toml on its boot partition, so it can be told nothing", "extend the defconfig kubernetes");
+    throw Error(ErrorKind::Usage, guest.name + " has no node.toml on its boot partition, so it can be told nothing",
+                "extend the defconfig kubernetes");
   }
   write_file_atomically(scratch / "node.toml", node_file);
   copy_sparse(guest.image.disk, scratch / "disk.img");
-  Command command = sandbox({.root = guest.image.tools, .argv = {"/usr/bin/mcopy", "-o", "-i", fmt::format("/build/disk.img@@{}", guest.image.boot_partition.start), "/build/node.toml", "::node.toml"},
-                             .environment = {}, .binds = {{scratch, "/build", true}}, .extra_arguments = {}});
+  Command command = sandbox(
+      {.root = guest.image.tools,
+       .argv = {"/usr/bin/mcopy", "-o", "-i", fmt::format("/build/disk.img@@{}", guest.image.boot_partition.start),
+                "/build/node.toml", "::node.toml"},
+       .environment = {},
+       .binds = {{scratch, "/build", true}},
+       .extra_arguments = {}});
   command.log = scratch / "node-file.log";
   run_checked(system_runner(), command, "writing node.toml into a copy of " + guest.name, stop);
   return scratch / "disk.img";
@@ -58,20 +70,29 @@ struct Member {
 }  // namespace
 
 bool test_cluster(Session& session, const ClusterTest& test) {
-  if (test.names.size() < 2) throw Error(ErrorKind::Usage, "a cluster for --cluster has two machines or more", "name them: --cluster pc,raspberrypi0");
+  if (test.names.size() < 2)
+    throw Error(ErrorKind::Usage, "a cluster for --cluster has two machines or more",
+                "name them: --cluster pc,raspberrypi0");
   const TempDir scratch(session.store().folder("scratch"), "cluster");
   const auto network = scratch.path() / "network";
   std::filesystem::create_directory(network);
   std::vector<Member> members;
   for (const auto& name : test.names) {
-    Member member{.guest = open_guest(session, name, test.accel), .scratch = scratch.path() / std::to_string(members.size()), .firmware = {}, .boot = {}};
+    Member member{.guest = open_guest(session, name, test.accel),
+                  .scratch = scratch.path() / std::to_string(members.size()),
+                  .firmware = {},
+                  .boot = {}};
     member.firmware = member.guest.image.config.qemu.firmware.front();
-    if (const std::string note = not_shown(member.guest, member.firmware); !note.empty()) session.reporter().message(note);
+    if (const std::string note = not_shown(member.guest, member.firmware); !note.empty())
+      session.reporter().message(note);
     std::filesystem::create_directory(member.scratch);
     members.push_back(std::move(member));
   }
   if (!carries_control_plane(members.front().guest.image.config)) {
-    throw Error(ErrorKind::Usage, fmt::format("{} does not carry the images of a control plane, and there is no registry to ask", test.names.front()), "name first a defconfig with images.preload and all of the component kubernetes");
+    throw Error(ErrorKind::Usage,
+                fmt::format("{} does not carry the images of a control plane, and there is no registry to ask",
+                            test.names.front()),
+                "name first a defconfig with images.preload and all of the component kubernetes");
   }
 
   std::stop_source ending;
@@ -94,9 +115,12 @@ bool test_cluster(Session& session, const ClusterTest& test) {
     boot.image = disk_with_node_file(member.guest, member.scratch, node_file, ending.get_token());
     boot.lan = Lan{.folder = network, .machine = static_cast<int>(index), .machines = static_cast<int>(members.size())};
     if (first) boot.credentials["network.network.10-cluster"] = first_network;
-    const auto console = session.store().folder("logs") / member.guest.name / fmt::format("console-cluster-{}.log", index + 1);
+    const auto console =
+        session.store().folder("logs") / member.guest.name / fmt::format("console-cluster-{}.log", index + 1);
     session.reporter().message(fmt::format("booting {} as a {}", member.guest.name, first ? "cluster" : "worker"));
-    member.boot = std::async(std::launch::async, [&member, expect, boot, console, stop = ending.get_token()] { return boot_guest(member.guest, expect, member.firmware, boot, console, stop); });
+    member.boot = std::async(std::launch::async, [&member, expect, boot, console, stop = ending.get_token()] {
+      return boot_guest(member.guest, expect, member.firmware, boot, console, stop);
+    });
   };
 
   start(0, "role = \"single\"\n");
@@ -108,14 +132,19 @@ bool test_cluster(Session& session, const ClusterTest& test) {
     if (!members[1].boot.valid() && std::filesystem::exists(console)) {
       if (const auto join = read_report(read_file(console)).join; join) {
         for (std::size_t i = 1; i < members.size(); ++i) {
-          start(i, fmt::format("role = \"worker\"\nserver = \"{}\"\ntoken = \"{}\"\nca-cert-hash = \"{}\"\n", join->server, join->token, join->ca_cert_hash));
+          start(i, fmt::format("role = \"worker\"\nserver = \"{}\"\ntoken = \"{}\"\nca-cert-hash = \"{}\"\n",
+                               join->server, join->token, join->ca_cert_hash));
         }
       }
     }
     // They end together; who is left behind waits for nothing.
-    if (std::any_of(members.begin(), members.end(), [](const Member& member) { return member.ended(); }) && ++since_first_end > grace_seconds) ending.request_stop();
+    if (std::any_of(members.begin(), members.end(), [](const Member& member) { return member.ended(); }) &&
+        ++since_first_end > grace_seconds)
+      ending.request_stop();
     // Nor does one that needs a machine that is lost; but another may have stalled with it, and is to be told of too.
-    if (std::any_of(members.begin(), members.end(), [](const Member& member) { return member.lost(); }) && ++since_loss > loss_seconds) ending.request_stop();
+    if (std::any_of(members.begin(), members.end(), [](const Member& member) { return member.lost(); }) &&
+        ++since_loss > loss_seconds)
+      ending.request_stop();
   }
 
   bool all_ok = true;
@@ -132,7 +161,12 @@ bool test_cluster(Session& session, const ClusterTest& test) {
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::Interrupted || session.stop().stop_requested()) throw;
       // Ended by us, after another one had ended: what it had said until then is its report.
-      done = {.name = member.guest.name, .firmware = member.firmware, .kvm = member.guest.kvm, .report = read_report(read_file(member.scratch / "console.log")), .result = {}, .console = member.scratch / "console.log"};
+      done = {.name = member.guest.name,
+              .firmware = member.firmware,
+              .kvm = member.guest.kvm,
+              .report = read_report(read_file(member.scratch / "console.log")),
+              .result = {},
+              .console = member.scratch / "console.log"};
       done.result.stalled = "another machine of the cluster had ended, so this one was ended too";
     }
     all_ok = all_ok && done.report.ok();

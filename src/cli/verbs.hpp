@@ -1,4 +1,5 @@
-// The verbs of the command line, one file each. A function adds its subcommand; when it was chosen, `run` is set to what it does.
+// The verbs of the command line, one file each. A function adds its subcommand; when it was chosen, `run` is set to
+// what it does.
 #pragma once
 
 #include <CLI/CLI.hpp>

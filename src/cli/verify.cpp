@@ -16,7 +16,9 @@ namespace k8simg {
 
 namespace {
 
-struct Chosen { std::string image, manifest, accel = "auto"; };
+struct Chosen {
+  std::string image, manifest, accel = "auto";
+};
 
 /// A file is itself; else the name of a defconfig is the disk that was built of it.
 fs::path find_image(Session& session, const std::string& given) {
@@ -26,17 +28,21 @@ fs::path find_image(Session& session, const std::string& given) {
     const Config config = session.config(given);
     session.need_machine(config, "verify");
     const fs::path image = session.output(given) / config.disk.file;
-    if (!fs::exists(image)) throw Error(ErrorKind::Usage, fmt::format("{} is not built: there is no {}", given, image.string()), fmt::format("run `k8simg build {}` first", given));
+    if (!fs::exists(image))
+      throw Error(ErrorKind::Usage, fmt::format("{} is not built: there is no {}", given, image.string()),
+                  fmt::format("run `k8simg build {}` first", given));
     return image;
   }
-  throw Error(ErrorKind::Usage, fmt::format("{} is neither a file nor a defconfig", given), "give a disk image such as output/pc/disk.img, or a name of `k8simg list`");
+  throw Error(ErrorKind::Usage, fmt::format("{} is neither a file nor a defconfig", given),
+              "give a disk image such as output/pc/disk.img, or a name of `k8simg list`");
 }
 
 /// Which defconfig the image was built of: its tool set "appliance" has the kernel that reads it back.
 std::string defconfig_of(const fs::path& manifest) {
   const auto document = nlohmann::json::parse(read_file(manifest), nullptr, false);
   if (!document.is_object() || !document.contains("name") || !document["name"].is_string()) {
-    throw Error(ErrorKind::Usage, fmt::format("{} is damaged: it names no defconfig", manifest.string()), "give the manifest.json that was built with the image");
+    throw Error(ErrorKind::Usage, fmt::format("{} is damaged: it names no defconfig", manifest.string()),
+                "give the manifest.json that was built with the image");
   }
   return document["name"].get<std::string>();
 }
@@ -44,34 +50,52 @@ std::string defconfig_of(const fs::path& manifest) {
 /// The appliance runs on the build machine's architecture, whatever the image's.
 bool choose_appliance_kvm(Session& session, const fs::path& tools, const std::string& wish) {
   const TempDir scratch(session.store().folder("scratch"), "verify");
-  const Machine machine{.binary = "qemu-system-x86_64", .model = "q35", .cpu = "max", .memory_mib = 64, .cpus = 1, .arguments = {}, .uefi_code = {}, .uefi_vars = {}};
+  const Machine machine{.binary = "qemu-system-x86_64",
+                        .model = "q35",
+                        .cpu = "max",
+                        .memory_mib = 64,
+                        .cpus = 1,
+                        .arguments = {},
+                        .uefi_code = {},
+                        .uefi_vars = {}};
   return choose_kvm(session, machine, tools, scratch.path(), wish);
 }
 
 int verify(Session& session, const Chosen& chosen) {
   const auto started = std::chrono::steady_clock::now();
   const fs::path image = find_image(session, chosen.image);
-  const fs::path manifest = chosen.manifest.empty() ? image.parent_path() / "manifest.json" : fs::absolute(chosen.manifest);
-  if (!fs::is_regular_file(manifest)) throw Error(ErrorKind::Usage, fmt::format("there is no {}", manifest.string()), "give it with --manifest FILE");
+  const fs::path manifest =
+      chosen.manifest.empty() ? image.parent_path() / "manifest.json" : fs::absolute(chosen.manifest);
+  if (!fs::is_regular_file(manifest))
+    throw Error(ErrorKind::Usage, fmt::format("there is no {}", manifest.string()), "give it with --manifest FILE");
   const auto trees = session.tools(defconfig_of(manifest), {"appliance", "qemu"});
   const fs::path &tools = trees[0], &qemu = trees[1];
   const auto progress = [&](const std::string& text) { session.reporter().message(text); };
-  const Appliance appliance = prepare_appliance(system_runner(), tools, session.store().folder("cache/guestfs"), session.store().folder("scratch"), choose_appliance_kvm(session, qemu, chosen.accel), progress, session.stop());
+  const Appliance appliance = prepare_appliance(
+      system_runner(), tools, session.store().folder("cache/guestfs"), session.store().folder("scratch"),
+      choose_appliance_kvm(session, qemu, chosen.accel), progress, session.stop());
   const VerifyReport report = verify_image(image, manifest, appliance, progress, session.stop());
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
 
   if (session.options().json) {
-    const nlohmann::json json{{"image", image.string()}, {"manifest", manifest.string()}, {"ok", report.ok()}, {"partitions", report.partitions}, {"paths", report.paths},
-                              {"bytes", report.bytes}, {"seconds", seconds}, {"differences", report.differences}};
+    const nlohmann::json json{{"image", image.string()}, {"manifest", manifest.string()},
+                              {"ok", report.ok()},       {"partitions", report.partitions},
+                              {"paths", report.paths},   {"bytes", report.bytes},
+                              {"seconds", seconds},      {"differences", report.differences}};
     print_out(fmt::format("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)));
   } else {
     for (const auto& difference : report.differences) print_out(printable_line(difference) + "\n");
   }
   if (!report.ok()) {
-    throw Error(ErrorKind::Step, fmt::format("{} is not what {} says: {} differences", image.filename().string(), manifest.string(), report.differences.size()), "build it again, or give the manifest of this image");
+    throw Error(ErrorKind::Step,
+                fmt::format("{} is not what {} says: {} differences", image.filename().string(), manifest.string(),
+                            report.differences.size()),
+                "build it again, or give the manifest of this image");
   }
   if (!session.options().json) {
-    print_out(fmt::format("{}: {} partitions, {} paths, {} of content: all as in the manifest ({})\n", image.filename().string(), report.partitions, report.paths, format_size(report.bytes), format_duration(seconds)));
+    print_out(fmt::format("{}: {} partitions, {} paths, {} of content: all as in the manifest ({})\n",
+                          image.filename().string(), report.partitions, report.paths, format_size(report.bytes),
+                          format_duration(seconds)));
   }
   return 0;
 }

@@ -28,9 +28,7 @@ class ByteRun {
     rest_.remove_prefix(count);
     return taken;
   }
-  std::uint32_t word(const char* what) {
-    return static_cast<std::uint32_t>(*read_number(take(4, what), 0, 4, order_));
-  }
+  std::uint32_t word(const char* what) { return static_cast<std::uint32_t>(*read_number(take(4, what), 0, 4, order_)); }
   /// Seven bits a byte, lowest first: ULEB128, and Go's varints.
   std::uint64_t number(const char* what) {
     std::uint64_t value = 0;

@@ -1,4 +1,5 @@
-// What an ELF file says of itself: machine, linkage, symbols. Format: System V gABI, chapters 4 and 5 (ELF header, sections, program headers).
+// What an ELF file says of itself: machine, linkage, symbols. Format: System V gABI, chapters 4 and 5 (ELF header,
+// sections, program headers).
 #pragma once
 
 #include <cstdint>
@@ -15,12 +16,12 @@ struct ElfSection {
 };
 
 struct ElfInfo {
-  int bits = 0;                        ///< 32 or 64
+  int bits = 0;  ///< 32 or 64
   bool little_endian = true;
-  std::uint16_t type = 0, machine = 0; ///< e_type, e_machine
-  std::uint32_t flags = 0;             ///< e_flags
-  std::string interpreter;             ///< PT_INTERP, "" if none
-  bool dynamic = false;                ///< has PT_DYNAMIC with DT_NEEDED entries
+  std::uint16_t type = 0, machine = 0;  ///< e_type, e_machine
+  std::uint32_t flags = 0;              ///< e_flags
+  std::string interpreter;              ///< PT_INTERP, "" if none
+  bool dynamic = false;                 ///< has PT_DYNAMIC with DT_NEEDED entries
   std::vector<ElfSection> sections;
   bool has_section(std::string_view name) const;
 };
@@ -29,14 +30,18 @@ struct ElfInfo {
 ElfInfo read_elf(std::string_view bytes, const std::string& name);
 /// The bytes of a section of that very file. Throws Error{Step} naming `name` when they lie beyond its end.
 std::string_view section_bytes(std::string_view bytes, const ElfSection& section, const std::string& name);
-/// The shared libraries that it asks for (DT_NEEDED), by the names that the dynamic linker looks for. `info`: of these very bytes.
-/// Throws Error{Step} naming `name` for a damaged table.
+/// The shared libraries that it asks for (DT_NEEDED), by the names that the dynamic linker looks for. `info`: of these
+/// very bytes. Throws Error{Step} naming `name` for a damaged table.
 std::vector<std::string> needed_libraries(std::string_view bytes, const ElfInfo& info, const std::string& name);
 
 /// "x86-64", "ARM", "AArch64", ... or "machine 0x...".
 std::string elf_machine_name(std::uint16_t machine);
 /// What GOARCH stands for; throws Error{Usage} for an unknown one.
-struct ElfTarget { std::uint16_t machine; int bits; bool little_endian; };
+struct ElfTarget {
+  std::uint16_t machine;
+  int bits;
+  bool little_endian;
+};
 ElfTarget elf_target(const std::string& goarch);
 
 }  // namespace k8simg

@@ -13,7 +13,8 @@ namespace {
 constexpr std::string_view magic("\xff Go buildinf:", 14);
 constexpr const char* what = "its Go build information";
 
-/// Where Go's linker put it: in a section of its own, or anywhere on a 16-byte boundary when somebody removed the section headers.
+/// Where Go's linker put it: in a section of its own, or anywhere on a 16-byte boundary when somebody removed the
+/// section headers.
 std::string_view find_section(std::string_view bytes, const ElfInfo& info, const std::string& name) {
   for (const auto& section : info.sections) {
     if (section.name == ".go.buildinfo") return section_bytes(bytes, section, name);
@@ -26,8 +27,8 @@ std::string_view find_section(std::string_view bytes, const ElfInfo& info, const
   return {};
 }
 
-/// Lines of fields between tabs: "dep" MODULE VERSION SUM, "=>" the same for what replaced the line before, "build" KEY=VALUE. Between two marks of 16 bytes,
-/// which are no lines of this shape.
+/// Lines of fields between tabs: "dep" MODULE VERSION SUM, "=>" the same for what replaced the line before, "build"
+/// KEY=VALUE. Between two marks of 16 bytes, which are no lines of this shape.
 void read_lines(std::string_view text, GoBuildInfo& info) {
   for (const auto& line : split(text, '\n')) {
     const auto fields = split(line, '\t');
@@ -35,20 +36,25 @@ void read_lines(std::string_view text, GoBuildInfo& info) {
       info.modules.push_back({fields[1], fields[2]});
     } else if (fields[0] == "=>" && fields.size() >= 3 && !info.modules.empty()) {
       // A folder has no version: it is what was published, changed (go.dev/ref/mod#go-mod-file-replace).
-      if (fields[1].starts_with('.') || fields[1].starts_with('/')) info.modules.back().changed = true;
-      else info.modules.back() = {fields[1], fields[2]};
+      if (fields[1].starts_with('.') || fields[1].starts_with('/'))
+        info.modules.back().changed = true;
+      else
+        info.modules.back() = {fields[1], fields[2]};
     } else if (fields[0] == "build" && fields.size() >= 2) {
       const auto equals = fields[1].find('=');
-      if (equals != std::string::npos) info.settings.push_back({fields[1].substr(0, equals), fields[1].substr(equals + 1)});
+      if (equals != std::string::npos)
+        info.settings.push_back({fields[1].substr(0, equals), fields[1].substr(equals + 1)});
     }
   }
-  std::sort(info.modules.begin(), info.modules.end(), [](const GoBuildInfo::Module& a, const GoBuildInfo::Module& b) { return a.path < b.path; });
+  std::sort(info.modules.begin(), info.modules.end(),
+            [](const GoBuildInfo::Module& a, const GoBuildInfo::Module& b) { return a.path < b.path; });
 }
 
 }  // namespace
 
 std::optional<std::string> GoBuildInfo::setting(std::string_view key) const {
-  const auto found = std::find_if(settings.begin(), settings.end(), [&](const Setting& each) { return each.key == key; });
+  const auto found =
+      std::find_if(settings.begin(), settings.end(), [&](const Setting& each) { return each.key == key; });
   return found == settings.end() ? std::nullopt : std::optional(found->value);
 }
 

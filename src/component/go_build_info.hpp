@@ -1,4 +1,5 @@
-// What Go's linker wrote into a program about its making: compiler, modules, settings. Format: Go's packages debug/buildinfo and runtime/debug.
+// What Go's linker wrote into a program about its making: compiler, modules, settings. Format: Go's packages
+// debug/buildinfo and runtime/debug.
 #pragma once
 
 #include <optional>
@@ -11,11 +12,17 @@
 namespace k8simg {
 
 struct GoBuildInfo {
-  struct Module { std::string path, version; bool changed = false; };  ///< changed: a folder stood in for it
-  struct Setting { std::string key, value; };
+  struct Module {
+    std::string path, version;
+    bool changed = false;
+  };  ///< changed: a folder stood in for it
+  struct Setting {
+    std::string key, value;
+  };
 
-  std::string go;                 ///< "go1.26.1"; "" before Go 1.18
-  std::vector<Module> modules;    ///< that the program is linked from besides its own, what replaced one in its stead; sorted by path
+  std::string go;  ///< "go1.26.1"; "" before Go 1.18
+  std::vector<Module>
+      modules;  ///< that the program is linked from besides its own, what replaced one in its stead; sorted by path
   std::vector<Setting> settings;  ///< "GOARM" = "6"; none when built outside a module
 
   std::optional<std::string> setting(std::string_view key) const;

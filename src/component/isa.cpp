@@ -21,15 +21,19 @@ const std::string subject = "this";  // what errors of elf.hpp begin with; the c
 
 // --- ARM build attributes ---
 
-struct ArmAttributes { std::uint64_t architecture = 0, profile = 0, floating_point = 0, simd = 0; };
+struct ArmAttributes {
+  std::uint64_t architecture = 0, profile = 0, floating_point = 0, simd = 0;
+};
 
 constexpr const char* attributes_name = "its section of ARM build attributes";
 
-/// The attributes of the whole file; those of single sections and symbols may be ignored, and nobody writes them any more.
+/// The attributes of the whole file; those of single sections and symbols may be ignored, and nobody writes them any
+/// more.
 void read_file_attributes(ByteRun in, ArmAttributes& attributes) {
   while (!in.empty()) {
     const std::uint64_t tag = in.number(attributes_name);
-    // Tag_CPU_raw_name and Tag_CPU_name are texts, Tag_compatibility a number and a text; above 32 even tags are numbers and odd ones texts.
+    // Tag_CPU_raw_name and Tag_CPU_name are texts, Tag_compatibility a number and a text; above 32 even tags are
+    // numbers and odd ones texts.
     if (tag == 4 || tag == 5 || (tag > 32 && tag % 2 == 1)) {
       in.text(attributes_name);
       continue;
@@ -43,7 +47,8 @@ void read_file_attributes(ByteRun in, ArmAttributes& attributes) {
   }
 }
 
-/// 'A', then for each vendor: length, name, and sub-subsections of scope, length and attributes. Lengths count themselves and what stands before them.
+/// 'A', then for each vendor: length, name, and sub-subsections of scope, length and attributes. Lengths count
+/// themselves and what stands before them.
 ArmAttributes read_arm_attributes(std::string_view section, std::endian order) {
   ArmAttributes attributes;
   ByteRun in(section, order);
@@ -67,36 +72,71 @@ ArmAttributes read_arm_attributes(std::string_view section, std::endian order) {
   return attributes;
 }
 
-struct Named { const char* name; bool v5, v6, v7; };  ///< what targets with GOARM 5, 6 and 7 can run
+struct Named {
+  const char* name;
+  bool v5, v6, v7;
+};  ///< what targets with GOARM 5, 6 and 7 can run
 
-// By value of Tag_CPU_arch. Architectures do not simply grow with the number: v6T2 has Thumb-2, which ARM1176 (v6KZ) lacks, and M is another line.
-constexpr Named architectures[] = {
-    {"ARM before v4", true, true, true}, {"ARMv4", true, true, true},         {"ARMv4T", true, true, true},        {"ARMv5T", true, true, true},
-    {"ARMv5TE", true, true, true},       {"ARMv5TEJ", true, true, true},      {"ARMv6", false, true, true},        {"ARMv6KZ", false, true, true},
-    {"ARMv6T2", false, false, true},     {"ARMv6K", false, true, true},       {"ARMv7", false, false, true},       {"ARMv6-M", false, false, false},
-    {"ARMv6S-M", false, false, false},   {"ARMv7E-M", false, false, false},   {"ARMv8-A", false, false, false},    {"ARMv8-R", false, false, false},
-    {"ARMv8-M.baseline", false, false, false}, {"ARMv8-M.mainline", false, false, false}, {"ARMv8.1-A", false, false, false}, {"ARMv8.2-A", false, false, false},
-    {"ARMv8.3-A", false, false, false},  {"ARMv8.1-M.mainline", false, false, false}, {"ARMv9-A", false, false, false}};
+// By value of Tag_CPU_arch. Architectures do not simply grow with the number: v6T2 has Thumb-2, which ARM1176 (v6KZ)
+// lacks, and M is another line.
+constexpr Named architectures[] = {{"ARM before v4", true, true, true},
+                                   {"ARMv4", true, true, true},
+                                   {"ARMv4T", true, true, true},
+                                   {"ARMv5T", true, true, true},
+                                   {"ARMv5TE", true, true, true},
+                                   {"ARMv5TEJ", true, true, true},
+                                   {"ARMv6", false, true, true},
+                                   {"ARMv6KZ", false, true, true},
+                                   {"ARMv6T2", false, false, true},
+                                   {"ARMv6K", false, true, true},
+                                   {"ARMv7", false, false, true},
+                                   {"ARMv6-M", false, false, false},
+                                   {"ARMv6S-M", false, false, false},
+                                   {"ARMv7E-M", false, false, false},
+                                   {"ARMv8-A", false, false, false},
+                                   {"ARMv8-R", false, false, false},
+                                   {"ARMv8-M.baseline", false, false, false},
+                                   {"ARMv8-M.mainline", false, false, false},
+                                   {"ARMv8.1-A", false, false, false},
+                                   {"ARMv8.2-A", false, false, false},
+                                   {"ARMv8.3-A", false, false, false},
+                                   {"ARMv8.1-M.mainline", false, false, false},
+                                   {"ARMv9-A", false, false, false}};
 // By value of Tag_FP_arch. "-D16" does with the first 16 registers.
-constexpr Named floating_points[] = {
-    {"", true, true, true},         {"VFPv1", false, true, true},      {"VFPv2", false, true, true},
-    {"VFPv3", false, false, false}, {"VFPv3-D16", false, false, true}, {"VFPv4", false, false, false}, {"VFPv4-D16", false, false, false},
-    {"floating point of ARMv8", false, false, false}, {"floating point of ARMv8 (D16)", false, false, false}};
+constexpr Named floating_points[] = {{"", true, true, true},
+                                     {"VFPv1", false, true, true},
+                                     {"VFPv2", false, true, true},
+                                     {"VFPv3", false, false, false},
+                                     {"VFPv3-D16", false, false, true},
+                                     {"VFPv4", false, false, false},
+                                     {"VFPv4-D16", false, false, false},
+                                     {"floating point of ARMv8", false, false, false},
+                                     {"floating point of ARMv8 (D16)", false, false, false}};
 // By value of Tag_Advanced_SIMD_arch. Not every ARMv7-A has it.
-constexpr Named simds[] = {{"", true, true, true}, {"NEON", false, false, false}, {"NEONv2", false, false, false}, {"NEON of ARMv8", false, false, false}, {"NEON of ARMv8.1", false, false, false}};
+constexpr Named simds[] = {{"", true, true, true},
+                           {"NEON", false, false, false},
+                           {"NEONv2", false, false, false},
+                           {"NEON of ARMv8", false, false, false},
+                           {"NEON of ARMv8.1", false, false, false}};
 
 template <std::size_t Size>
-Named named(const Named (&names)[Size], std::uint64_t value, const char* unknown) { return value < Size ? names[value] : Named{unknown, false, false, false}; }
+Named named(const Named (&names)[Size], std::uint64_t value, const char* unknown) {
+  return value < Size ? names[value] : Named{unknown, false, false, false};
+}
 
-bool runs_on(const Named& feature, const std::string& goarm) { return goarm == "5" ? feature.v5 : goarm == "6" ? feature.v6 : feature.v7; }
+bool runs_on(const Named& feature, const std::string& goarm) {
+  return goarm == "5" ? feature.v5 : goarm == "6" ? feature.v6 : feature.v7;
+}
 
 /// Everything that the file wants of the processor, if any of it is too much.
 std::optional<std::string> too_much(const ArmAttributes& attributes, const std::string& goarm) {
-  std::vector<Named> wants{named(architectures, attributes.architecture, "a newer ARM"), named(floating_points, attributes.floating_point, "a newer floating point unit"),
+  std::vector<Named> wants{named(architectures, attributes.architecture, "a newer ARM"),
+                           named(floating_points, attributes.floating_point, "a newer floating point unit"),
                            named(simds, attributes.simd, "a newer NEON")};
   if (attributes.profile == 'R') wants.push_back({"the real-time profile", false, false, false});
   if (attributes.profile == 'M') wants.push_back({"the microcontroller profile", false, false, false});
-  if (std::all_of(wants.begin(), wants.end(), [&](const Named& want) { return runs_on(want, goarm); })) return std::nullopt;
+  if (std::all_of(wants.begin(), wants.end(), [&](const Named& want) { return runs_on(want, goarm); }))
+    return std::nullopt;
   std::vector<std::string> names;
   for (const auto& want : wants) {
     if (*want.name) names.emplace_back(want.name);
@@ -123,7 +163,8 @@ std::optional<std::string> go_violation(const std::optional<GoBuildInfo>& info, 
   if (!goarm) return "is a Go program that does not say its GOARM";
   const std::string version = goarm->substr(0, goarm->find(','));
   const bool hard = goarm->find(",hardfloat") != std::string_view::npos;
-  if (version.size() == 1 && version >= "5" && version <= target.goarm && !(hard && target.goarm == "5")) return std::nullopt;
+  if (version.size() == 1 && version >= "5" && version <= target.goarm && !(hard && target.goarm == "5"))
+    return std::nullopt;
   return fmt::format("is a Go program for GOARM={}", *goarm);
 }
 
@@ -133,14 +174,18 @@ std::optional<std::string> judge(std::string_view bytes, const IsaTarget& target
   if (info.machine == bpf) return std::nullopt;
   const ElfTarget wanted = elf_target(target.goarch);
   if (info.machine != wanted.machine || info.bits != wanted.bits || info.little_endian != wanted.little_endian) {
-    return fmt::format("is for {}, {} bits{}", elf_machine_name(info.machine), info.bits, info.little_endian == wanted.little_endian ? "" : info.little_endian ? ", little-endian" : ", big-endian");
+    return fmt::format("is for {}, {} bits{}", elf_machine_name(info.machine), info.bits,
+                       info.little_endian == wanted.little_endian ? ""
+                       : info.little_endian                       ? ", little-endian"
+                                                                  : ", big-endian");
   }
   if (target.goarch == "arm") {
     constexpr std::uint32_t arm_attributes = 0x70000003;  // SHT_ARM_ATTRIBUTES
     const auto order = info.little_endian ? std::endian::little : std::endian::big;
     for (const auto& section : info.sections) {
       if (section.type != arm_attributes) continue;
-      if (auto wants = too_much(read_arm_attributes(section_bytes(bytes, section, subject), order), target.goarm)) return "is for " + *wants;
+      if (auto wants = too_much(read_arm_attributes(section_bytes(bytes, section, subject), order), target.goarm))
+        return "is for " + *wants;
     }
   }
   return go_violation(read_go_build_info(bytes, info, subject), target);
@@ -149,7 +194,10 @@ std::optional<std::string> judge(std::string_view bytes, const IsaTarget& target
 }  // namespace
 
 std::string isa_description(const IsaTarget& target) {
-  if (target.goarch == "arm") return target.goarm == "5" ? "ARMv5TE without floating point" : target.goarm == "6" ? "ARMv6KZ, VFPv2" : "ARMv7-A, VFPv3-D16";
+  if (target.goarch == "arm")
+    return target.goarm == "5"   ? "ARMv5TE without floating point"
+           : target.goarm == "6" ? "ARMv6KZ, VFPv2"
+                                 : "ARMv7-A, VFPv3-D16";
   if (target.goarch == "arm64") return "AArch64, ARMv8.0-A";
   if (target.goarch == "amd64") return "x86-64, first level";
   if (target.goarch == "riscv64") return "RISC-V, RVA20U64";
@@ -158,13 +206,16 @@ std::string isa_description(const IsaTarget& target) {
 }
 
 std::optional<std::string> isa_violation(std::string_view elf_bytes, const IsaTarget& target) {
-  if (!elf_bytes.starts_with("\x7f" "ELF")) return std::nullopt;
+  if (!elf_bytes.starts_with("\x7f"
+                             "ELF"))
+    return std::nullopt;
   elf_target(target.goarch);  // an unknown target is the caller's mistake and no property of the file
   try {
     return judge(elf_bytes, target);
   } catch (const Error& error) {
     const std::string& message = error.message();
-    return "is a damaged ELF file: " + (message.starts_with(subject + ": ") ? message.substr(subject.size() + 2) : message);
+    return "is a damaged ELF file: " +
+           (message.starts_with(subject + ": ") ? message.substr(subject.size() + 2) : message);
   }
 }
 

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "component/elf.hpp"
 #include "component/isa.hpp"
@@ -19,8 +19,9 @@ namespace k8simg {
 
 namespace {
 
-// The module cache's download folder has the layout of a module proxy (go.dev/ref/mod#goproxy-protocol), so that the compile step can
-// take it as one: file:///in/modules. What differs from run to run (locks, lists of versions) is left out.
+// The module cache's download folder has the layout of a module proxy (go.dev/ref/mod#goproxy-protocol), so that the
+// compile step can take it as one: file:///in/modules. What differs from run to run (locks, lists of versions) is left
+// out.
 constexpr const char* modules_script = R"(set -eux
 cp -r /in/source/. /build/
 mkdir -p /build/.cache/cache/download
@@ -34,7 +35,8 @@ cp -r .cache/cache/download/. /out/modules/
 
 bool is_c(const ComponentBinarySpec& binary) { return binary.package.ends_with(".c"); }
 
-// `use` puts a copy in a module's place: Go reads modules as they were published, and a program says which are not. `edit` knows no patterns.
+// `use` puts a copy in a module's place: Go reads modules as they were published, and a program says which are not.
+// `edit` knows no patterns.
 constexpr const char* edit_functions = R"(use() {
   go mod download "$1"
   mkdir -p ".edited/$1"
@@ -57,7 +59,8 @@ std::string source_script(const ComponentSpec& spec) {
   std::set<std::string> used;
   for (const auto& edit : spec.edits) {
     if (used.insert(edit.module).second) script += "use " + shell_word(edit.module) + "\n";
-    script += fmt::format("edit {} {} {} {} {}\n", shell_word(edit.module), shell_word(edit.file), edit.times, shell_word(edit.from), shell_word(edit.to));
+    script += fmt::format("edit {} {} {} {} {}\n", shell_word(edit.module), shell_word(edit.file), edit.times,
+                          shell_word(edit.from), shell_word(edit.to));
   }
   return script;
 }
@@ -66,15 +69,22 @@ std::string build_script(const ComponentSpec& spec) {
   std::string script = source_script(spec) + "mkdir -p /out/bin\n";
   const std::string version_no_v = spec.version.starts_with("v") ? spec.version.substr(1) : spec.version;
   const auto parts = split(version_no_v, '.');
-  const std::vector<std::pair<std::string, std::string>> values = {
-      {"version", spec.version}, {"version_no_v", version_no_v}, {"major", parts[0]}, {"minor", parts.size() > 1 ? parts[1] : "0"}, {"goarch", spec.goarch}};
+  const std::vector<std::pair<std::string, std::string>> values = {{"version", spec.version},
+                                                                   {"version_no_v", version_no_v},
+                                                                   {"major", parts[0]},
+                                                                   {"minor", parts.size() > 1 ? parts[1] : "0"},
+                                                                   {"goarch", spec.goarch}};
   std::string ldflags = "-s -w -buildid=";
-  for (const auto& flag : spec.ldflags) ldflags += " " + expand(flag, values, "build.ldflags of component " + spec.name);
+  for (const auto& flag : spec.ldflags)
+    ldflags += " " + expand(flag, values, "build.ldflags of component " + spec.name);
   for (const auto& binary : spec.binaries) {
     if (is_c(binary)) {
       // Without a C library: what is so small that Go's runtime would be most of it.
-      script += fmt::format("{}gcc -Os -static -nostdlib -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pic -no-pie -Wall -Werror -Wl,--build-id=none -s -DVERSION={} -o {} {}\n",
-                            spec.cross, shell_word('"' + version_no_v + '"'), shell_word("/out/bin/" + binary.name), shell_word(binary.package));
+      script += fmt::format(
+          "{}gcc -Os -static -nostdlib -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pic "
+          "-no-pie -Wall -Werror -Wl,--build-id=none -s -DVERSION={} -o {} {}\n",
+          spec.cross, shell_word('"' + version_no_v + '"'), shell_word("/out/bin/" + binary.name),
+          shell_word(binary.package));
       continue;
     }
     script += "go build -o " + shell_word("/out/bin/" + binary.name);
@@ -97,7 +107,9 @@ std::vector<std::string> tested_packages(const Tree& source) {
   return {packages.begin(), packages.end()};
 }
 
-std::string test_program(const std::string& package) { return package == "." ? "top.test" : replace_all(package.substr(2), "/", "__") + ".test"; }
+std::string test_program(const std::string& package) {
+  return package == "." ? "top.test" : replace_all(package.substr(2), "/", "__") + ".test";
+}
 
 std::string test_build_script(const ComponentSpec& spec, const std::vector<std::string>& packages) {
   std::string script = source_script(spec) + "mkdir -p /out/tests\n";
@@ -112,14 +124,20 @@ std::string test_build_script(const ComponentSpec& spec, const std::vector<std::
 // As `go test` does: each in its package's folder. What they print has times in it.
 std::string test_script(const std::vector<std::string>& packages) {
   std::string script = "set -eux\ncp -r /in/source/. /build/\n";
-  for (const auto& package : packages) script += "(cd " + shell_word("/build/" + package) + " && " + shell_word("/in/tests/" + test_program(package)) + ")\n";
+  for (const auto& package : packages)
+    script +=
+        "(cd " + shell_word("/build/" + package) + " && " + shell_word("/in/tests/" + test_program(package)) + ")\n";
   return script + "echo passed >/out/tested\n";
 }
 
 /// qemu-user's name for a Go architecture; "" where the build machine runs it itself.
 std::string emulator(const std::string& goarch) {
-  static const std::vector<std::pair<std::string, std::string>> names = {
-      {"amd64", ""}, {"arm", "qemu-arm"}, {"arm64", "qemu-aarch64"}, {"ppc64le", "qemu-ppc64le"}, {"riscv64", "qemu-riscv64"}, {"s390x", "qemu-s390x"}};
+  static const std::vector<std::pair<std::string, std::string>> names = {{"amd64", ""},
+                                                                         {"arm", "qemu-arm"},
+                                                                         {"arm64", "qemu-aarch64"},
+                                                                         {"ppc64le", "qemu-ppc64le"},
+                                                                         {"riscv64", "qemu-riscv64"},
+                                                                         {"s390x", "qemu-s390x"}};
   for (const auto& [arch, name] : names) {
     if (arch == goarch) return name;
   }
@@ -130,10 +148,12 @@ void validate_elf(const ComponentSpec& spec, const std::string& name, std::strin
   const ElfInfo info = read_elf(bytes, name);
   const ElfTarget target = elf_target(spec.goarch);
   const auto fail = [&](const std::string& what) {
-    throw Error(ErrorKind::Step, fmt::format("component {}: {}: {}", spec.name, name, what), "components are static, stripped binaries of the board's architecture");
+    throw Error(ErrorKind::Step, fmt::format("component {}: {}: {}", spec.name, name, what),
+                "components are static, stripped binaries of the board's architecture");
   };
   if (info.machine != target.machine || info.bits != target.bits || info.little_endian != target.little_endian) {
-    fail(fmt::format("is {}-bit {}, wanted {}-bit {}", info.bits, elf_machine_name(info.machine), target.bits, elf_machine_name(target.machine)));
+    fail(fmt::format("is {}-bit {}, wanted {}-bit {}", info.bits, elf_machine_name(info.machine), target.bits,
+                     elf_machine_name(target.machine)));
   }
   if (!info.interpreter.empty()) fail("is dynamically linked (interpreter " + info.interpreter + ")");
   if (info.dynamic) fail("needs shared libraries");
@@ -141,13 +161,14 @@ void validate_elf(const ComponentSpec& spec, const std::string& name, std::strin
   if (info.has_section(".symtab") || info.has_section(".debug_info")) fail("is not stripped");
 }
 
-void run_check(StepContext& context, const ComponentSpec& spec, const ComponentBinarySpec& binary, const ComponentBinarySpec::Check& check,
-               const std::filesystem::path& tools, const std::filesystem::path& folder) {
+void run_check(StepContext& context, const ComponentSpec& spec, const ComponentBinarySpec& binary,
+               const ComponentBinarySpec::Check& check, const std::filesystem::path& tools,
+               const std::filesystem::path& folder) {
   const std::string argv0 = check.argv0.empty() ? binary.name : check.argv0;
   std::vector<std::string> argv = run_program(spec.goarch, argv0, "/in/bin/" + binary.name);
   argv.insert(argv.end(), check.argv.begin(), check.argv.end());
-  // Programs print their version to either stream, so both go to one file of their own. A program's exit code is not judged:
-  // some answer a question for their version with 1 or 2; what counts is that it runs and says the version.
+  // Programs print their version to either stream, so both go to one file of their own. A program's exit code is not
+  // judged: some answer a question for their version with 1 or 2; what counts is that it runs and says the version.
   const auto log = context.scratch() / (argv0 + ".out");
   Command command = sandbox({.root = tools, .argv = argv, .working_folder = "/tmp", .binds = {{folder, "/in/bin"}}});
   command.log = log;
@@ -157,7 +178,9 @@ void run_check(StepContext& context, const ComponentSpec& spec, const ComponentB
   const std::string output = tail_of(log, 100000);
   context.log(output);
   if (output.find(check.expect) == std::string::npos) {
-    throw Error(ErrorKind::Step, fmt::format("component {}: {} {} does not say \"{}\" but:\n{}", spec.name, argv0, join(check.argv, " "), check.expect, tail_of(log, 20)),
+    throw Error(ErrorKind::Step,
+                fmt::format("component {}: {} {} does not say \"{}\" but:\n{}", spec.name, argv0, join(check.argv, " "),
+                            check.expect, tail_of(log, 20)),
                 "check the version in component.toml against go.mod, and the version flags in build.ldflags");
   }
 }
@@ -200,10 +223,17 @@ std::string canonical(const ComponentSpec& spec) {
   nlohmann::json binaries = nlohmann::json::array();
   for (const auto& binary : spec.binaries) {
     nlohmann::json checks = nlohmann::json::array();
-    for (const auto& check : binary.checks) checks.push_back({{"argv0", check.argv0}, {"argv", check.argv}, {"expect", check.expect}});
-    binaries.push_back({{"name", binary.name}, {"install", binary.install}, {"links", binary.links}, {"checks", checks}});
+    for (const auto& check : binary.checks)
+      checks.push_back({{"argv0", check.argv0}, {"argv", check.argv}, {"expect", check.expect}});
+    binaries.push_back(
+        {{"name", binary.name}, {"install", binary.install}, {"links", binary.links}, {"checks", checks}});
   }
-  return nlohmann::json{{"name", spec.name}, {"goarch", spec.goarch}, {"goarm", spec.goarm}, {"epoch", spec.source_date_epoch}, {"binaries", binaries}}.dump();
+  return nlohmann::json{{"name", spec.name},
+                        {"goarch", spec.goarch},
+                        {"goarm", spec.goarm},
+                        {"epoch", spec.source_date_epoch},
+                        {"binaries", binaries}}
+      .dump();
 }
 
 }  // namespace
@@ -214,23 +244,31 @@ std::vector<std::string> run_program(const std::string& goarch, const std::strin
   return {"/usr/bin/" + qemu, "-0", argv0, path};
 }
 
-ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source, const ComponentTools& tools) {
+ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source,
+                                     const ComponentTools& tools) {
   const std::string id = "component/" + spec.name;
   std::vector<Input> inputs{{"tools", tools.compiler}, {"source", source}};
   std::vector<Mount> mounts{{"source", "/in/source"}};
   if (!std::all_of(spec.binaries.begin(), spec.binaries.end(), is_c)) {
     if (std::any_of(spec.binaries.begin(), spec.binaries.end(), is_c))
-      throw Error(ErrorKind::Usage, fmt::format("component {} has programs of Go and of C, which are made with different tools", spec.name), "make two components of it");
+      throw Error(
+          ErrorKind::Usage,
+          fmt::format("component {} has programs of Go and of C, which are made with different tools", spec.name),
+          "make two components of it");
     // Only go.mod and go.sum decide what is fetched, so that a change of our own main.go fetches nothing.
     const Tree all = get_tree(store, source.digest);
     Tree module_files;
     for (const char* file : {"go.mod", "go.sum"}) {
       const Node* node = all.find(file);
-      if (!node) throw Error(ErrorKind::Usage, fmt::format("component {} has no {}", spec.name, file), "run `go mod tidy` in components/" + spec.name);
+      if (!node)
+        throw Error(ErrorKind::Usage, fmt::format("component {} has no {}", spec.name, file),
+                    "run `go mod tidy` in components/" + spec.name);
       module_files.set(file, *node);
     }
     graph.add({.id = id + "/modules",
-               .inputs = {{"tools", tools.compiler}, {"source", put_tree(store, module_files)}, {"modules.sh", store.put(modules_script)}},
+               .inputs = {{"tools", tools.compiler},
+                          {"source", put_tree(store, module_files)},
+                          {"modules.sh", store.put(modules_script)}},
                .action = CommandAction{.tools = "tools",
                                        .argv = {"/bin/sh", "/in/modules.sh"},
                                        .mounts = {{"source", "/in/source"}, {"modules.sh", "/in/modules.sh"}},
@@ -240,10 +278,16 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
     inputs.push_back({"modules", OutputRef{id + "/modules", "modules"}});
     mounts.push_back({"modules", "/in/modules"});
   }
-  std::map<std::string, std::string> environment{
-      {"CGO_ENABLED", "0"},        {"GOOS", "linux"},      {"GOARCH", spec.goarch},  {"GOFLAGS", "-mod=readonly -trimpath -buildvcs=false"},
-      {"GOPROXY", "file:///in/modules"}, {"GOSUMDB", "off"}, {"GOTOOLCHAIN", "local"}, {"GOCACHE", "/cache/go-build"},
-      {"GOMODCACHE", "/build/.modules"}, {"GOTELEMETRY", "off"}};
+  std::map<std::string, std::string> environment{{"CGO_ENABLED", "0"},
+                                                 {"GOOS", "linux"},
+                                                 {"GOARCH", spec.goarch},
+                                                 {"GOFLAGS", "-mod=readonly -trimpath -buildvcs=false"},
+                                                 {"GOPROXY", "file:///in/modules"},
+                                                 {"GOSUMDB", "off"},
+                                                 {"GOTOOLCHAIN", "local"},
+                                                 {"GOCACHE", "/cache/go-build"},
+                                                 {"GOMODCACHE", "/build/.modules"},
+                                                 {"GOTELEMETRY", "off"}};
   if (!spec.goarm.empty()) environment["GOARM"] = spec.goarm;
   // Both see the same sources, modules and cache.
   const auto add_go_step = [&](const std::string& name, const std::string& script, Capture capture) {
@@ -266,20 +310,26 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
   // Where its programs run as they are, so do the tests of its packages.
   const auto packages = tested_packages(get_tree(store, source.digest));
   if (!packages.empty() && emulator(spec.goarch).empty()) {
-    // Compiling runs no code of the project; tests do, and must not reach Go's cache, which other projects' programs are made with.
+    // Compiling runs no code of the project; tests do, and must not reach Go's cache, which other projects' programs
+    // are made with.
     add_go_step("test-build", test_build_script(spec, packages), {"tests", "/out/tests", ValueKind::Tree});
     graph.add({.id = id + "/test",
-               .inputs = {{"tools", tools.compiler}, {"source", source}, {"tests", OutputRef{id + "/test-build", "tests"}}, {"test.sh", store.put(test_script(packages))}},
-               .action = CommandAction{.tools = "tools",
-                                       .argv = {"/bin/sh", "/in/test.sh"},
-                                       .mounts = {{"source", "/in/source"}, {"tests", "/in/tests"}, {"test.sh", "/in/test.sh"}},
-                                       .captures = {{"tested", "/out/tested"}}}});
+               .inputs = {{"tools", tools.compiler},
+                          {"source", source},
+                          {"tests", OutputRef{id + "/test-build", "tests"}},
+                          {"test.sh", store.put(test_script(packages))}},
+               .action = CommandAction{
+                   .tools = "tools",
+                   .argv = {"/bin/sh", "/in/test.sh"},
+                   .mounts = {{"source", "/in/source"}, {"tests", "/in/tests"}, {"test.sh", "/in/test.sh"}},
+                   .captures = {{"tested", "/out/tested"}}}});
     checked.push_back({"tested", OutputRef{id + "/test", "tested"}});
   }
 
   graph.add({.id = id + "/check",
              .inputs = std::move(checked),
-             .action = BuiltinAction{"component.validate", canonical(spec), [spec](StepContext& context) { return validate(context, spec); }}});
+             .action = BuiltinAction{"component.validate", canonical(spec),
+                                     [spec](StepContext& context) { return validate(context, spec); }}});
   return {{id + "/check", "files"}, {id + "/check", "programs"}};
 }
 

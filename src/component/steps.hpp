@@ -11,41 +11,53 @@
 namespace k8simg {
 
 struct ComponentBinarySpec {
-  struct Check { std::string argv0; std::vector<std::string> argv; std::string expect; };
-  std::string name, package;               ///< output file name; Go package path, "." for the component's own main; or a C file of the component, "x.c"
-  std::string install;                     ///< absolute path in the root filesystem; "" if not installed
-  std::vector<std::string> links;          ///< further names, as symlinks
-  std::vector<std::string> tags;           ///< Go build tags besides the component's
-  std::vector<Check> checks;               ///< run it (emulated where needed): its output must contain `expect`
+  struct Check {
+    std::string argv0;
+    std::vector<std::string> argv;
+    std::string expect;
+  };
+  std::string name, package;  ///< output file name; Go package path, "." for the component's own main; or a C file of
+                              ///< the component, "x.c"
+  std::string install;        ///< absolute path in the root filesystem; "" if not installed
+  std::vector<std::string> links;  ///< further names, as symlinks
+  std::vector<std::string> tags;   ///< Go build tags besides the component's
+  std::vector<Check> checks;       ///< run it (emulated where needed): its output must contain `expect`
 };
 
 /// A change of a file of a Go module: `from` becomes `to`, as often as it is there, which must be `times`.
-struct SourceEdit { std::string module, file, from, to; int times = 1; };
+struct SourceEdit {
+  std::string module, file, from, to;
+  int times = 1;
+};
 
 struct ComponentSpec {
   std::string name, version;
   std::vector<std::string> tags, ldflags;
-  std::vector<SourceEdit> edits;           ///< in this order; not of C files, which are all the component's own
+  std::vector<SourceEdit> edits;  ///< in this order; not of C files, which are all the component's own
   std::vector<ComponentBinarySpec> binaries;
-  std::string goarch, goarm;               ///< goarm: "5", "6", "7" or ""
-  std::string cross;                       ///< prefix of the C compiler, "arm-linux-gnueabi-", or "" for the build machine's own
+  std::string goarch, goarm;  ///< goarm: "5", "6", "7" or ""
+  std::string cross;          ///< prefix of the C compiler, "arm-linux-gnueabi-", or "" for the build machine's own
   std::int64_t source_date_epoch = 0;
 };
 
 struct ComponentOutputs {
-  OutputRef files;     ///< a tree: the binaries and links at their installed places, every node's origin "component:NAME"
+  OutputRef files;  ///< a tree: the binaries and links at their installed places, every node's origin "component:NAME"
   OutputRef programs;  ///< a tree: every binary by its name, checked
 };
 
-/// How a program for a Go architecture is run in a sandbox with the tools tree: by itself, or under qemu-user. `argv0`: the name that it is to see.
-/// Error{Usage} for an architecture that has no emulator.
+/// How a program for a Go architecture is run in a sandbox with the tools tree: by itself, or under qemu-user. `argv0`:
+/// the name that it is to see. Error{Usage} for an architecture that has no emulator.
 std::vector<std::string> run_program(const std::string& goarch, const std::string& argv0, const std::string& path);
 
-/// Tools trees: the compiler (of Go or of C, as the component needs), and what programs of its architecture are run with.
-struct ComponentTools { OutputRef compiler, programs; };
+/// Tools trees: the compiler (of Go or of C, as the component needs), and what programs of its architecture are run
+/// with.
+struct ComponentTools {
+  OutputRef compiler, programs;
+};
 
-/// Adds component/NAME/{modules,build,check}; modules only where there is a go.mod. `source`: tree of components/NAME (go.mod, go.sum, *.go, *.c).
-/// Error{Usage} when some of its programs are of Go and some of C.
-ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source, const ComponentTools& tools);
+/// Adds component/NAME/{modules,build,check}; modules only where there is a go.mod. `source`: tree of components/NAME
+/// (go.mod, go.sum, *.go, *.c). Error{Usage} when some of its programs are of Go and some of C.
+ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source,
+                                     const ComponentTools& tools);
 
 }  // namespace k8simg

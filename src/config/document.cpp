@@ -47,8 +47,8 @@ Value convert(const toml::node& node, const std::string& file) {
   return value;
 }
 
-/// TOML 1.0 has characters beyond ASCII in comments and quotes alone. toml++ 3.3 runs into unreachable code when it meets one elsewhere, so it is
-/// found first: where it stands, or nullopt.
+/// TOML 1.0 has characters beyond ASCII in comments and quotes alone. toml++ 3.3 runs into unreachable code when it
+/// meets one elsewhere, so it is found first: where it stands, or nullopt.
 std::optional<SourcePosition> find_stray_character(std::string_view text, const std::string& file) {
   SourcePosition position{file, 1, 1};
   std::string_view end;  // what ends the comment or quote; "" outside of one
@@ -74,8 +74,10 @@ std::optional<SourcePosition> find_stray_character(std::string_view text, const 
       end = {};  // an unfinished quote: toml++ says so
     }
     for (const char c : rest.substr(0, length)) {
-      if (c == '\n') ++position.line, position.column = 1;
-      else if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) ++position.column;
+      if (c == '\n')
+        ++position.line, position.column = 1;
+      else if ((static_cast<unsigned char>(c) & 0xC0) != 0x80)
+        ++position.column;
     }
     i += length;
   }
@@ -148,12 +150,18 @@ std::string quote(std::string_view text) {
 
 const char* describe(const Value& value) {
   switch (value.kind) {
-    case Kind::String: return "a string";
-    case Kind::Integer: return "a whole number";
-    case Kind::Boolean: return "true or false";
-    case Kind::Array: return "a list";
-    case Kind::Table: return "a table";
-    case Kind::Other: break;
+    case Kind::String:
+      return "a string";
+    case Kind::Integer:
+      return "a whole number";
+    case Kind::Boolean:
+      return "true or false";
+    case Kind::Array:
+      return "a list";
+    case Kind::Table:
+      return "a table";
+    case Kind::Other:
+      break;
   }
   return value.other;
 }
@@ -164,7 +172,9 @@ const Member* find(const Value& table, std::string_view key) {
   return nullptr;
 }
 
-std::optional<Value> parse_document(std::string_view text, const std::string& file, Diagnostics& diagnostics) { return parse(text, file, &diagnostics); }
+std::optional<Value> parse_document(std::string_view text, const std::string& file, Diagnostics& diagnostics) {
+  return parse(text, file, &diagnostics);
+}
 
 std::optional<Override> parse_override(const std::string& argument, Diagnostics& diagnostics) {
   const SourcePosition position{"--set", 0, 0};
@@ -185,7 +195,8 @@ std::optional<Override> parse_override(const std::string& argument, Diagnostics&
   if (one_line) document = parse(key + " = " + typed, "--set", nullptr);
   if (!document && one_line) document = parse(key + " = " + quote(typed), "--set", nullptr);
   if (!document) {
-    diagnostics.add(position, fmt::format("{} is not KEY=VALUE: the key must be dotted names, the value one line", quote(argument)));
+    diagnostics.add(position, fmt::format("{} is not KEY=VALUE: the key must be dotted names, the value one line",
+                                          quote(argument)));
     return std::nullopt;
   }
   mark_typed(*document, typed);

@@ -39,24 +39,32 @@ struct Member;
 struct Value {
   Kind kind = Kind::Other;
   SourcePosition position;
-  std::string text;                  ///< String; for --set, every scalar as it was typed
+  std::string text;  ///< String; for --set, every scalar as it was typed
   std::int64_t integer = 0;
   bool boolean = false;
-  bool typed = false;                ///< came from --set: a scalar may stand for a string or for a list of one
-  const char* other = "";            ///< Other: what it is ("a date")
-  std::vector<Value> items;          ///< Array
-  std::vector<Member> members;       ///< Table, in file order
+  bool typed = false;           ///< came from --set: a scalar may stand for a string or for a list of one
+  const char* other = "";       ///< Other: what it is ("a date")
+  std::vector<Value> items;     ///< Array
+  std::vector<Member> members;  ///< Table, in file order
 };
-struct Member { std::string key; SourcePosition position; Value value; };
+struct Member {
+  std::string key;
+  SourcePosition position;
+  Value value;
+};
 
 const char* describe(const Value& value);  ///< "a string", "a table", ...
 const Member* find(const Value& table, std::string_view key);
 
-/// Parses `text` (TOML 1.0); `file` is what positions name. A syntax error goes to `diagnostics`, and nothing is returned.
+/// Parses `text` (TOML 1.0); `file` is what positions name. A syntax error goes to `diagnostics`, and nothing is
+/// returned.
 std::optional<Value> parse_document(std::string_view text, const std::string& file, Diagnostics& diagnostics);
 
 /// One --set argument. "key=value" replaces, "key+=value" adds to a list; the key may be dotted and quoted as in TOML.
-struct Override { Value document; bool append = false; };
+struct Override {
+  Value document;
+  bool append = false;
+};
 std::optional<Override> parse_override(const std::string& argument, Diagnostics& diagnostics);
 
 }  // namespace k8simg::config

@@ -10,12 +10,15 @@ namespace {
 
 Value without(const Value& table, const std::string& key) {
   Value rest = table;
-  rest.members.erase(std::remove_if(rest.members.begin(), rest.members.end(), [&](const Member& member) { return member.key == key; }), rest.members.end());
+  rest.members.erase(
+      std::remove_if(rest.members.begin(), rest.members.end(), [&](const Member& member) { return member.key == key; }),
+      rest.members.end());
   return rest;
 }
 
 /// [[key]] with its name inside.
-void read_written_out(Reader& reader, const std::string& path, const std::string& id, const EntryList& list, const Value& array) {
+void read_written_out(Reader& reader, const std::string& path, const std::string& id, const EntryList& list,
+                      const Value& array) {
   std::vector<std::string> seen;
   for (const auto& item : array.items) {
     if (!reader.expect(Kind::Table, "a list of tables", path, item)) continue;
@@ -47,13 +50,15 @@ void read_written_out(Reader& reader, const std::string& path, const std::string
 }
 
 /// [key.NAME]: changes what another file, or this one, wrote out.
-void read_by_name(Reader& reader, const std::string& path, const std::string& id, const EntryList& list, const Value& table) {
+void read_by_name(Reader& reader, const std::string& path, const std::string& id, const EntryList& list,
+                  const Value& table) {
   for (const auto& member : table.members) {
     std::string full = join_key(path, member.key);
     int index = list.find(member.key);
     if (index < 0)
-      reader.diagnostics().add(member.position, fmt::format("{}: no {} has that {}{}; a new one is written [[{}]] with {} = {}", full, path, id,
-                                                            suggest(member.key, list.names()), path, id, quote(member.key)));
+      reader.diagnostics().add(
+          member.position, fmt::format("{}: no {} has that {}{}; a new one is written [[{}]] with {} = {}", full, path,
+                                       id, suggest(member.key, list.names()), path, id, quote(member.key)));
     else if (reader.expect(Kind::Table, "a table", full, member.value))
       reader.read_table(list.table(index), full, member.value);
   }
@@ -76,7 +81,8 @@ Field entries_field(const std::string& key, const std::string& id, EntryList lis
       read_by_name(reader, path, id, list, member.value);
   };
   field.complete = [list](Reader& reader, const std::string& path, const SourcePosition& where) {
-    if (!reader.opened(path)) reader.diagnostics().add(where, fmt::format("{} is missing: write at least one [[{}]]", path, path));
+    if (!reader.opened(path))
+      reader.diagnostics().add(where, fmt::format("{} is missing: write at least one [[{}]]", path, path));
     for (const auto& name : list.names()) {
       std::string full = join_key(path, name);
       const SourcePosition* own = reader.opened(full);

@@ -23,7 +23,8 @@ std::vector<std::string> list_names(const fs::path& folder, const std::string& s
     std::error_code ignored;
     if (!suffix.empty()) {
       if (path.extension() == suffix && entry->is_regular_file(ignored)) names.push_back(path.stem().string());
-    } else if (entry->is_directory(ignored) && name.front() != '.' && (inside.empty() || fs::exists(path / inside, ignored))) {
+    } else if (entry->is_directory(ignored) && name.front() != '.' &&
+               (inside.empty() || fs::exists(path / inside, ignored))) {
       names.push_back(name);
     }
   }
@@ -37,7 +38,8 @@ ProjectNames scan_project(const fs::path& project) {
   ProjectNames names;
   names.boards = list_names(project / "boards", "", "board.toml");
   names.defconfigs = list_names(project / "defconfigs", ".toml", "");
-  names.defconfigs.erase(std::remove(names.defconfigs.begin(), names.defconfigs.end(), "scripts"), names.defconfigs.end());  // the judgements
+  names.defconfigs.erase(std::remove(names.defconfigs.begin(), names.defconfigs.end(), "scripts"),
+                         names.defconfigs.end());  // the judgements
   names.components = list_names(project / "components", "", "component.toml");
   names.overlays = list_names(project / "overlays", "", "");
   names.fragments = list_names(project / "kernel-fragments", ".config", "");
@@ -54,22 +56,27 @@ std::optional<Value> read_document(const fs::path& project, const std::string& f
 }
 
 /// Each program of an image or a release is a binary of the component, or a name of its multi-call binary.
-void check_programs(const ComponentConfig& component, const std::string& file, const Reader& reader, Diagnostics& diagnostics) {
+void check_programs(const ComponentConfig& component, const std::string& file, const Reader& reader,
+                    Diagnostics& diagnostics) {
   std::vector<std::string> names;
   bool multicall = false;
-  for (const auto& binary : component.binaries) names.push_back(binary.name), multicall = multicall || binary.link == "multicall";
-  const auto check = [&](const std::string& section, const std::string& name, const std::vector<std::string>& programs) {
+  for (const auto& binary : component.binaries)
+    names.push_back(binary.name), multicall = multicall || binary.link == "multicall";
+  const auto check = [&](const std::string& section, const std::string& name,
+                         const std::vector<std::string>& programs) {
     const std::string key = join_key(join_key(section, name), "programs");
     if (programs.empty()) diagnostics.add({file, 1, 1}, fmt::format("{} must name at least one program", key));
     for (const auto& item : reader.items(key))
       if (!multicall && std::find(names.begin(), names.end(), item.text) == names.end())
-        diagnostics.add(item.position, fmt::format("{}: the component has no binary {}{}", key, quote(item.text), suggest(item.text, names)));
+        diagnostics.add(item.position, fmt::format("{}: the component has no binary {}{}", key, quote(item.text),
+                                                   suggest(item.text, names)));
   };
   for (const auto& image : component.images) check("image", image.name, image.programs);
   for (const auto& release : component.releases) check("release", release.name, release.programs);
 }
 
-std::optional<ComponentConfig> read_component(const fs::path& project, const std::string& name, const std::string& asked, const SourcePosition& asked_at,
+std::optional<ComponentConfig> read_component(const fs::path& project, const std::string& name,
+                                              const std::string& asked, const SourcePosition& asked_at,
                                               Diagnostics& diagnostics, std::vector<Setting>& settings) {
   const std::string folder = "components/" + name, file = folder + "/component.toml";
   auto document = read_document(project, file, diagnostics);
@@ -84,16 +91,20 @@ std::optional<ComponentConfig> read_component(const fs::path& project, const std
     diagnostics.add(*at, fmt::format("name must be the folder's, {}, not {}", quote(name), quote(component.name)));
   if (component.has_modules()) {
     for (const char* needed : {"go.mod", "go.sum"})
-      if (std::error_code ignored; !fs::is_regular_file(project / folder / needed, ignored)) diagnostics.add({file, 1, 1}, fmt::format("{}/{} is missing", folder, needed));
+      if (std::error_code ignored; !fs::is_regular_file(project / folder / needed, ignored))
+        diagnostics.add({file, 1, 1}, fmt::format("{}/{} is missing", folder, needed));
   }
 
   std::vector<std::string> modes;
   for (const auto& binary : component.binaries)
-    if (!binary.link.empty() && std::find(modes.begin(), modes.end(), binary.link) == modes.end()) modes.push_back(binary.link);
+    if (!binary.link.empty() && std::find(modes.begin(), modes.end(), binary.link) == modes.end())
+      modes.push_back(binary.link);
   std::string chosen = asked;
-  if (chosen.empty() && !modes.empty()) chosen = std::find(modes.begin(), modes.end(), "multicall") != modes.end() ? "multicall" : modes.front();
+  if (chosen.empty() && !modes.empty())
+    chosen = std::find(modes.begin(), modes.end(), "multicall") != modes.end() ? "multicall" : modes.front();
   if (!asked.empty() && std::find(modes.begin(), modes.end(), asked) == modes.end())
-    diagnostics.add(asked_at, fmt::format("components.{}.link: {} has no binary with link = {}", name, file, quote(asked)));
+    diagnostics.add(asked_at,
+                    fmt::format("components.{}.link: {} has no binary with link = {}", name, file, quote(asked)));
   if (diagnostics.size() != before) return std::nullopt;
 
   const std::string prefix = "components." + name + ".";
@@ -101,12 +112,15 @@ std::optional<ComponentConfig> read_component(const fs::path& project, const std
   auto other_mode = [&](const ComponentBinary& binary) { return !binary.link.empty() && binary.link != chosen; };
   for (const auto& binary : component.binaries)
     if (other_mode(binary)) unused.push_back(join_key(prefix + "binary", binary.name) + ".");
-  component.binaries.erase(std::remove_if(component.binaries.begin(), component.binaries.end(), other_mode), component.binaries.end());
+  component.binaries.erase(std::remove_if(component.binaries.begin(), component.binaries.end(), other_mode),
+                           component.binaries.end());
   component.folder = folder;
   check_programs(component, file, reader, diagnostics);
   if (diagnostics.size() != before) return std::nullopt;
   for (auto& setting : reader.settings(prefix))
-    if (std::none_of(unused.begin(), unused.end(), [&](const std::string& key) { return setting.key.rfind(key, 0) == 0; })) settings.push_back(std::move(setting));
+    if (std::none_of(unused.begin(), unused.end(),
+                     [&](const std::string& key) { return setting.key.rfind(key, 0) == 0; }))
+      settings.push_back(std::move(setting));
   return component;
 }
 
@@ -122,7 +136,8 @@ std::vector<ScriptJudgement> read_judgements(const fs::path& project, Diagnostic
   return judgements;
 }
 
-std::vector<KernelConfig::Requirement> read_requirements(const fs::path& project, const std::string& file, Diagnostics& diagnostics) {
+std::vector<KernelConfig::Requirement> read_requirements(const fs::path& project, const std::string& file,
+                                                         Diagnostics& diagnostics) {
   std::vector<KernelConfig::Requirement> requirements;
   auto document = read_document(project, file, diagnostics);
   if (!document) return requirements;

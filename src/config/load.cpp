@@ -24,10 +24,14 @@ const Member* find_text(const Value& document, std::string_view key) {
   return member && member->value.kind == Kind::String ? member : nullptr;
 }
 
-struct Link { std::string name; Value document; };
+struct Link {
+  std::string name;
+  Value document;
+};
 
 /// The defconfig and its parents, nearest first. Stops at what cannot be read or found.
-std::vector<Link> read_chain(const fs::path& project, const std::string& defconfig, const ProjectNames& names, Diagnostics& diagnostics) {
+std::vector<Link> read_chain(const fs::path& project, const std::string& defconfig, const ProjectNames& names,
+                             Diagnostics& diagnostics) {
   std::vector<Link> chain;
   std::string next = defconfig;
   while (!next.empty()) {
@@ -61,7 +65,8 @@ const Member* find_board(const std::vector<Link>& chain) {
 
 void fill_from_draft(Config& config, const Draft& draft) {
   for (const auto& name : draft.fragments) config.kernel.fragments.push_back("kernel-fragments/" + name + ".config");
-  for (const auto& file : draft.board_fragments) config.kernel.fragments.push_back("boards/" + config.board + "/" + file);
+  for (const auto& file : draft.board_fragments)
+    config.kernel.fragments.push_back("boards/" + config.board + "/" + file);
   config.kernel.cmdline = join(draft.cmdline, " ");
 }
 
@@ -71,7 +76,9 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
   const fs::path project = fs::absolute(options.project).lexically_normal();
   const ProjectNames names = scan_project(project);
   if (std::find(names.defconfigs.begin(), names.defconfigs.end(), defconfig) == names.defconfigs.end())
-    throw Error(ErrorKind::Usage, fmt::format("unknown defconfig {}{}", quote(defconfig), suggest(defconfig, names.defconfigs)), "`k8simg list` shows what there is");
+    throw Error(ErrorKind::Usage,
+                fmt::format("unknown defconfig {}{}", quote(defconfig), suggest(defconfig, names.defconfigs)),
+                "`k8simg list` shows what there is");
 
   Diagnostics diagnostics;
   Config config;
@@ -85,7 +92,9 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
   const bool chain_is_whole = diagnostics.empty();
   if (!chain.empty())
     if (const Member* abstract = find(chain.front().document, "abstract"); abstract && abstract->value.boolean)
-      throw Error(ErrorKind::Usage, fmt::format("{}: {} is abstract: it is there to be extended, not to be built", describe(abstract->value.position), quote(defconfig)),
+      throw Error(ErrorKind::Usage,
+                  fmt::format("{}: {} is abstract: it is there to be extended, not to be built",
+                              describe(abstract->value.position), quote(defconfig)),
                   "`k8simg list` shows what can be built");
 
   // The board first: everything it says can be changed by a defconfig.
@@ -95,7 +104,8 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
   if (const Member* board = find_board(chain)) {
     const std::string& name = board->value.text;
     if (std::find(names.boards.begin(), names.boards.end(), name) == names.boards.end()) {
-      diagnostics.add(board->value.position, fmt::format("board: unknown board {}{}", quote(name), suggest(name, names.boards)));
+      diagnostics.add(board->value.position,
+                      fmt::format("board: unknown board {}{}", quote(name), suggest(name, names.boards)));
     } else {
       board_start = {"boards/" + name + "/board.toml", 1, 1};
       if (auto document = read_document(project, board_start.file, diagnostics)) {
@@ -103,21 +113,25 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
         kind = board_kind(*document);
         board_is_read = true;
         if (const auto* at = reader.position("name"); at && draft.board_name != name)
-          diagnostics.add(*at, fmt::format("name must be the folder's, {}, not {}", quote(name), quote(draft.board_name)));
+          diagnostics.add(*at,
+                          fmt::format("name must be the folder's, {}, not {}", quote(name), quote(draft.board_name)));
       }
     }
   } else if (chain_is_whole && !chain.empty() && !find(chain.front().document, "board")) {
     diagnostics.add({defconfig_file(defconfig), 1, 1}, "board is missing: it names a folder in boards/");
   }
 
-  if (defconfig == "tools") diagnostics.add({defconfig_file(defconfig), 1, 1}, "a defconfig cannot be called tools: defconfigs/tools.lock is the lock of the build tools");
+  if (defconfig == "tools")
+    diagnostics.add({defconfig_file(defconfig), 1, 1},
+                    "a defconfig cannot be called tools: defconfigs/tools.lock is the lock of the build tools");
 
   // Then the defconfigs, the root of the chain first.
   for (auto link = chain.rbegin(); link != chain.rend(); ++link) reader.read(table, link->document, Defconfig);
   for (std::size_t i = 1; i < chain.size(); ++i) config.parents.push_back(chain[i].name);
 
   for (const auto& argument : options.set)
-    if (auto override = parse_override(argument, diagnostics)) reader.read(table, override->document, CommandLine, !override->append);
+    if (auto override = parse_override(argument, diagnostics))
+      reader.read(table, override->document, CommandLine, !override->append);
 
   // What is missing or does not fit can only be said of files that were all readable.
   if (board_is_read && chain_is_whole) {
@@ -129,7 +143,8 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
   for (const auto& name : draft.components) {
     if (std::find(names.components.begin(), names.components.end(), name) == names.components.end()) continue;
     const SourcePosition* at = reader.position(join_key("components", name) + ".link");
-    if (auto component = read_component(project, name, draft.links[name], at ? *at : SourcePosition{}, diagnostics, config.settings))
+    if (auto component =
+            read_component(project, name, draft.links[name], at ? *at : SourcePosition{}, diagnostics, config.settings))
       config.components.push_back(std::move(*component));
   }
   config.judgements = read_judgements(project, diagnostics);
@@ -140,7 +155,10 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
   fill_from_draft(config, draft);
   // These say what a file is rather than what is built.
   auto& settings = config.settings;
-  settings.erase(std::remove_if(settings.begin(), settings.end(), [](const Setting& s) { return s.key == "name" || s.key == "extends" || s.key == "abstract"; }), settings.end());
+  settings.erase(
+      std::remove_if(settings.begin(), settings.end(),
+                     [](const Setting& s) { return s.key == "name" || s.key == "extends" || s.key == "abstract"; }),
+      settings.end());
   std::sort(settings.begin(), settings.end(), [](const Setting& a, const Setting& b) { return a.key < b.key; });
   return config;
 }
@@ -165,9 +183,12 @@ std::vector<DefconfigSummary> list_defconfigs(const fs::path& project) {
       if (const Member* board = find_board(chain)) {
         summary.board = board->value.text;
         const bool there = std::find(names.boards.begin(), names.boards.end(), summary.board) != names.boards.end();
-        if (const auto document = there ? read_document(project, "boards/" + summary.board + "/board.toml", diagnostics) : std::nullopt) summary.machine = board_kind(*document) == BoardKind::Machine;
+        if (const auto document =
+                there ? read_document(project, "boards/" + summary.board + "/board.toml", diagnostics) : std::nullopt)
+          summary.machine = board_kind(*document) == BoardKind::Machine;
       }
-      if (const Member* description = find_text(chain.front().document, "description")) summary.description = description->value.text;
+      if (const Member* description = find_text(chain.front().document, "description"))
+        summary.description = description->value.text;
     }
     // A broken file must not hide the others.
     if (!diagnostics.empty()) summary.description = "cannot be read: " + diagnostics.lines().front();

@@ -28,7 +28,8 @@ constexpr bool letter(char c) { return lower(c) || (c >= 'A' && c <= 'Z'); }
 std::optional<unsigned> number(std::string_view text, unsigned most) {
   unsigned value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || !digit(text.front()) || error != std::errc() || end != text.data() + text.size() || value > most) return std::nullopt;
+  if (text.empty() || !digit(text.front()) || error != std::errc() || end != text.data() + text.size() || value > most)
+    return std::nullopt;
   if (text.size() > 1 && text.front() == '0') return std::nullopt;  // octal to some
   return value;
 }
@@ -56,7 +57,8 @@ bool domain_name(const std::string& text) {
   const auto labels = split(text, '.');
   for (const auto& label : labels) {
     if (label.empty() || label.size() > 63 || label.front() == '-' || label.back() == '-') return false;
-    if (!std::all_of(label.begin(), label.end(), [](char c) { return letter(c) || digit(c) || c == '-'; })) return false;
+    if (!std::all_of(label.begin(), label.end(), [](char c) { return letter(c) || digit(c) || c == '-'; }))
+      return false;
   }
   return !std::all_of(labels.back().begin(), labels.back().end(), digit);
 }
@@ -79,23 +81,31 @@ std::optional<Network> network(const std::string& text) {
 /// What is this machine, this link, or a group of machines (RFC 6890, RFC 5771): 0/8, 127/8, 169.254/16, 224/3.
 bool special(const Network& network) {
   static constexpr std::array<Network, 4> all{{{0, 8}, {0x7f000000, 8}, {0xa9fe0000, 16}, {0xe0000000, 3}}};
-  return std::any_of(all.begin(), all.end(), [&](const Network& one) { return ((one.address ^ network.address) & one.mask() & network.mask()) == 0; });
+  return std::any_of(all.begin(), all.end(), [&](const Network& one) {
+    return ((one.address ^ network.address) & one.mask() & network.mask()) == 0;
+  });
 }
 
 Check network_check(unsigned fewest, unsigned most) {
   return [=](const std::string& text) -> std::string {
     const auto found = network(text);
     if (!found) return fmt::format("must be an IPv4 network such as \"10.244.0.0/16\", not {}", quote(text));
-    if (found->bits < fewest || found->bits > most) return fmt::format("must be from /{} to /{}, not {}", fewest, most, quote(text));
-    if ((found->address & ~found->mask()) != 0) return fmt::format("must begin at the network's first address, and {} does not", quote(text));
+    if (found->bits < fewest || found->bits > most)
+      return fmt::format("must be from /{} to /{}, not {}", fewest, most, quote(text));
+    if ((found->address & ~found->mask()) != 0)
+      return fmt::format("must begin at the network's first address, and {} does not", quote(text));
     if (special(*found))
-      return fmt::format("must not overlap 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16 or 224.0.0.0/3, whose addresses no machine can have, and {} does", quote(text));
+      return fmt::format(
+          "must not overlap 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16 or 224.0.0.0/3, whose addresses no machine can "
+          "have, and {} does",
+          quote(text));
     return "";
   };
 }
 
 std::string check_server(const std::string& text) {
-  if (text.find("://") != std::string::npos) return fmt::format("must be ADDRESS:PORT without what stands before \"//\", not {}", quote(text));
+  if (text.find("://") != std::string::npos)
+    return fmt::format("must be ADDRESS:PORT without what stands before \"//\", not {}", quote(text));
   const auto colon = text.rfind(':');
   const std::string host = text.substr(0, colon), port = colon == std::string::npos ? "" : text.substr(colon + 1);
   const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
@@ -105,51 +115,73 @@ std::string check_server(const std::string& text) {
   return fmt::format("must be ADDRESS:PORT such as \"192.168.1.10:6443\", not {}", quote(text));
 }
 
-/// The second half of a token that everybody can know: Kubernetes' documentation shows it, or it is of five characters or fewer.
+/// The second half of a token that everybody can know: Kubernetes' documentation shows it, or it is of five characters
+/// or fewer.
 bool well_known_secret(std::string_view secret) {
-  static constexpr std::array<std::string_view, 7> shown{"0123456789abcdef", "1234567890abcdef", "f395accd246ae52d", "c0izixklcxtmnze7",
-                                                         "3f89s0fje9f38fhf", "9r9hcjoqgajrj4gi", "d09sbcov8ph2amjw"};
-  return std::find(shown.begin(), shown.end(), secret) != shown.end() || std::set<char>(secret.begin(), secret.end()).size() <= 5;
+  static constexpr std::array<std::string_view, 7> shown{"0123456789abcdef", "1234567890abcdef", "f395accd246ae52d",
+                                                         "c0izixklcxtmnze7", "3f89s0fje9f38fhf", "9r9hcjoqgajrj4gi",
+                                                         "d09sbcov8ph2amjw"};
+  return std::find(shown.begin(), shown.end(), secret) != shown.end() ||
+         std::set<char>(secret.begin(), secret.end()).size() <= 5;
 }
 
 std::string check_token(const std::string& text) {
-  const std::string source = "`/usr/libexec/k8simg-node token` on the control plane makes one";  // a secret is not repeated
+  const std::string source =
+      "`/usr/libexec/k8simg-node token` on the control plane makes one";  // a secret is not repeated
   const auto fits = [](char c) { return lower(c) || digit(c); };
-  if (text.size() != 23 || text[6] != '.' || !std::all_of(text.begin(), text.begin() + 6, fits) || !std::all_of(text.begin() + 7, text.end(), fits))
+  if (text.size() != 23 || text[6] != '.' || !std::all_of(text.begin(), text.begin() + 6, fits) ||
+      !std::all_of(text.begin() + 7, text.end(), fits))
     return "must be six and sixteen of a-z and 0-9 with a dot between; " + source;
-  if (well_known_secret(std::string_view(text).substr(7))) return "is an example that everybody knows, and no secret; " + source + ". A control plane needs none here";
+  if (well_known_secret(std::string_view(text).substr(7)))
+    return "is an example that everybody knows, and no secret; " + source + ". A control plane needs none here";
   return "";
 }
 
 std::string check_hash(const std::string& text) {
   const auto hex = hex_digest();
-  if (!text.starts_with("sha256:") || !hex(text.substr(7)).empty()) return fmt::format("must be \"sha256:\" and 64 digits of 0-9 and a-f, not {}", quote(text));
+  if (!text.starts_with("sha256:") || !hex(text.substr(7)).empty())
+    return fmt::format("must be \"sha256:\" and 64 digits of 0-9 and a-f, not {}", quote(text));
   const std::string_view digits = std::string_view(text).substr(7);
-  if (digits.find_first_not_of(digits.front()) != std::string_view::npos && digits != "8cb2de97839780a412b93877f8507ad6c94f73add17d5d7058e91741c9d5ec78") return "";
-  return fmt::format("must be the hash of your own cluster, which `cat /etc/kubernetes/k8simg-join` on the control plane shows, not {}", quote(text));
+  if (digits.find_first_not_of(digits.front()) != std::string_view::npos &&
+      digits != "8cb2de97839780a412b93877f8507ad6c94f73add17d5d7058e91741c9d5ec78")
+    return "";
+  return fmt::format(
+      "must be the hash of your own cluster, which `cat /etc/kubernetes/k8simg-join` on the control plane shows, not "
+      "{}",
+      quote(text));
 }
 
 std::string check_address(const std::string& text) {
   const auto address = ipv4(text);
   if (!address) return fmt::format("must be an IPv4 address such as \"192.168.1.10\", not {}", quote(text));
   const auto first = *address >> 24;
-  if (first == 0 || first == 127 || first >= 224) return fmt::format("must be an address that other machines reach, not {}", quote(text));
+  if (first == 0 || first == 127 || first >= 224)
+    return fmt::format("must be an address that other machines reach, not {}", quote(text));
   return "";
 }
 
 std::string check_time_server(const std::string& text) {
-  return ipv4(text) || ipv6(text) || domain_name(text) ? "" : fmt::format("must be a host name or an address, not {}", quote(text));
+  return ipv4(text) || ipv6(text) || domain_name(text)
+             ? ""
+             : fmt::format("must be a host name or an address, not {}", quote(text));
 }
 
 std::string check_ssh_key(const std::string& text) {
   const auto words = split_words(text);
-  const std::vector<std::string> kinds{"ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
-                                       "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"};
+  const std::vector<std::string> kinds{"ssh-ed25519",
+                                       "ssh-rsa",
+                                       "ecdsa-sha2-nistp256",
+                                       "ecdsa-sha2-nistp384",
+                                       "ecdsa-sha2-nistp521",
+                                       "sk-ssh-ed25519@openssh.com",
+                                       "sk-ecdsa-sha2-nistp256@openssh.com"};
   const auto fits = [](char c) { return letter(c) || digit(c) || c == '+' || c == '/' || c == '='; };
-  if (words.size() >= 2 && text.front() != ' ' && text.front() != '\t' && std::find(kinds.begin(), kinds.end(), words[0]) != kinds.end() && words[1].starts_with("AAAA") &&
+  if (words.size() >= 2 && text.front() != ' ' && text.front() != '\t' &&
+      std::find(kinds.begin(), kinds.end(), words[0]) != kinds.end() && words[1].starts_with("AAAA") &&
       words[1].size() >= 40 && std::all_of(words[1].begin(), words[1].end(), fits))
     return "";
-  return fmt::format("must be the line of a public key file such as id_ed25519.pub: \"ssh-ed25519 AAAA...\", not {}", quote(text));
+  return fmt::format("must be the line of a public key file such as id_ed25519.pub: \"ssh-ed25519 AAAA...\", not {}",
+                     quote(text));
 }
 
 std::string check_hostname(const std::string& text) {
@@ -159,14 +191,11 @@ std::string check_hostname(const std::string& text) {
 
 Table node_table(NodeFile& node) {
   return {{text("role", node.role, one_of({"single", "control-plane", "worker", "standalone"})),
-           text("hostname", node.hostname, check_hostname),
-           text("server", node.server, check_server),
-           text("token", node.token, check_token),
-           text("ca-cert-hash", node.ca_cert_hash, check_hash),
+           text("hostname", node.hostname, check_hostname), text("server", node.server, check_server),
+           text("token", node.token, check_token), text("ca-cert-hash", node.ca_cert_hash, check_hash),
            text("pod-network", node.pod_network, network_check(8, 24)),
            text("service-network", node.service_network, network_check(12, 24)),
-           text("address", node.address, check_address),
-           text("ntp", node.ntp, check_time_server),
+           text("address", node.address, check_address), text("ntp", node.ntp, check_time_server),
            text("ssh-key", node.ssh_key, check_ssh_key)}};
 }
 
@@ -178,16 +207,20 @@ bool plain_line(std::string_view line) {
   if (line.empty() || line.front() == '#') return true;
   const auto equals = line.find('=');
   const auto key = trim(line.substr(0, equals));
-  if (equals == std::string_view::npos || !std::all_of(key.begin(), key.end(), [](char c) { return letter(c) || digit(c) || c == '-' || c == '_'; })) return false;
+  if (equals == std::string_view::npos ||
+      !std::all_of(key.begin(), key.end(), [](char c) { return letter(c) || digit(c) || c == '-' || c == '_'; }))
+    return false;
   const auto value = trim(line.substr(equals + 1));
   if (value.empty()) return false;
   if (value.front() != '"' && value.front() != '\'') return true;  // no text: its type is refused
   const auto end = value.find(value.front(), 1);
-  return end != std::string_view::npos && (value.front() == '\'' || value.substr(0, end).find('\\') == std::string_view::npos) &&
+  return end != std::string_view::npos &&
+         (value.front() == '\'' || value.substr(0, end).find('\\') == std::string_view::npos) &&
          (end == 1 ? !value.substr(2).starts_with(value.front()) : true);
 }
 
-/// The lines as one document: each is read by itself, behind as many line breaks as it takes for its positions to be right.
+/// The lines as one document: each is read by itself, behind as many line breaks as it takes for its positions to be
+/// right.
 Value read_lines(std::string_view text, const std::string& file, NodeFile& node, Diagnostics& diagnostics) {
   Value document;
   document.kind = Kind::Table;
@@ -196,14 +229,18 @@ Value read_lines(std::string_view text, const std::string& file, NodeFile& node,
   int count = 0;
   for (const auto& raw : split(text, '\n')) {
     ++count;
-    const std::string_view line = raw.ends_with('\r') ? std::string_view(raw).substr(0, raw.size() - 1) : std::string_view(raw);
+    const std::string_view line =
+        raw.ends_with('\r') ? std::string_view(raw).substr(0, raw.size() - 1) : std::string_view(raw);
     if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
     if (line.starts_with(token_removed)) node.token_removed = true;
     const std::size_t before = diagnostics.size();
-    auto parsed = parse_document(std::string(static_cast<std::size_t>(count - 1), '\n').append(line), file, diagnostics);
+    auto parsed =
+        parse_document(std::string(static_cast<std::size_t>(count - 1), '\n').append(line), file, diagnostics);
     if (!parsed || diagnostics.size() != before) continue;
     if (!plain_line(line) || parsed->members.size() > 1) {
-      diagnostics.add({file, count, 1}, "a line here is KEY = \"TEXT\" or a comment: the key without quotes or dots, the text without backslashes");
+      diagnostics.add(
+          {file, count, 1},
+          "a line here is KEY = \"TEXT\" or a comment: the key without quotes or dots, the text without backslashes");
       continue;
     }
     for (auto& member : parsed->members) {
@@ -216,16 +253,20 @@ Value read_lines(std::string_view text, const std::string& file, NodeFile& node,
   return document;
 }
 
-/// What a role needs, and what it has no use for: a key in the wrong file is a role in the wrong file. What is missing is told only when nothing
-/// else is wrong: it may stand in a line that was not understood.
+/// What a role needs, and what it has no use for: a key in the wrong file is a role in the wrong file. What is missing
+/// is told only when nothing else is wrong: it may stand in a line that was not understood.
 void check_role(const NodeFile& node, const Value& document, const std::string& file, Diagnostics& diagnostics) {
   const auto* role = find(document, "role");
   if (!role) {
-    if (diagnostics.empty()) diagnostics.add({file, 1, 1}, "role is missing: \"single\", \"control-plane\", \"worker\" or \"standalone\"");
+    if (diagnostics.empty())
+      diagnostics.add({file, 1, 1}, "role is missing: \"single\", \"control-plane\", \"worker\" or \"standalone\"");
     return;
   }
   if (node.role.empty()) return;  // refused already
-  struct Use { const char* key; std::vector<std::string> roles; };
+  struct Use {
+    const char* key;
+    std::vector<std::string> roles;
+  };
   static const std::vector<Use> uses{{"server", {"worker"}},
                                      {"token", {"worker", "control-plane", "single"}},
                                      {"ca-cert-hash", {"worker"}},
@@ -234,11 +275,13 @@ void check_role(const NodeFile& node, const Value& document, const std::string& 
   for (const auto& use : uses) {
     const auto* member = find(document, use.key);
     if (member && std::find(use.roles.begin(), use.roles.end(), node.role) == use.roles.end())
-      diagnostics.add(member->position, fmt::format("{} has no meaning with role = {}: it is for {}", use.key, quote(node.role), join(use.roles, ", ")));
+      diagnostics.add(member->position, fmt::format("{} has no meaning with role = {}: it is for {}", use.key,
+                                                    quote(node.role), join(use.roles, ", ")));
   }
   if (node.role != "worker" || !diagnostics.empty()) return;
   for (const std::string key : {"server", "token", "ca-cert-hash"})
-    if (!find(document, key) && !(key == "token" && node.token_removed)) diagnostics.add(role->position, fmt::format("{} is missing, which role = \"worker\" needs", key));
+    if (!find(document, key) && !(key == "token" && node.token_removed))
+      diagnostics.add(role->position, fmt::format("{} is missing, which role = \"worker\" needs", key));
 }
 
 void check_networks(const NodeFile& node, const Value& document, Diagnostics& diagnostics) {
@@ -248,16 +291,22 @@ void check_networks(const NodeFile& node, const Value& document, Diagnostics& di
   const auto* service = find(document, "service-network");
   const auto mask = pods->mask() & services->mask();
   const bool by_service = !node.service_network.empty();
-  if ((by_service || !node.pod_network.empty()) && node.role != "standalone" && (pods->address & mask) == (services->address & mask))
-    diagnostics.add((by_service ? service : pod)->position, by_service ? "service-network overlaps the network of the pods" : "pod-network overlaps the network of the services");
+  if ((by_service || !node.pod_network.empty()) && node.role != "standalone" &&
+      (pods->address & mask) == (services->address & mask))
+    diagnostics.add((by_service ? service : pod)->position, by_service
+                                                                ? "service-network overlaps the network of the pods"
+                                                                : "pod-network overlaps the network of the services");
   if (node.role == "control-plane" && pods->bits > 23)
-    diagnostics.add(pod->position, fmt::format("pod-network has room for one machine, for each takes a /24 of it, and workers join a control plane: choose a network from /8 to /23, not {}", quote(node.pod_network)));
+    diagnostics.add(pod->position, fmt::format("pod-network has room for one machine, for each takes a /24 of it, and "
+                                               "workers join a control plane: choose a network from /8 to /23, not {}",
+                                               quote(node.pod_network)));
   const auto address = ipv4(node.address);
   if (!address || node.role == "worker") return;
   const auto* where = find(document, "address");
   for (const auto& [found, name] : {std::pair{pods, "pod"}, std::pair{services, "service"}})
     if ((*address & found->mask()) == found->address && (node.role != "standalone" || name == std::string("pod")))
-      diagnostics.add(where->position, fmt::format("address lies in the {}-network, which is for what runs inside the cluster", name));
+      diagnostics.add(where->position,
+                      fmt::format("address lies in the {}-network, which is for what runs inside the cluster", name));
 }
 
 }  // namespace
@@ -266,7 +315,8 @@ NodeFile read_node_file(std::string_view text, const std::string& file) {
   Diagnostics diagnostics;
   NodeFile node;
   if (text.size() > most_bytes) {
-    diagnostics.add({file, 1, 1}, fmt::format("the file has {} bytes, and more than {} are not read", text.size(), most_bytes));
+    diagnostics.add({file, 1, 1},
+                    fmt::format("the file has {} bytes, and more than {} are not read", text.size(), most_bytes));
     diagnostics.throw_if_any();
   }
   if (text.find('\0') != std::string_view::npos) {

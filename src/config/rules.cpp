@@ -37,25 +37,33 @@ class Rules {
   }
   void check_file(const std::string& key, const Reader::Item& item, const std::string& file) {
     std::error_code ignored;
-    if (!std::filesystem::is_regular_file(config_.project / file, ignored)) reader_.diagnostics().add(item.position, fmt::format("{}: {} is missing", key, file));
+    if (!std::filesystem::is_regular_file(config_.project / file, ignored))
+      reader_.diagnostics().add(item.position, fmt::format("{}: {} is missing", key, file));
   }
 
   void check_arch() {
-    if (config_.arch.go == "arm" && config_.arch.goarm.empty()) wrong("arch.go", "is \"arm\": that needs arch.goarm = \"5\", \"6\" or \"7\"");
-    if (config_.arch.go != "arm" && !config_.arch.goarm.empty()) wrong("arch.goarm", fmt::format("is for arch.go = \"arm\" only, and that is {}", quote(config_.arch.go)));
+    if (config_.arch.go == "arm" && config_.arch.goarm.empty())
+      wrong("arch.go", "is \"arm\": that needs arch.goarm = \"5\", \"6\" or \"7\"");
+    if (config_.arch.go != "arm" && !config_.arch.goarm.empty())
+      wrong("arch.goarm", fmt::format("is for arch.go = \"arm\" only, and that is {}", quote(config_.arch.go)));
   }
 
   void check_kernel() {
     for (const auto& item : reader_.items("kernel.config"))
       if (!config_.board.empty()) check_file("kernel.config", item, "boards/" + config_.board + "/" + item.text);
-    if (config_.kernel.base != "allnoconfig" && !config_.kernel.base.empty() && !(config_.kernel.base.size() > 10 && config_.kernel.base.ends_with("_defconfig")))
+    if (config_.kernel.base != "allnoconfig" && !config_.kernel.base.empty() &&
+        !(config_.kernel.base.size() > 10 && config_.kernel.base.ends_with("_defconfig")))
       wrong("kernel.base", "must be \"allnoconfig\" or a make target that ends in \"_defconfig\"");
     const auto& files = config_.tool_set("files").packages;
-    if (const auto& package = config_.kernel.package; !package.empty() && std::find(files.begin(), files.end(), package) == files.end())
-      wrong("kernel.package", fmt::format("is {}, which tools.files.packages does not name{}", quote(package), suggest(package, files)));
+    if (const auto& package = config_.kernel.package;
+        !package.empty() && std::find(files.begin(), files.end(), package) == files.end())
+      wrong("kernel.package",
+            fmt::format("is {}, which tools.files.packages does not name{}", quote(package), suggest(package, files)));
     for (const auto& item : reader_.items("kernel.cmdline"))
       for (const auto& word : split_words(item.text))
-        if (word.rfind("root=", 0) == 0) reader_.diagnostics().add(item.position, "kernel.cmdline must not say root=: boot files do, with ${root_partuuid}");
+        if (word.rfind("root=", 0) == 0)
+          reader_.diagnostics().add(item.position,
+                                    "kernel.cmdline must not say root=: boot files do, with ${root_partuuid}");
   }
 
   void check_partitions() {
@@ -64,37 +72,51 @@ class Rules {
     for (const auto& partition : config_.disk.partitions) {
       const std::string key = join_key("disk.partition", partition.name);
       if (!partition.mount.empty()) {
-        if (partition.mount.front() != '/' || partition.mount.find("..") != std::string::npos) wrong(key + ".mount", "must be an absolute path");
-        if (!mounts.insert(partition.mount).second) wrong(key + ".mount", fmt::format("is {}, as that of another partition", quote(partition.mount)));
+        if (partition.mount.front() != '/' || partition.mount.find("..") != std::string::npos)
+          wrong(key + ".mount", "must be an absolute path");
+        if (!mounts.insert(partition.mount).second)
+          wrong(key + ".mount", fmt::format("is {}, as that of another partition", quote(partition.mount)));
       }
       if (partition.mount == "/") {
         ++roots;
         if (partition.create_on_device) wrong(key + ".create-on-device", "cannot be true for the root filesystem");
-        if (partition.filesystem == "vfat") wrong(key + ".filesystem", "cannot be \"vfat\": the root filesystem needs owners and modes");
+        if (partition.filesystem == "vfat")
+          wrong(key + ".filesystem", "cannot be \"vfat\": the root filesystem needs owners and modes");
       }
       const std::size_t longest = partition.filesystem == "vfat" ? 11 : 16;  // FAT directory entry; ext4 superblock
-      if (partition.label.size() > longest) wrong(key + ".label", fmt::format("is longer than the {} characters that {} holds", longest, partition.filesystem));
-      if (config_.disk.table == "gpt" && partition.name.size() > 36) wrong_entry(key, "is longer than the 36 characters that GPT holds");
-      if (config_.disk.table == "dos" && partition.type.rfind("0x", 0) != 0 && partition.type.find('-') != std::string::npos && partition.type.size() == 36)
+      if (partition.label.size() > longest)
+        wrong(key + ".label",
+              fmt::format("is longer than the {} characters that {} holds", longest, partition.filesystem));
+      if (config_.disk.table == "gpt" && partition.name.size() > 36)
+        wrong_entry(key, "is longer than the 36 characters that GPT holds");
+      if (config_.disk.table == "dos" && partition.type.rfind("0x", 0) != 0 &&
+          partition.type.find('-') != std::string::npos && partition.type.size() == 36)
         wrong(key + ".type", "is a GUID, but disk.table is \"dos\"");
     }
     if (!config_.disk.partitions.empty() && roots == 0)
-      if (const auto* at = reader_.opened("disk.partition")) reader_.diagnostics().add(*at, "disk.partition: none has mount = \"/\"");
+      if (const auto* at = reader_.opened("disk.partition"))
+        reader_.diagnostics().add(*at, "disk.partition: none has mount = \"/\"");
     // 32 bits for the number of a sector of 512 bytes.
     constexpr std::uint64_t longest_dos = std::uint64_t{1} << 41;
     for (const auto& partition : config_.disk.partitions) {
       for (const auto& [what, bytes] : {std::pair{".size", partition.size}, std::pair{".free", partition.free}})
-        if (config_.disk.table == "dos" && bytes >= longest_dos) wrong(join_key("disk.partition", partition.name) + what, "is more than a disk with disk.table = \"dos\" can have: 2 TiB");
+        if (config_.disk.table == "dos" && bytes >= longest_dos)
+          wrong(join_key("disk.partition", partition.name) + what,
+                "is more than a disk with disk.table = \"dos\" can have: 2 TiB");
     }
-    if (config_.disk.table == "dos" && config_.disk.partitions.size() > 4) wrong("disk.table", fmt::format("is \"dos\": that holds 4 partitions, not {}", config_.disk.partitions.size()));
+    if (config_.disk.table == "dos" && config_.disk.partitions.size() > 4)
+      wrong("disk.table", fmt::format("is \"dos\": that holds 4 partitions, not {}", config_.disk.partitions.size()));
   }
 
   void check_disk() {
     const auto& disk = config_.disk;
-    if (disk.boot_code.empty() && !disk.boot_code_package.empty()) wrong("disk.boot-code-package", "needs disk.boot-code: the path in that package");
-    if (!disk.boot_code.empty() && disk.boot_code_package.empty()) wrong("disk.boot-code", "needs disk.boot-code-package: the package that ships it");
+    if (disk.boot_code.empty() && !disk.boot_code_package.empty())
+      wrong("disk.boot-code-package", "needs disk.boot-code: the path in that package");
+    if (!disk.boot_code.empty() && disk.boot_code_package.empty())
+      wrong("disk.boot-code", "needs disk.boot-code-package: the package that ships it");
     if (disk.compress == "xz" && disk.compress_level > 9) wrong("disk.compress-level", "must be from 0 to 9 for xz");
-    if (disk.compress == "zstd" && (disk.compress_level < 1 || disk.compress_level > 19)) wrong("disk.compress", "is \"zstd\": that needs disk.compress-level from 1 to 19");
+    if (disk.compress == "zstd" && (disk.compress_level < 1 || disk.compress_level > 19))
+      wrong("disk.compress", "is \"zstd\": that needs disk.compress-level from 1 to 19");
   }
 
   void check_boot_files() {
@@ -107,7 +129,9 @@ class Rules {
         std::vector<std::string> names;
         for (const auto& dtb : config_.kernel.dtbs) names.push_back(std::filesystem::path(dtb).filename().string());
         std::string name = file.from.substr(4);
-        if (std::find(names.begin(), names.end(), name) == names.end()) wrong(from, fmt::format("names the DTB {}, which is not in kernel.dtbs{}", quote(name), suggest(name, names)));
+        if (std::find(names.begin(), names.end(), name) == names.end())
+          wrong(from,
+                fmt::format("names the DTB {}, which is not in kernel.dtbs{}", quote(name), suggest(name, names)));
       } else if (file.from.rfind("package:", 0) == 0 && file.from.size() > 8) {
         if (file.source.empty()) wrong(from, "needs source: the path in that package");
       } else if (file.from == "file") {
@@ -116,7 +140,8 @@ class Rules {
         else if (const auto* at = reader_.position(source))
           check_file(source, {file.source, *at}, file.source);
       } else if (!file.from.empty()) {
-        wrong(from, fmt::format("must be \"kernel\", \"dtb:NAME\", \"package:NAME\" or \"file\", not {}", quote(file.from)));
+        wrong(from,
+              fmt::format("must be \"kernel\", \"dtb:NAME\", \"package:NAME\" or \"file\", not {}", quote(file.from)));
       }
       if (file.expand && file.from != "file") wrong(key + ".expand", "is for from = \"file\" only");
     }
@@ -125,21 +150,24 @@ class Rules {
   void check_qemu() {
     const auto& qemu = config_.qemu;
     bool uefi = std::find(qemu.firmware.begin(), qemu.firmware.end(), "uefi") != qemu.firmware.end();
-    if (uefi && (qemu.uefi_code.empty() || qemu.uefi_vars.empty())) wrong("qemu.firmware", "has \"uefi\": that needs qemu.uefi-code and qemu.uefi-vars");
+    if (uefi && (qemu.uefi_code.empty() || qemu.uefi_vars.empty()))
+      wrong("qemu.firmware", "has \"uefi\": that needs qemu.uefi-code and qemu.uefi-vars");
     if (qemu.dtb.empty()) return;
     std::vector<std::string> names;
     for (const auto& file : config_.boot_files) {
       names.push_back(file.path);
       if (file.path.ends_with('/') && qemu.dtb.starts_with(file.path)) return;  // among whatever a glob finds
     }
-    if (std::find(names.begin(), names.end(), qemu.dtb) == names.end()) wrong("qemu.dtb", fmt::format("is {}, which is not in boot.files{}", quote(qemu.dtb), suggest(qemu.dtb, names)));
+    if (std::find(names.begin(), names.end(), qemu.dtb) == names.end())
+      wrong("qemu.dtb", fmt::format("is {}, which is not in boot.files{}", quote(qemu.dtb), suggest(qemu.dtb, names)));
   }
 
   void check_packages() {
     for (const auto& item : reader_.items("packages.exclude"))
       for (const auto& wanted : reader_.items("packages.install"))
         if (wanted.text.substr(0, wanted.text.find_first_of("=/")) == item.text)
-          reader_.diagnostics().add(item.position, fmt::format("packages.exclude: {} is in packages.install too ({})", quote(item.text), describe(wanted.position)));
+          reader_.diagnostics().add(item.position, fmt::format("packages.exclude: {} is in packages.install too ({})",
+                                                               quote(item.text), describe(wanted.position)));
   }
 
   void check_units() {
@@ -147,7 +175,8 @@ class Rules {
       for (const auto& item : reader_.items(against))
         for (const auto& wanted : reader_.items("system.services.enable"))
           if (wanted.text == item.text)
-            reader_.diagnostics().add(item.position, fmt::format("{}: {} is in system.services.enable too ({})", against, quote(item.text), describe(wanted.position)));
+            reader_.diagnostics().add(item.position, fmt::format("{}: {} is in system.services.enable too ({})",
+                                                                 against, quote(item.text), describe(wanted.position)));
   }
 
   static std::string relative(const std::string& path) {
@@ -168,7 +197,9 @@ void check_rules(const Config& config, const ProjectNames& names, BoardKind kind
   if (kind == BoardKind::Architecture) {
     for (const char* section : machine_sections)
       if (const auto* at = reader.opened(section))
-        reader.diagnostics().add(*at, fmt::format("{} has no place here: the board {} is an architecture, without kernel and disk", section, quote(config.board)));
+        reader.diagnostics().add(
+            *at, fmt::format("{} has no place here: the board {} is an architecture, without kernel and disk", section,
+                             quote(config.board)));
   }
   reader.check_names("components.enable", "component", names.components);
   reader.check_names("overlays.use", "overlay", names.overlays);

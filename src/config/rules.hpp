@@ -1,4 +1,5 @@
-// What must fit together once everything is read: values of one key against those of another, and names against folders.
+// What must fit together once everything is read: values of one key against those of another, and names against
+// folders.
 #pragma once
 
 #include "config/tables.hpp"

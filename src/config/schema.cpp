@@ -11,7 +11,8 @@
 namespace k8simg::config {
 
 std::string join_key(const std::string& path, const std::string& key) {
-  bool bare = !key.empty() && std::all_of(key.begin(), key.end(), [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_'; });
+  bool bare = !key.empty() && std::all_of(key.begin(), key.end(),
+                                          [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_'; });
   return (path.empty() ? "" : path + ".") + (bare ? key : quote(key));
 }
 
@@ -21,7 +22,8 @@ Check one_of(std::vector<std::string> choices) {
     std::vector<std::string> quoted;
     for (const auto& choice : choices) quoted.push_back(quote(choice));
     auto near = nearest(text, choices);
-    return fmt::format("must be {}, not {}{}", join(quoted, " or "), quote(text), near ? " (did you mean " + quote(*near) + "?)" : "");
+    return fmt::format("must be {}, not {}{}", join(quoted, " or "), quote(text),
+                       near ? " (did you mean " + quote(*near) + "?)" : "");
   };
 }
 
@@ -37,7 +39,8 @@ void Reader::complete(const Table& table, const SourcePosition& where) { complet
 
 void Reader::read_table(const Table& table, const std::string& path, const Value& value) {
   for (const auto& member : value.members) {
-    auto field = std::find_if(table.fields.begin(), table.fields.end(), [&](const Field& f) { return f.key == member.key; });
+    auto field =
+        std::find_if(table.fields.begin(), table.fields.end(), [&](const Field& f) { return f.key == member.key; });
     std::string full = join_key(path, member.key);
     if (field == table.fields.end()) {
       std::vector<std::string> keys;
@@ -87,7 +90,8 @@ const std::vector<Reader::Item>& Reader::items(const std::string& path) const {
 void Reader::check_names(const std::string& path, const std::string& what, const std::vector<std::string>& names) {
   for (const auto& item : items(path))
     if (std::find(names.begin(), names.end(), item.text) == names.end())
-      diagnostics_.add(item.position, fmt::format("{}: unknown {} {}{}", path, what, quote(item.text), suggest(item.text, names)));
+      diagnostics_.add(item.position,
+                       fmt::format("{}: unknown {} {}{}", path, what, quote(item.text), suggest(item.text, names)));
 }
 
 std::vector<Setting> Reader::settings(const std::string& prefix) const {
@@ -108,7 +112,8 @@ bool Reader::expect(Kind kind, const char* what, const std::string& path, const 
   return false;
 }
 
-bool Reader::passes(const Check& check, const std::string& text, const std::string& path, const SourcePosition& position) {
+bool Reader::passes(const Check& check, const std::string& text, const std::string& path,
+                    const SourcePosition& position) {
   for (unsigned char c : text)
     if (c == 0) {
       diagnostics_.add(position, fmt::format("{} must not hold a NUL character", path));
@@ -119,7 +124,9 @@ bool Reader::passes(const Check& check, const std::string& text, const std::stri
   return complaint.empty();
 }
 
-void Reader::record(const std::string& path, const Value& value, std::string shown) { scalars_[path] = {std::move(shown), value.position}; }
+void Reader::record(const std::string& path, const Value& value, std::string shown) {
+  scalars_[path] = {std::move(shown), value.position};
+}
 
 std::optional<std::string> Reader::as_text(const std::string& path, const Value& value) {
   bool typed_scalar = value.typed && value.kind != Kind::Array && value.kind != Kind::Table;
@@ -127,7 +134,8 @@ std::optional<std::string> Reader::as_text(const std::string& path, const Value&
   return value.text;
 }
 
-void Reader::read_list(const std::string& path, const Value& value, std::vector<std::string>& target, Growth growth, const Check& check) {
+void Reader::read_list(const std::string& path, const Value& value, std::vector<std::string>& target, Growth growth,
+                       const Check& check) {
   std::vector<Item> written;
   if (value.typed && value.kind != Kind::Array && value.kind != Kind::Table)
     written.push_back({value.text, value.position});
@@ -136,7 +144,8 @@ void Reader::read_list(const std::string& path, const Value& value, std::vector<
       if (item.kind == Kind::String)
         written.push_back({item.text, item.position});
       else
-        diagnostics_.add(item.position, fmt::format("{} must be a list of strings, but this is {}", path, describe(item)));
+        diagnostics_.add(item.position,
+                         fmt::format("{} must be a list of strings, but this is {}", path, describe(item)));
     }
   } else {
     return;
@@ -156,7 +165,8 @@ void Reader::read_list(const std::string& path, const Value& value, std::vector<
       auto found = find(unwanted);
       bool own = std::find(added.begin(), added.end(), unwanted) != added.end();
       if (found == list.items.end() || own)
-        diagnostics_.add(item.position, fmt::format("{}: {} takes out what nothing before it put in{}", path, quote(item.text), suggest(unwanted, inherited_texts)));
+        diagnostics_.add(item.position, fmt::format("{}: {} takes out what nothing before it put in{}", path,
+                                                    quote(item.text), suggest(unwanted, inherited_texts)));
       else
         list.items.erase(found);
       continue;
@@ -196,10 +206,12 @@ Field list(const std::string& key, std::vector<std::string>& target, Growth grow
 }
 
 namespace {
-std::optional<std::int64_t> read_number(Reader& reader, const std::string& path, const Value& value, std::int64_t least, std::int64_t most) {
+std::optional<std::int64_t> read_number(Reader& reader, const std::string& path, const Value& value, std::int64_t least,
+                                        std::int64_t most) {
   if (!reader.expect(Kind::Integer, "a whole number", path, value)) return std::nullopt;
   if (value.integer < least || value.integer > most) {
-    std::string range = most == INT64_MAX ? fmt::format("{} or more", least) : fmt::format("from {} to {}", least, most);
+    std::string range =
+        most == INT64_MAX ? fmt::format("{} or more", least) : fmt::format("from {} to {}", least, most);
     reader.diagnostics().add(value.position, fmt::format("{} must be {}, not {}", path, range, value.integer));
     return std::nullopt;
   }
@@ -232,8 +244,9 @@ Field size(const std::string& key, std::uint64_t& target) {
             if (value.kind == Kind::Integer && value.integer >= 0) bytes = static_cast<std::uint64_t>(value.integer);
             if (value.kind == Kind::String) bytes = parse_size(value.text);
             if (!bytes) {
-              reader.diagnostics().add(value.position, fmt::format("{} must be a size such as \"256M\" or a number of bytes, not {}", path,
-                                                                   value.kind == Kind::String ? quote(value.text) : describe(value)));
+              reader.diagnostics().add(
+                  value.position, fmt::format("{} must be a size such as \"256M\" or a number of bytes, not {}", path,
+                                              value.kind == Kind::String ? quote(value.text) : describe(value)));
               return;
             }
             target = *bytes;
@@ -256,7 +269,8 @@ Field text_map(const std::string& key, std::map<std::string, std::string>& targe
   return {key,
           [&target, check](Reader& reader, const std::string& path, const Member& member) {
             if (!reader.expect(Kind::Table, "a table", path, member.value)) return;
-            for (const auto& entry : member.value.members) text(entry.key, target[entry.key], check).read(reader, join_key(path, entry.key), entry);
+            for (const auto& entry : member.value.members)
+              text(entry.key, target[entry.key], check).read(reader, join_key(path, entry.key), entry);
           },
           {}};
 }
@@ -270,7 +284,9 @@ Field table(const std::string& key, Table table) {
     if (!reader.opened(path)) reader.open(path, member.position);
     reader.read_table(table, path, member.value);
   };
-  field.complete = [table](Reader& reader, const std::string& path, const SourcePosition& where) { reader.complete_table(table, path, where); };
+  field.complete = [table](Reader& reader, const std::string& path, const SourcePosition& where) {
+    reader.complete_table(table, path, where);
+  };
   return field;
 }
 

@@ -31,8 +31,14 @@ struct Field {
   bool required = false;
   unsigned allowed = Anywhere;
 
-  Field require() && { required = true; return std::move(*this); }
-  Field from(unsigned origins) && { allowed = origins; return std::move(*this); }
+  Field require() && {
+    required = true;
+    return std::move(*this);
+  }
+  Field from(unsigned origins) && {
+    allowed = origins;
+    return std::move(*this);
+  }
 };
 
 struct Table {
@@ -41,14 +47,16 @@ struct Table {
 
 // --- the types; each binds a key to the place its value goes to ---
 Field text(const std::string& key, std::string& target, Check check = {});
-Field list(const std::string& key, std::vector<std::string>& target, Growth growth = Growth::Accumulate, Check check = {});
+Field list(const std::string& key, std::vector<std::string>& target, Growth growth = Growth::Accumulate,
+           Check check = {});
 Field number(const std::string& key, int& target, std::int64_t least, std::int64_t most);
 Field number(const std::string& key, std::optional<std::int64_t>& target, std::int64_t least, std::int64_t most);
 Field size(const std::string& key, std::uint64_t& target);  ///< bytes: a whole number, or "256M"
 Field flag(const std::string& key, bool& target);
 Field text_map(const std::string& key, std::map<std::string, std::string>& target, Check check = {});
 Field table(const std::string& key, Table table);
-/// A list of tables told apart by one of their keys. [[key]] adds an entry or changes the one of that name; [key.NAME] changes one.
+/// A list of tables told apart by one of their keys. [[key]] adds an entry or changes the one of that name; [key.NAME]
+/// changes one.
 template <class Entry>
 Field entries(const std::string& key, const std::string& id, std::vector<Entry>& target, std::string Entry::*name,
               std::function<Table(Entry&)> table, Check check = {});
@@ -65,13 +73,17 @@ class Reader {
  public:
   explicit Reader(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
 
-  /// `origin`: what kind of document this is; `replace`: lists of this document replace whatever was there (--set key=value).
+  /// `origin`: what kind of document this is; `replace`: lists of this document replace whatever was there (--set
+  /// key=value).
   void read(const Table& table, const Value& document, Origin origin, bool replace = false);
   /// Reports the required keys that nobody set; `where`: the file that should have them.
   void complete(const Table& table, const SourcePosition& where);
 
   /// An item of a list, with where it was written.
-  struct Item { std::string text; SourcePosition position; };
+  struct Item {
+    std::string text;
+    SourcePosition position;
+  };
   const std::vector<Item>& items(const std::string& path) const;
   /// Where `path` was set last; nullptr when it was not.
   const SourcePosition* position(const std::string& path) const;
@@ -86,7 +98,8 @@ class Reader {
   bool expect(Kind kind, const char* what, const std::string& path, const Value& value);
   bool passes(const Check& check, const std::string& text, const std::string& path, const SourcePosition& position);
   void record(const std::string& path, const Value& value, std::string shown);
-  void read_list(const std::string& path, const Value& value, std::vector<std::string>& target, Growth growth, const Check& check);
+  void read_list(const std::string& path, const Value& value, std::vector<std::string>& target, Growth growth,
+                 const Check& check);
   std::optional<std::string> as_text(const std::string& path, const Value& value);
   void open(const std::string& path, const SourcePosition& position) { opened_[path] = position; }
   const SourcePosition* opened(const std::string& path) const;
@@ -94,8 +107,14 @@ class Reader {
   bool attempted(const std::string& path) const { return attempted_.count(path) > 0; }
 
  private:
-  struct Scalar { std::string shown; SourcePosition position; };
-  struct List { std::vector<Item> items; std::vector<SourcePosition> set_by; };
+  struct Scalar {
+    std::string shown;
+    SourcePosition position;
+  };
+  struct List {
+    std::vector<Item> items;
+    std::vector<SourcePosition> set_by;
+  };
   Diagnostics& diagnostics_;
   Origin origin_ = Anywhere;
   bool replace_ = false;
@@ -109,11 +128,11 @@ class Reader {
 
 /// What `entries` and `records` share with every Entry type; in schema.cpp.
 struct EntryList {
-  std::function<int(const std::string& name)> find;         ///< index, or -1
-  std::function<int(const std::string& name)> add;          ///< index of the new entry
+  std::function<int(const std::string& name)> find;  ///< index, or -1
+  std::function<int(const std::string& name)> add;   ///< index of the new entry
   std::function<Table(int index)> table;
   std::function<std::vector<std::string>()> names;
-  Check check;                                              ///< of a name
+  Check check;  ///< of a name
 };
 Field entries_field(const std::string& key, const std::string& id, EntryList list);
 Field records_field(const std::string& key, std::function<Table()> add);

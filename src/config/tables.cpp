@@ -79,14 +79,16 @@ Table tools_table(Config& config) {
     for (const char* name : tool_set_names) config.tools.push_back({.name = name, .packages = {}});
   Table tools;
   for (ToolSet& set : config.tools)
-    tools.fields.push_back(table(set.name, {{list("packages", set.packages, Growth::Accumulate, package_choice()), flag("essential", set.essential)}}));
+    tools.fields.push_back(table(set.name, {{list("packages", set.packages, Growth::Accumulate, package_choice()),
+                                             flag("essential", set.essential)}}));
   return tools;
 }
 
 }  // namespace
 
 BoardKind board_kind(const Value& board) {
-  const bool machine = std::any_of(std::begin(machine_sections), std::begin(machine_sections) + 4, [&](const char* section) { return find(board, section) != nullptr; });
+  const bool machine = std::any_of(std::begin(machine_sections), std::begin(machine_sections) + 4,
+                                   [&](const char* section) { return find(board, section) != nullptr; });
   return machine ? BoardKind::Machine : BoardKind::Architecture;
 }
 
@@ -105,14 +107,17 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, Boar
       flag("abstract", draft.abstract).from(Defconfig),
 
       // hardware
-      table("arch", {{
-                        text("debian", config.arch.debian, one_of({"amd64", "arm64", "armel", "armhf", "ppc64el", "riscv64", "s390x"})).require(),
-                        text("go", config.arch.go, one_of({"amd64", "arm64", "arm", "ppc64le", "riscv64", "s390x"})).require(),
-                        text("goarm", config.arch.goarm, one_of({"5", "6", "7"})),
-                        of_machines(text("kernel", config.arch.kernel, file_name())),
-                        text("cross", config.arch.cross, single_line()),
-                        text("triplet", config.arch.triplet, file_name()).require(),
-                    }})
+      table("arch",
+            {{
+                text("debian", config.arch.debian,
+                     one_of({"amd64", "arm64", "armel", "armhf", "ppc64el", "riscv64", "s390x"}))
+                    .require(),
+                text("go", config.arch.go, one_of({"amd64", "arm64", "arm", "ppc64le", "riscv64", "s390x"})).require(),
+                text("goarm", config.arch.goarm, one_of({"5", "6", "7"})),
+                of_machines(text("kernel", config.arch.kernel, file_name())),
+                text("cross", config.arch.cross, single_line()),
+                text("triplet", config.arch.triplet, file_name()).require(),
+            }})
           .from(Board)
           .require(),
       of_machines(table("kernel", kernel_table(config.kernel, draft))),
@@ -125,9 +130,11 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, Boar
                                           }};
                                         })}}),
       of_machines(table("disk", disk_table(config.disk))),
-      table("imager", {{list("devices", config.imager.devices, Growth::Accumulate, file_name()), text("base-url", config.imager.base_url, single_line())}}),
+      table("imager", {{list("devices", config.imager.devices, Growth::Accumulate, file_name()),
+                        text("base-url", config.imager.base_url, single_line())}}),
       of_machines(table("qemu", qemu_table(config.qemu))),
-      table("hardware", {{number("memory", config.hardware.memory_mib, 32, 1 << 20), number("cpus", config.hardware.cpus, 1, 256)}}),
+      table("hardware", {{number("memory", config.hardware.memory_mib, 32, 1 << 20),
+                          number("cpus", config.hardware.cpus, 1, 256)}}),
       table("images", {{flag("preload", config.images_preload)}}),
       table("node", {{text("role", config.node_role, one_of({"single", "control-plane", "worker", "standalone"}))}}),
 
@@ -155,29 +162,38 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, Boar
       table("rootfs", {{
                           list("exclude", config.exclude_paths, Growth::Accumulate, target_glob()),
                           list("keep", config.keep_paths, Growth::Accumulate, target_glob()),
-                          entries<Config::Replace>("replace", "path", config.replace, &Config::Replace::path,
-                                                   [](Config::Replace& replace) { return Table{{text("reason", replace.reason, single_line()).require()}}; },
-                                                   target_glob()),
-                          entries<Config::Mode>("mode", "path", config.modes, &Config::Mode::path,
-                                                [](Config::Mode& mode) {
-                                                  return Table{{text("mode", mode.mode, octal_mode()).require(), text("owner", mode.owner, owner_names())}};
-                                                },
-                                                target_glob()),
+                          entries<Config::Replace>(
+                              "replace", "path", config.replace, &Config::Replace::path,
+                              [](Config::Replace& replace) {
+                                return Table{{text("reason", replace.reason, single_line()).require()}};
+                              },
+                              target_glob()),
+                          entries<Config::Mode>(
+                              "mode", "path", config.modes, &Config::Mode::path,
+                              [](Config::Mode& mode) {
+                                return Table{{text("mode", mode.mode, octal_mode()).require(),
+                                              text("owner", mode.owner, owner_names())}};
+                              },
+                              target_glob()),
                           text_map("alternatives", config.alternatives, absolute_path()),
                       }}),
-      table("audit", {{entries<Config::AuditAllow>("allow", "path", config.audit_allow, &Config::AuditAllow::path,
-                                                   [](Config::AuditAllow& allow) { return Table{{text("reason", allow.reason, single_line()).require()}}; },
-                                                   target_glob())}}),
-      of_machines(table("system", {{
-                          text("hostname", config.hostname, host_name()).require(),
-                          text("timezone", config.timezone, relative_path()).require(),
-                          list("authorized-keys", config.authorized_keys, Growth::Accumulate, single_line()),
-                          table("services", {{
-                                                list("enable", config.enable_units, Growth::Accumulate, unit_name()),
-                                                list("disable", config.disable_units, Growth::Accumulate, unit_name()),
-                                                list("mask", config.mask_units, Growth::Accumulate, unit_name()),
-                                            }}),
-                      }})),
+      table("audit", {{entries<Config::AuditAllow>(
+                         "allow", "path", config.audit_allow, &Config::AuditAllow::path,
+                         [](Config::AuditAllow& allow) {
+                           return Table{{text("reason", allow.reason, single_line()).require()}};
+                         },
+                         target_glob())}}),
+      of_machines(table(
+          "system", {{
+                        text("hostname", config.hostname, host_name()).require(),
+                        text("timezone", config.timezone, relative_path()).require(),
+                        list("authorized-keys", config.authorized_keys, Growth::Accumulate, single_line()),
+                        table("services", {{
+                                              list("enable", config.enable_units, Growth::Accumulate, unit_name()),
+                                              list("disable", config.disable_units, Growth::Accumulate, unit_name()),
+                                              list("mask", config.mask_units, Growth::Accumulate, unit_name()),
+                                          }}),
+                    }})),
       table("build", {{number("source-date-epoch", config.source_date_epoch, 0, latest_epoch)}}),
   }};
 }

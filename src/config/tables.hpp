@@ -10,34 +10,41 @@
 namespace k8simg::config {
 
 /// What the project's folders offer.
-struct ProjectNames { std::vector<std::string> boards, defconfigs, components, overlays, fragments; };
+struct ProjectNames {
+  std::vector<std::string> boards, defconfigs, components, overlays, fragments;
+};
 ProjectNames scan_project(const std::filesystem::path& project);
 
 /// What files say that Config holds in another shape.
 struct Draft {
   std::string board_name, extends;
-  bool abstract = false;                                ///< of any file of the chain; what counts is what the file itself says
+  bool abstract = false;  ///< of any file of the chain; what counts is what the file itself says
   std::vector<std::string> fragments, board_fragments;  ///< names in kernel-fragments/; files relative to the board
   std::vector<std::string> cmdline;                     ///< words
   std::vector<std::string> components;
-  std::map<std::string, std::string> links;             ///< component → "multicall" or "separate"
+  std::map<std::string, std::string> links;  ///< component → "multicall" or "separate"
 };
 
-/// What a board describes: a machine with kernel, disk and system, all of which must be there, or an architecture, which has none of them.
+/// What a board describes: a machine with kernel, disk and system, all of which must be there, or an architecture,
+/// which has none of them.
 enum class BoardKind { Machine, Architecture };
 /// The sections that only a machine has; a board with one of the first four is one.
-inline constexpr const char* machine_sections[] = {"kernel", "boot", "disk", "qemu", "imager", "images", "node", "overlays", "system"};
+inline constexpr const char* machine_sections[] = {"kernel", "boot", "disk",     "qemu",  "imager",
+                                                   "images", "node", "overlays", "system"};
 BoardKind board_kind(const Value& board);
 
-/// board.toml, defconfigs and --set: one table, since a defconfig may change what its board says. `config` and `draft` must outlive it.
-/// `kind` decides which keys are required.
+/// board.toml, defconfigs and --set: one table, since a defconfig may change what its board says. `config` and `draft`
+/// must outlive it. `kind` decides which keys are required.
 Table config_table(Config& config, Draft& draft, const ProjectNames& names, BoardKind kind);
 /// components/NAME/component.toml; all binaries, of every link mode.
 Table component_table(ComponentConfig& component);
 /// defconfigs/scripts.toml
 Table judgements_table(std::vector<ScriptJudgement>& judgements);
 /// One [[requirement]] of kernel-fragments/requirements.toml as written: either `symbol` or `any_of`.
-struct RequirementEntry { std::string symbol, level, note; std::vector<std::string> any_of, by; };
+struct RequirementEntry {
+  std::string symbol, level, note;
+  std::vector<std::string> any_of, by;
+};
 Table requirements_table(std::vector<RequirementEntry>& requirements);
 
 }  // namespace k8simg::config

@@ -14,7 +14,8 @@ UserConfig read_user_config(const std::filesystem::path& file) {
   std::error_code ignored;
   if (file.empty() || !fs::exists(file, ignored)) return config;
   const auto fail = [&](const toml::source_region& where, const std::string& what) {
-    throw Error(ErrorKind::Usage, fmt::format("{}:{}:{}: {}", file.string(), where.begin.line, where.begin.column, what),
+    throw Error(ErrorKind::Usage,
+                fmt::format("{}:{}:{}: {}", file.string(), where.begin.line, where.begin.column, what),
                 "known is [mirrors] with REPOSITORY = \"URL\" (or a list) and archive-mirror = \"URL\"");
   };
   toml::table table;
@@ -37,8 +38,10 @@ UserConfig read_user_config(const std::filesystem::path& file) {
         }
       }
       if (urls.empty()) fail(entry.source(), fmt::format("mirrors.{} is a URL or a list of URLs", name.str()));
-      if (name.str() == "archive-mirror") config.archive_mirror = urls.front();
-      else config.mirrors[std::string(name.str())] = urls;
+      if (name.str() == "archive-mirror")
+        config.archive_mirror = urls.front();
+      else
+        config.mirrors[std::string(name.str())] = urls;
     }
   }
   return config;

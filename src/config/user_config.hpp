@@ -11,7 +11,7 @@ namespace k8simg {
 
 struct UserConfig {
   std::map<std::string, std::vector<std::string>> mirrors;  ///< [mirrors] debian = "URL" or ["URL", ...]
-  std::optional<std::string> archive_mirror;                ///< [mirrors] archive-mirror = "URL with ${repository} and ${timestamp}"
+  std::optional<std::string> archive_mirror;  ///< [mirrors] archive-mirror = "URL with ${repository} and ${timestamp}"
 };
 
 /// A missing file is an empty configuration. Error{Usage} FILE:LINE for anything else that is wrong with it.

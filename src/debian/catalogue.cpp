@@ -30,21 +30,39 @@ MultiArch parse_multi_arch(std::string_view text) {
   return MultiArch::No;
 }
 
-/// The fields of a stanza that are looked at for every package. Told apart by length first: an index has 1.5 million fields.
+/// The fields of a stanza that are looked at for every package. Told apart by length first: an index has 1.5 million
+/// fields.
 struct HotFields {
-  std::string_view package, version, architecture, priority, multi_arch, essential, important, protected_, depends, pre_depends, conflicts, breaks, provides;
+  std::string_view package, version, architecture, priority, multi_arch, essential, important, protected_, depends,
+      pre_depends, conflicts, breaks, provides;
 
   explicit HotFields(const ControlParagraph& paragraph) {
     for (const ControlField& field : paragraph.fields()) {
       switch (field.name.size()) {
-        case 6: take(field, "Breaks", breaks); break;
-        case 7: take(field, "Package", package) || take(field, "Version", version) || take(field, "Depends", depends); break;
-        case 8: take(field, "Priority", priority) || take(field, "Provides", provides); break;
-        case 9: take(field, "Essential", essential) || take(field, "Conflicts", conflicts) || take(field, "Important", important) || take(field, "Protected", protected_); break;
-        case 10: take(field, "Multi-Arch", multi_arch); break;
-        case 11: take(field, "Pre-Depends", pre_depends); break;
-        case 12: take(field, "Architecture", architecture); break;
-        default: break;
+        case 6:
+          take(field, "Breaks", breaks);
+          break;
+        case 7:
+          take(field, "Package", package) || take(field, "Version", version) || take(field, "Depends", depends);
+          break;
+        case 8:
+          take(field, "Priority", priority) || take(field, "Provides", provides);
+          break;
+        case 9:
+          take(field, "Essential", essential) || take(field, "Conflicts", conflicts) ||
+              take(field, "Important", important) || take(field, "Protected", protected_);
+          break;
+        case 10:
+          take(field, "Multi-Arch", multi_arch);
+          break;
+        case 11:
+          take(field, "Pre-Depends", pre_depends);
+          break;
+        case 12:
+          take(field, "Architecture", architecture);
+          break;
+        default:
+          break;
       }
     }
   }
@@ -59,7 +77,8 @@ struct HotFields {
 
 }  // namespace
 
-Catalogue::Catalogue(const IndexSet& indexes, const std::string& architecture, const std::vector<std::string>& off_suites)
+Catalogue::Catalogue(const IndexSet& indexes, const std::string& architecture,
+                     const std::vector<std::string>& off_suites)
     : indexes_(indexes), architecture_(architecture) {
   std::size_t bytes = 0;
   for (const IndexSet::Packages& packages : indexes.packages) bytes += packages.text.size();
@@ -68,13 +87,16 @@ Catalogue::Catalogue(const IndexSet& indexes, const std::string& architecture, c
   by_name_.reserve(bytes / 500);
   for (std::uint32_t file = 0; file < indexes.packages.size(); ++file) {
     const IndexSet::Packages& packages = indexes.packages[file];
-    off_.push_back(packages.not_automatic || std::find(off_suites.begin(), off_suites.end(), packages.suite) != off_suites.end());
+    off_.push_back(packages.not_automatic ||
+                   std::find(off_suites.begin(), off_suites.end(), packages.suite) != off_suites.end());
     if (packages.architecture == architecture || packages.architecture == "all") read(file);
   }
   for (Name& name : names_) {
     // Stable: of the same version in two suites the one of the suite that is named first counts.
     if (name.offers.size() > 1)
-      std::stable_sort(name.offers.begin(), name.offers.end(), [&](OfferId a, OfferId b) { return compare_versions(offers_[a].version, offers_[b].version) > 0; });
+      std::stable_sort(name.offers.begin(), name.offers.end(), [&](OfferId a, OfferId b) {
+        return compare_versions(offers_[a].version, offers_[b].version) > 0;
+      });
   }
   reset_candidates();
   for (OfferId id = 0; id < offers_.size(); ++id)
@@ -96,7 +118,9 @@ NameId Catalogue::intern(std::string_view name) {
 
 void Catalogue::refuse(std::uint32_t file, std::size_t line, const std::string& what) const {
   const IndexSet::Packages& packages = indexes_.packages[file];
-  throw Error(ErrorKind::Fetch, fmt::format("the Packages index of {} {}, {}, line {}: {}", packages.suite, packages.section, packages.architecture, line, what),
+  throw Error(ErrorKind::Fetch,
+              fmt::format("the Packages index of {} {}, {}, line {}: {}", packages.suite, packages.section,
+                          packages.architecture, line, what),
               "The index is signed but cannot be read: report it to the archive, or use another mirror.");
 }
 
@@ -109,9 +133,11 @@ void Catalogue::read(std::uint32_t file) {
     if (!*found) return;
     const HotFields fields(paragraph);
     if (fields.package.empty()) refuse(file, paragraph.line(), "a stanza without Package");
-    if (!is_package_name(fields.package)) refuse(file, paragraph.line(), fmt::format("\"{}\" is not a package name", fields.package));
+    if (!is_package_name(fields.package))
+      refuse(file, paragraph.line(), fmt::format("\"{}\" is not a package name", fields.package));
     if (auto version = parse_version(fields.version); !version)
-      refuse(file, paragraph.line(), fmt::format("{} \"{}\": {}", fields.package, fields.version, version.error().message));
+      refuse(file, paragraph.line(),
+             fmt::format("{} \"{}\": {}", fields.package, fields.version, version.error().message));
     if (fields.architecture != architecture_ && fields.architecture != "all") continue;
     Offer offer;
     offer.stanza = paragraph.text();
@@ -152,7 +178,8 @@ std::vector<Alternatives> Catalogue::parse(OfferId id, std::string_view field, c
   const Offer& offer = offers_[id];
   const std::string& text = indexes_.packages[offer.file].text;
   const std::string_view before(text.data(), static_cast<std::size_t>(field.data() - text.data()));
-  refuse(offer.file, static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n')) + 1, fmt::format("{} of {}: {}", what, describe(id), relations.error().message));
+  refuse(offer.file, static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n')) + 1,
+         fmt::format("{} of {}: {}", what, describe(id), relations.error().message));
 }
 
 std::optional<NameId> Catalogue::find(std::string_view name) const {
@@ -169,9 +196,11 @@ const OfferRelations& Catalogue::relations(OfferId id) const {
   const Offer& offer = offers_[id];
   OfferRelations relations;
   relations.requires_ = parse(id, offer.pre_depends, "Pre-Depends");
-  for (Alternatives& alternatives : parse(id, offer.depends, "Depends")) relations.requires_.push_back(std::move(alternatives));
+  for (Alternatives& alternatives : parse(id, offer.depends, "Depends"))
+    relations.requires_.push_back(std::move(alternatives));
   relations.conflicts = parse(id, offer.conflicts, "Conflicts");
-  for (Alternatives& alternatives : parse(id, offer.breaks, "Breaks")) relations.conflicts.push_back(std::move(alternatives));
+  for (Alternatives& alternatives : parse(id, offer.breaks, "Breaks"))
+    relations.conflicts.push_back(std::move(alternatives));
   return relations_.emplace(id, std::move(relations)).first->second;
 }
 
@@ -187,7 +216,8 @@ std::uint32_t Catalogue::mention(NameId name) const {
       note(name_of(id));
       const auto paragraph = parse_control(offers_[id].stanza);
       if (!paragraph) continue;  // the same text was read without a mistake before
-      for (const char* field : {"Pre-Depends", "Depends", "Conflicts", "Breaks", "Recommends", "Suggests", "Replaces", "Enhances", "Provides"}) {
+      for (const char* field : {"Pre-Depends", "Depends", "Conflicts", "Breaks", "Recommends", "Suggests", "Replaces",
+                                "Enhances", "Provides"}) {
         const auto relations = parse_relations(paragraph->get(field));
         if (!relations) continue;
         for (const Alternatives& alternatives : *relations)
@@ -204,7 +234,8 @@ LockedPackage Catalogue::locked(OfferId id) const {
   const IndexSet::Packages& file = file_of(id);
   const auto paragraph = parse_control(offer.stanza);
   const auto refuse_field = [&](const std::string& what) {
-    throw Error(ErrorKind::Fetch, fmt::format("the Packages index of {} {}: {} {}", file.suite, file.section, describe(id), what),
+    throw Error(ErrorKind::Fetch,
+                fmt::format("the Packages index of {} {}: {} {}", file.suite, file.section, describe(id), what),
                 "The index is signed but cannot be used: report it to the archive, or use another mirror.");
   };
   if (!paragraph) refuse_field(paragraph.error().message);
@@ -213,7 +244,8 @@ LockedPackage Catalogue::locked(OfferId id) const {
   package.version = offer.version;
   package.architecture = paragraph->get("Architecture");
   package.source = package.name;
-  if (const std::vector<std::string> source = split_words(paragraph->get("Source")); !source.empty()) package.source = source[0];
+  if (const std::vector<std::string> source = split_words(paragraph->get("Source")); !source.empty())
+    package.source = source[0];
   package.repository = file.repository;
   package.suite = file.suite;
   package.path = paragraph->get("Filename");
@@ -223,7 +255,8 @@ LockedPackage Catalogue::locked(OfferId id) const {
   if (!safe) refuse_field(fmt::format("has the unusable Filename \"{}\"", package.path));
   const std::string_view size = paragraph->get("Size");
   const auto [end, error] = std::from_chars(size.data(), size.data() + size.size(), package.size);
-  if (size.empty() || error != std::errc{} || end != size.data() + size.size()) refuse_field(fmt::format("has the unusable Size \"{}\"", size));
+  if (size.empty() || error != std::errc{} || end != size.data() + size.size())
+    refuse_field(fmt::format("has the unusable Size \"{}\"", size));
   const auto digest = Digest::parse(paragraph->get("SHA256"));
   if (!digest) refuse_field(fmt::format("has the unusable SHA256 \"{}\"", paragraph->get("SHA256")));
   package.sha256 = *digest;

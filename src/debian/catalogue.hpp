@@ -24,35 +24,35 @@ struct Offer {
   std::string_view stanza;
   std::string_view version, depends, pre_depends, conflicts, breaks, provides;
   NameId name = nothing;
-  std::uint32_t file = 0;          ///< IndexSet::packages
-  std::uint8_t priority = 5;       ///< 1 required, 2 important, 3 standard, 4 optional, 5 extra
+  std::uint32_t file = 0;     ///< IndexSet::packages
+  std::uint8_t priority = 5;  ///< 1 required, 2 important, 3 standard, 4 optional, 5 extra
   MultiArch multi_arch = MultiArch::No;
   bool essential = false, important = false;
 };
 
 struct Provider {
   OfferId offer = nothing;
-  std::string_view version;        ///< "" for an unversioned Provides
-  bool any = false;                ///< written as "name:any": satisfies only relations of that form
+  std::string_view version;  ///< "" for an unversioned Provides
+  bool any = false;          ///< written as "name:any": satisfies only relations of that form
 };
 
 struct Name {
   std::string_view text;
-  std::vector<OfferId> offers;     ///< newest version first
-  std::vector<Provider> providers; ///< other packages that provide it, in index order
-  OfferId candidate = nothing;     ///< what is taken when the name is asked for
+  std::vector<OfferId> offers;      ///< newest version first
+  std::vector<Provider> providers;  ///< other packages that provide it, in index order
+  OfferId candidate = nothing;      ///< what is taken when the name is asked for
 };
 
 /// The relations that installation must respect, parsed when first asked for.
 struct OfferRelations {
-  std::vector<Alternatives> requires_;   ///< Pre-Depends, then Depends
-  std::vector<Alternatives> conflicts;   ///< Conflicts, then Breaks: one relation each
+  std::vector<Alternatives> requires_;  ///< Pre-Depends, then Depends
+  std::vector<Alternatives> conflicts;  ///< Conflicts, then Breaks: one relation each
 };
 
 class Catalogue {
  public:
-  /// Error{Fetch} naming suite, section and line for control data that cannot be read. Offers of suites that are off by default (not_automatic, or in
-  /// `off_suites`) are in the catalogue, but no name's candidate.
+  /// Error{Fetch} naming suite, section and line for control data that cannot be read. Offers of suites that are off by
+  /// default (not_automatic, or in `off_suites`) are in the catalogue, but no name's candidate.
   Catalogue(const IndexSet& indexes, const std::string& architecture, const std::vector<std::string>& off_suites);
 
   std::size_t offer_count() const { return offers_.size(); }
@@ -72,13 +72,14 @@ class Catalogue {
   void set_candidate(NameId name, OfferId offer) { names_[name].candidate = offer; }
   const OfferRelations& relations(OfferId id) const;
 
-  /// Calls `visit(OfferId)` for each offer that satisfies `relation` and for which `taken(NameId)` gives that very offer (its candidate, or what is chosen).
-  /// The package of the name itself comes first, then its providers in index order; an offer may be visited twice.
+  /// Calls `visit(OfferId)` for each offer that satisfies `relation` and for which `taken(NameId)` gives that very
+  /// offer (its candidate, or what is chosen). The package of the name itself comes first, then its providers in index
+  /// order; an offer may be visited twice.
   template <class Taken, class Visit>
   void for_each_match(const Relation& relation, Taken&& taken, Visit&& visit) const;
 
-  /// When a name was first mentioned by any stanza, as a package or in a relation: apt numbers packages in this order and prefers, all else being equal, the
-  /// later one. Worked out on first use.
+  /// When a name was first mentioned by any stanza, as a package or in a relation: apt numbers packages in this order
+  /// and prefers, all else being equal, the later one. Worked out on first use.
   std::uint32_t mention(NameId name) const;
 
   LockedPackage locked(OfferId id) const;
@@ -92,7 +93,7 @@ class Catalogue {
 
   const IndexSet& indexes_;
   std::string architecture_;
-  std::vector<bool> off_;                  ///< by file
+  std::vector<bool> off_;  ///< by file
   std::vector<Offer> offers_;
   std::vector<Name> names_;
   std::unordered_map<std::string_view, NameId> by_name_;
@@ -100,7 +101,8 @@ class Catalogue {
   mutable std::vector<std::uint32_t> mentions_;
 };
 
-/// As resolve() of an IndexSet, for several requests to one catalogue; `architecture` and `prefer_suites` are the catalogue's own.
+/// As resolve() of an IndexSet, for several requests to one catalogue; `architecture` and `prefer_suites` are the
+/// catalogue's own.
 Resolution resolve(Catalogue& catalogue, const ResolveRequest& request);
 
 template <class Taken, class Visit>
@@ -110,9 +112,11 @@ void Catalogue::for_each_match(const Relation& relation, Taken&& taken, Visit&& 
   const Name& target = names_[*id];
   const bool any = relation.qualifier == "any";
   // A dependency on another architecture's package cannot be met: an image has one architecture.
-  if (!relation.qualifier.empty() && !any && relation.qualifier != architecture_ && relation.qualifier != "native") return;
+  if (!relation.qualifier.empty() && !any && relation.qualifier != architecture_ && relation.qualifier != "native")
+    return;
   if (const OfferId own = taken(*id); own != nothing && offers_[own].name == *id)
-    if ((!any || offers_[own].multi_arch == MultiArch::Allowed) && satisfies(offers_[own].version, relation)) visit(own);
+    if ((!any || offers_[own].multi_arch == MultiArch::Allowed) && satisfies(offers_[own].version, relation))
+      visit(own);
   for (const Provider& provider : target.providers) {
     if (taken(offers_[provider.offer].name) != provider.offer) continue;
     if (any ? !(provider.any || offers_[provider.offer].multi_arch == MultiArch::Allowed) : provider.any) continue;

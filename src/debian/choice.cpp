@@ -59,19 +59,26 @@ class Walk {
   bool met(const Relation& relation) const {
     if (excludes(relation)) return true;
     bool found = false;
-    catalogue_.for_each_match(relation, [&](NameId name) { return state_[name].taken ? state_[name].candidate : nothing; }, [&](OfferId) { found = true; });
+    catalogue_.for_each_match(
+        relation, [&](NameId name) { return state_[name].taken ? state_[name].candidate : nothing; },
+        [&](OfferId) { found = true; });
     return found;
   }
   bool met(const Alternatives& alternatives) const {
-    return std::any_of(alternatives.begin(), alternatives.end(), [&](const Relation& relation) { return met(relation); });
+    return std::any_of(alternatives.begin(), alternatives.end(),
+                       [&](const Relation& relation) { return met(relation); });
   }
 
-  /// Offers other than `self` (no package conflicts with itself) that are taken, or could be, and that the relation names.
+  /// Offers other than `self` (no package conflicts with itself) that are taken, or could be, and that the relation
+  /// names.
   std::vector<OfferId> opponents(NameId self, const Relation& relation, bool only_taken) const {
     std::vector<OfferId> found;
     if (excludes(relation)) return found;
     catalogue_.for_each_match(
-        relation, [&](NameId name) { return state_[name].excluded || (only_taken && !state_[name].taken) ? nothing : state_[name].candidate; },
+        relation,
+        [&](NameId name) {
+          return state_[name].excluded || (only_taken && !state_[name].taken) ? nothing : state_[name].candidate;
+        },
         [&](OfferId offer) {
           if (catalogue_.offer(offer).name != self) found.push_back(offer);
         });
@@ -89,14 +96,17 @@ class Walk {
     return false;
   }
 
-  /// Offers that could meet the dependency, best first. In written order of the alternatives, providers of each sorted as apt sorts them.
+  /// Offers that could meet the dependency, best first. In written order of the alternatives, providers of each sorted
+  /// as apt sorts them.
   std::vector<OfferId> solutions(const Alternatives& alternatives) const {
     std::vector<OfferId> all;
     for (const Relation& relation : alternatives) {
       std::vector<OfferId> some;
-      catalogue_.for_each_match(relation, [&](NameId name) { return state_[name].candidate; }, [&](OfferId offer) {
-        if (std::find(some.begin(), some.end(), offer) == some.end()) some.push_back(offer);
-      });
+      catalogue_.for_each_match(
+          relation, [&](NameId name) { return state_[name].candidate; },
+          [&](OfferId offer) {
+            if (std::find(some.begin(), some.end(), offer) == some.end()) some.push_back(offer);
+          });
       const auto target = relation.qualifier.empty() ? catalogue_.find(relation.name) : std::nullopt;
       std::stable_sort(some.begin(), some.end(), [&](OfferId a, OfferId b) { return is_better(a, b, target); });
       for (OfferId offer : some)
@@ -163,7 +173,8 @@ class Walk {
   bool is_possible(const Alternatives& alternatives) const {
     for (const Relation& relation : alternatives) {
       bool found = false;
-      catalogue_.for_each_match(relation, [&](NameId name) { return state_[name].candidate; }, [&](OfferId) { found = true; });
+      catalogue_.for_each_match(
+          relation, [&](NameId name) { return state_[name].candidate; }, [&](OfferId) { found = true; });
       if (found) return true;
     }
     return false;
@@ -231,7 +242,8 @@ class Walk {
     return !failed;
   }
 
-  /// What something that was asked for needs, be it as an alternative or only as a recommendation: the rest was tried in vain and is dropped, as apt does.
+  /// What something that was asked for needs, be it as an alternative or only as a recommendation: the rest was tried
+  /// in vain and is dropped, as apt does.
   std::vector<bool> reachable(const std::vector<OfferId>& wanted) const {
     std::vector<bool> needed(state_.size());
     std::vector<NameId> queue;
@@ -242,15 +254,18 @@ class Walk {
     };
     for (OfferId offer : wanted) need(catalogue_.offer(offer).name);
     for (NameId name : order_)
-      if (state_[name].taken && (catalogue_.offer(state_[name].candidate).essential || catalogue_.offer(state_[name].candidate).important)) need(name);
+      if (state_[name].taken &&
+          (catalogue_.offer(state_[name].candidate).essential || catalogue_.offer(state_[name].candidate).important))
+        need(name);
     while (!queue.empty()) {
       const OfferId offer = state_[queue.back()].candidate;
       queue.pop_back();
       const auto follow = [&](const std::vector<Alternatives>& dependencies) {
         for (const Alternatives& alternatives : dependencies)
           for (const Relation& relation : alternatives)
-            catalogue_.for_each_match(relation, [&](NameId name) { return state_[name].taken ? state_[name].candidate : nothing; },
-                                      [&](OfferId match) { need(catalogue_.offer(match).name); });
+            catalogue_.for_each_match(
+                relation, [&](NameId name) { return state_[name].taken ? state_[name].candidate : nothing; },
+                [&](OfferId match) { need(catalogue_.offer(match).name); });
       };
       follow(catalogue_.relations(offer).requires_);
       const auto paragraph = parse_control(catalogue_.offer(offer).stanza);
@@ -263,11 +278,13 @@ class Walk {
 
   const Catalogue& catalogue_;
   std::vector<State> state_;
-  std::vector<NameId> order_;   ///< every name that was ever taken, once
+  std::vector<NameId> order_;  ///< every name that was ever taken, once
 };
 
 }  // namespace
 
-Chosen choose_as_apt(const Catalogue& catalogue, const Wanted& wanted) { return Walk(catalogue, wanted).run(wanted.offers); }
+Chosen choose_as_apt(const Catalogue& catalogue, const Wanted& wanted) {
+  return Walk(catalogue, wanted).run(wanted.offers);
+}
 
 }  // namespace k8simg

@@ -55,7 +55,8 @@ tl::expected<bool, ParseError> ControlReader::next(ControlParagraph& paragraph) 
   while (position_ < text_.size()) {
     const char* start = text_.data() + position_;
     const void* newline = std::memchr(start, '\n', text_.size() - position_);
-    const std::size_t length = newline ? static_cast<std::size_t>(static_cast<const char*>(newline) - start) : text_.size() - position_;
+    const std::size_t length =
+        newline ? static_cast<std::size_t>(static_cast<const char*>(newline) - start) : text_.size() - position_;
     const std::string_view line(start, length);
     const std::string_view content = without_blanks(line);
     if (content.empty()) {
@@ -78,11 +79,13 @@ tl::expected<bool, ParseError> ControlReader::next(ControlParagraph& paragraph) 
       value = std::string_view(value.data(), static_cast<std::size_t>(last.data() + last.size() - value.data()));
     } else {
       const std::size_t colon = line.find(':');
-      if (colon == std::string_view::npos) return fail("neither a field nor a continuation line: \"" + excerpt(line) + "\"");
+      if (colon == std::string_view::npos)
+        return fail("neither a field nor a continuation line: \"" + excerpt(line) + "\"");
       const std::string_view name = line.substr(0, colon);
       if (!is_field_name(name)) return fail("a field name that deb822 does not allow: \"" + excerpt(name) + "\"");
       for (const ControlField& field : paragraph.fields_)
-        if (equal_ignoring_case(field.name, name)) return fail("field " + std::string(name) + " twice in one paragraph");
+        if (equal_ignoring_case(field.name, name))
+          return fail("field " + std::string(name) + " twice in one paragraph");
       std::string_view value = line.substr(colon + 1);
       while (!value.empty() && is_blank(value.front())) value.remove_prefix(1);
       while (!value.empty() && is_blank(value.back())) value.remove_suffix(1);

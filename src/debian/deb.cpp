@@ -1,5 +1,5 @@
-// Takes .deb files apart. The ar container is three headers with decimal sizes and is read here, strictly, so that a cut or altered file is
-// told by the member where it broke; the two tars inside are read by tree/.
+// Takes .deb files apart. The ar container is three headers with decimal sizes and is read here, strictly, so that a
+// cut or altered file is told by the member where it broke; the two tars inside are read by tree/.
 #include "debian/deb.hpp"
 
 #include <charconv>
@@ -22,7 +22,8 @@ constexpr std::size_t ar_header_size = 60;
 constexpr std::uint64_t max_control_bytes = 64ull << 20;
 
 [[noreturn]] void fail(const std::string& name, const std::string& what) {
-  throw Error(ErrorKind::Fetch, fmt::format("{}: {}", name, what), "The package is damaged or not what it should be: remove the file and fetch it again.");
+  throw Error(ErrorKind::Fetch, fmt::format("{}: {}", name, what),
+              "The package is damaged or not what it should be: remove the file and fetch it again.");
 }
 
 struct Member {
@@ -48,8 +49,10 @@ class ArReader {
     const auto size_text = trimmed(header.substr(48, 10));
     std::uint64_t size = 0;
     const auto [end, error] = std::from_chars(size_text.data(), size_text.data() + size_text.size(), size);
-    if (name.empty() || error != std::errc{} || end != size_text.data() + size_text.size()) fail(file_, "damaged header of a member" + after());
-    if (size > rest_.size()) fail(file_, fmt::format("cut short: member {} should have {} bytes, {} are there", name, size, rest_.size()));
+    if (name.empty() || error != std::errc{} || end != size_text.data() + size_text.size())
+      fail(file_, "damaged header of a member" + after());
+    if (size > rest_.size())
+      fail(file_, fmt::format("cut short: member {} should have {} bytes, {} are there", name, size, rest_.size()));
     const Member member{name, rest_.substr(0, size)};
     rest_.remove_prefix(size);
     if (size % 2 != 0 && !rest_.empty()) rest_.remove_prefix(1);  // members start at even offsets
@@ -72,7 +75,8 @@ class ArReader {
 bool is_tar(std::string_view member, std::string_view stem) {
   if (!member.starts_with(stem)) return false;
   const auto suffix = member.substr(stem.size());
-  return suffix.empty() || suffix == ".gz" || suffix == ".xz" || suffix == ".zst" || suffix == ".bz2" || suffix == ".lzma";
+  return suffix.empty() || suffix == ".gz" || suffix == ".xz" || suffix == ".zst" || suffix == ".bz2" ||
+         suffix == ".lzma";
 }
 
 struct Parts {
@@ -82,8 +86,10 @@ struct Parts {
 Parts read_parts(Store& store, std::string_view bytes, const std::string& origin, const std::string& file) {
   ArReader members(bytes, file);
   const auto format = members.next();
-  if (!format || format->name != "debian-binary") fail(file, "not a Debian package (its first member is not debian-binary)");
-  if (!format->bytes.starts_with("2.") || format->bytes.find('\n') == std::string_view::npos) fail(file, "its format is not version 2 of deb(5)");
+  if (!format || format->name != "debian-binary")
+    fail(file, "not a Debian package (its first member is not debian-binary)");
+  if (!format->bytes.starts_with("2.") || format->bytes.find('\n') == std::string_view::npos)
+    fail(file, "its format is not version 2 of deb(5)");
 
   std::optional<Member> control, data;
   // deb(5): unknown members may stand between these if their names start with "_", and anything may follow data.tar.
@@ -93,7 +99,8 @@ Parts read_parts(Store& store, std::string_view bytes, const std::string& origin
     } else if (control && !data && is_tar(member->name, "data.tar")) {
       data = member;
     } else if (!data && !member->name.starts_with('_')) {
-      fail(file, fmt::format("unexpected member {} where {} should be", member->name, control ? "data.tar" : "control.tar"));
+      fail(file,
+           fmt::format("unexpected member {} where {} should be", member->name, control ? "data.tar" : "control.tar"));
     }
   }
   if (!control) fail(file, "control.tar is missing");
@@ -106,16 +113,20 @@ Parts read_parts(Store& store, std::string_view bytes, const std::string& origin
   options.max_bytes = max_control_bytes;
   parts.control = read_tar_bytes(store, control->bytes, options, fmt::format("{}: {}", file, control->name));
   for (const auto& [path, node] : parts.control.nodes()) {
-    if (node.type != NodeType::File || !parent_of(path).empty()) fail(file, fmt::format("{}: '{}' is not a plain file at the top", control->name, path));
+    if (node.type != NodeType::File || !parent_of(path).empty())
+      fail(file, fmt::format("{}: '{}' is not a plain file at the top", control->name, path));
   }
-  if (parts.control.find("control") == nullptr) fail(file, fmt::format("{}: the file 'control' is missing", control->name));
+  if (parts.control.find("control") == nullptr)
+    fail(file, fmt::format("{}: the file 'control' is missing", control->name));
   return parts;
 }
 
 }  // namespace
 
-DebPackage read_deb_bytes(Store& store, std::string_view bytes, const std::string& origin, const std::string& name_for_errors) {
-  auto parts = with_context("while unpacking " + origin, [&] { return read_parts(store, bytes, origin, name_for_errors); });
+DebPackage read_deb_bytes(Store& store, std::string_view bytes, const std::string& origin,
+                          const std::string& name_for_errors) {
+  auto parts =
+      with_context("while unpacking " + origin, [&] { return read_parts(store, bytes, origin, name_for_errors); });
   DebPackage package;
   for (const auto& [name, node] : parts.control.nodes()) package.control_files[name] = store.read(node.content);
   package.data = std::move(parts.data);
@@ -133,9 +144,11 @@ Tree deb_tree(Store& store, const std::filesystem::path& deb, const std::string&
   // A blob's file name is a hash: the origin says which package it is.
   auto parts = with_context("while unpacking " + origin, [&] { return read_parts(store, file.bytes(), origin, name); });
   for (const auto& [path, node] : parts.data.nodes()) {
-    if (path.substr(0, path.find('/')) == control_folder) fail(name, fmt::format("ships /{}, a name kept for the package's control files", path));
+    if (path.substr(0, path.find('/')) == control_folder)
+      fail(name, fmt::format("ships /{}, a name kept for the package's control files", path));
   }
-  for (const auto& [path, node] : parts.control.nodes()) parts.data.set(fmt::format("{}/{}", control_folder, path), node);
+  for (const auto& [path, node] : parts.control.nodes())
+    parts.data.set(fmt::format("{}/{}", control_folder, path), node);
   return std::move(parts.data);
 }
 

@@ -1,4 +1,5 @@
-// Binary packages as data: a .deb's control members and its files, unpacked without running anything. Format: deb(5), with ar(5) around it.
+// Binary packages as data: a .deb's control members and its files, unpacked without running anything. Format: deb(5),
+// with ar(5) around it.
 #pragma once
 
 #include <filesystem>
@@ -19,13 +20,15 @@ struct DebPackage {
 };
 
 /// `origin` is given to every node: "package:NAME=VERSION:ARCH". File content goes into the store.
-/// Error{Fetch} naming the file and what is wrong: not a .deb, cut short, a missing or damaged member, paths that leave the package.
+/// Error{Fetch} naming the file and what is wrong: not a .deb, cut short, a missing or damaged member, paths that leave
+/// the package.
 DebPackage read_deb(Store& store, const std::filesystem::path& deb, const std::string& origin);
 /// The same for bytes in memory (fuzzed).
-DebPackage read_deb_bytes(Store& store, std::string_view bytes, const std::string& origin, const std::string& name_for_errors);
+DebPackage read_deb_bytes(Store& store, std::string_view bytes, const std::string& origin,
+                          const std::string& name_for_errors);
 
-/// The whole package as the one tree that a build step stores: the data as it is, the control members as files "DEBIAN/NAME".
-/// A package that ships /DEBIAN itself is refused: Error{Fetch}.
+/// The whole package as the one tree that a build step stores: the data as it is, the control members as files
+/// "DEBIAN/NAME". A package that ships /DEBIAN itself is refused: Error{Fetch}.
 Tree deb_tree(Store& store, const std::filesystem::path& deb, const std::string& origin);
 
 /// A tree from deb_tree() taken apart again.

@@ -16,9 +16,9 @@ namespace {
 
 /// One Packages index as the release lists it.
 struct Listed {
-  std::string path;              ///< "main/binary-amd64/Packages.xz"
+  std::string path;  ///< "main/binary-amd64/Packages.xz"
   IndexFile file;
-  std::uint64_t unpacked = 0;    ///< bytes, from the entry of the plain file; 0: not listed
+  std::uint64_t unpacked = 0;  ///< bytes, from the entry of the plain file; 0: not listed
   bool compressed = false;
 };
 
@@ -28,7 +28,8 @@ std::optional<Listed> find_index(const Release& release, const std::string& sect
   for (const char* suffix : {".xz", ".gz", ""}) {
     const auto entry = release.files.find(plain + suffix);
     if (entry == release.files.end()) continue;
-    return Listed{plain + suffix, entry->second, plain_entry == release.files.end() ? 0 : plain_entry->second.size, *suffix != '\0'};
+    return Listed{plain + suffix, entry->second, plain_entry == release.files.end() ? 0 : plain_entry->second.size,
+                  *suffix != '\0'};
   }
   return std::nullopt;
 }
@@ -42,7 +43,9 @@ std::string decompress(const std::string& bytes, const Listed& listed, const std
   archive_read_support_filter_xz(reader.get());
   archive_read_support_format_raw(reader.get());
   archive_read_support_format_empty(reader.get());
-  const auto fail = [&](const std::string& what) { throw Error(ErrorKind::Fetch, fmt::format("{} cannot be decompressed: {}", name, what)); };
+  const auto fail = [&](const std::string& what) {
+    throw Error(ErrorKind::Fetch, fmt::format("{} cannot be decompressed: {}", name, what));
+  };
   const auto said = [&] {
     const char* text = archive_error_string(reader.get());
     return std::string(text ? text : "no reason given");
@@ -69,23 +72,28 @@ std::string decompress(const std::string& bytes, const Listed& listed, const std
   } else if (opened != ARCHIVE_EOF) {
     fail(said());
   }
-  if (listed.unpacked && text.size() != listed.unpacked) fail(fmt::format("{} bytes came out, the release says {}", text.size(), listed.unpacked));
+  if (listed.unpacked && text.size() != listed.unpacked)
+    fail(fmt::format("{} bytes came out, the release says {}", text.size(), listed.unpacked));
   return text;
 }
 
-/// Where the bytes of the index may be, likely places first. A file that is listed under another path with the same hash is the same file: mirrors that are
-/// being updated, or that drop files of an architecture, often still have that one.
+/// Where the bytes of the index may be, likely places first. A file that is listed under another path with the same
+/// hash is the same file: mirrors that are being updated, or that drop files of an architecture, often still have that
+/// one.
 std::vector<std::string> places_of(const Release& release, const Listed& listed) {
   std::vector<std::string> paths = {listed.path}, places;
   for (const auto& [path, file] : release.files)
-    if (file.sha256 == listed.file.sha256 && path != listed.path && path.find('/') != std::string::npos) paths.push_back(path);
+    if (file.sha256 == listed.file.sha256 && path != listed.path && path.find('/') != std::string::npos)
+      paths.push_back(path);
   if (release.acquire_by_hash)
-    for (const std::string& path : paths) places.push_back(path.substr(0, path.rfind('/')) + "/by-hash/SHA256/" + listed.file.sha256.hex());
+    for (const std::string& path : paths)
+      places.push_back(path.substr(0, path.rfind('/')) + "/by-hash/SHA256/" + listed.file.sha256.hex());
   places.insert(places.end(), paths.begin(), paths.end());
   return places;
 }
 
-std::string fetch_index(const IndexFetcher& fetch, const std::string& repository, const std::string& suite, const Release& release, const Listed& listed) {
+std::string fetch_index(const IndexFetcher& fetch, const std::string& repository, const std::string& suite,
+                        const Release& release, const Listed& listed) {
   const std::string base = "dists/" + suite + "/";
   const std::string name = fmt::format("{} of {}", base + listed.path, repository);
   std::string wrong;
@@ -100,8 +108,15 @@ std::string fetch_index(const IndexFetcher& fetch, const std::string& repository
       return listed.compressed ? decompress(*bytes, listed, name) : std::move(*bytes);
     }
   }
-  if (wrong.empty()) throw Error(ErrorKind::Fetch, name + " is not on the mirror although its release lists it", fmt::format("The mirror is incomplete or just being updated: try again or use another one. Or lock without the suite: --without-suite {}", suite));
-  throw Error(ErrorKind::Fetch, fmt::format("{} is refused: {}", name, wrong), fmt::format("The mirror is broken, tampered with, or just being updated: try again or use another one. Or lock without the suite: --without-suite {}", suite));
+  if (wrong.empty())
+    throw Error(ErrorKind::Fetch, name + " is not on the mirror although its release lists it",
+                fmt::format("The mirror is incomplete or just being updated: try again or use another one. Or lock "
+                            "without the suite: --without-suite {}",
+                            suite));
+  throw Error(ErrorKind::Fetch, fmt::format("{} is refused: {}", name, wrong),
+              fmt::format("The mirror is broken, tampered with, or just being updated: try again or use another one. "
+                          "Or lock without the suite: --without-suite {}",
+                          suite));
 }
 
 bool has_section(const Release& release, const std::string& section) {
@@ -121,10 +136,13 @@ const IndexLoader::Suite& IndexLoader::suite(const std::string& repository, cons
   const std::string path = "dists/" + name + "/InRelease", place = path + " of " + repository;
   const std::optional<std::string> inrelease = fetch_(repository, path, most_release_bytes);
   if (!inrelease)
-    throw Error(ErrorKind::Fetch, place + " is not on the mirror", fmt::format("Check the suite's name and the mirror; or lock without the suite: --without-suite {}", name));
+    throw Error(
+        ErrorKind::Fetch, place + " is not on the mirror",
+        fmt::format("Check the suite's name and the mirror; or lock without the suite: --without-suite {}", name));
   const std::string text = verify_inrelease(*inrelease, place, runner_, keyring_, scratch_);
   auto release = parse_release(text);
-  if (!release) throw Error(ErrorKind::Fetch, fmt::format("{}, line {}: {}", place, release.error().line, release.error().message));
+  if (!release)
+    throw Error(ErrorKind::Fetch, fmt::format("{}, line {}: {}", place, release.error().line, release.error().message));
   check_release(*release, name, place, clock_);
   LockedSuite locked{repository, name, release->date, sha256(*inrelease)};
   return suites_.emplace(std::pair(repository, name), Suite{std::move(locked), *std::move(release)}).first->second;
@@ -138,19 +156,24 @@ IndexSet IndexLoader::load(const std::vector<Repository>& repositories, const st
       set.suites.push_back(locked);
       for (const std::string& section : repository.sections) {
         if (!has_section(release, section))
-          throw Error(ErrorKind::Fetch, fmt::format("suite {} of {} has no section \"{}\"; it has {}", suite_name, repository.name, section, join(release.components, ", ")));
+          throw Error(ErrorKind::Fetch, fmt::format("suite {} of {} has no section \"{}\"; it has {}", suite_name,
+                                                    repository.name, section, join(release.components, ", ")));
         std::vector<std::string> wanted = architectures;
         if (release.separate_all_index) wanted.push_back("all");
         for (const std::string& architecture : wanted)
           if (const auto listed = find_index(release, section, architecture))
-            set.packages.push_back({repository.name, suite_name, section, architecture, fetch_index(fetch_, repository.name, suite_name, release, *listed), release.not_automatic});
+            set.packages.push_back({repository.name, suite_name, section, architecture,
+                                    fetch_index(fetch_, repository.name, suite_name, release, *listed),
+                                    release.not_automatic});
       }
     }
   }
   for (const std::string& architecture : architectures) {
     bool found = false;
     for (const IndexSet::Packages& packages : set.packages) found = found || packages.architecture == architecture;
-    if (!found) throw Error(ErrorKind::Fetch, fmt::format("no suite has packages for the architecture \"{}\"", architecture), "Use Debian's name of the architecture, such as amd64, arm64 or armel.");
+    if (!found)
+      throw Error(ErrorKind::Fetch, fmt::format("no suite has packages for the architecture \"{}\"", architecture),
+                  "Use Debian's name of the architecture, such as amd64, arm64 or armel.");
   }
   return set;
 }

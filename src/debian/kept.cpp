@@ -21,13 +21,17 @@ namespace {
 /// As an index would list it. The lock's own words for file, size and digest: the control file does not say them.
 std::string stanza(const LockedPackage& package, const std::string& control) {
   const auto paragraph = parse_control(control);
-  if (!paragraph) throw Error(ErrorKind::Fetch, fmt::format("the control file of {} {}, line {}: {}", package.name, package.version, paragraph.error().line, paragraph.error().message));
-  return fmt::format("{}\nFilename: {}\nSize: {}\nSHA256: {}\n\n", trim(paragraph->text()), package.path, package.size, package.sha256.hex());
+  if (!paragraph)
+    throw Error(ErrorKind::Fetch, fmt::format("the control file of {} {}, line {}: {}", package.name, package.version,
+                                              paragraph.error().line, paragraph.error().message));
+  return fmt::format("{}\nFilename: {}\nSize: {}\nSHA256: {}\n\n", trim(paragraph->text()), package.path, package.size,
+                     package.sha256.hex());
 }
 
 /// Calls `visit` for every stanza of a name that is among `packages`.
 template <class Visit>
-void each_offer(const IndexSet& indexes, const std::string& architecture, const std::vector<LockedPackage>& packages, Visit&& visit) {
+void each_offer(const IndexSet& indexes, const std::string& architecture, const std::vector<LockedPackage>& packages,
+                Visit&& visit) {
   std::map<std::string_view, const LockedPackage*> by_name;
   for (const auto& package : packages) by_name[package.name] = &package;
   if (by_name.empty()) return;
@@ -37,35 +41,48 @@ void each_offer(const IndexSet& indexes, const std::string& architecture, const 
     ControlParagraph paragraph;
     // A text that cannot be read is refused by the catalogue, with its place.
     for (auto found = reader.next(paragraph); found && *found; found = reader.next(paragraph))
-      if (const auto known = by_name.find(paragraph.get("Package")); known != by_name.end()) visit(*known->second, index, paragraph);
+      if (const auto known = by_name.find(paragraph.get("Package")); known != by_name.end())
+        visit(*known->second, index, paragraph);
   }
 }
 
 }  // namespace
 
-std::vector<LockedPackage> not_offered(const IndexSet& indexes, const std::string& architecture, const std::vector<LockedPackage>& packages) {
+std::vector<LockedPackage> not_offered(const IndexSet& indexes, const std::string& architecture,
+                                       const std::vector<LockedPackage>& packages) {
   std::set<std::string> missing;
   for (const auto& package : packages) missing.insert(package.name);
   // What is looked for are the bytes: a version may be built anew.
-  each_offer(indexes, architecture, packages, [&](const LockedPackage& package, const IndexSet::Packages&, const ControlParagraph& paragraph) {
-    if (paragraph.get("SHA256") == package.sha256.hex()) missing.erase(package.name);
-  });
+  each_offer(indexes, architecture, packages,
+             [&](const LockedPackage& package, const IndexSet::Packages&, const ControlParagraph& paragraph) {
+               if (paragraph.get("SHA256") == package.sha256.hex()) missing.erase(package.name);
+             });
   std::vector<LockedPackage> list;
-  std::copy_if(packages.begin(), packages.end(), std::back_inserter(list), [&](const LockedPackage& package) { return missing.contains(package.name); });
+  std::copy_if(packages.begin(), packages.end(), std::back_inserter(list),
+               [&](const LockedPackage& package) { return missing.contains(package.name); });
   return list;
 }
 
-std::map<std::string, std::string> superseded_by_security(const IndexSet& indexes, const std::string& architecture, const std::vector<LockedPackage>& packages) {
+std::map<std::string, std::string> superseded_by_security(const IndexSet& indexes, const std::string& architecture,
+                                                          const std::vector<LockedPackage>& packages) {
   std::map<std::string, std::string> superseded;
-  each_offer(indexes, architecture, packages, [&](const LockedPackage& package, const IndexSet::Packages& index, const ControlParagraph& paragraph) {
-    if (index.suite.ends_with("-security") && compare_versions(paragraph.get("Version"), package.version) > 0) superseded[package.name] = index.suite;
-  });
+  each_offer(
+      indexes, architecture, packages,
+      [&](const LockedPackage& package, const IndexSet::Packages& index, const ControlParagraph& paragraph) {
+        if (index.suite.ends_with("-security") && compare_versions(paragraph.get("Version"), package.version) > 0)
+          superseded[package.name] = index.suite;
+      });
   return superseded;
 }
 
-void add_offer(IndexSet& indexes, const std::string& architecture, const LockedPackage& package, const std::string& control) {
-  indexes.packages.push_back({.repository = package.repository, .suite = package.suite, .section = "kept", .architecture = architecture,
-                              .text = stanza(package, control), .not_automatic = true});
+void add_offer(IndexSet& indexes, const std::string& architecture, const LockedPackage& package,
+               const std::string& control) {
+  indexes.packages.push_back({.repository = package.repository,
+                              .suite = package.suite,
+                              .section = "kept",
+                              .architecture = architecture,
+                              .text = stanza(package, control),
+                              .not_automatic = true});
 }
 
 Kept::Kept(Catalogue& catalogue, const std::vector<LockedPackage>& keep) : catalogue_(catalogue) {
@@ -73,7 +90,9 @@ Kept::Kept(Catalogue& catalogue, const std::vector<LockedPackage>& keep) : catal
     const auto name = catalogue.find(package.name);
     if (!name) continue;
     for (OfferId offer : catalogue.name(*name).offers) {
-      if (compare_versions(catalogue.offer(offer).version, package.version) != 0 || catalogue.locked(offer).sha256 != package.sha256) continue;
+      if (compare_versions(catalogue.offer(offer).version, package.version) != 0 ||
+          catalogue.locked(offer).sha256 != package.sha256)
+        continue;
       newest_[*name] = catalogue.name(*name).candidate;
       catalogue.set_candidate(*name, offer);
       by_offer_[offer] = &package;
@@ -99,7 +118,8 @@ bool Kept::release(NameId name, OfferId because) {
   return true;
 }
 
-/// Where no candidate meets the dependency: one that what the suites have now would meet it with, or else the package that has the dependency.
+/// Where no candidate meets the dependency: one that what the suites have now would meet it with, or else the package
+/// that has the dependency.
 bool Kept::release_for(OfferId offer, const Alternatives& alternatives, const Wanted& wanted) {
   const auto candidate = [&](NameId name) { return catalogue_.name(name).candidate; };
   for (const Relation& relation : alternatives) {

@@ -19,10 +19,12 @@ class Kept {
   bool is_kept(OfferId offer) const { return by_offer_.contains(offer); }
   const LockedPackage* find(OfferId offer) const;
 
-  /// Where a dependency of something wanted is met by no candidate, or a candidate conflicts with another, the candidates that are in the way become
-  /// what the suites have now. False when no kept version was in the way.
+  /// Where a dependency of something wanted is met by no candidate, or a candidate conflicts with another, the
+  /// candidates that are in the way become what the suites have now. False when no kept version was in the way.
   bool release_what_is_in_the_way(const Wanted& wanted);
-  const std::map<std::string, std::string>& released() const { return released_; }  ///< name → the package that needs another version
+  const std::map<std::string, std::string>& released() const {
+    return released_;
+  }  ///< name → the package that needs another version
 
  private:
   bool release(NameId name, OfferId because);
@@ -31,7 +33,8 @@ class Kept {
   Catalogue& catalogue_;
   std::unordered_map<OfferId, const LockedPackage*> by_offer_;
   std::map<std::string, std::string> released_;
-  std::unordered_map<NameId, OfferId> newest_;   ///< the candidates that kept ones stand in for; `nothing` where the suites have none
+  std::unordered_map<NameId, OfferId>
+      newest_;  ///< the candidates that kept ones stand in for; `nothing` where the suites have none
 };
 
 }  // namespace k8simg

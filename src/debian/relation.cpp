@@ -59,7 +59,9 @@ VersionOperator parse_operator(std::string_view text) {
 }
 
 tl::expected<Relation, ParseError> parse_relation(FieldReader& reader) {
-  const auto fail = [&](const std::string& what) { return tl::make_unexpected(ParseError{0, what + " " + reader.here()}); };
+  const auto fail = [&](const std::string& what) {
+    return tl::make_unexpected(ParseError{0, what + " " + reader.here()});
+  };
   Relation relation;
   reader.skip_blanks();
   relation.name = reader.take_while(is_name_character);
@@ -75,7 +77,8 @@ tl::expected<Relation, ParseError> parse_relation(FieldReader& reader) {
     relation.op = parse_operator(op);
     if (relation.op == VersionOperator::None) return fail("a version without one of << <= = >= >>");
     reader.skip_blanks();
-    relation.version = reader.take_while([](char c) { return !is_blank(c) && c != ')' && c != '(' && c != ',' && c != '|'; });
+    relation.version =
+        reader.take_while([](char c) { return !is_blank(c) && c != ')' && c != '(' && c != ',' && c != '|'; });
     if (relation.version.empty()) return fail("a version is missing");
     if (!reader.take(')')) return fail("')' is missing after the version");
   }
@@ -84,12 +87,18 @@ tl::expected<Relation, ParseError> parse_relation(FieldReader& reader) {
 
 std::string_view to_text(VersionOperator op) {
   switch (op) {
-    case VersionOperator::Earlier: return "<<";
-    case VersionOperator::EarlierOrEqual: return "<=";
-    case VersionOperator::Equal: return "=";
-    case VersionOperator::LaterOrEqual: return ">=";
-    case VersionOperator::Later: return ">>";
-    case VersionOperator::None: break;
+    case VersionOperator::Earlier:
+      return "<<";
+    case VersionOperator::EarlierOrEqual:
+      return "<=";
+    case VersionOperator::Equal:
+      return "=";
+    case VersionOperator::LaterOrEqual:
+      return ">=";
+    case VersionOperator::Later:
+      return ">>";
+    case VersionOperator::None:
+      break;
   }
   return "";
 }
@@ -115,7 +124,8 @@ tl::expected<std::vector<Alternatives>, ParseError> parse_relations(std::string_
       alternatives.push_back(*relation);
     } while (reader.take('|'));
     relations.push_back(std::move(alternatives));
-    if (!reader.at_end() && !reader.take(',')) return tl::make_unexpected(ParseError{0, "',' or '|' expected " + reader.here()});
+    if (!reader.at_end() && !reader.take(','))
+      return tl::make_unexpected(ParseError{0, "',' or '|' expected " + reader.here()});
   }
   return relations;
 }
@@ -125,12 +135,18 @@ bool satisfies(std::string_view version, const Relation& relation) {
   if (version.empty()) return false;
   const int order = compare_versions(version, relation.version);
   switch (relation.op) {
-    case VersionOperator::Earlier: return order < 0;
-    case VersionOperator::EarlierOrEqual: return order <= 0;
-    case VersionOperator::Equal: return order == 0;
-    case VersionOperator::LaterOrEqual: return order >= 0;
-    case VersionOperator::Later: return order > 0;
-    case VersionOperator::None: break;
+    case VersionOperator::Earlier:
+      return order < 0;
+    case VersionOperator::EarlierOrEqual:
+      return order <= 0;
+    case VersionOperator::Equal:
+      return order == 0;
+    case VersionOperator::LaterOrEqual:
+      return order >= 0;
+    case VersionOperator::Later:
+      return order > 0;
+    case VersionOperator::None:
+      break;
   }
   return true;
 }
@@ -138,7 +154,8 @@ bool satisfies(std::string_view version, const Relation& relation) {
 std::string to_string(const Relation& relation) {
   std::string text(relation.name);
   if (!relation.qualifier.empty()) text.append(":").append(relation.qualifier);
-  if (relation.op != VersionOperator::None) text.append(" (").append(to_text(relation.op)).append(" ").append(relation.version).append(")");
+  if (relation.op != VersionOperator::None)
+    text.append(" (").append(to_text(relation.op)).append(" ").append(relation.version).append(")");
   return text;
 }
 

@@ -15,19 +15,21 @@ enum class VersionOperator { None, Earlier, EarlierOrEqual, Equal, LaterOrEqual,
 /// One package of a relation. Views into the field.
 struct Relation {
   std::string_view name;
-  std::string_view qualifier;   ///< "any", an architecture, or ""
+  std::string_view qualifier;  ///< "any", an architecture, or ""
   VersionOperator op = VersionOperator::None;
-  std::string_view version;     ///< "" when op is None
+  std::string_view version;  ///< "" when op is None
 };
 
 /// "a (>= 1) | b": any one of them satisfies the dependency.
 using Alternatives = std::vector<Relation>;
 
-/// Format: Debian Policy 7.1, as it stands in binary packages: architecture lists `[...]` and build profiles `<...>` are refused.
-/// The old operators `<` and `>` mean <= and >=, as dpkg reads them. An empty field is an empty list; a stray comma is accepted, as apt does.
+/// Format: Debian Policy 7.1, as it stands in binary packages: architecture lists `[...]` and build profiles `<...>`
+/// are refused. The old operators `<` and `>` mean <= and >=, as dpkg reads them. An empty field is an empty list; a
+/// stray comma is accepted, as apt does.
 tl::expected<std::vector<Alternatives>, ParseError> parse_relations(std::string_view field);
 
-/// Is `version` one that the relation asks for? With op None every version is; an empty `version` (an unversioned Provides) satisfies only op None.
+/// Is `version` one that the relation asks for? With op None every version is; an empty `version` (an unversioned
+/// Provides) satisfies only op None.
 bool satisfies(std::string_view version, const Relation& relation);
 
 std::string to_string(const Relation& relation);          ///< "libc6 (>= 2.38)"

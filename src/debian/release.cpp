@@ -28,10 +28,13 @@ bool parse_number(std::string_view text, Number& number) {
 
 bool says_yes(std::string_view value) { return equal_ignoring_case(value, "yes"); }
 
-std::string format_date(std::int64_t seconds) { return fmt::format("{:%Y-%m-%d %H:%M:%S} UTC", fmt::gmtime(static_cast<std::time_t>(seconds))); }
+std::string format_date(std::int64_t seconds) {
+  return fmt::format("{:%Y-%m-%d %H:%M:%S} UTC", fmt::gmtime(static_cast<std::time_t>(seconds)));
+}
 
 /// " HASH SIZE PATH" per line.
-tl::expected<std::map<std::string, IndexFile, std::less<>>, ParseError> parse_files(std::string_view value, std::size_t first_line) {
+tl::expected<std::map<std::string, IndexFile, std::less<>>, ParseError> parse_files(std::string_view value,
+                                                                                    std::size_t first_line) {
   std::map<std::string, IndexFile, std::less<>> files;
   std::size_t line_number = first_line;
   while (!value.empty()) {
@@ -39,7 +42,9 @@ tl::expected<std::map<std::string, IndexFile, std::less<>>, ParseError> parse_fi
     const std::string_view line = value.substr(0, end);
     value = end == std::string_view::npos ? std::string_view{} : value.substr(end + 1);
     const std::vector<std::string> words = split_words(line);
-    const auto fail = [&](const std::string& what) { return tl::make_unexpected(ParseError{line_number, "SHA256 section: " + what}); };
+    const auto fail = [&](const std::string& what) {
+      return tl::make_unexpected(ParseError{line_number, "SHA256 section: " + what});
+    };
     if (!words.empty()) {
       if (words.size() != 3) return fail("not \"hash size path\"");
       IndexFile file;
@@ -48,7 +53,8 @@ tl::expected<std::map<std::string, IndexFile, std::less<>>, ParseError> parse_fi
       file.sha256 = *digest;
       if (!parse_number(std::string_view(words[1]), file.size)) return fail("malformed size of " + words[2]);
       const auto [known, added] = files.emplace(words[2], file);
-      if (!added && (known->second.sha256 != file.sha256 || known->second.size != file.size)) return fail(words[2] + " is listed twice with different hashes");
+      if (!added && (known->second.sha256 != file.sha256 || known->second.size != file.size))
+        return fail(words[2] + " is listed twice with different hashes");
     }
     ++line_number;
   }
@@ -59,7 +65,8 @@ tl::expected<std::map<std::string, IndexFile, std::less<>>, ParseError> parse_fi
 void check_shape(std::string_view text, const std::string& name) {
   constexpr std::string_view begin = "-----BEGIN PGP SIGNED MESSAGE-----", end = "-----END PGP SIGNATURE-----";
   const auto refuse = [&](const std::string& what) {
-    throw Error(ErrorKind::Fetch, name + " " + what, "The mirror hands out something that is not Debian's signed index; try another mirror.");
+    throw Error(ErrorKind::Fetch, name + " " + what,
+                "The mirror hands out something that is not Debian's signed index; try another mirror.");
   };
   if (!text.starts_with(begin)) refuse("is not signed: it does not begin with a PGP signed message");
   if (text.find(begin, begin.size()) != std::string_view::npos) refuse("contains more than one signed message");
@@ -71,7 +78,9 @@ void check_shape(std::string_view text, const std::string& name) {
 }  // namespace
 
 tl::expected<std::int64_t, ParseError> parse_release_date(std::string_view text) {
-  const auto fail = [&]() { return tl::make_unexpected(ParseError{0, "not a date: \"" + std::string(text.substr(0, 40)) + "\""}); };
+  const auto fail = [&]() {
+    return tl::make_unexpected(ParseError{0, "not a date: \"" + std::string(text.substr(0, 40)) + "\""});
+  };
   std::vector<std::string> words = split_words(text);
   if (!words.empty() && words[0].ends_with(',')) {
     static const std::vector<std::string> days = {"Mon,", "Tue,", "Wed,", "Thu,", "Fri,", "Sat,", "Sun,"};
@@ -80,17 +89,23 @@ tl::expected<std::int64_t, ParseError> parse_release_date(std::string_view text)
   }
   if (words.size() != 5) return fail();
   if (words[4] != "UTC" && words[4] != "GMT" && words[4] != "Z" && words[4] != "+0000") return fail();
-  static const std::vector<std::string> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  static const std::vector<std::string> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   int month = 0;
   while (month < 12 && months[static_cast<std::size_t>(month)] != words[1]) ++month;
   int day = 0, year = 0, hour = 0, minute = 0, second = 0;
   const std::vector<std::string> time = split(words[3], ':');
-  if (month == 12 || time.size() != 3 || !parse_number(std::string_view(words[0]), day) || !parse_number(std::string_view(words[2]), year) ||
-      !parse_number(std::string_view(time[0]), hour) || !parse_number(std::string_view(time[1]), minute) || !parse_number(std::string_view(time[2]), second))
+  if (month == 12 || time.size() != 3 || !parse_number(std::string_view(words[0]), day) ||
+      !parse_number(std::string_view(words[2]), year) || !parse_number(std::string_view(time[0]), hour) ||
+      !parse_number(std::string_view(time[1]), minute) || !parse_number(std::string_view(time[2]), second))
     return fail();
-  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month + 1)), std::chrono::day(static_cast<unsigned>(day))};
-  if (year < 1970 || year > 9999 || !date.ok() || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60) return fail();
-  return std::int64_t{std::chrono::sys_days(date).time_since_epoch().count()} * a_day + hour * 3600 + minute * 60 + second;
+  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month + 1)),
+                                         std::chrono::day(static_cast<unsigned>(day))};
+  if (year < 1970 || year > 9999 || !date.ok() || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 ||
+      second > 60)
+    return fail();
+  return std::int64_t{std::chrono::sys_days(date).time_since_epoch().count()} * a_day + hour * 3600 + minute * 60 +
+         second;
 }
 
 tl::expected<Release, ParseError> parse_release(std::string_view text) {
@@ -116,7 +131,8 @@ tl::expected<Release, ParseError> parse_release(std::string_view text) {
   release.not_automatic = says_yes(paragraph->get("NotAutomatic"));
   release.architectures = split_words(paragraph->get("Architectures"));
   release.components = split_words(paragraph->get("Components"));
-  for (const std::string& architecture : release.architectures) release.separate_all_index = release.separate_all_index || architecture == "all";
+  for (const std::string& architecture : release.architectures)
+    release.separate_all_index = release.separate_all_index || architecture == "all";
   for (const std::string& kind : split_words(paragraph->get("No-Support-for-Architecture-all")))
     if (kind == "Packages") release.separate_all_index = false;
   const auto sums = paragraph->find("SHA256");
@@ -130,27 +146,42 @@ tl::expected<Release, ParseError> parse_release(std::string_view text) {
   return release;
 }
 
-std::string verify_inrelease(std::string_view inrelease, const std::string& name, CommandRunner& runner, const std::filesystem::path& keyring,
-                             const std::filesystem::path& scratch) {
+std::string verify_inrelease(std::string_view inrelease, const std::string& name, CommandRunner& runner,
+                             const std::filesystem::path& keyring, const std::filesystem::path& scratch) {
   check_shape(inrelease, name);
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(keyring, ignored))
-    throw Error(ErrorKind::Fetch, fmt::format("the keyring {} is missing, so that {} cannot be checked", keyring.string(), name),
+    throw Error(ErrorKind::Fetch,
+                fmt::format("the keyring {} is missing, so that {} cannot be checked", keyring.string(), name),
                 "Install the package debian-archive-keyring.");
   TempDir folder(scratch, "gpgv");
-  const std::filesystem::path input = folder.path() / "InRelease", output = folder.path() / "Release", log = folder.path() / "log";
+  const std::filesystem::path input = folder.path() / "InRelease", output = folder.path() / "Release",
+                              log = folder.path() / "log";
   write_file_atomically(input, inrelease);
 
   Command command;
-  command.argv = {"gpgv", "--status-fd", "1", "--weak-digest", "SHA1", "--keyring", std::filesystem::absolute(keyring).string(), "--output", output.string(), input.string()};
+  command.argv = {"gpgv",
+                  "--status-fd",
+                  "1",
+                  "--weak-digest",
+                  "SHA1",
+                  "--keyring",
+                  std::filesystem::absolute(keyring).string(),
+                  "--output",
+                  output.string(),
+                  input.string()};
   const char* path = std::getenv("PATH");
-  command.environment = {{"PATH", path ? path : "/usr/bin:/bin"}, {"LC_ALL", "C"}, {"HOME", folder.path().string()}, {"GNUPGHOME", folder.path().string()}};
+  command.environment = {{"PATH", path ? path : "/usr/bin:/bin"},
+                         {"LC_ALL", "C"},
+                         {"HOME", folder.path().string()},
+                         {"GNUPGHOME", folder.path().string()}};
   command.log = log;
   command.capture_stdout = true;
   command.timeout_seconds = 60;
   const CommandResult result = runner.run(command);
 
-  // gpgv ends with an error as soon as one of several signatures is by a key that it does not know: the status lines tell that apart from a bad one.
+  // gpgv ends with an error as soon as one of several signatures is by a key that it does not know: the status lines
+  // tell that apart from a bad one.
   std::size_t good = 0, messages = 0;
   bool good_key = false;
   std::string bad, weak;
@@ -173,9 +204,11 @@ std::string verify_inrelease(std::string_view inrelease, const std::string& name
   if (bad.empty() && (good == 0 || !good_key)) bad = "no signature is by a key of " + keyring.string();
   if (bad.empty() && messages > 1) bad = "it contains more than one signed message";
   // gpgv says 2 when a key is unknown; anything else beside 0 is a failure of its own.
-  if (bad.empty() && result.exit_code != 0 && result.exit_code != 2) bad = fmt::format("gpgv ended with {}", result.exit_code);
+  if (bad.empty() && result.exit_code != 0 && result.exit_code != 2)
+    bad = fmt::format("gpgv ended with {}", result.exit_code);
   if (!bad.empty()) {
-    Error error(ErrorKind::Fetch, name + " is refused: " + bad, "The mirror may be broken or tampered with; or the keyring is too old: update debian-archive-keyring.");
+    Error error(ErrorKind::Fetch, name + " is refused: " + bad,
+                "The mirror may be broken or tampered with; or the keyring is too old: update debian-archive-keyring.");
     const std::string said = tail_of(log, 12);
     for (const std::string& line : split(said, '\n'))
       if (!trim(line).empty()) error.add_context(std::string(trim(line)));
@@ -187,14 +220,19 @@ std::string verify_inrelease(std::string_view inrelease, const std::string& name
 void check_release(const Release& release, const std::string& suite, const std::string& name, const Clock& clock) {
   if (release.suite != suite && release.codename != suite)
     throw Error(ErrorKind::Fetch,
-                fmt::format("{} is of another suite: asked for \"{}\", signed for suite \"{}\", codename \"{}\"", name, suite, release.suite, release.codename),
+                fmt::format("{} is of another suite: asked for \"{}\", signed for suite \"{}\", codename \"{}\"", name,
+                            suite, release.suite, release.codename),
                 "Use the suite's code name; a mirror that mixes up its suites is not to be trusted.");
   const std::int64_t now = clock.now();
   if (release.valid_until && *release.valid_until < now)
-    throw Error(ErrorKind::Fetch, fmt::format("{} has expired: it was valid until {}, and now it is {}", name, format_date(*release.valid_until), format_date(now)),
+    throw Error(ErrorKind::Fetch,
+                fmt::format("{} has expired: it was valid until {}, and now it is {}", name,
+                            format_date(*release.valid_until), format_date(now)),
                 "The mirror is out of date (or this machine's clock is ahead): use another mirror.");
   if (release.date > now + a_day)
-    throw Error(ErrorKind::Fetch, fmt::format("{} is dated in the future: {}, and now it is {}", name, format_date(release.date), format_date(now)),
+    throw Error(ErrorKind::Fetch,
+                fmt::format("{} is dated in the future: {}, and now it is {}", name, format_date(release.date),
+                            format_date(now)),
                 "Set this machine's clock.");
 }
 

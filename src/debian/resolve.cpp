@@ -1,4 +1,5 @@
-// resolve: reads the request against the catalogue, chooses as apt would, has libsolv prove it, and writes down what was chosen.
+// resolve: reads the request against the catalogue, chooses as apt would, has libsolv prove it, and writes down what
+// was chosen.
 #include "debian/resolve.hpp"
 
 #include <fmt/format.h>
@@ -44,7 +45,8 @@ Asked parse_asked(const std::string& text) {
 
 class Request {
  public:
-  Request(Catalogue& catalogue, const ResolveRequest& request, const Kept& kept) : catalogue_(catalogue), request_(request), kept_(kept) {
+  Request(Catalogue& catalogue, const ResolveRequest& request, const Kept& kept)
+      : catalogue_(catalogue), request_(request), kept_(kept) {
     wanted_.excluded.resize(catalogue.name_count());
     for (const std::string& name : request.exclude)
       if (const auto id = catalogue.find(name)) wanted_.excluded[*id] = true;
@@ -61,7 +63,8 @@ class Request {
     }
     if (request_.essential) add_essential();
     for (OfferId offer : asked)
-      if (std::find(wanted_.offers.begin(), wanted_.offers.end(), offer) == wanted_.offers.end()) wanted_.offers.push_back(offer);
+      if (std::find(wanted_.offers.begin(), wanted_.offers.end(), offer) == wanted_.offers.end())
+        wanted_.offers.push_back(offer);
     return std::move(wanted_);
   }
 
@@ -72,17 +75,20 @@ class Request {
   }
 
   OfferId find(const Asked& asked) {
-    if (asked.name.empty() || (asked.text.find('=') != std::string::npos && asked.version.empty()) || (asked.text.find('/') != std::string::npos && asked.suite.empty()))
+    if (asked.name.empty() || (asked.text.find('=') != std::string::npos && asked.version.empty()) ||
+        (asked.text.find('/') != std::string::npos && asked.suite.empty()))
       return refuse(fmt::format("\"{}\" is not a package: name, name=version or name/suite", asked.text));
     if (!asked.architecture.empty() && asked.architecture != catalogue_.architecture() && asked.architecture != "all")
-      return refuse(fmt::format("{} is of another architecture: packages are taken for {} only", asked.text, catalogue_.architecture()));
+      return refuse(fmt::format("{} is of another architecture: packages are taken for {} only", asked.text,
+                                catalogue_.architecture()));
     const auto id = catalogue_.find(asked.name);
     if (id && wanted_.excluded[*id]) return refuse(fmt::format("{} is both asked for and excluded", asked.name));
     if (!id || catalogue_.name(*id).offers.empty()) return find_provider(asked, id);
     const OfferId offer = pick(asked, *id);
     if (offer == nothing) return nothing;
     if (const auto before = pinned_.find(*id); before != pinned_.end() && before->second != offer)
-      return refuse(fmt::format("{} is asked for twice: {} and {}", asked.name, catalogue_.describe(before->second), catalogue_.describe(offer)));
+      return refuse(fmt::format("{} is asked for twice: {} and {}", asked.name, catalogue_.describe(before->second),
+                                catalogue_.describe(offer)));
     if (!asked.version.empty() || !asked.suite.empty()) pinned_[*id] = offer;
     catalogue_.set_candidate(*id, offer);
     if (!asked.suite.empty()) follow_suite(offer, asked.suite);
@@ -93,23 +99,28 @@ class Request {
     const Name& name = catalogue_.name(id);
     std::vector<std::string> there;
     // What is kept is as good as any version of the suite that it was taken from.
-    if (!asked.suite.empty() && kept_.is_kept(name.candidate) && catalogue_.file_of(name.candidate).suite == asked.suite) return name.candidate;
+    if (!asked.suite.empty() && kept_.is_kept(name.candidate) &&
+        catalogue_.file_of(name.candidate).suite == asked.suite)
+      return name.candidate;
     for (OfferId offer : name.offers) {
       const std::string& suite = catalogue_.file_of(offer).suite;
       if (!asked.version.empty() && compare_versions(catalogue_.offer(offer).version, asked.version) == 0) return offer;
       if (!asked.suite.empty() && suite == asked.suite) return offer;
       there.push_back(fmt::format("{} in {}", catalogue_.offer(offer).version, suite));
     }
-    if (!asked.version.empty()) return refuse(fmt::format("no suite has {} {}; there is {}", asked.name, asked.version, join(there, ", ")));
+    if (!asked.version.empty())
+      return refuse(fmt::format("no suite has {} {}; there is {}", asked.name, asked.version, join(there, ", ")));
     if (!asked.suite.empty()) {
       std::vector<std::string> suites;
       for (const LockedSuite& suite : catalogue_.suites()) suites.push_back(suite.suite);
       if (std::find(suites.begin(), suites.end(), asked.suite) == suites.end())
-        return refuse(fmt::format("{}: there is no suite \"{}\"; there is {}", asked.text, asked.suite, join(suites, ", ")));
+        return refuse(
+            fmt::format("{}: there is no suite \"{}\"; there is {}", asked.text, asked.suite, join(suites, ", ")));
       return refuse(fmt::format("suite {} has no {}; there is {}", asked.suite, asked.name, join(there, ", ")));
     }
     if (name.candidate == nothing)
-      return refuse(fmt::format("{0} is only in a suite that is used on request: {1}; ask for {0}/{2}", asked.name, join(there, ", "), catalogue_.file_of(name.offers[0]).suite));
+      return refuse(fmt::format("{0} is only in a suite that is used on request: {1}; ask for {0}/{2}", asked.name,
+                                join(there, ", "), catalogue_.file_of(name.offers[0]).suite));
     // Pinned by an earlier entry, the candidate is that very version.
     return name.candidate;
   }
@@ -124,22 +135,27 @@ class Request {
         found = provider.offer;
         names.emplace_back(catalogue_.name_of(provider.offer));
       }
-    if (names.size() > 1) return refuse(fmt::format("{} is provided by several packages: ask for one of {}", asked.name, join(names, ", ")));
+    if (names.size() > 1)
+      return refuse(
+          fmt::format("{} is provided by several packages: ask for one of {}", asked.name, join(names, ", ")));
     if (names.size() == 1) return found;
     std::vector<std::string> all;
     for (NameId other = 0; other < catalogue_.name_count(); ++other)
       if (!catalogue_.name(other).offers.empty()) all.emplace_back(catalogue_.name(other).text);
     const auto near = nearest(asked.name, all);
-    return refuse(fmt::format("no suite has a package {} for {}{}", asked.name, catalogue_.architecture(), near ? fmt::format("; did you mean {}?", *near) : ""));
+    return refuse(fmt::format("no suite has a package {} for {}{}", asked.name, catalogue_.architecture(),
+                              near ? fmt::format("; did you mean {}?", *near) : ""));
   }
 
-  /// What was asked for from a suite may need more from it: candidates change to that suite where no other candidate meets a dependency.
+  /// What was asked for from a suite may need more from it: candidates change to that suite where no other candidate
+  /// meets a dependency.
   void follow_suite(OfferId offer, const std::string& suite) {
     for (const Alternatives& alternatives : catalogue_.relations(offer).requires_) {
       bool met = false;
       for (const Relation& relation : alternatives) {
         if (const auto name = catalogue_.find(relation.name)) met = met || wanted_.excluded[*name];
-        catalogue_.for_each_match(relation, [&](NameId name) { return catalogue_.name(name).candidate; }, [&](OfferId) { met = true; });
+        catalogue_.for_each_match(
+            relation, [&](NameId name) { return catalogue_.name(name).candidate; }, [&](OfferId) { met = true; });
       }
       if (met) continue;
       if (const OfferId other = find_in_suite(alternatives, suite); other != nothing) {
@@ -168,9 +184,11 @@ class Request {
   void add_essential() {
     for (NameId id = 0; id < catalogue_.name_count(); ++id) {
       const OfferId candidate = catalogue_.name(id).candidate;
-      if (candidate != nothing && catalogue_.offer(candidate).essential && !wanted_.excluded[id]) wanted_.offers.push_back(candidate);
+      if (candidate != nothing && catalogue_.offer(candidate).essential && !wanted_.excluded[id])
+        wanted_.offers.push_back(candidate);
     }
-    std::sort(wanted_.offers.begin(), wanted_.offers.end(), [&](OfferId a, OfferId b) { return catalogue_.name_of(a) < catalogue_.name_of(b); });
+    std::sort(wanted_.offers.begin(), wanted_.offers.end(),
+              [&](OfferId a, OfferId b) { return catalogue_.name_of(a) < catalogue_.name_of(b); });
   }
 
   Catalogue& catalogue_;
@@ -182,7 +200,8 @@ class Request {
 };
 
 /// Breadth first from what was asked for, so that the reason given is the nearest one.
-std::map<std::string, std::string> needs(const Catalogue& catalogue, const Wanted& wanted, const std::vector<OfferId>& proven) {
+std::map<std::string, std::string> needs(const Catalogue& catalogue, const Wanted& wanted,
+                                         const std::vector<OfferId>& proven) {
   const std::set<OfferId> taken(proven.begin(), proven.end());
   std::map<std::string, std::string> needed_by;
   std::vector<OfferId> queue;
@@ -214,7 +233,8 @@ Resolution resolve(const IndexSet& indexes, const ResolveRequest& request) {
 
 Resolution resolve(Catalogue& catalogue, const ResolveRequest& request) {
   if (catalogue.offer_count() == 0)
-    throw Error(ErrorKind::Resolve, fmt::format("no index has a package for the architecture \"{}\"", catalogue.architecture()));
+    throw Error(ErrorKind::Resolve,
+                fmt::format("no index has a package for the architecture \"{}\"", catalogue.architecture()));
   catalogue.reset_candidates();
   Kept kept(catalogue, request.keep);
   Wanted wanted;
@@ -233,7 +253,8 @@ Resolution resolve(Catalogue& catalogue, const ResolveRequest& request) {
     const LockedPackage* before = kept.find(offer);
     resolution.packages.push_back(before ? *before : catalogue.locked(offer));
   }
-  std::sort(resolution.packages.begin(), resolution.packages.end(), [](const LockedPackage& a, const LockedPackage& b) { return a.name < b.name; });
+  std::sort(resolution.packages.begin(), resolution.packages.end(),
+            [](const LockedPackage& a, const LockedPackage& b) { return a.name < b.name; });
   return resolution;
 }
 

@@ -40,20 +40,27 @@ class IdQueue {
 
 int to_flags(VersionOperator op) {
   switch (op) {
-    case VersionOperator::Earlier: return REL_LT;
-    case VersionOperator::EarlierOrEqual: return REL_LT | REL_EQ;
-    case VersionOperator::Equal: return REL_EQ;
-    case VersionOperator::LaterOrEqual: return REL_GT | REL_EQ;
-    case VersionOperator::Later: return REL_GT;
-    case VersionOperator::None: break;
+    case VersionOperator::Earlier:
+      return REL_LT;
+    case VersionOperator::EarlierOrEqual:
+      return REL_LT | REL_EQ;
+    case VersionOperator::Equal:
+      return REL_EQ;
+    case VersionOperator::LaterOrEqual:
+      return REL_GT | REL_EQ;
+    case VersionOperator::Later:
+      return REL_GT;
+    case VersionOperator::None:
+      break;
   }
   return 0;
 }
 
-/// Offers in the order in which a walk meets them, with the offer that first led to each: the material of "asked for by".
+/// Offers in the order in which a walk meets them, with the offer that first led to each: the material of "asked for
+/// by".
 struct Closure {
   std::vector<OfferId> offers;
-  std::unordered_map<OfferId, OfferId> parent;   ///< nothing: asked for
+  std::unordered_map<OfferId, OfferId> parent;  ///< nothing: asked for
 };
 
 bool is_excluded(const Catalogue& catalogue, const Wanted& wanted, const Relation& relation) {
@@ -66,13 +73,16 @@ bool meets_by_exclusion(const Catalogue& catalogue, const Wanted& wanted, const 
     if (is_excluded(catalogue, wanted, relation)) return true;
     // What the excluded package provides is there, too.
     bool provided = false;
-    catalogue.for_each_match(relation, [&](NameId name) { return wanted.excluded[name] ? catalogue.name(name).candidate : nothing; }, [&](OfferId) { provided = true; });
+    catalogue.for_each_match(
+        relation, [&](NameId name) { return wanted.excluded[name] ? catalogue.name(name).candidate : nothing; },
+        [&](OfferId) { provided = true; });
     if (provided) return true;
   }
   return false;
 }
 
-/// Everything that could be needed: all candidates for all alternatives. First alternatives come first, which libsolv's choice follows.
+/// Everything that could be needed: all candidates for all alternatives. First alternatives come first, which libsolv's
+/// choice follows.
 Closure close_over(const Catalogue& catalogue, const Wanted& wanted, const std::vector<OfferId>& preferred) {
   Closure closure;
   const auto add = [&](OfferId offer, OfferId parent) {
@@ -87,9 +97,11 @@ Closure close_over(const Catalogue& catalogue, const Wanted& wanted, const std::
       if (meets_by_exclusion(catalogue, wanted, alternatives)) continue;
       for (const bool first : {true, false})
         for (const Relation& relation : alternatives)
-          catalogue.for_each_match(relation, [&](NameId name) { return wanted.excluded[name] ? nothing : catalogue.name(name).candidate; }, [&](OfferId match) {
-            if (is_preferred[match] == first) add(match, offer);
-          });
+          catalogue.for_each_match(
+              relation, [&](NameId name) { return wanted.excluded[name] ? nothing : catalogue.name(name).candidate; },
+              [&](OfferId match) {
+                if (is_preferred[match] == first) add(match, offer);
+              });
     }
   }
   return closure;
@@ -97,8 +109,10 @@ Closure close_over(const Catalogue& catalogue, const Wanted& wanted, const std::
 
 class Proof {
  public:
-  Proof(const Catalogue& catalogue, const Wanted& wanted) : catalogue_(catalogue), wanted_(wanted), pool_(pool_create(), pool_free), solver_(nullptr, solver_free) {
-    if (pool_setdisttype(pool_.get(), DISTTYPE_DEB) < 0) throw Error(ErrorKind::Internal, "this libsolv was built without support for Debian packages");
+  Proof(const Catalogue& catalogue, const Wanted& wanted)
+      : catalogue_(catalogue), wanted_(wanted), pool_(pool_create(), pool_free), solver_(nullptr, solver_free) {
+    if (pool_setdisttype(pool_.get(), DISTTYPE_DEB) < 0)
+      throw Error(ErrorKind::Internal, "this libsolv was built without support for Debian packages");
     pool_setarch(pool_.get(), catalogue.architecture().c_str());
   }
 
@@ -109,7 +123,8 @@ class Proof {
 
   void install(OfferId offer) { jobs_.push(SOLVER_INSTALL | SOLVER_SOLVABLE, solvable_.at(offer)); }
   void favor(OfferId offer) {
-    if (const auto known = solvable_.find(offer); known != solvable_.end()) jobs_.push(SOLVER_FAVOR | SOLVER_SOLVABLE, known->second);
+    if (const auto known = solvable_.find(offer); known != solvable_.end())
+      jobs_.push(SOLVER_FAVOR | SOLVER_SOLVABLE, known->second);
   }
 
   bool solve() {
@@ -131,7 +146,9 @@ class Proof {
   [[noreturn]] void explain(const Closure& closure) const;
 
  private:
-  Id string_id(std::string_view text) { return pool_strn2id(pool_.get(), text.data(), static_cast<unsigned>(text.size()), 1); }
+  Id string_id(std::string_view text) {
+    return pool_strn2id(pool_.get(), text.data(), static_cast<unsigned>(text.size()), 1);
+  }
 
   Repo* repo_of(OfferId offer) {
     const std::string& suite = catalogue_.file_of(offer).suite;
@@ -141,8 +158,10 @@ class Proof {
   }
 
   Id relation_id(const Relation& relation) {
-    const bool plain = relation.qualifier.empty() || relation.qualifier == catalogue_.architecture() || relation.qualifier == "native";
-    const Id name = plain ? string_id(relation.name) : string_id(fmt::format("{}:{}", relation.name, relation.qualifier));
+    const bool plain =
+        relation.qualifier.empty() || relation.qualifier == catalogue_.architecture() || relation.qualifier == "native";
+    const Id name =
+        plain ? string_id(relation.name) : string_id(fmt::format("{}:{}", relation.name, relation.qualifier));
     if (relation.op == VersionOperator::None) return name;
     return pool_rel2id(pool_.get(), name, string_id(relation.version), to_flags(relation.op), 1);
   }
@@ -163,7 +182,9 @@ class Proof {
       for (const bool qualified : {false, true}) {
         if (qualified ? !any : !plain) continue;
         const Id provided = qualified ? string_id(fmt::format("{}:any", name)) : string_id(name);
-        solvable->dep_provides = repo_addid_dep(repo, solvable->dep_provides, version.empty() ? provided : pool_rel2id(pool_.get(), provided, string_id(version), REL_EQ, 1), 0);
+        solvable->dep_provides = repo_addid_dep(
+            repo, solvable->dep_provides,
+            version.empty() ? provided : pool_rel2id(pool_.get(), provided, string_id(version), REL_EQ, 1), 0);
       }
     };
     const bool allowed = source.multi_arch == MultiArch::Allowed;
@@ -181,13 +202,15 @@ class Proof {
       if (meets_by_exclusion(catalogue_, wanted_, alternatives)) continue;
       Id dependency = 0;
       for (auto relation = alternatives.rbegin(); relation != alternatives.rend(); ++relation)
-        dependency = dependency ? pool_rel2id(pool_.get(), relation_id(*relation), dependency, REL_OR, 1) : relation_id(*relation);
+        dependency = dependency ? pool_rel2id(pool_.get(), relation_id(*relation), dependency, REL_OR, 1)
+                                : relation_id(*relation);
       dependencies_[dependency] = &alternatives;
       solvable->dep_requires = repo_addid_dep(repo, solvable->dep_requires, dependency, 0);
     }
     for (const Alternatives& alternatives : relations.conflicts)
       for (const Relation& relation : alternatives)
-        if (!is_excluded(catalogue_, wanted_, relation)) solvable->dep_conflicts = repo_addid_dep(repo, solvable->dep_conflicts, relation_id(relation), 0);
+        if (!is_excluded(catalogue_, wanted_, relation))
+          solvable->dep_conflicts = repo_addid_dep(repo, solvable->dep_conflicts, relation_id(relation), 0);
   }
 
   std::string text_of(Id dependency) const {
@@ -224,13 +247,15 @@ std::string Proof::what_there_is(Id dependency) const {
       if (found.size() == 4) break;
       const std::string& suite = catalogue_.file_of(offer).suite;
       if (catalogue_.is_off(offer) && satisfies(catalogue_.offer(offer).version, relation))
-        found.push_back(fmt::format("{} has {}, but is only used when asked for as {}/{}", suite, catalogue_.describe(offer), relation.name, suite));
+        found.push_back(fmt::format("{} has {}, but is only used when asked for as {}/{}", suite,
+                                    catalogue_.describe(offer), relation.name, suite));
       else
         found.push_back(fmt::format("{} has {}", suite, catalogue_.describe(offer)));
     }
     for (const Provider& provider : catalogue_.name(*name).providers) {
       if (found.size() == 4) break;
-      found.push_back(fmt::format("{} {} provides {}{}", catalogue_.file_of(provider.offer).suite, catalogue_.describe(provider.offer), relation.name,
+      found.push_back(fmt::format("{} {} provides {}{}", catalogue_.file_of(provider.offer).suite,
+                                  catalogue_.describe(provider.offer), relation.name,
                                   provider.version.empty() ? "" : fmt::format(" {}", provider.version)));
     }
   }
@@ -251,7 +276,8 @@ std::string Proof::chain(const Closure& closure, Id id) const {
   std::reverse(names.begin(), names.end());
   if (names.size() == 1) return fmt::format(" ({} was asked for)", names[0]);
   names.pop_back();
-  return fmt::format(" (needed by {}, which was asked for)", join(std::vector<std::string>(names.rbegin(), names.rend()), ", needed by "));
+  return fmt::format(" (needed by {}, which was asked for)",
+                     join(std::vector<std::string>(names.rbegin(), names.rend()), ", needed by "));
 }
 
 void Proof::explain(const Closure& closure) const {
@@ -267,28 +293,35 @@ void Proof::explain(const Closure& closure) const {
       Id source = 0, target = 0, dependency = 0;
       switch (solver_ruleinfo(solver_.get(), rules[i], &source, &target, &dependency)) {
         case SOLVER_RULE_PKG_NOTHING_PROVIDES_DEP:
-          note(causes, fmt::format("{} depends on {}, which no suite has{}{}", package(source), text_of(dependency), what_there_is(dependency), chain(closure, source)));
+          note(causes, fmt::format("{} depends on {}, which no suite has{}{}", package(source), text_of(dependency),
+                                   what_there_is(dependency), chain(closure, source)));
           break;
         case SOLVER_RULE_PKG_CONFLICTS:
-          note(causes, fmt::format("{} conflicts with {}, and both are needed{}", package(source), package(target), chain(closure, source)));
+          note(causes, fmt::format("{} conflicts with {}, and both are needed{}", package(source), package(target),
+                                   chain(closure, source)));
           break;
         case SOLVER_RULE_PKG_SAME_NAME:
           note(causes, fmt::format("{} and {} cannot both be installed", package(source), package(target)));
           break;
         case SOLVER_RULE_PKG_NOT_INSTALLABLE:
-          note(causes, fmt::format("{} cannot be installed on {}{}", package(source), catalogue_.architecture(), chain(closure, source)));
+          note(causes, fmt::format("{} cannot be installed on {}{}", package(source), catalogue_.architecture(),
+                                   chain(closure, source)));
           break;
         case SOLVER_RULE_PKG_REQUIRES:
           note(steps, fmt::format("{} depends on {}", package(source), text_of(dependency)));
           break;
-        default: break;
+        default:
+          break;
       }
     }
   }
   // A missing dependency says more than the conflicts around it.
-  std::stable_partition(causes.begin(), causes.end(), [](const std::string& cause) { return cause.find("which no suite has") != std::string::npos; });
+  std::stable_partition(causes.begin(), causes.end(),
+                        [](const std::string& cause) { return cause.find("which no suite has") != std::string::npos; });
   if (causes.empty()) causes.push_back("the packages that were asked for cannot be installed together");
-  Error error(ErrorKind::Resolve, causes[0], "Take the package out, ask for another version (name=version) or suite (name/suite), or exclude what is not needed.");
+  Error error(ErrorKind::Resolve, causes[0],
+              "Take the package out, ask for another version (name=version) or suite (name/suite), or exclude what is "
+              "not needed.");
   for (std::size_t i = 1; i < causes.size() && i < 8; ++i) error.add_context(causes[i]);
   for (std::size_t i = 0; i < steps.size() && i < 12; ++i) error.add_context(steps[i]);
   throw error;

@@ -1,4 +1,5 @@
-// Version order as deb-version(7) defines it: epoch, then upstream, then revision, each in alternating non-digit and digit runs.
+// Version order as deb-version(7) defines it: epoch, then upstream, then revision, each in alternating non-digit and
+// digit runs.
 #include "debian/version.hpp"
 
 namespace k8simg {

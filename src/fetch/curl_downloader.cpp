@@ -30,9 +30,11 @@ class CurlDownloader : public Downloader {
     curl_global_cleanup();
   }
 
-  std::optional<std::uint64_t> download(const std::string& url, int fd, std::uint64_t offset, std::uint64_t limit, std::stop_token stop,
+  std::optional<std::uint64_t> download(const std::string& url, int fd, std::uint64_t offset, std::uint64_t limit,
+                                        std::stop_token stop,
                                         const std::function<void(std::uint64_t, std::uint64_t)>& progress) override {
-    Transfer transfer{.fd = fd, .start = offset, .offset = offset, .limit = limit, .stop = stop, .progress = progress, .url = url};
+    Transfer transfer{
+        .fd = fd, .start = offset, .offset = offset, .limit = limit, .stop = stop, .progress = progress, .url = url};
     CURL* handle = take();
     transfer.handle = handle;
     curl_easy_reset(handle);
@@ -46,10 +48,13 @@ class CurlDownloader : public Downloader {
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 100L);
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, 60L);
     curl_easy_setopt(handle, CURLOPT_USERAGENT, "k8simg");
-    // Where the server says how long it is, nothing of a file that is too long is taken; on_data sees to all others. The option is about pages that
-    // come with errors and redirects too.
-    curl_easy_setopt(handle, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(std::min<std::uint64_t>(std::max(limit, most_of_page), std::numeric_limits<curl_off_t>::max())));
-    // Not CURLOPT_RESUME_FROM: libcurl gives up (CURLE_RANGE_ERROR) on a server that ignores the range, where on_data begins again.
+    // Where the server says how long it is, nothing of a file that is too long is taken; on_data sees to all others.
+    // The option is about pages that come with errors and redirects too.
+    curl_easy_setopt(handle, CURLOPT_MAXFILESIZE_LARGE,
+                     static_cast<curl_off_t>(std::min<std::uint64_t>(std::max(limit, most_of_page),
+                                                                     std::numeric_limits<curl_off_t>::max())));
+    // Not CURLOPT_RESUME_FROM: libcurl gives up (CURLE_RANGE_ERROR) on a server that ignores the range, where on_data
+    // begins again.
     const std::string range = fmt::format("{}-", offset);
     if (offset > 0) curl_easy_setopt(handle, CURLOPT_RANGE, range.c_str());
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &Transfer::on_data);
@@ -80,8 +85,11 @@ class CurlDownloader : public Downloader {
     if (status == 416) return transfer.offset;
     if (code == CURLE_OK && (status == 0 || (status >= 200 && status < 300))) return transfer.offset;
     const bool of_page = status >= 300 && (code == CURLE_FILESIZE_EXCEEDED || code == CURLE_WRITE_ERROR);
-    const std::string what = code != CURLE_OK && !of_page ? (*error ? std::string(error) : curl_easy_strerror(code)) : fmt::format("the server answered {}", status);
-    const bool retryable = code != CURLE_OK && !of_page ? code != CURLE_UNSUPPORTED_PROTOCOL && code != CURLE_URL_MALFORMAT : status >= 500 || status == 429 || status == 408;
+    const std::string what = code != CURLE_OK && !of_page ? (*error ? std::string(error) : curl_easy_strerror(code))
+                                                          : fmt::format("the server answered {}", status);
+    const bool retryable = code != CURLE_OK && !of_page
+                               ? code != CURLE_UNSUPPORTED_PROTOCOL && code != CURLE_URL_MALFORMAT
+                               : status >= 500 || status == 429 || status == 408;
     throw Error(ErrorKind::Fetch, fmt::format("{}: {}", url, what), retryable ? "retryable" : "");
   }
 
@@ -95,7 +103,7 @@ class CurlDownloader : public Downloader {
     const std::string& url;
     CURL* handle = nullptr;
     bool first = true;
-    std::uint64_t page = 0;       // bytes of an error page
+    std::uint64_t page = 0;  // bytes of an error page
     std::optional<Error> failure{};
 
     static std::size_t on_data(char* data, std::size_t size, std::size_t count, void* self) {
@@ -108,7 +116,8 @@ class CurlDownloader : public Downloader {
           // An error page is not content; a server that ignores the range begins at byte 0 again.
           if (status < 300 && transfer.offset > 0 && status == 200) {
             transfer.start = transfer.offset = 0;
-            if (ftruncate(transfer.fd, 0) != 0 || lseek(transfer.fd, 0, SEEK_SET) != 0) throw_errno("cannot restart the download of", transfer.url, errno);
+            if (ftruncate(transfer.fd, 0) != 0 || lseek(transfer.fd, 0, SEEK_SET) != 0)
+              throw_errno("cannot restart the download of", transfer.url, errno);
           }
         }
         long status = 0;
@@ -134,7 +143,8 @@ class CurlDownloader : public Downloader {
     static int on_progress(void* self, curl_off_t total, curl_off_t, curl_off_t, curl_off_t) {
       auto& transfer = *static_cast<Transfer*>(self);
       // libcurl counts the bytes of this answer only; no bytes yet: it may be an error page that it counts.
-      if (transfer.progress && total > 0 && transfer.offset > transfer.start) transfer.progress(transfer.offset, transfer.start + static_cast<std::uint64_t>(total));
+      if (transfer.progress && total > 0 && transfer.offset > transfer.start)
+        transfer.progress(transfer.offset, transfer.start + static_cast<std::uint64_t>(total));
       return transfer.stop.stop_requested() ? 1 : 0;
     }
   };

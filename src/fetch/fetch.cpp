@@ -43,10 +43,13 @@ FileLock wait_for_lock(const fs::path& file, const std::stop_token& stop) {
   }
 }
 
-std::string join_url(const std::string& base, const std::string& path) { return base + (base.ends_with('/') ? "" : "/") + path; }
+std::string join_url(const std::string& base, const std::string& path) {
+  return base + (base.ends_with('/') ? "" : "/") + path;
+}
 
 /// Downloads with retries. nullopt: not there.
-std::optional<std::uint64_t> download_patiently(Downloader& downloader, const std::string& url, int fd, std::uint64_t limit, const std::stop_token& stop,
+std::optional<std::uint64_t> download_patiently(Downloader& downloader, const std::string& url, int fd,
+                                                std::uint64_t limit, const std::stop_token& stop,
                                                 const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
   for (int attempt = 0;; ++attempt) {
     try {
@@ -62,21 +65,24 @@ std::optional<std::uint64_t> download_patiently(Downloader& downloader, const st
 std::vector<std::string> bases_of(const Mirrors& mirrors, const std::string& repository) {
   const auto found = mirrors.bases.find(repository);
   if (found == mirrors.bases.end() || found->second.empty()) {
-    throw Error(ErrorKind::Fetch, "no mirror is known for repository " + repository,
-                fmt::format("give --mirror {}=URL, K8SIMG_MIRROR, or [mirrors] {} = \"URL\" in the user's configuration", repository, repository));
+    throw Error(
+        ErrorKind::Fetch, "no mirror is known for repository " + repository,
+        fmt::format("give --mirror {}=URL, K8SIMG_MIRROR, or [mirrors] {} = \"URL\" in the user's configuration",
+                    repository, repository));
   }
   return found->second;
 }
 
 }  // namespace
 
-Value fetch(Store& store, Downloader& downloader, const Mirrors& mirrors, const FetchRequest& request, std::stop_token stop,
-            const std::function<void(std::uint64_t done, std::uint64_t total)>& progress) {
+Value fetch(Store& store, Downloader& downloader, const Mirrors& mirrors, const FetchRequest& request,
+            std::stop_token stop, const std::function<void(std::uint64_t done, std::uint64_t total)>& progress) {
   std::vector<std::string> urls;
   for (const auto& base : bases_of(mirrors, request.repository)) urls.push_back(join_url(base, request.path));
   if (mirrors.archive) {
     const std::string timestamp = fmt::format("{:%Y%m%dT%H%M%SZ}", fmt::gmtime(static_cast<std::time_t>(request.date)));
-    const std::string base = expand(*mirrors.archive, {{"repository", request.repository}, {"timestamp", timestamp}}, "archive-mirror");
+    const std::string base =
+        expand(*mirrors.archive, {{"repository", request.repository}, {"timestamp", timestamp}}, "archive-mirror");
     urls.push_back(join_url(base, request.path));
   }
 
@@ -96,12 +102,14 @@ Value fetch(Store& store, Downloader& downloader, const Mirrors& mirrors, const 
   std::vector<std::string> failures;
   bool not_found_everywhere = true;
   for (const auto& url : urls) {
-    // A resumed file may have been damaged where it stopped (another mirror, a full disk), so a wrong hash is tried once more from byte 0.
+    // A resumed file may have been damaged where it stopped (another mirror, a full disk), so a wrong hash is tried
+    // once more from byte 0.
     for (int round = 0; round < 2; ++round) {
       const Fd fd = Fd::open(partial, O_RDWR | O_CREAT | O_APPEND);
-      struct stat before{};
+      struct stat before {};
       if (fstat(fd.get(), &before) != 0) throw_errno("cannot read", partial.string(), errno);
-      if (static_cast<std::uint64_t>(before.st_size) >= request.size && ftruncate(fd.get(), 0) != 0) throw_errno("cannot truncate", partial.string(), errno);
+      if (static_cast<std::uint64_t>(before.st_size) >= request.size && ftruncate(fd.get(), 0) != 0)
+        throw_errno("cannot truncate", partial.string(), errno);
       const bool resumed = before.st_size > 0 && static_cast<std::uint64_t>(before.st_size) < request.size;
       std::optional<std::uint64_t> got;
       try {
@@ -123,7 +131,8 @@ Value fetch(Store& store, Downloader& downloader, const Mirrors& mirrors, const 
         return done(store.put_file(partial, true));
       }
       failures.push_back(*got != request.size ? fmt::format("{}: {} bytes, the lock says {}", url, *got, request.size)
-                                              : fmt::format("{}: SHA-256 {}, the lock says {}", url, digest.hex(), request.sha256.hex()));
+                                              : fmt::format("{}: SHA-256 {}, the lock says {}", url, digest.hex(),
+                                                            request.sha256.hex()));
       fs::remove(partial);
       if (!resumed) break;
     }
@@ -131,12 +140,15 @@ Value fetch(Store& store, Downloader& downloader, const Mirrors& mirrors, const 
   std::string message = fmt::format("cannot fetch {} ({})", request.name, request.path);
   for (const auto& failure : failures) message += "\n  " + failure;
   throw Error(ErrorKind::Fetch, message,
-              not_found_everywhere ? "the package has left the mirror: run `k8simg lock --update`, or configure an archive-mirror that still has it"
-                                   : "nothing was changed; what was downloaded so far is kept and resumed by the next build");
+              not_found_everywhere
+                  ? "the package has left the mirror: run `k8simg lock --update`, or configure an archive-mirror that "
+                    "still has it"
+                  : "nothing was changed; what was downloaded so far is kept and resumed by the next build");
 }
 
-std::optional<std::string> fetch_text(Downloader& downloader, const Mirrors& mirrors, const std::string& repository, const std::string& path,
-                                      std::uint64_t limit, const std::filesystem::path& scratch, std::stop_token stop) {
+std::optional<std::string> fetch_text(Downloader& downloader, const Mirrors& mirrors, const std::string& repository,
+                                      const std::string& path, std::uint64_t limit,
+                                      const std::filesystem::path& scratch, std::stop_token stop) {
   const TempDir folder(scratch, "index");
   std::optional<Error> last;
   for (const auto& base : bases_of(mirrors, repository)) {
@@ -146,7 +158,8 @@ std::optional<std::string> fetch_text(Downloader& downloader, const Mirrors& mir
       if (download_patiently(downloader, join_url(base, path), fd.get(), limit, stop, {})) return read_file(file);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::Fetch) throw;
-      last = Error(ErrorKind::Fetch, error.message(), "check the network, the mirror (--mirror, K8SIMG_MIRROR) and the proxy variables");
+      last = Error(ErrorKind::Fetch, error.message(),
+                   "check the network, the mirror (--mirror, K8SIMG_MIRROR) and the proxy variables");
     }
   }
   if (last) throw *last;

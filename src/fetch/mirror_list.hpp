@@ -7,8 +7,8 @@
 
 namespace k8simg {
 
-/// A URI a line, then blank-separated what is said of it ("priority:1", "type:src"); "#" begins a comment. Returns the URIs for binary packages,
-/// smaller priorities first, others as they stand.
+/// A URI a line, then blank-separated what is said of it ("priority:1", "type:src"); "#" begins a comment. Returns the
+/// URIs for binary packages, smaller priorities first, others as they stand.
 std::vector<std::string> read_mirror_list(std::string_view text);
 
 }  // namespace k8simg

@@ -18,7 +18,8 @@ namespace k8simg {
 
 namespace {
 
-const std::set<std::string, std::less<>> codenames{"buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid", "stable", "oldstable", "testing", "unstable"};
+const std::set<std::string, std::less<>> codenames{"buster", "bullseye", "bookworm",  "trixie",  "forky",   "duke",
+                                                   "sid",    "stable",   "oldstable", "testing", "unstable"};
 
 /// The repository that a suite of the machine's apt sources belongs to; nothing for a suite that is not Debian's.
 std::optional<std::string> repository_of(std::string_view suite) {
@@ -33,9 +34,12 @@ std::optional<std::string> repository_of(std::string_view suite) {
 
 using Bases = std::map<std::string, std::vector<std::string>>;
 
-bool has(const std::vector<std::string>& words, std::string_view word) { return std::find(words.begin(), words.end(), word) != words.end(); }
+bool has(const std::vector<std::string>& words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
 
-/// One entry of the apt sources. Others than Debian use its suite names too ("bookworm main"), but they have keys of their own and say so.
+/// One entry of the apt sources. Others than Debian use its suite names too ("bookworm main"), but they have keys of
+/// their own and say so.
 struct Source {
   std::vector<std::string> uris, suites, components;
   std::string signed_by;
@@ -80,7 +84,9 @@ std::vector<std::string> usable(const std::vector<std::string>& uris) {
       if (!fs::is_regular_file(list, ignored)) continue;
       const auto listed = read_mirror_list(read_file(list));
       // A list in a list would be none that apt reads.
-      std::copy_if(listed.begin(), listed.end(), std::back_inserter(all), [](const std::string& one) { return one.starts_with("http://") || one.starts_with("https://") || one.starts_with("file:"); });
+      std::copy_if(listed.begin(), listed.end(), std::back_inserter(all), [](const std::string& one) {
+        return one.starts_with("http://") || one.starts_with("https://") || one.starts_with("file:");
+      });
     }
   }
   return all;
@@ -106,14 +112,16 @@ std::string lower(std::string_view text) {
   return result;
 }
 
-/// deb822 style (sources.list(5)): paragraphs with Types, URIs, Suites, Components; a line that starts with a blank goes on, names have any case.
+/// deb822 style (sources.list(5)): paragraphs with Types, URIs, Suites, Components; a line that starts with a blank
+/// goes on, names have any case.
 void read_sources(Bases& bases, const std::string& text) {
   std::map<std::string, std::string> fields;
   std::string last;
   const auto flush = [&] {
     const std::set<std::string, std::less<>> no{"no", "false", "without", "off", "disable", "0"};  // apt's own list
     if (has(split_words(fields["types"]), "deb") && !no.contains(lower(fields["enabled"]))) {
-      offer(bases, {split_words(fields["uris"]), split_words(fields["suites"]), split_words(fields["components"]), fields["signed-by"]});
+      offer(bases, {split_words(fields["uris"]), split_words(fields["suites"]), split_words(fields["components"]),
+                    fields["signed-by"]});
     }
     fields.clear();
   };
@@ -136,14 +144,16 @@ void read_list(Bases& bases, const std::string& text) {
   for (const std::string& raw : split(text, '\n')) {
     std::string line(raw.substr(0, raw.find('#')));
     std::string signed_by;
-    if (const auto open = line.find('['), close = line.find(']'); open != std::string::npos && close != std::string::npos && open < close) {
+    if (const auto open = line.find('['), close = line.find(']');
+        open != std::string::npos && close != std::string::npos && open < close) {
       for (const auto& option : split_words(line.substr(open + 1, close - open - 1))) {
         if (lower(option).starts_with("signed-by=")) signed_by = option.substr(10);
       }
       line.erase(open, close - open + 1);
     }
     const auto words = split_words(line);
-    if (words.size() >= 4 && words[0] == "deb") offer(bases, {{words[1]}, {words[2]}, {words.begin() + 3, words.end()}, signed_by});
+    if (words.size() >= 4 && words[0] == "deb")
+      offer(bases, {{words[1]}, {words[2]}, {words.begin() + 3, words.end()}, signed_by});
   }
 }
 
@@ -155,8 +165,10 @@ Bases machine_bases(const fs::path& folder) {
   std::sort(files.begin(), files.end());
   for (const auto& file : files) {
     if (!fs::is_regular_file(file, ignored)) continue;
-    if (file.extension() == ".sources") read_sources(bases, read_file(file));
-    else if (file.extension() == ".list") read_list(bases, read_file(file));
+    if (file.extension() == ".sources")
+      read_sources(bases, read_file(file));
+    else if (file.extension() == ".list")
+      read_list(bases, read_file(file));
   }
   return bases;
 }
@@ -167,7 +179,8 @@ void read_argument(Bases& bases, const std::string& argument, const std::string&
   const bool named = equals != std::string::npos && argument.find("://") > equals && argument.find("file:") > equals;
   const std::string url = named ? argument.substr(equals + 1) : argument;
   if (!url.starts_with("http://") && !url.starts_with("https://") && !url.starts_with("file:")) {
-    throw Error(ErrorKind::Usage, fmt::format("{}: \"{}\" is not a mirror", where, argument), "write URL or REPOSITORY=URL, with http://, https:// or file:");
+    throw Error(ErrorKind::Usage, fmt::format("{}: \"{}\" is not a mirror", where, argument),
+                "write URL or REPOSITORY=URL, with http://, https:// or file:");
   }
   if (named) {
     bases[argument.substr(0, equals)].push_back(url);
@@ -184,7 +197,8 @@ void read_argument(Bases& bases, const std::string& argument, const std::string&
 Mirrors find_mirrors(const MirrorOptions& options) {
   Bases arguments, environment;
   for (const auto& argument : options.arguments) read_argument(arguments, argument, "--mirror");
-  for (const auto& word : split_words(options.environment.value_or(""))) read_argument(environment, word, "K8SIMG_MIRROR");
+  for (const auto& word : split_words(options.environment.value_or("")))
+    read_argument(environment, word, "K8SIMG_MIRROR");
 
   Mirrors mirrors;
   mirrors.archive = options.archive;
@@ -200,7 +214,9 @@ Mirrors find_mirrors(const MirrorOptions& options) {
   }
   if (mirrors.bases.empty()) {
     throw Error(ErrorKind::Usage, "no Debian mirror is known",
-                fmt::format("give --mirror URL, or K8SIMG_MIRROR=URL, or [mirrors] debian = \"URL\" in the user's configuration (~/.config/k8simg/config.toml), or apt sources in {}", options.apt_folder.string()));
+                fmt::format("give --mirror URL, or K8SIMG_MIRROR=URL, or [mirrors] debian = \"URL\" in the user's "
+                            "configuration (~/.config/k8simg/config.toml), or apt sources in {}",
+                            options.apt_folder.string()));
   }
   return mirrors;
 }

@@ -18,22 +18,34 @@ namespace k8simg {
 
 namespace {
 
-/// Without O_DIRECT, so many bytes may wait in the page cache: else a slow card would fill the memory, and progress would run far ahead of the truth.
+/// Without O_DIRECT, so many bytes may wait in the page cache: else a slow card would fill the memory, and progress
+/// would run far ahead of the truth.
 constexpr std::uint64_t most_unwritten = std::uint64_t{16} << 20;
 
 Error open_error(const fs::path& path, int error) {
   const std::string name = path.string();
   switch (error) {
-    case EBUSY: return Error(ErrorKind::Flash, fmt::format("{} is in use", name), "a filesystem, swap, RAID, LVM or another program holds it: see `lsblk`, unmount or stop it there, then try again");
+    case EBUSY:
+      return Error(ErrorKind::Flash, fmt::format("{} is in use", name),
+                   "a filesystem, swap, RAID, LVM or another program holds it: see `lsblk`, unmount or stop it there, "
+                   "then try again");
     case EACCES:
-    case EPERM: return Error(ErrorKind::Flash, fmt::format("{} may not be written by you", name), "run `k8simg flash` with sudo, or become a member of the group that owns the device");
-    case EROFS: return Error(ErrorKind::Flash, fmt::format("{} is read-only", name), "push the card's lock switch, or take another card");
-    case ENOMEDIUM: return Error(ErrorKind::Flash, fmt::format("there is no card in {}", name), "put one in");
+    case EPERM:
+      return Error(ErrorKind::Flash, fmt::format("{} may not be written by you", name),
+                   "run `k8simg flash` with sudo, or become a member of the group that owns the device");
+    case EROFS:
+      return Error(ErrorKind::Flash, fmt::format("{} is read-only", name),
+                   "push the card's lock switch, or take another card");
+    case ENOMEDIUM:
+      return Error(ErrorKind::Flash, fmt::format("there is no card in {}", name), "put one in");
     case ENOENT:
     case ENXIO:
-    case ENODEV: return Error(ErrorKind::Flash, fmt::format("{} is not there any more", name), "plug it in again");
-    case ETXTBSY: return Error(ErrorKind::Flash, fmt::format("{} is in use as a program or swap file", name));
-    default: return Error(ErrorKind::Flash, fmt::format("cannot open {}: {}", name, std::system_category().message(error)));
+    case ENODEV:
+      return Error(ErrorKind::Flash, fmt::format("{} is not there any more", name), "plug it in again");
+    case ETXTBSY:
+      return Error(ErrorKind::Flash, fmt::format("{} is in use as a program or swap file", name));
+    default:
+      return Error(ErrorKind::Flash, fmt::format("cannot open {}: {}", name, std::system_category().message(error)));
   }
 }
 
@@ -44,17 +56,20 @@ class KernelDevice final : public BlockDevice {
     const int flags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (disk_ ? O_EXCL : 0);
     int fd = ::open(path_.c_str(), flags | O_DIRECT);
     direct_ = is_direct_ = fd >= 0;
-    if (fd < 0 && errno == EINVAL) fd = ::open(path_.c_str(), flags);   // a filesystem without O_DIRECT
+    if (fd < 0 && errno == EINVAL) fd = ::open(path_.c_str(), flags);  // a filesystem without O_DIRECT
     if (fd < 0) throw open_error(path_, errno);
     fd_.reset(fd);
-    struct stat status{};
+    struct stat status {};
     if (::fstat(fd, &status) != 0) throw_errno("cannot look at", path_.string(), errno);
     const bool same = disk_ ? S_ISBLK(status.st_mode) && status.st_rdev == *target.number : S_ISREG(status.st_mode);
-    if (!same) throw Error(ErrorKind::Flash, fmt::format("{} was replaced by something else while it was looked at", path_.string()), "try again");
+    if (!same)
+      throw Error(ErrorKind::Flash,
+                  fmt::format("{} was replaced by something else while it was looked at", path_.string()), "try again");
     int read_only = 0;
     if (disk_ && ::ioctl(fd, BLKROGET, &read_only) == 0 && read_only) throw open_error(path_, EROFS);
     size_ = disk_ ? device_size() : static_cast<std::uint64_t>(status.st_size);
-    // udev looks at disks that somebody closes after writing; this lock asks it to wait until we are through. Not having it does no harm.
+    // udev looks at disks that somebody closes after writing; this lock asks it to wait until we are through. Not
+    // having it does no harm.
     (void)::flock(fd, LOCK_EX | LOCK_NB);
   }
 
@@ -67,7 +82,8 @@ class KernelDevice final : public BlockDevice {
     set_direct(aligned(offset, into.size(), into.data()));
     Transfer done;
     while (done.bytes < into.size()) {
-      const ssize_t got = ::pread(fd_.get(), into.data() + done.bytes, into.size() - done.bytes, static_cast<off_t>(offset + done.bytes));
+      const ssize_t got = ::pread(fd_.get(), into.data() + done.bytes, into.size() - done.bytes,
+                                  static_cast<off_t>(offset + done.bytes));
       if (!take(done, got)) break;
     }
     return done;
@@ -77,7 +93,8 @@ class KernelDevice final : public BlockDevice {
     set_direct(aligned(offset, bytes.size(), bytes.data()));
     Transfer done;
     while (done.bytes < bytes.size()) {
-      const ssize_t put = ::pwrite(fd_.get(), bytes.data() + done.bytes, bytes.size() - done.bytes, static_cast<off_t>(offset + done.bytes));
+      const ssize_t put = ::pwrite(fd_.get(), bytes.data() + done.bytes, bytes.size() - done.bytes,
+                                   static_cast<off_t>(offset + done.bytes));
       if (!take(done, put)) break;
     }
     if (!is_direct_) unwritten_ += done.bytes;
@@ -102,12 +119,13 @@ class KernelDevice final : public BlockDevice {
 
   int reread_partitions() override {
     if (!disk_ || ::ioctl(fd_.get(), BLKRRPART) == 0) return 0;
-    return errno == EINVAL ? 0 : errno;   // EINVAL: a disk without partitions, such as a plain loop device
+    return errno == EINVAL ? 0 : errno;  // EINVAL: a disk without partitions, such as a plain loop device
   }
 
  private:
   static bool aligned(std::uint64_t offset, std::size_t size, const char* memory) {
-    return offset % transfer_alignment == 0 && size % transfer_alignment == 0 && reinterpret_cast<std::uintptr_t>(memory) % transfer_alignment == 0;
+    return offset % transfer_alignment == 0 && size % transfer_alignment == 0 &&
+           reinterpret_cast<std::uintptr_t>(memory) % transfer_alignment == 0;
   }
 
   /// The end of an image need not be a multiple of the disk's blocks; only the page cache can write such a part.
@@ -134,8 +152,8 @@ class KernelDevice final : public BlockDevice {
   fs::path path_;
   bool disk_;
   Fd fd_;
-  bool direct_ = false;                ///< O_DIRECT can be had
-  bool is_direct_ = false;             ///< and is set now
+  bool direct_ = false;     ///< O_DIRECT can be had
+  bool is_direct_ = false;  ///< and is set now
   std::uint64_t size_ = 0, unwritten_ = 0;
 };
 

@@ -1,5 +1,6 @@
-// Reads block maps. XML is left to libxml2: it handles encodings, comments and entities, is fuzzed by others all day, and is in every Debian and already
-// needed by libguestfs, so that the program gains no new library. Documents with a DTD are refused, so nothing is ever expanded or loaded.
+// Reads block maps. XML is left to libxml2: it handles encodings, comments and entities, is fuzzed by others all day,
+// and is in every Debian and already needed by libguestfs, so that the program gains no new library. Documents with a
+// DTD are refused, so nothing is ever expanded or loaded.
 #include "flash/block_map.hpp"
 
 #include <fmt/format.h>
@@ -18,7 +19,7 @@ namespace k8simg {
 
 namespace {
 
-constexpr std::size_t largest_map = std::size_t{64} << 20;   ///< a map of a terabyte in scattered blocks is smaller
+constexpr std::size_t largest_map = std::size_t{64} << 20;  ///< a map of a terabyte in scattered blocks is smaller
 constexpr const char* remake = "make the map again with the image, or write all of the image with --no-bmap";
 
 struct FreeXml {
@@ -31,14 +32,16 @@ struct FreeXml {
 class MapReader {
  public:
   MapReader(std::string_view text, std::string name) : name_(std::move(name)) {
-    if (text.size() > largest_map) throw at_line(0, fmt::format("is {} long, which no block map is", format_size(text.size())));
+    if (text.size() > largest_map)
+      throw at_line(0, fmt::format("is {} long, which no block map is", format_size(text.size())));
     context_.reset(xmlNewParserCtxt());
     if (!context_) throw std::bad_alloc();
     document_.reset(xmlCtxtReadMemory(context_.get(), text.data(), static_cast<int>(text.size()), "map", nullptr,
                                       XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_BIG_LINES));
     if (!document_) {
       const xmlError* why = xmlCtxtGetLastError(context_.get());
-      throw at_line(why ? why->line : 0, "is no XML: " + std::string(why && why->message ? trim(why->message) : "it is empty"));
+      throw at_line(why ? why->line : 0,
+                    "is no XML: " + std::string(why && why->message ? trim(why->message) : "it is empty"));
     }
     if (document_->intSubset || document_->extSubset) throw at_line(0, "has a document type, which no block map has");
   }
@@ -73,7 +76,8 @@ class MapReader {
   std::uint64_t number(const xmlNode* node, std::string_view text) const {
     std::uint64_t value = 0;
     const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (failure != std::errc() || end != text.data() + text.size()) throw error(node, fmt::format("<{}> holds \"{}\", which is no number", tag(node), text));
+    if (failure != std::errc() || end != text.data() + text.size())
+      throw error(node, fmt::format("<{}> holds \"{}\", which is no number", tag(node), text));
     return value;
   }
 
@@ -93,20 +97,26 @@ class MapReader {
   std::unique_ptr<xmlDoc, FreeXml> document_;
 };
 
-MappedRange read_range(const MapReader& reader, xmlNode* node, const BlockMap& map, std::uint64_t blocks, std::uint64_t next) {
+MappedRange read_range(const MapReader& reader, xmlNode* node, const BlockMap& map, std::uint64_t blocks,
+                       std::uint64_t next) {
   const std::string text = MapReader::content(node);
   const auto dash = text.find('-');
   const std::uint64_t first = reader.number(node, trim(std::string_view(text).substr(0, dash)));
-  const std::uint64_t last = dash == std::string::npos ? first : reader.number(node, trim(std::string_view(text).substr(dash + 1)));
+  const std::uint64_t last =
+      dash == std::string::npos ? first : reader.number(node, trim(std::string_view(text).substr(dash + 1)));
   if (last < first) throw reader.error(node, fmt::format("the range {} ends before it begins", text));
-  if (last >= blocks) throw reader.error(node, fmt::format("the range {} leaves the image, whose last block is {}", text, blocks - 1));
-  if (first < next) throw reader.error(node, fmt::format("the range {} overlaps or precedes the one before it, which ends at block {}", text, next - 1));
+  if (last >= blocks)
+    throw reader.error(node, fmt::format("the range {} leaves the image, whose last block is {}", text, blocks - 1));
+  if (first < next)
+    throw reader.error(node, fmt::format("the range {} overlaps or precedes the one before it, which ends at block {}",
+                                         text, next - 1));
   const auto checksum = MapReader::attribute(node, "chksum");
   if (!checksum) throw reader.error(node, fmt::format("the range {} has no chksum", text));
   const auto digest = Digest::parse(*checksum);
-  if (!digest) throw reader.error(node, fmt::format("the chksum \"{}\" of the range {} is no SHA-256", *checksum, text));
+  if (!digest)
+    throw reader.error(node, fmt::format("the chksum \"{}\" of the range {} is no SHA-256", *checksum, text));
   const std::uint64_t start = first * map.block_size;
-  const std::uint64_t room = map.image_size - start;   // the last block may be a part of one
+  const std::uint64_t room = map.image_size - start;  // the last block may be a part of one
   const std::uint64_t count = last - first + 1;
   return {start, count > room / map.block_size ? room : count * map.block_size, digest};
 }
@@ -122,29 +132,40 @@ std::uint64_t BlockMap::mapped_bytes() const {
 BlockMap parse_block_map(std::string_view text, const std::string& name) {
   const MapReader reader(text, name);
   xmlNode* root = reader.root();
-  if (!root || MapReader::tag(root) != "bmap") throw reader.at_line(0, "is no block map: its outermost element is not <bmap>");
+  if (!root || MapReader::tag(root) != "bmap")
+    throw reader.at_line(0, "is no block map: its outermost element is not <bmap>");
   const std::string version = MapReader::attribute(root, "version").value_or("");
-  if (version.rfind("2.", 0) != 0) throw reader.error(root, fmt::format("is a block map of version \"{}\"; only 2.x is understood", version));
+  if (version.rfind("2.", 0) != 0)
+    throw reader.error(root, fmt::format("is a block map of version \"{}\"; only 2.x is understood", version));
   xmlNode* type = reader.child(root, "ChecksumType");
-  if (MapReader::content(type) != "sha256") throw reader.error(type, fmt::format("its checksums are \"{}\"; only sha256 is understood", MapReader::content(type)));
+  if (MapReader::content(type) != "sha256")
+    throw reader.error(type,
+                       fmt::format("its checksums are \"{}\"; only sha256 is understood", MapReader::content(type)));
 
   BlockMap map;
   map.image_size = reader.number_in(root, "ImageSize");
   map.block_size = reader.number_in(root, "BlockSize");
   // Offsets are off_t in the end.
-  if (map.image_size == 0 || map.image_size > std::uint64_t{1} << 62) throw reader.error(root, fmt::format("the size of the image, {}, cannot be", map.image_size));
-  if (map.block_size < 512 || map.block_size > std::uint64_t{1} << 30 || !std::has_single_bit(map.block_size)) throw reader.error(root, fmt::format("the block size {} is no power of two from 512 on", map.block_size));
+  if (map.image_size == 0 || map.image_size > std::uint64_t{1} << 62)
+    throw reader.error(root, fmt::format("the size of the image, {}, cannot be", map.image_size));
+  if (map.block_size < 512 || map.block_size > std::uint64_t{1} << 30 || !std::has_single_bit(map.block_size))
+    throw reader.error(root, fmt::format("the block size {} is no power of two from 512 on", map.block_size));
   const std::uint64_t blocks = (map.image_size + map.block_size - 1) / map.block_size;
-  const std::uint64_t stated = reader.number_in(root, "BlocksCount"), stated_mapped = reader.number_in(root, "MappedBlocksCount");
-  if (stated != blocks) throw reader.error(root, fmt::format("it states {} blocks, but {} bytes are {} blocks of {}", stated, map.image_size, blocks, map.block_size));
+  const std::uint64_t stated = reader.number_in(root, "BlocksCount"),
+                      stated_mapped = reader.number_in(root, "MappedBlocksCount");
+  if (stated != blocks)
+    throw reader.error(root, fmt::format("it states {} blocks, but {} bytes are {} blocks of {}", stated,
+                                         map.image_size, blocks, map.block_size));
   map.file_checksum = MapReader::content(reader.child(root, "BmapFileChecksum"));
-  if (!Digest::parse(map.file_checksum)) throw reader.error(root, fmt::format("its BmapFileChecksum \"{}\" is no SHA-256", map.file_checksum));
+  if (!Digest::parse(map.file_checksum))
+    throw reader.error(root, fmt::format("its BmapFileChecksum \"{}\" is no SHA-256", map.file_checksum));
 
   std::uint64_t next = 0, mapped = 0;
   xmlNode* list = reader.child(root, "BlockMap");
   for (xmlNode* node = list->children; node; node = node->next) {
     if (node->type != XML_ELEMENT_NODE) continue;
-    if (MapReader::tag(node) != "Range") throw reader.error(node, fmt::format("<{}> instead of <Range>", MapReader::tag(node)));
+    if (MapReader::tag(node) != "Range")
+      throw reader.error(node, fmt::format("<{}> instead of <Range>", MapReader::tag(node)));
     const MappedRange range = read_range(reader, node, map, blocks, next);
     const std::uint64_t count = (range.size + map.block_size - 1) / map.block_size;
     next = range.start / map.block_size + count;
@@ -152,7 +173,8 @@ BlockMap parse_block_map(std::string_view text, const std::string& name) {
     map.ranges.push_back(range);
   }
   if (map.ranges.empty()) throw reader.error(list, "it maps no block at all");
-  if (mapped != stated_mapped) throw reader.error(list, fmt::format("it states {} mapped blocks, but its ranges have {}", stated_mapped, mapped));
+  if (mapped != stated_mapped)
+    throw reader.error(list, fmt::format("it states {} mapped blocks, but its ranges have {}", stated_mapped, mapped));
   return map;
 }
 
@@ -174,6 +196,9 @@ BlockMap read_block_map(const std::filesystem::path& file) {
   return map;
 }
 
-BlockMap whole_image(std::uint64_t size) { return {.image_size = size, .block_size = 512, .ranges = {{.start = 0, .size = size, .digest = {}}}, .file_checksum = {}}; }
+BlockMap whole_image(std::uint64_t size) {
+  return {
+      .image_size = size, .block_size = 512, .ranges = {{.start = 0, .size = size, .digest = {}}}, .file_checksum = {}};
+}
 
 }  // namespace k8simg

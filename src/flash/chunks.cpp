@@ -16,7 +16,9 @@ namespace {
 constexpr std::size_t chunks_ahead = 4;
 
 /// Where a chunk that begins at `offset` ends at the latest.
-std::uint64_t next_cut(std::uint64_t offset) { return offset < start_size ? start_size : (offset / chunk_size + 1) * chunk_size; }
+std::uint64_t next_cut(std::uint64_t offset) {
+  return offset < start_size ? start_size : (offset / chunk_size + 1) * chunk_size;
+}
 
 }  // namespace
 
@@ -80,7 +82,10 @@ void ChunkReader::read_range(const MappedRange& range, std::stop_token stop) {
     Chunk chunk{std::move(*memory), at, static_cast<std::size_t>(std::min(end, next_cut(at)) - at), {}};
     const std::size_t got = image_.position() == at ? image_.read({chunk.memory.data(), chunk.size}) : 0;
     if (got < chunk.size) {
-      throw Error(ErrorKind::Fetch, fmt::format("{} ends at byte {}, but should have {} bytes", image_.name(), image_.position(), map_.image_size), "the image is not complete, or the block map is of another one: get both again");
+      throw Error(ErrorKind::Fetch,
+                  fmt::format("{} ends at byte {}, but should have {} bytes", image_.name(), image_.position(),
+                              map_.image_size),
+                  "the image is not complete, or the block map is of another one: get both again");
     }
     whole.update(chunk.bytes());
     chunk.digest = sha256(chunk.bytes());
@@ -91,8 +96,11 @@ void ChunkReader::read_range(const MappedRange& range, std::stop_token stop) {
   }
   if (!range.digest) return;
   if (const Digest found = whole.finish(); found != *range.digest) {
-    throw Error(ErrorKind::Fetch, fmt::format("{} is not what its block map says: bytes {} to {} have the SHA-256 {}, not {}", image_.name(), range.start, end - 1, found.hex(), range.digest->hex()),
-                "the image is damaged, or the block map is of another one: get both again and compare them with SHA256SUMS");
+    throw Error(
+        ErrorKind::Fetch,
+        fmt::format("{} is not what its block map says: bytes {} to {} have the SHA-256 {}, not {}", image_.name(),
+                    range.start, end - 1, found.hex(), range.digest->hex()),
+        "the image is damaged, or the block map is of another one: get both again and compare them with SHA256SUMS");
   }
 }
 

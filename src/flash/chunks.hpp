@@ -18,8 +18,9 @@
 
 namespace k8simg {
 
-inline constexpr std::uint64_t start_size = std::uint64_t{1} << 20;   ///< bytes of a disk's start that are written last
-inline constexpr std::size_t chunk_size = std::size_t{4} << 20;       ///< bytes; a multiple of the erase blocks of most cards
+inline constexpr std::uint64_t start_size = std::uint64_t{1} << 20;  ///< bytes of a disk's start that are written last
+inline constexpr std::size_t chunk_size = std::size_t{4}
+                                          << 20;  ///< bytes; a multiple of the erase blocks of most cards
 
 /// Page-aligned memory of chunk_size bytes, as O_DIRECT wants it.
 class ChunkMemory {
@@ -28,26 +29,29 @@ class ChunkMemory {
   char* data() const { return memory_.get(); }
 
  private:
-  struct Free { void operator()(char* memory) const { std::free(memory); } };
+  struct Free {
+    void operator()(char* memory) const { std::free(memory); }
+  };
   std::unique_ptr<char, Free> memory_;
 };
 
 struct Chunk {
   ChunkMemory memory;
-  std::uint64_t offset = 0;   ///< bytes, in the image and on the disk
+  std::uint64_t offset = 0;  ///< bytes, in the image and on the disk
   std::size_t size = 0;
-  Digest digest;              ///< of these bytes
+  Digest digest;  ///< of these bytes
   std::string_view bytes() const { return {memory.data(), size}; }
 };
 
-/// Gives the chunks of all ranges in order; none crosses a multiple of chunk_size or the end of the disk's start. Error{Fetch} out of next() when a range is
-/// not what its digest says, or the image ends before it does: all chunks before it have been given then.
+/// Gives the chunks of all ranges in order; none crosses a multiple of chunk_size or the end of the disk's start.
+/// Error{Fetch} out of next() when a range is not what its digest says, or the image ends before it does: all chunks
+/// before it have been given then.
 class ChunkReader {
  public:
   ChunkReader(ImageSource& image, const BlockMap& map);
 
-  std::optional<Chunk> next();          ///< nullopt at the end
-  void give_back(ChunkMemory memory);   ///< to be filled again
+  std::optional<Chunk> next();         ///< nullopt at the end
+  void give_back(ChunkMemory memory);  ///< to be filled again
 
  private:
   void read_all(std::stop_token stop);
@@ -61,7 +65,7 @@ class ChunkReader {
   std::deque<Chunk> full_;
   std::exception_ptr failure_;
   bool ended_ = false;
-  std::jthread thread_;   ///< last: it uses all of the above
+  std::jthread thread_;  ///< last: it uses all of the above
 };
 
 }  // namespace k8simg

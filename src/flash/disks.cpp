@@ -21,9 +21,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::uint64_t sector = 512;   ///< of all sizes in /sys, whatever the disk's own, and of the images
+constexpr std::uint64_t sector = 512;  ///< of all sizes in /sys, whatever the disk's own, and of the images
 
-/// The file's text without blanks around it; empty when it cannot be read: attributes come and go with drivers and disks.
+/// The file's text without blanks around it; empty when it cannot be read: attributes come and go with drivers and
+/// disks.
 std::string attribute(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);
   std::ostringstream text;
@@ -59,7 +60,8 @@ bool is_there(const fs::path& path) {
 }
 
 bool numbered(const std::string& part, std::string_view word) {
-  return part.size() > word.size() && part.compare(0, word.size(), word) == 0 && part.find_first_not_of("0123456789", word.size()) == std::string::npos;
+  return part.size() > word.size() && part.compare(0, word.size(), word) == 0 &&
+         part.find_first_not_of("0123456789", word.size()) == std::string::npos;
 }
 
 /// The device's place in the tree of buses; the innermost bus that says something counts: a card reader on USB is usb.
@@ -80,7 +82,7 @@ std::string bus_of(const fs::path& device) {
 std::string model_of(const fs::path& folder) {
   std::string vendor = attribute(folder / "device/vendor");
   const std::string model = attribute(folder / "device/model");
-  if (vendor == "ATA" || vendor.rfind("0x", 0) == 0) vendor.clear();   // says how, not who; a number is no name
+  if (vendor == "ATA" || vendor.rfind("0x", 0) == 0) vendor.clear();  // says how, not who; a number is no name
   if (!model.empty()) return vendor.empty() ? model : vendor + " " + model;
   if (const std::string card = attribute(folder / "device/name"); !card.empty()) return card;
   if (const std::string file = attribute(folder / "loop/backing_file"); !file.empty()) return "loop device of " + file;
@@ -106,7 +108,8 @@ std::string serial_of(const fs::path& folder, const fs::path& device, const std:
 std::string unescape(std::string_view text) {
   std::string plain;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 3 < text.size() && text.substr(i + 1, 3).find_first_not_of("01234567") == std::string_view::npos) {
+    if (text[i] == '\\' && i + 3 < text.size() &&
+        text.substr(i + 1, 3).find_first_not_of("01234567") == std::string_view::npos) {
       plain += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
       i += 3;
     } else {
@@ -117,8 +120,8 @@ std::string unescape(std::string_view text) {
 }
 
 struct Mount {
-  std::string number;                   ///< of the filesystem; made up by the kernel for btrfs and others
-  std::vector<std::string> devices;     ///< names in /sys of what it was mounted from
+  std::string number;                ///< of the filesystem; made up by the kernel for btrfs and others
+  std::vector<std::string> devices;  ///< names in /sys of what it was mounted from
   std::string point;
 };
 
@@ -139,7 +142,8 @@ std::vector<Mount> read_mounts(const fs::path& root) {
     Mount mount{words[2], {}, unescape(words[4])};
     const std::string source = unescape(dash[2]);
     if (source.rfind("/dev/", 0) == 0) {
-      for (const std::string& part : split(source, ':')) mount.devices.push_back(kernel_name(root, part));   // bcachefs lists several
+      for (const std::string& part : split(source, ':'))
+        mount.devices.push_back(kernel_name(root, part));  // bcachefs lists several
     }
     mounts.push_back(std::move(mount));
   }
@@ -165,9 +169,11 @@ class UseFinder {
     found_.clear();
     seen_.clear();
     visit(disk.name, disk.number, disk.name, root_ / "sys/block" / disk.name);
-    for (const Partition& partition : disk.partitions) visit(partition.name, partition.number, partition.name, root_ / "sys/block" / disk.name / partition.name);
+    for (const Partition& partition : disk.partitions)
+      visit(partition.name, partition.number, partition.name, root_ / "sys/block" / disk.name / partition.name);
     // What holds the running system is said first.
-    std::stable_sort(found_.begin(), found_.end(), [](const DiskUse& a, const DiskUse& b) { return a.running_system > b.running_system; });
+    std::stable_sort(found_.begin(), found_.end(),
+                     [](const DiskUse& a, const DiskUse& b) { return a.running_system > b.running_system; });
     return found_;
   }
 
@@ -176,9 +182,12 @@ class UseFinder {
   void visit(const std::string& name, const std::string& number, const std::string& told, const fs::path& folder) {
     if (!seen_.insert(name).second) return;
     for (const Mount& mount : mounts_) {
-      if (mount.number != number && std::find(mount.devices.begin(), mount.devices.end(), name) == mount.devices.end()) continue;
-      if (mount.point == "/") found_.push_back({fmt::format("it holds the running system: {} is mounted on /", told), true});
-      else found_.push_back({fmt::format("{} is mounted on {}", told, mount.point), false});
+      if (mount.number != number && std::find(mount.devices.begin(), mount.devices.end(), name) == mount.devices.end())
+        continue;
+      if (mount.point == "/")
+        found_.push_back({fmt::format("it holds the running system: {} is mounted on /", told), true});
+      else
+        found_.push_back({fmt::format("{} is mounted on {}", told, mount.point), false});
     }
     if (swaps_.count(name)) found_.push_back({fmt::format("{} is used as swap", told), false});
     for (const fs::path& holder : entries(folder / "holders")) {
@@ -186,11 +195,16 @@ class UseFinder {
       const fs::path upper_folder = root_ / "sys/block" / upper;
       const std::string label = attribute(upper_folder / "dm/name");
       const std::size_t before = found_.size();
-      visit(upper, attribute(upper_folder / "dev"), fmt::format("{}{} on {}", upper, label.empty() ? "" : " (" + label + ")", told), upper_folder);
-      for (const fs::path& part : entries(upper_folder)) {   // a RAID may have partitions
-        if (is_there(part / "partition")) visit(part.filename().string(), attribute(part / "dev"), fmt::format("{} on {}", part.filename().string(), told), part);
+      visit(upper, attribute(upper_folder / "dev"),
+            fmt::format("{}{} on {}", upper, label.empty() ? "" : " (" + label + ")", told), upper_folder);
+      for (const fs::path& part : entries(upper_folder)) {  // a RAID may have partitions
+        if (is_there(part / "partition"))
+          visit(part.filename().string(), attribute(part / "dev"),
+                fmt::format("{} on {}", part.filename().string(), told), part);
       }
-      if (found_.size() == before) found_.push_back({fmt::format("{} is in use by {}{}", told, upper, label.empty() ? "" : " (" + label + ")"), false});
+      if (found_.size() == before)
+        found_.push_back(
+            {fmt::format("{} is in use by {}{}", told, upper, label.empty() ? "" : " (" + label + ")"), false});
     }
   }
 
@@ -215,9 +229,12 @@ Disk read_disk(const fs::path& folder) {
   disk.read_only = number_in(folder / "ro") != 0;
   disk.assembled = is_there(folder / "dm") || is_there(folder / "md");
   // The mmc driver sets no removable flag. A "MMC" is soldered to the board, as a rule; a "SD" is a card.
-  disk.removable = disk.bus != "virtual" && (number_in(folder / "removable") != 0 || disk.bus == "usb" || (disk.bus == "mmc" && attribute(folder / "device/type") == "SD"));
+  disk.removable = disk.bus != "virtual" && (number_in(folder / "removable") != 0 || disk.bus == "usb" ||
+                                             (disk.bus == "mmc" && attribute(folder / "device/type") == "SD"));
   for (const fs::path& part : entries(folder)) {
-    if (is_there(part / "partition")) disk.partitions.push_back({part.filename().string(), attribute(part / "dev"), number_in(part / "start") * sector, number_in(part / "size") * sector});
+    if (is_there(part / "partition"))
+      disk.partitions.push_back({part.filename().string(), attribute(part / "dev"), number_in(part / "start") * sector,
+                                 number_in(part / "size") * sector});
   }
   return disk;
 }
@@ -239,23 +256,32 @@ std::vector<Disk> list_disks(const fs::path& root) {
 Disk find_disk(const fs::path& root, const std::string& number) {
   for (Disk& disk : list_disks(root)) {
     if (disk.number == number) {
-      if (disk.assembled) throw Error(ErrorKind::Flash, fmt::format("{} is a device-mapper or RAID volume, not a disk", disk.name), "give a disk: `k8simg flash` lists them");
+      if (disk.assembled)
+        throw Error(ErrorKind::Flash, fmt::format("{} is a device-mapper or RAID volume, not a disk", disk.name),
+                    "give a disk: `k8simg flash` lists them");
       return std::move(disk);
     }
     for (const Partition& partition : disk.partitions) {
-      if (partition.number == number) throw Error(ErrorKind::Flash, fmt::format("{} is a partition; the image is of a whole disk", partition.name), fmt::format("if all of {} may be lost, give /dev/{}", disk.name, disk.name));
+      if (partition.number == number)
+        throw Error(ErrorKind::Flash, fmt::format("{} is a partition; the image is of a whole disk", partition.name),
+                    fmt::format("if all of {} may be lost, give /dev/{}", disk.name, disk.name));
     }
   }
-  throw Error(ErrorKind::Flash, fmt::format("the kernel knows no disk with the number {}", number), "give a disk: `k8simg flash` lists them");
+  throw Error(ErrorKind::Flash, fmt::format("the kernel knows no disk with the number {}", number),
+              "give a disk: `k8simg flash` lists them");
 }
 
 std::vector<std::string> objections(const Disk& disk, std::uint64_t image_size, bool allow_fixed) {
   std::vector<std::string> list;
   for (const DiskUse& use : disk.uses) list.push_back(use.text);
-  if (disk.size == 0) list.emplace_back("there is no medium in it");
-  else if (disk.size < image_size) list.push_back(fmt::format("it is too small: it has {} ({} bytes), the image {} ({} bytes)", format_size(disk.size), disk.size, format_size(image_size), image_size));
+  if (disk.size == 0)
+    list.emplace_back("there is no medium in it");
+  else if (disk.size < image_size)
+    list.push_back(fmt::format("it is too small: it has {} ({} bytes), the image {} ({} bytes)", format_size(disk.size),
+                               disk.size, format_size(image_size), image_size));
   if (disk.sector_size != 0 && disk.sector_size != sector) {
-    list.push_back(fmt::format("its sectors have {} bytes; the image's partition table counts in sectors of {}", disk.sector_size, sector));
+    list.push_back(fmt::format("its sectors have {} bytes; the image's partition table counts in sectors of {}",
+                               disk.sector_size, sector));
   }
   if (disk.read_only) list.emplace_back("it is read-only");
   if (!disk.removable && !allow_fixed) list.emplace_back("it is not removable");
@@ -263,17 +289,25 @@ std::vector<std::string> objections(const Disk& disk, std::uint64_t image_size, 
 }
 
 void confirm_disk(const fs::path& root, const Disk& shown, const BlockDevice& device) {
-  const std::string hint = "a card was changed, or the disk was plugged in again: run `k8simg flash` again and look at what is shown";
+  const std::string hint =
+      "a card was changed, or the disk was plugged in again: run `k8simg flash` again and look at what is shown";
   const auto disks = list_disks(root);
-  const auto now = std::find_if(disks.begin(), disks.end(), [&](const Disk& disk) { return disk.number == shown.number; });
-  if (now == disks.end()) throw Error(ErrorKind::Flash, fmt::format("{} was removed since it was shown: nothing was written", device.name()), hint);
+  const auto now =
+      std::find_if(disks.begin(), disks.end(), [&](const Disk& disk) { return disk.number == shown.number; });
+  if (now == disks.end())
+    throw Error(ErrorKind::Flash, fmt::format("{} was removed since it was shown: nothing was written", device.name()),
+                hint);
   const auto refuse = [&](const std::string& why) {
-    throw Error(ErrorKind::Flash, fmt::format("{} is not the disk that was shown ({}): nothing was written", device.name(), why), hint);
+    throw Error(ErrorKind::Flash,
+                fmt::format("{} is not the disk that was shown ({}): nothing was written", device.name(), why), hint);
   };
-  const auto identity = [](const Disk& disk) { return std::tie(disk.name, disk.size, disk.sector_size, disk.bus, disk.model, disk.serial, disk.partitions); };
+  const auto identity = [](const Disk& disk) {
+    return std::tie(disk.name, disk.size, disk.sector_size, disk.bus, disk.model, disk.serial, disk.partitions);
+  };
   if (identity(*now) != identity(shown)) {
     const std::string before = describe_all(shown), after = describe_all(*now);
-    refuse(before == after ? "its sectors, or the places of its partitions, are others" : fmt::format("it was {}; it is {}", before, after));
+    refuse(before == after ? "its sectors, or the places of its partitions, are others"
+                           : fmt::format("it was {}; it is {}", before, after));
   }
   if (now->sequence != shown.sequence) refuse("it was taken out, or changed for one that looks the same");
   if (device.size() != shown.size) refuse(fmt::format("it had {} bytes and has {}", shown.size, device.size()));
@@ -283,7 +317,8 @@ std::unique_ptr<BlockDevice> open_disk(const fs::path& root, const Disk& shown, 
   unsigned major = 0, minor = 0;
   const char* const end = shown.number.data() + shown.number.size();
   const auto [colon, no_major] = std::from_chars(shown.number.data(), end, major);
-  const bool parsed = no_major == std::errc() && colon != end && *colon == ':' && std::from_chars(colon + 1, end, minor).ec == std::errc();
+  const bool parsed = no_major == std::errc() && colon != end && *colon == ':' &&
+                      std::from_chars(colon + 1, end, minor).ec == std::errc();
   if (!parsed) throw Error(ErrorKind::Internal, fmt::format("{} has the number \"{}\"", shown.name, shown.number));
   auto opened = open_device({device, makedev(major, minor)});
   confirm_disk(root, shown, *opened);
@@ -291,7 +326,8 @@ std::unique_ptr<BlockDevice> open_disk(const fs::path& root, const Disk& shown, 
 }
 
 bool is_candidate(const Disk& disk) {
-  return disk.removable && !disk.assembled && disk.size > 0 && std::none_of(disk.uses.begin(), disk.uses.end(), [](const DiskUse& use) { return use.running_system; });
+  return disk.removable && !disk.assembled && disk.size > 0 &&
+         std::none_of(disk.uses.begin(), disk.uses.end(), [](const DiskUse& use) { return use.running_system; });
 }
 
 std::string describe(const Disk& disk) {
@@ -305,7 +341,8 @@ std::string describe(const Disk& disk) {
 std::string describe_content(const Disk& disk) {
   if (disk.partitions.empty()) return "no partitions";
   std::vector<std::string> parts;
-  for (const Partition& partition : disk.partitions) parts.push_back(fmt::format("{} ({})", partition.name, format_size(partition.size)));
+  for (const Partition& partition : disk.partitions)
+    parts.push_back(fmt::format("{} ({})", partition.name, format_size(partition.size)));
   return fmt::format("{} partition{}: {}", parts.size(), parts.size() == 1 ? "" : "s", join(parts, ", "));
 }
 

@@ -18,12 +18,15 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-double seconds_since(SteadyClock::time_point start) { return std::chrono::duration<double>(SteadyClock::now() - start).count(); }
+double seconds_since(SteadyClock::time_point start) {
+  return std::chrono::duration<double>(SteadyClock::now() - start).count();
+}
 
 /// One step as the reporter sees it, with the speed of about the last second.
 class ReportedStep {
  public:
-  ReportedStep(Reporter& reporter, std::string name, std::uint64_t total) : reporter_(reporter), name_(std::move(name)), total_(total) {
+  ReportedStep(Reporter& reporter, std::string name, std::uint64_t total)
+      : reporter_(reporter), name_(std::move(name)), total_(total) {
     reporter_.report({.kind = Event::Kind::StepStarted, .step = name_});
   }
 
@@ -34,7 +37,8 @@ class ReportedStep {
       window_start_ = SteadyClock::now();
       window_done_ = done_;
     }
-    reporter_.report({.kind = Event::Kind::StepProgress, .step = name_, .text = speed_, .done = done_, .total = total_});
+    reporter_.report(
+        {.kind = Event::Kind::StepProgress, .step = name_, .text = speed_, .done = done_, .total = total_});
   }
 
   double finish() {
@@ -51,7 +55,11 @@ class ReportedStep {
   SteadyClock::time_point window_start_ = started_;
 };
 
-struct Written { std::uint64_t offset = 0; std::size_t size = 0; Digest digest; };
+struct Written {
+  std::uint64_t offset = 0;
+  std::size_t size = 0;
+  Digest digest;
+};
 
 std::uint64_t total_size(const std::vector<Written>& pieces) {
   std::uint64_t sum = 0;
@@ -61,12 +69,16 @@ std::uint64_t total_size(const std::vector<Written>& pieces) {
 
 class Flashing {
  public:
-  Flashing(ImageSource& image, const BlockMap& map, BlockDevice& device, bool verify, Reporter& reporter, std::stop_token stop)
+  Flashing(ImageSource& image, const BlockMap& map, BlockDevice& device, bool verify, Reporter& reporter,
+           std::stop_token stop)
       : image_(image), map_(map), device_(device), verify_(verify), reporter_(reporter), stop_(std::move(stop)) {}
 
   FlashReport run() {
     if (map_.image_size > device_.size()) {
-      throw Error(ErrorKind::Flash, fmt::format("{} is too small: it has {} bytes, the image {}", device_.name(), device_.size(), map_.image_size), "take a larger one");
+      throw Error(ErrorKind::Flash,
+                  fmt::format("{} is too small: it has {} bytes, the image {}", device_.name(), device_.size(),
+                              map_.image_size),
+                  "take a larger one");
     }
     reporter_.report({.kind = Event::Kind::PlanReady, .total = verify_ ? 3u : 2u});
     try {
@@ -78,8 +90,12 @@ class Flashing {
       }
       write_start();
     } catch (Error& error) {
-      if (state_ == State::Emptied) error.add_context(fmt::format("{} is not complete: its start, with the partition table, was left empty, so that nothing boots from it", device_.name()));
-      if (state_ == State::Complete) error.add_context(fmt::format("do not boot from {}: it is not what it should be", device_.name()));
+      if (state_ == State::Emptied)
+        error.add_context(fmt::format(
+            "{} is not complete: its start, with the partition table, was left empty, so that nothing boots from it",
+            device_.name()));
+      if (state_ == State::Complete)
+        error.add_context(fmt::format("do not boot from {}: it is not what it should be", device_.name()));
       throw;
     }
     report_.written = total_size(body_) + total_size(start_);
@@ -96,12 +112,12 @@ class Flashing {
     ChunkReader reader(image_, map_);
     while (auto chunk = reader.next()) {
       check_stop();
-      empty_start();   // now that the image is known to give something
+      empty_start();  // now that the image is known to give something
       if (chunk->offset < start_size) {
         start_.push_back({chunk->offset, chunk->size, chunk->digest});
         start_chunks_.push_back(std::move(*chunk));
         step.advance(start_.back().size);
-        reader.give_back(ChunkMemory());   // instead of the one that is kept
+        reader.give_back(ChunkMemory());  // instead of the one that is kept
         continue;
       }
       write(chunk->offset, chunk->bytes());
@@ -142,8 +158,11 @@ class Flashing {
       const Transfer got = device_.read_at(piece.offset, {memory.data(), piece.size});
       if (got.error != 0 || got.bytes < piece.size) fail("read back", piece.offset, piece.size, got);
       if (const Digest found = sha256({memory.data(), piece.size}); found != piece.digest) {
-        throw Error(ErrorKind::Fetch, fmt::format("{} did not keep what was written: bytes {} to {} have the SHA-256 {}, not {}", device_.name(), piece.offset, piece.offset + piece.size - 1, found.hex(), piece.digest.hex()),
-                    "the card is worn out, or smaller than it says: try another reader or port, then another card");
+        throw Error(
+            ErrorKind::Fetch,
+            fmt::format("{} did not keep what was written: bytes {} to {} have the SHA-256 {}, not {}", device_.name(),
+                        piece.offset, piece.offset + piece.size - 1, found.hex(), piece.digest.hex()),
+            "the card is worn out, or smaller than it says: try another reader or port, then another card");
       }
       if (step) step->advance(piece.size);
     }
@@ -159,29 +178,44 @@ class Flashing {
   }
 
   void check_stop() const {
-    if (stop_.stop_requested()) throw Error(ErrorKind::Interrupted, state_ == State::Untouched ? "interrupted: nothing was written" : "interrupted");
+    if (stop_.stop_requested())
+      throw Error(ErrorKind::Interrupted,
+                  state_ == State::Untouched ? "interrupted: nothing was written" : "interrupted");
   }
 
-  [[noreturn]] void fail(const std::string& verb, std::uint64_t offset, std::size_t size, const Transfer& transfer) const {
+  [[noreturn]] void fail(const std::string& verb, std::uint64_t offset, std::size_t size,
+                         const Transfer& transfer) const {
     // A whole transfer that fails is one whose flush failed: the byte is before its end.
-    const std::string where = fmt::format("{} byte {}", transfer.bytes < size ? "at" : "before", offset + transfer.bytes);
+    const std::string where =
+        fmt::format("{} byte {}", transfer.bytes < size ? "at" : "before", offset + transfer.bytes);
     const std::string name = device_.name();
     const int error = transfer.error;
     if (!device_.present() || error == ENODEV || error == ENXIO || error == ENOMEDIUM) {
-      throw Error(ErrorKind::Step, fmt::format("{} was removed, or lost its connection, while it was {} {}", name, verb, where), "plug it in again, into another port if this repeats, and flash it from the beginning");
+      throw Error(ErrorKind::Step,
+                  fmt::format("{} was removed, or lost its connection, while it was {} {}", name, verb, where),
+                  "plug it in again, into another port if this repeats, and flash it from the beginning");
     }
     if (error == ENOSPC || error == EFBIG || error == EDQUOT || error == 0) {
-      throw Error(ErrorKind::Step, fmt::format("{} ends {}, though it says that it has {} bytes", name, where, device_.size()), "a disk: it is smaller than it says, take another; a file: free some space on its filesystem");
+      throw Error(ErrorKind::Step,
+                  fmt::format("{} ends {}, though it says that it has {} bytes", name, where, device_.size()),
+                  "a disk: it is smaller than it says, take another; a file: free some space on its filesystem");
     }
-    throw Error(ErrorKind::Step, fmt::format("{} cannot be {} {}: {}", name, verb, where, std::system_category().message(error)),
-                "a bad block or a bad contact: try another reader or port; if it fails at the same byte again, the card is worn out");
+    throw Error(ErrorKind::Step,
+                fmt::format("{} cannot be {} {}: {}", name, verb, where, std::system_category().message(error)),
+                "a bad block or a bad contact: try another reader or port; if it fails at the same byte again, the "
+                "card is worn out");
   }
 
   [[noreturn]] void fail_flush(int error) const {
     if (!device_.present() || error == ENODEV || error == ENXIO || error == ENOMEDIUM) {
-      throw Error(ErrorKind::Step, fmt::format("{} was removed, or lost its connection, before all was stored", device_.name()), "plug it in again, into another port if this repeats, and flash it from the beginning");
+      throw Error(ErrorKind::Step,
+                  fmt::format("{} was removed, or lost its connection, before all was stored", device_.name()),
+                  "plug it in again, into another port if this repeats, and flash it from the beginning");
     }
-    throw Error(ErrorKind::Step, fmt::format("{} could not store all that was written: {}", device_.name(), std::system_category().message(error)), "a bad block or a bad contact: try another reader or port, then another card");
+    throw Error(ErrorKind::Step,
+                fmt::format("{} could not store all that was written: {}", device_.name(),
+                            std::system_category().message(error)),
+                "a bad block or a bad contact: try another reader or port, then another card");
   }
 
   ImageSource& image_;
@@ -192,19 +226,24 @@ class Flashing {
   const std::stop_token stop_;
   State state_ = State::Untouched;
   std::vector<Written> body_, start_;
-  std::vector<Chunk> start_chunks_;   ///< the disk's start, until all else is written
+  std::vector<Chunk> start_chunks_;  ///< the disk's start, until all else is written
   FlashReport report_;
 };
 
 }  // namespace
 
-FlashReport flash_image(ImageSource& image, const BlockMap& map, BlockDevice& device, bool verify, Reporter& reporter, std::stop_token stop) {
+FlashReport flash_image(ImageSource& image, const BlockMap& map, BlockDevice& device, bool verify, Reporter& reporter,
+                        std::stop_token stop) {
   return Flashing(image, map, device, verify, reporter, std::move(stop)).run();
 }
 
-void check_image(ImageSource& image, const BlockMap& map, const std::string& map_name, Reporter& reporter, std::stop_token stop) {
+void check_image(ImageSource& image, const BlockMap& map, const std::string& map_name, Reporter& reporter,
+                 std::stop_token stop) {
   if (const auto size = image.size(); size && *size != map.image_size) {
-    throw Error(ErrorKind::Fetch, fmt::format("{} has {} bytes, but {} is of an image of {} bytes", image.name(), *size, map_name, map.image_size), "give the block map that was made with the image, or none with --no-bmap");
+    throw Error(ErrorKind::Fetch,
+                fmt::format("{} has {} bytes, but {} is of an image of {} bytes", image.name(), *size, map_name,
+                            map.image_size),
+                "give the block map that was made with the image, or none with --no-bmap");
   }
   ReportedStep step(reporter, fmt::format("check {}", image.name()), map.mapped_bytes());
   ChunkReader reader(image, map);

@@ -36,7 +36,11 @@ class PlainSource final : public ImageSource {
     while (done < into.size()) {
       const ssize_t got = ::pread(fd_.get(), into.data() + done, into.size() - done, static_cast<off_t>(position_));
       if (got < 0 && errno == EINTR) continue;
-      if (got < 0) throw Error(ErrorKind::Fetch, fmt::format("cannot read {} at byte {}: {}", name(), position_, std::system_category().message(errno)), "the disk that holds the image fails: get the image again");
+      if (got < 0)
+        throw Error(
+            ErrorKind::Fetch,
+            fmt::format("cannot read {} at byte {}: {}", name(), position_, std::system_category().message(errno)),
+            "the disk that holds the image fails: get the image again");
       if (got == 0) break;
       done += static_cast<std::size_t>(got);
       position_ += static_cast<std::uint64_t>(got);
@@ -51,7 +55,9 @@ class PlainSource final : public ImageSource {
   std::uint64_t size_, position_ = 0;
 };
 
-struct FreeArchive { void operator()(archive* reader) const { archive_read_free(reader); } };
+struct FreeArchive {
+  void operator()(archive* reader) const { archive_read_free(reader); }
+};
 
 class DecodedSource final : public ImageSource {
  public:
@@ -61,7 +67,9 @@ class DecodedSource final : public ImageSource {
     archive_read_support_filter_zstd(reader_.get());
     archive_read_support_format_raw(reader_.get());
     archive_entry* entry = nullptr;
-    if (archive_read_open_fd(reader_.get(), fd_.get(), std::size_t{1} << 20) < ARCHIVE_WARN || archive_read_next_header(reader_.get(), &entry) < ARCHIVE_WARN) throw damage();
+    if (archive_read_open_fd(reader_.get(), fd_.get(), std::size_t{1} << 20) < ARCHIVE_WARN ||
+        archive_read_next_header(reader_.get(), &entry) < ARCHIVE_WARN)
+      throw damage();
   }
   std::string name() const override { return file_.string(); }
   std::optional<std::uint64_t> size() const override { return std::nullopt; }
@@ -82,7 +90,8 @@ class DecodedSource final : public ImageSource {
   void skip(std::uint64_t bytes) override {
     std::vector<char> scratch(static_cast<std::size_t>(std::min<std::uint64_t>(bytes, 1 << 20)));
     while (bytes > 0) {
-      const std::size_t got = read({scratch.data(), static_cast<std::size_t>(std::min<std::uint64_t>(bytes, scratch.size()))});
+      const std::size_t got =
+          read({scratch.data(), static_cast<std::size_t>(std::min<std::uint64_t>(bytes, scratch.size()))});
       if (got == 0) return;
       bytes -= got;
     }
@@ -91,7 +100,10 @@ class DecodedSource final : public ImageSource {
  private:
   Error damage() const {
     const char* why = archive_error_string(reader_.get());
-    return Error(ErrorKind::Fetch, fmt::format("{} is damaged or not complete: {} bytes came out of it, then: {}", name(), position_, why ? why : "it ends"), "get the image again and compare it with its SHA256SUMS");
+    return Error(ErrorKind::Fetch,
+                 fmt::format("{} is damaged or not complete: {} bytes came out of it, then: {}", name(), position_,
+                             why ? why : "it ends"),
+                 "get the image again and compare it with its SHA256SUMS");
   }
 
   fs::path file_;
@@ -103,9 +115,10 @@ class DecodedSource final : public ImageSource {
 }  // namespace
 
 std::unique_ptr<ImageSource> open_image_source(const fs::path& file) {
-  struct stat status{};
+  struct stat status {};
   if (::stat(file.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) {
-    throw Error(ErrorKind::Usage, fmt::format("there is no image {}", file.string()), "give a file such as output/NAME/sdcard.img, .img.xz or .img.zst");
+    throw Error(ErrorKind::Usage, fmt::format("there is no image {}", file.string()),
+                "give a file such as output/NAME/sdcard.img, .img.xz or .img.zst");
   }
   Fd fd = Fd::open(file, O_RDONLY);
   char first[6] = {};
@@ -113,12 +126,22 @@ std::unique_ptr<ImageSource> open_image_source(const fs::path& file) {
   if (got < 0) throw_errno("cannot read", file.string(), errno);
   const std::string_view head(first, static_cast<std::size_t>(got));
   if (head.empty()) throw Error(ErrorKind::Fetch, fmt::format("{} is empty", file.string()), "get the image again");
-  const bool xz = head == "\xfd" "7zXZ\0"sv, zstd = head.substr(0, 4) == "\x28\xb5\x2f\xfd"sv;
-  for (const auto& [magic, what, with] : {std::tuple{"\x1f\x8b"sv, "gzip", "gunzip"}, std::tuple{"BZh"sv, "bzip2", "bunzip2"}, std::tuple{"PK\x03\x04"sv, "a zip archive", "unzip"}}) {
-    if (head.substr(0, magic.size()) == magic) throw Error(ErrorKind::Usage, fmt::format("{} is {}, not an image", file.string(), what), fmt::format("unpack it with `{}` first; xz and zstd are unpacked on the way", with));
+  const bool xz = head ==
+                  "\xfd"
+                  "7zXZ\0"sv,
+             zstd = head.substr(0, 4) == "\x28\xb5\x2f\xfd"sv;
+  for (const auto& [magic, what, with] :
+       {std::tuple{"\x1f\x8b"sv, "gzip", "gunzip"}, std::tuple{"BZh"sv, "bzip2", "bunzip2"},
+        std::tuple{"PK\x03\x04"sv, "a zip archive", "unzip"}}) {
+    if (head.substr(0, magic.size()) == magic)
+      throw Error(ErrorKind::Usage, fmt::format("{} is {}, not an image", file.string(), what),
+                  fmt::format("unpack it with `{}` first; xz and zstd are unpacked on the way", with));
   }
   const auto extension = file.extension();
-  if ((extension == ".xz" && !xz) || (extension == ".zst" && !zstd)) throw Error(ErrorKind::Fetch, fmt::format("{} does not begin like a {} file", file.string(), extension.string().substr(1)), "get the image again");
+  if ((extension == ".xz" && !xz) || (extension == ".zst" && !zstd))
+    throw Error(ErrorKind::Fetch,
+                fmt::format("{} does not begin like a {} file", file.string(), extension.string().substr(1)),
+                "get the image again");
   if (xz || zstd) return std::make_unique<DecodedSource>(file, std::move(fd));
   return std::make_unique<PlainSource>(file, std::move(fd), static_cast<std::uint64_t>(status.st_size));
 }

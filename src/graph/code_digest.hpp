@@ -5,8 +5,9 @@
 
 namespace k8simg {
 
-/// 64 hex digits over every file of src/ that can influence what a built-in step gives. Part of the key of each built-in step, so that a store filled by an older program is never
-/// taken for what this one would make; steps whose inputs come out the same are still found by their own keys.
+/// 64 hex digits over every file of src/ that can influence what a built-in step gives. Part of the key of each
+/// built-in step, so that a store filled by an older program is never taken for what this one would make; steps whose
+/// inputs come out the same are still found by their own keys.
 std::string_view code_digest();
 
 }  // namespace k8simg

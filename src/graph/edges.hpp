@@ -18,11 +18,11 @@ struct Edges {
     std::string output;
   };
   struct Node {
-    std::vector<Source> sources;           ///< as the step's inputs
-    std::vector<std::size_t> dependents;   ///< each once
-    std::set<std::string> asked;           ///< outputs that some step or target names
+    std::vector<Source> sources;          ///< as the step's inputs
+    std::vector<std::size_t> dependents;  ///< each once
+    std::set<std::string> asked;          ///< outputs that some step or target names
   };
-  std::vector<Node> nodes;                 ///< as the graph's steps
+  std::vector<Node> nodes;  ///< as the graph's steps
   std::vector<Source> targets;
 
   explicit Edges(const StepGraph& graph) : nodes(graph.steps().size()) {

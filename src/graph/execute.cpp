@@ -19,7 +19,8 @@ const Value& input_of(const StepRun& run, const std::string& name) {
     if (input.name == name) return input.value;
   std::vector<std::string> names;
   for (const auto& input : run.inputs) names.push_back(input.name);
-  throw Error(ErrorKind::Internal, "step \"" + run.step.id + "\" has no input \"" + name + "\" (it has: " + join(names, ", ") + ")");
+  throw Error(ErrorKind::Internal,
+              "step \"" + run.step.id + "\" has no input \"" + name + "\" (it has: " + join(names, ", ") + ")");
 }
 
 void append_log(const fs::path& log, std::string_view text) {
@@ -42,7 +43,8 @@ void start_log(const StepRun& run) {
   std::string head = "step: " + run.step.id + "\nreason: " + run.reason + "\nkey: " + run.key.hex() + "\n";
   head += std::visit([](const auto& action) { return describe(action); }, run.step.action);
   for (const auto& input : run.inputs)
-    head += "input: " + input.name + " " + std::string(name_of(input.value.kind)) + " " + input.value.digest.hex() + "\n";
+    head +=
+        "input: " + input.name + " " + std::string(name_of(input.value.kind)) + " " + input.value.digest.hex() + "\n";
   write_file_atomically(run.log, without_secrets(head) + "\n");
 }
 
@@ -57,11 +59,13 @@ std::string path_below_out(const StepRun& run, const Capture& capture) {
   const fs::path normal = fs::path(capture.path).lexically_normal();
   const fs::path relative = normal.lexically_relative("/out");
   if (relative.empty() || *relative.begin() == "..")
-    throw Error(ErrorKind::Internal, "step \"" + run.step.id + "\" captures " + capture.path + ", which is not below /out");
+    throw Error(ErrorKind::Internal,
+                "step \"" + run.step.id + "\" captures " + capture.path + ", which is not below /out");
   return relative.string();
 }
 
-// The captured path on the host. A symlink on the way, put there by the command, would lead to the host's files: refused.
+// The captured path on the host. A symlink on the way, put there by the command, would lead to the host's files:
+// refused.
 fs::path find_capture(const StepRun& run, const fs::path& out, const Capture& capture) {
   const std::string relative = path_below_out(run, capture);
   fs::path path = out;
@@ -74,12 +78,16 @@ fs::path find_capture(const StepRun& run, const fs::path& out, const Capture& ca
       status = fs::symlink_status(path, ignored);
       if (fs::is_symlink(status)) break;
     }
-  const std::string what = "step \"" + run.step.id + "\" was to give \"" + capture.output + "\" as " + capture.path + ", but ";
+  const std::string what =
+      "step \"" + run.step.id + "\" was to give \"" + capture.output + "\" as " + capture.path + ", but ";
   const std::string hint = run.log.empty() ? "" : "the log is " + run.log.string();
   if (!fs::exists(status)) throw Error(ErrorKind::Step, what + "it is not there", hint);
   const bool as_wanted = capture.kind == ValueKind::Tree ? fs::is_directory(status) : fs::is_regular_file(status);
   if (!as_wanted)
-    throw Error(ErrorKind::Step, what + path.filename().string() + " is not a " + (capture.kind == ValueKind::Tree ? "folder" : "regular file"), hint);
+    throw Error(
+        ErrorKind::Step,
+        what + path.filename().string() + " is not a " + (capture.kind == ValueKind::Tree ? "folder" : "regular file"),
+        hint);
   return path;
 }
 
@@ -104,9 +112,11 @@ std::map<std::string, Value> execute_action(const StepRun& run, const CommandAct
   }
   for (const auto& mount : action.mounts) {
     const Value& value = input_of(run, mount.input);
-    inside.binds.push_back({value.kind == ValueKind::Tree ? checkout_once(run.store, value) : run.store.path(value.digest), mount.path});
+    inside.binds.push_back(
+        {value.kind == ValueKind::Tree ? checkout_once(run.store, value) : run.store.path(value.digest), mount.path});
   }
-  for (const auto& mount : action.caches) inside.binds.push_back({run.store.folder("cache/" + mount.name), mount.path, true});
+  for (const auto& mount : action.caches)
+    inside.binds.push_back({run.store.folder("cache/" + mount.name), mount.path, true});
 
   Command command = sandbox(inside);
   command.log = run.log;
@@ -115,8 +125,9 @@ std::map<std::string, Value> execute_action(const StepRun& run, const CommandAct
   std::map<std::string, Value> outputs;
   for (const auto& capture : action.captures) {
     const fs::path path = find_capture(run, out, capture);
-    outputs[capture.output] = capture.kind == ValueKind::Tree ? put_tree(run.store, read_folder(run.store, path, "", FolderModes::Keep))
-                                                              : run.store.put_file(path, true);
+    outputs[capture.output] = capture.kind == ValueKind::Tree
+                                  ? put_tree(run.store, read_folder(run.store, path, "", FolderModes::Keep))
+                                  : run.store.put_file(path, true);
   }
   return outputs;
 }
@@ -159,14 +170,16 @@ void check_outputs(const StepRun& run, const std::map<std::string, Value>& outpu
     const auto given = outputs.find(name);
     if (given == outputs.end()) throw Error(ErrorKind::Step, step + "did not give its output \"" + name + "\"");
     if (given->second.digest != expected.digest || given->second.kind != expected.kind)
-      throw Error(ErrorKind::Step, step + "gave another \"" + name + "\" than the lock says: " + given->second.digest.hex() + " instead of " +
-                                       expected.digest.hex());
+      throw Error(ErrorKind::Step, step + "gave another \"" + name + "\" than the lock says: " +
+                                       given->second.digest.hex() + " instead of " + expected.digest.hex());
   }
   for (const auto& name : run.asked)
-    if (!outputs.contains(name)) throw Error(ErrorKind::Internal, step + "did not give its output \"" + name + "\", which another step takes");
+    if (!outputs.contains(name))
+      throw Error(ErrorKind::Internal, step + "did not give its output \"" + name + "\", which another step takes");
   for (const auto& [name, value] : outputs)
     if (!run.store.has(value.digest))
-      throw Error(ErrorKind::Internal, step + "gave \"" + name + "\" as " + value.digest.hex() + ", which is not in the store");
+      throw Error(ErrorKind::Internal,
+                  step + "gave \"" + name + "\" as " + value.digest.hex() + ", which is not in the store");
 }
 
 }  // namespace

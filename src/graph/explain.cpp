@@ -7,7 +7,8 @@
 
 namespace k8simg {
 
-std::string explain_change(const Step& step, const std::vector<RecordedInput>& inputs, const std::optional<StepRecord>& last) {
+std::string explain_change(const Step& step, const std::vector<RecordedInput>& inputs,
+                           const std::optional<StepRecord>& last) {
   if (!last) return "never built here";
   std::vector<std::string> changes;
   if (action_digest(step) != last->action) changes.push_back("recipe changed");

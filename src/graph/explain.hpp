@@ -11,6 +11,7 @@ namespace k8simg {
 
 /// For a step whose key has no record: "never built here", or up to three differences from `last` ("recipe changed",
 /// "input tools changed", "input x added", "input y removed") and "+N more".
-std::string explain_change(const Step& step, const std::vector<RecordedInput>& inputs, const std::optional<StepRecord>& last);
+std::string explain_change(const Step& step, const std::vector<RecordedInput>& inputs,
+                           const std::optional<StepRecord>& last);
 
 }  // namespace k8simg

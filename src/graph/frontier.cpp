@@ -40,7 +40,8 @@ void Frontier::lost() {
   suspicious_ = true;
   for (std::size_t n = 0; n < nodes_.size(); ++n) {
     Node& node = nodes_[n];
-    const auto gone = std::erase_if(node.present, [&](const std::string& name) { return !is_present(node.outputs.at(name)); });
+    const auto gone =
+        std::erase_if(node.present, [&](const std::string& name) { return !is_present(node.outputs.at(name)); });
     if (gone == 0) continue;
     if (std::exchange(node.ran, false)) node.ready = false;  // one that waits or runs goes on doing so
     node.must_run = node.ready;
@@ -49,8 +50,8 @@ void Frontier::lost() {
   advance_all();
 }
 
-// A tree whose own blob is there may lack files. That costs a look at each, so it is asked only when something was lost in this run;
-// else the verification of what a step takes finds out.
+// A tree whose own blob is there may lack files. That costs a look at each, so it is asked only when something was lost
+// in this run; else the verification of what a step takes finds out.
 bool Frontier::is_present(const Value& value) const {
   if (!store_.has(value)) return false;
   if (!suspicious_ || value.kind != ValueKind::Tree) return true;
@@ -70,7 +71,8 @@ bool Frontier::complete() const {
 std::map<OutputRef, Value> Frontier::target_values() const {
   std::map<OutputRef, Value> values;
   for (const auto& target : edges_.targets)
-    values.emplace(OutputRef{graph_.steps()[*target.step].id, target.output}, nodes_[*target.step].outputs.at(target.output));
+    values.emplace(OutputRef{graph_.steps()[*target.step].id, target.output},
+                   nodes_[*target.step].outputs.at(target.output));
   return values;
 }
 
@@ -93,7 +95,8 @@ void Frontier::advance_all() {
 
 bool Frontier::knows_wanted(const Node& node) const {
   const auto known = [&](const std::string& name) { return node.outputs.contains(name); };
-  return std::all_of(node.values.begin(), node.values.end(), known) && std::all_of(node.bytes.begin(), node.bytes.end(), known);
+  return std::all_of(node.values.begin(), node.values.end(), known) &&
+         std::all_of(node.bytes.begin(), node.bytes.end(), known);
 }
 
 // May be called at any time and any number of times: does what can be done now.
@@ -192,8 +195,8 @@ void Frontier::start_if_inputs_present(std::size_t i) {
     if (!source.step) {
       const Value& value = std::get<Value>(step.inputs[n].source);
       if (!store_.has(value))
-        throw Error(ErrorKind::Internal, "input \"" + step.inputs[n].name + "\" of step \"" + step.id + "\" (" + value.digest.hex() +
-                                             ") is not in the store");
+        throw Error(ErrorKind::Internal, "input \"" + step.inputs[n].name + "\" of step \"" + step.id + "\" (" +
+                                             value.digest.hex() + ") is not in the store");
       continue;
     }
     if (nodes_[*source.step].present.contains(source.output)) continue;

@@ -1,5 +1,5 @@
-// Which steps can run now: follows what the targets need through the graph, and looks for records as inputs become known.
-// Not thread-safe: the scheduler guards it. Private to the graph.
+// Which steps can run now: follows what the targets need through the graph, and looks for records as inputs become
+// known. Not thread-safe: the scheduler guards it. Private to the graph.
 #pragma once
 
 #include <deque>
@@ -13,9 +13,9 @@
 
 namespace k8simg {
 
-/// Two kinds of need travel up the graph. A step whose record is looked for needs the *values* of its inputs (what they will be, so
-/// that its key can be computed). A step that really runs needs their *bytes*. So an input with a known value and absent bytes
-/// (a download, something removed by gc) is made only when somebody runs who reads it.
+/// Two kinds of need travel up the graph. A step whose record is looked for needs the *values* of its inputs (what they
+/// will be, so that its key can be computed). A step that really runs needs their *bytes*. So an input with a known
+/// value and absent bytes (a download, something removed by gc) is made only when somebody runs who reads it.
 class Frontier {
  public:
   Frontier(const StepGraph& graph, Store& store, std::string defconfig);
@@ -44,11 +44,11 @@ class Frontier {
  private:
   struct Node {
     bool ran = false, ready = false;
-    bool must_run = false;              // no record, or bytes that are needed are gone
-    bool told = false;                  // reported as cached
-    std::set<std::string> values, bytes;  // outputs wanted, by kind of need
-    std::map<std::string, Value> outputs; // known values
-    std::set<std::string> present;        // outputs whose bytes were found or made
+    bool must_run = false;                 // no record, or bytes that are needed are gone
+    bool told = false;                     // reported as cached
+    std::set<std::string> values, bytes;   // outputs wanted, by kind of need
+    std::map<std::string, Value> outputs;  // known values
+    std::set<std::string> present;         // outputs whose bytes were found or made
     std::optional<Digest> key;
     std::vector<RecordedInput> inputs;
   };

@@ -10,15 +10,16 @@ void StepGraph::add(Step step) {
   for (const auto& input : step.inputs) {
     const auto* ref = std::get_if<OutputRef>(&input.source);
     if (ref && !index_.contains(ref->step))
-      throw Error(ErrorKind::Internal, "input \"" + input.name + "\" of step \"" + step.id + "\" comes from step \"" + ref->step +
-                                           "\", which was not added before it");
+      throw Error(ErrorKind::Internal, "input \"" + input.name + "\" of step \"" + step.id + "\" comes from step \"" +
+                                           ref->step + "\", which was not added before it");
   }
   index_.emplace(step.id, steps_.size());
   steps_.push_back(std::move(step));
 }
 
 void StepGraph::add_target(OutputRef target) {
-  if (!index_.contains(target.step)) throw Error(ErrorKind::Internal, "the target step \"" + target.step + "\" is not in the graph");
+  if (!index_.contains(target.step))
+    throw Error(ErrorKind::Internal, "the target step \"" + target.step + "\" is not in the graph");
   targets_.push_back(std::move(target));
 }
 

@@ -11,25 +11,30 @@ namespace {
 // What is known of a step before anything runs.
 struct Known {
   std::vector<RecordedInput> inputs;
-  std::optional<Digest> key;              // when all inputs are known
+  std::optional<Digest> key;  // when all inputs are known
   std::optional<StepRecord> record;
-  std::map<std::string, Value> outputs;   // by the lock, else by the record (whether or not the bytes are there)
-  std::string waits_for;                  // the step that hides an input's value
+  std::map<std::string, Value> outputs;  // by the lock, else by the record (whether or not the bytes are there)
+  std::string waits_for;                 // the step that hides an input's value
 };
 
 // What others want of a step.
 struct Demand {
-  std::set<std::string> bytes;    // by steps that run, and as targets
-  std::set<std::string> maybe;    // by steps that may run: only then are the bytes needed
-  bool value = false;             // by steps whose key depends on it
-  std::string bytes_by, maybe_by; // the nearest of them
+  std::set<std::string> bytes;     // by steps that run, and as targets
+  std::set<std::string> maybe;     // by steps that may run: only then are the bytes needed
+  bool value = false;              // by steps whose key depends on it
+  std::string bytes_by, maybe_by;  // the nearest of them
   bool any() const { return value || !bytes.empty() || !maybe.empty(); }
 };
 
 class Planner {
  public:
   Planner(const StepGraph& graph, const StoreView& store, const std::string& defconfig)
-      : graph_(graph), store_(store), defconfig_(defconfig), edges_(graph), known_(graph.steps().size()), demand_(graph.steps().size()) {}
+      : graph_(graph),
+        store_(store),
+        defconfig_(defconfig),
+        edges_(graph),
+        known_(graph.steps().size()),
+        demand_(graph.steps().size()) {}
 
   Plan make() {
     const std::size_t count = graph_.steps().size();
@@ -68,7 +73,8 @@ class Planner {
   }
 
   bool knows(std::size_t i, const std::set<std::string>& outputs) const {
-    return std::all_of(outputs.begin(), outputs.end(), [&](const auto& name) { return known_[i].outputs.contains(name); });
+    return std::all_of(outputs.begin(), outputs.end(),
+                       [&](const auto& name) { return known_[i].outputs.contains(name); });
   }
   bool holds(std::size_t i, const std::set<std::string>& outputs) const {
     return std::all_of(outputs.begin(), outputs.end(), [&](const auto& name) {
@@ -125,7 +131,8 @@ class Planner {
   std::string reason_to_run(std::size_t i, const std::optional<StepRecord>& last) const {
     const Step& step = graph_.steps()[i];
     if (!step.known_outputs.empty() && knows(i, edges_.nodes[i].asked))
-      return demand_[i].bytes_by.empty() ? "its output is a result and not in the store" : "needed by " + demand_[i].bytes_by + ", which runs";
+      return demand_[i].bytes_by.empty() ? "its output is a result and not in the store"
+                                         : "needed by " + demand_[i].bytes_by + ", which runs";
     if (known_[i].record) return "its output is no longer in the store";
     return explain_change(step, known_[i].inputs, last);
   }
@@ -146,7 +153,8 @@ const PlannedStep* Plan::find(const std::string& id) const {
 }
 
 std::size_t Plan::count(PlannedStep::State state) const {
-  return static_cast<std::size_t>(std::count_if(steps.begin(), steps.end(), [&](const auto& step) { return step.state == state; }));
+  return static_cast<std::size_t>(
+      std::count_if(steps.begin(), steps.end(), [&](const auto& step) { return step.state == state; }));
 }
 
 Plan make_plan(const StepGraph& graph, const StoreView& store, const std::string& defconfig) {

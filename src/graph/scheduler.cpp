@@ -49,9 +49,17 @@ class Scheduler {
  public:
   Scheduler(const StepGraph& graph, const Plan& plan, Store& store, CommandRunner& runner, Reporter& reporter,
             const RunOptions& options, std::stop_token stop)
-      : graph_(graph), plan_(plan), store_(store), runner_(runner), reporter_(reporter), options_(options),
-        jobs_(options.jobs > 0 ? options.jobs : cores()), user_stop_(std::move(stop)), verification_(store),
-        frontier_(graph, store, options.defconfig), reported_(graph.steps().size()) {
+      : graph_(graph),
+        plan_(plan),
+        store_(store),
+        runner_(runner),
+        reporter_(reporter),
+        options_(options),
+        jobs_(options.jobs > 0 ? options.jobs : cores()),
+        user_stop_(std::move(stop)),
+        verification_(store),
+        frontier_(graph, store, options.defconfig),
+        reported_(graph.steps().size()) {
     if (plan.steps.size() != graph.steps().size()) throw Error(ErrorKind::Internal, "the plan is of another graph");
     for (std::size_t i = 0; i < plan.steps.size(); ++i)
       if (plan.steps[i].id != graph.steps()[i].id) throw Error(ErrorKind::Internal, "the plan is of another graph");
@@ -73,7 +81,8 @@ class Scheduler {
     const bool interrupted = user_stop_.stop_requested() && !frontier_.complete();
     if (failure_ && !(interrupted && options_.keep_going)) throw *failure_;
     if (interrupted) throw Error(ErrorKind::Interrupted, "the build was interrupted");
-    if (!frontier_.complete()) throw Error(ErrorKind::Internal, "the build came to a halt before its targets were made");
+    if (!frontier_.complete())
+      throw Error(ErrorKind::Internal, "the build came to a halt before its targets were made");
     for (std::size_t i = 0; i < plan_.steps.size(); ++i)  // planned for the case that somebody needs it, and nobody did
       if (expected_to_run(i) && !reported_[i])
         reporter_.report({.kind = Event::Kind::StepCached, .step = graph_.steps()[i].id});
@@ -98,9 +107,12 @@ class Scheduler {
   }
 
   std::size_t limit(Resource resource) const {
-    const int most = resource == Resource::Heavy ? 1 : resource == Resource::Network ? std::max(1, options_.downloads) : jobs_;
+    const int most = resource == Resource::Heavy     ? 1
+                     : resource == Resource::Network ? std::max(1, options_.downloads)
+                                                     : jobs_;
     const auto& steps = graph_.steps();
-    const auto there = std::count_if(steps.begin(), steps.end(), [&](const Step& step) { return step.resource == resource; });
+    const auto there =
+        std::count_if(steps.begin(), steps.end(), [&](const Step& step) { return step.resource == resource; });
     return static_cast<std::size_t>(std::min<std::ptrdiff_t>(most, there));
   }
 
@@ -129,8 +141,10 @@ class Scheduler {
         const auto outputs = carry_out(step);
         std::lock_guard lock(mutex_);
         running_.erase(frontier_.key(step));
-        if (outputs) frontier_.finished(step, *outputs);
-        else frontier_.lost(step);
+        if (outputs)
+          frontier_.finished(step, *outputs);
+        else
+          frontier_.lost(step);
         events = collect();
       } catch (Error& error) {
         fail(step, error);
@@ -156,7 +170,8 @@ class Scheduler {
 
   // With the mutex held (or before there are threads): sorts what the frontier found.
   std::vector<Event> collect() {
-    for (const std::size_t i : frontier_.take_ready()) waiting_[static_cast<std::size_t>(graph_.steps()[i].resource)].push_back(i);
+    for (const std::size_t i : frontier_.take_ready())
+      waiting_[static_cast<std::size_t>(graph_.steps()[i].resource)].push_back(i);
     std::vector<Event> events;
     for (const std::size_t i : frontier_.take_cached())
       if (expected_to_run(i) && !reported_[i]) {
@@ -168,7 +183,8 @@ class Scheduler {
   }
 
   void settle_idle() {
-    idle_ = running_.empty() && std::all_of(waiting_.begin(), waiting_.end(), [](const auto& waiting) { return waiting.empty(); });
+    idle_ = running_.empty() &&
+            std::all_of(waiting_.begin(), waiting_.end(), [](const auto& waiting) { return waiting.empty(); });
   }
 
   // Without the mutex: a reporter may do what it likes.
@@ -219,7 +235,8 @@ class Scheduler {
         if (!frontier_.is_present(value)) return std::nullopt;
     }
     for (const auto& [name, value] : graph_.steps()[i].known_outputs)
-      if (const auto given = record->outputs.find(name); given == record->outputs.end() || !(given->second.digest == value.digest))
+      if (const auto given = record->outputs.find(name);
+          given == record->outputs.end() || !(given->second.digest == value.digest))
         return std::nullopt;
     return record;
   }
@@ -233,14 +250,18 @@ class Scheduler {
     return explain_change(step, frontier_.inputs(i), store_.last_record(options_.defconfig, step.id));
   }
 
-  // Takes what is damaged out of use, so that the frontier finds it missing and has it made again. `what`: who needs it.
+  // Takes what is damaged out of use, so that the frontier finds it missing and has it made again. `what`: who needs
+  // it.
   void mend(const std::string& what, const std::vector<Damage>& damage) {
     constexpr int most_rounds = 3;
     constexpr std::size_t most_names = 10;
     std::lock_guard lock(mend_);
     if (++rounds_[what] > most_rounds)
-      throw Error(ErrorKind::Internal, what + ": " + damage.front().name + " (" + damage.front().digest.hex() + ") is damaged again and again",
-                  "the disk of the store does not keep what is written: run `k8simg store check`, and look at the kernel's log");
+      throw Error(
+          ErrorKind::Internal,
+          what + ": " + damage.front().name + " (" + damage.front().digest.hex() + ") is damaged again and again",
+          "the disk of the store does not keep what is written: run `k8simg store check`, and look at the kernel's "
+          "log");
     std::set<Digest> lost;
     for (std::size_t n = 0; n < damage.size(); ++n) {
       const Damage& one = damage[n];
@@ -249,25 +270,32 @@ class Scheduler {
       if (!one.checkout && store_.check(one.digest) == Condition::Damaged) store_.quarantine(one.digest);
       if (n < most_names) reporter_.warning(describe(one));
     }
-    if (damage.size() > most_names) reporter_.warning(std::to_string(damage.size() - most_names) + " more files of " + what + " are damaged or missing");
+    if (damage.size() > most_names)
+      reporter_.warning(std::to_string(damage.size() - most_names) + " more files of " + what +
+                        " are damaged or missing");
     if (store_.has_folders()) set_checkouts_aside(store_, lost);
   }
 
   static std::string describe(const Damage& damage) {
-    if (damage.checkout) return damage.name + " in the checkout of tree " + damage.digest.hex() + "; it is moved to quarantine/ and laid out again";
+    if (damage.checkout)
+      return damage.name + " in the checkout of tree " + damage.digest.hex() +
+             "; it is moved to quarantine/ and laid out again";
     return damage.name + ", blob " + damage.digest.hex() +
-           (damage.condition == Condition::Missing ? ", is not in the store; it is made again"
-                                                   : ", is damaged in the store; it is moved to quarantine/ and made again");
+           (damage.condition == Condition::Missing
+                ? ", is not in the store; it is made again"
+                : ", is damaged in the store; it is moved to quarantine/ and made again");
   }
 
   // What is not whole of the values that a step takes, as it takes them.
   std::vector<Damage> damage_of(Taken& taken, const std::vector<RecordedInput>& inputs, const std::stop_token& stop) {
     std::vector<Damage> damage;
     while (const auto value = taken.next()) {
-      const auto input = std::ranges::find(inputs, value->digest, [](const RecordedInput& one) { return one.value.digest; });
+      const auto input =
+          std::ranges::find(inputs, value->digest, [](const RecordedInput& one) { return one.value.digest; });
       const bool is_input = input != inputs.end();
       auto found = verification_.check(is_input ? input->name : "a tree that the step made", *value, stop);
-      if (!found.empty() && !is_input && value->kind == ValueKind::Blob) found.front().name = place_of(value->digest, inputs);
+      if (!found.empty() && !is_input && value->kind == ValueKind::Blob)
+        found.front().name = place_of(value->digest, inputs);
       std::ranges::move(found, std::back_inserter(damage));
     }
     return damage;
@@ -286,7 +314,8 @@ class Scheduler {
 
   std::vector<Damage> damage_of(const std::vector<RecordedInput>& values) {
     std::vector<Damage> damage;
-    for (const auto& [name, value] : values) std::ranges::move(verification_.check(name, value, {}), std::back_inserter(damage));
+    for (const auto& [name, value] : values)
+      std::ranges::move(verification_.check(name, value, {}), std::back_inserter(damage));
     return damage;
   }
 
@@ -303,7 +332,8 @@ class Scheduler {
     return false;
   }
 
-  // Without the mutex: the key and inputs of a step that is ready no longer change. Nothing when what it took was damaged.
+  // Without the mutex: the key and inputs of a step that is ready no longer change. Nothing when what it took was
+  // damaged.
   std::optional<std::map<std::string, Value>> carry_out(std::size_t i) {
     const Step& step = graph_.steps()[i];
     {
@@ -322,7 +352,8 @@ class Scheduler {
     reporter_.report({.kind = Event::Kind::StepStarted, .step = step.id, .text = reason});
 
     const auto start = std::chrono::steady_clock::now();
-    // Beside the step, and to its end unless the step is stopped: nothing is recorded before all that the step took was looked at.
+    // Beside the step, and to its end unless the step is stopped: nothing is recorded before all that the step took was
+    // looked at.
     Taken taken;
     WatchedStore watched(store_, taken);
     std::stop_source stopped;
@@ -330,8 +361,16 @@ class Scheduler {
     std::map<std::string, Value> outputs;
     std::exception_ptr failure;
     try {
-      outputs = execute({.step = step, .key = frontier_.key(i), .inputs = inputs, .asked = frontier_.asked(i), .reason = reason,
-                         .log = log_path(step.id), .jobs = jobs_, .store = watched, .runner = runner_, .reporter = reporter_,
+      outputs = execute({.step = step,
+                         .key = frontier_.key(i),
+                         .inputs = inputs,
+                         .asked = frontier_.asked(i),
+                         .reason = reason,
+                         .log = log_path(step.id),
+                         .jobs = jobs_,
+                         .store = watched,
+                         .runner = runner_,
+                         .reporter = reporter_,
                          .stop = stop_.get_token()});
     } catch (...) {
       failure = std::current_exception();
@@ -362,28 +401,28 @@ class Scheduler {
   const RunOptions& options_;
   const int jobs_;
   const std::stop_token user_stop_;
-  std::vector<double> rank_;   // seconds from a step's start to the end of the longest path from it
+  std::vector<double> rank_;  // seconds from a step's start to the end of the longest path from it
 
   std::atomic<std::size_t> ran_{0};  // steps that were carried out
-  std::mutex mend_;            // guards the rounds of each step, and keeps mends apart
+  std::mutex mend_;                  // guards the rounds of each step, and keeps mends apart
   std::map<std::string, int> rounds_;
   Verification verification_;
 
-  std::stop_source stop_;      // asked by the user's token and by the first failure
-  std::mutex mutex_;           // guards all below
+  std::stop_source stop_;  // asked by the user's token and by the first failure
+  std::mutex mutex_;       // guards all below
   std::condition_variable_any wake_;
   Frontier frontier_;
   std::array<std::vector<std::size_t>, resources> waiting_;  // ready steps by resource
-  std::vector<bool> reported_; // started, or told as cached
-  std::set<Digest> running_;   // keys
-  bool idle_ = false;          // nothing runs and nothing can
+  std::vector<bool> reported_;                               // started, or told as cached
+  std::set<Digest> running_;                                 // keys
+  bool idle_ = false;                                        // nothing runs and nothing can
   std::optional<Error> failure_;
 };
 
 }  // namespace
 
 RunResult run_plan(const StepGraph& graph, const Plan& plan, Store& store, CommandRunner& runner, Reporter& reporter,
-                                    const RunOptions& options, std::stop_token stop) {
+                   const RunOptions& options, std::stop_token stop) {
   return Scheduler(graph, plan, store, runner, reporter, options, std::move(stop)).run();
 }
 

@@ -10,7 +10,8 @@
 namespace k8simg {
 namespace {
 
-// Raised when the serialisation changes, or how captures are read (a test has an example of both): every step then runs again.
+// Raised when the serialisation changes, or how captures are read (a test has an example of both): every step then runs
+// again.
 constexpr std::string_view format = "k8simg-step 2";
 
 // Each field is written as LENGTH ":" BYTES, each list as its count and then its items, so that no two different
@@ -22,7 +23,9 @@ class Canonical {
     return *this;
   }
   template <std::integral Number>
-  Canonical& number(Number value) { return text(std::to_string(value)); }
+  Canonical& number(Number value) {
+    return text(std::to_string(value));
+  }
   Canonical& digest(const Digest& digest) { return text(digest.hex()); }
   Digest finish() { return hash_.finish(); }
 
@@ -32,11 +35,15 @@ class Canonical {
 
 std::string_view name_of(ValueKind kind) { return kind == ValueKind::Tree ? "tree" : "blob"; }
 
-// The sandbox as the executor asks for it, with the names of inputs instead of paths of this machine: what the sandbox adds to a command
-// (its PATH, the user it runs as, sizes of its file systems) changes the key too. Not in it: caches (content-keyed by their user), since they
-// must not change the result; the number of cores; what the host says of its network.
+// The sandbox as the executor asks for it, with the names of inputs instead of paths of this machine: what the sandbox
+// adds to a command (its PATH, the user it runs as, sizes of its file systems) changes the key too. Not in it: caches
+// (content-keyed by their user), since they must not change the result; the number of cores; what the host says of its
+// network.
 void add(Canonical& out, const CommandAction& action) {
-  SandboxCommand inside{.root = "input " + action.tools, .argv = action.argv, .environment = action.environment, .working_folder = action.working_folder,
+  SandboxCommand inside{.root = "input " + action.tools,
+                        .argv = action.argv,
+                        .environment = action.environment,
+                        .working_folder = action.working_folder,
                         .binds = {{"out", "/out", true}, {"build", "/build", true}}};
   for (const auto& mount : action.mounts) inside.binds.push_back({"input " + mount.input, mount.path});
   const Command command = sandbox(inside);

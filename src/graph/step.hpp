@@ -1,4 +1,5 @@
-// A step: one unit of work with declared inputs and outputs, as data (command) or as a named function of this program (built-in).
+// A step: one unit of work with declared inputs and outputs, as data (command) or as a named function of this program
+// (built-in).
 #pragma once
 
 #include <filesystem>
@@ -23,37 +24,45 @@ struct OutputRef {
 /// `name` says what it is to the step and to a person: "kernel-fragments/vxlan.config", "tools", "package/systemd".
 struct Input {
   std::string name;
-  std::variant<Value, OutputRef> source;  ///< Value: known when the graph is made (local files, whose bytes are already in the store)
+  std::variant<Value, OutputRef>
+      source;  ///< Value: known when the graph is made (local files, whose bytes are already in the store)
 };
 
 /// What a step takes of the machine. Heavy steps use all cores (make -j, go build): one at a time.
 enum class Resource { Cpu, Heavy, Network };
 
-struct Mount { std::string input, path; };            ///< tree inputs as folders, blob inputs as files; read-only
-struct CacheMount { std::string name, path; };        ///< writable, kept between runs, content-keyed by its user (Go's build cache); not part of the key
-struct Capture { std::string output, path; ValueKind kind = ValueKind::Blob; };  ///< a Tree is read with its modes
+struct Mount {
+  std::string input, path;
+};  ///< tree inputs as folders, blob inputs as files; read-only
+struct CacheMount {
+  std::string name, path;
+};  ///< writable, kept between runs, content-keyed by its user (Go's build cache); not part of the key
+struct Capture {
+  std::string output, path;
+  ValueKind kind = ValueKind::Blob;
+};  ///< a Tree is read with its modes
 
-/// Runs in the sandbox; expressible as a Remote Execution API action. The executor adds JOBS=N (cores) to the environment,
-/// and SOURCE_DATE_EPOCH must be in `environment` where it matters.
+/// Runs in the sandbox; expressible as a Remote Execution API action. The executor adds JOBS=N (cores) to the
+/// environment, and SOURCE_DATE_EPOCH must be in `environment` where it matters.
 struct CommandAction {
-  std::string tools;                     ///< name of the input that is the tools tree
+  std::string tools;  ///< name of the input that is the tools tree
   std::vector<std::string> argv;
   std::map<std::string, std::string> environment;
   std::string working_folder = "/build";
   std::vector<Mount> mounts;
   std::vector<CacheMount> caches;
-  std::vector<Capture> captures;         ///< below /out
-  bool network = false;                  ///< fetch steps only
+  std::vector<Capture> captures;  ///< below /out
+  bool network = false;           ///< fetch steps only
 };
 
 class StepContext {
  public:
   virtual ~StepContext() = default;
   virtual Store& store() = 0;
-  virtual Value input(const std::string& name) const = 0;   ///< Error{Internal} when the step does not declare it
+  virtual Value input(const std::string& name) const = 0;        ///< Error{Internal} when the step does not declare it
   virtual const std::vector<RecordedInput>& inputs() const = 0;  ///< in declared order
-  virtual std::filesystem::path scratch() = 0;              ///< private folder, removed afterwards; on the store's filesystem
-  virtual void log(const std::string& line) = 0;            ///< to the step's log file
+  virtual std::filesystem::path scratch() = 0;    ///< private folder, removed afterwards; on the store's filesystem
+  virtual void log(const std::string& line) = 0;  ///< to the step's log file
   virtual std::filesystem::path log_file() const = 0;
   virtual void progress(std::uint64_t done, std::uint64_t total) = 0;
   virtual std::stop_token stop() const = 0;
@@ -61,18 +70,18 @@ class StepContext {
 };
 
 struct BuiltinAction {
-  std::string function;                  ///< "debian.unpack"
-  std::string parameters;                ///< canonical text (JSON); part of the key, and all that `run` may depend on besides inputs
+  std::string function;    ///< "debian.unpack"
+  std::string parameters;  ///< canonical text (JSON); part of the key, and all that `run` may depend on besides inputs
   std::function<std::map<std::string, Value>(StepContext&)> run;
 };
 
 struct Step {
-  std::string id;                        ///< "kernel/build"; unique in the graph
+  std::string id;  ///< "kernel/build"; unique in the graph
   std::vector<Input> inputs;
   std::variant<CommandAction, BuiltinAction> action;
   Resource resource = Resource::Cpu;
-  /// Outputs whose digests are known before running (fetches: the lock says). Such a step runs only if a step that runs needs its bytes and
-  /// they are not in the store; what it then gives must match.
+  /// Outputs whose digests are known before running (fetches: the lock says). Such a step runs only if a step that runs
+  /// needs its bytes and they are not in the store; what it then gives must match.
   std::map<std::string, Value> known_outputs;
 };
 

@@ -10,7 +10,8 @@
 
 namespace k8simg {
 
-/// The values whose bytes a step takes without the store having looked at them, in the order in which it does. Safe to use from many threads.
+/// The values whose bytes a step takes without the store having looked at them, in the order in which it does. Safe to
+/// use from many threads.
 class Taken {
  public:
   void add(const Value& value);
@@ -26,7 +27,8 @@ class Taken {
   bool closed_ = false;
 };
 
-/// The store itself, but for what it hands out as files and folders. `read` verifies what it gives, so nothing remembers that.
+/// The store itself, but for what it hands out as files and folders. `read` verifies what it gives, so nothing
+/// remembers that.
 class WatchedStore : public Store {
  public:
   WatchedStore(Store& store, Taken& taken) : store_(store), taken_(taken) {}
@@ -46,7 +48,9 @@ class WatchedStore : public Store {
   Condition check(const Digest& digest) const override { return store_.check(digest); }
   void quarantine(const Digest& digest) override { store_.quarantine(digest); }
   void set_aside(const std::filesystem::path& path, const std::string& name) override { store_.set_aside(path, name); }
-  void save_record(const std::string& defconfig, const StepRecord& record) override { store_.save_record(defconfig, record); }
+  void save_record(const std::string& defconfig, const StepRecord& record) override {
+    store_.save_record(defconfig, record);
+  }
   void sync() override { store_.sync(); }
   bool has_folders() const override { return store_.has_folders(); }
   std::filesystem::path folder(const std::string& name) const override { return store_.folder(name); }

@@ -1,4 +1,5 @@
-// Builds and keeps the appliance: supermin in a view of the machine that has a kernel and modules where supermin looks for them.
+// Builds and keeps the appliance: supermin in a view of the machine that has a kernel and modules where supermin looks
+// for them.
 #include <fmt/format.h>
 #include <guestfs.h>
 #include <sys/stat.h>
@@ -32,22 +33,26 @@ Kernel find_kernel(const fs::path& tools) {
     kernel.modules = tools / "usr/lib/modules" / kernel.version;
     if (fs::is_directory(kernel.modules)) return kernel;
   }
-  throw Error(ErrorKind::Usage, "the tools tree has no kernel to boot libguestfs with", "add linux-image-cloud-amd64 to tools.appliance.packages of the defconfig, and run `k8simg lock NAME`");
+  throw Error(ErrorKind::Usage, "the tools tree has no kernel to boot libguestfs with",
+              "add linux-image-cloud-amd64 to tools.appliance.packages of the defconfig, and run `k8simg lock NAME`");
 }
 
 /// The folder with the recipe of the appliance, where the library itself would look.
 fs::path recipe_folder() {
-  const std::unique_ptr<guestfs_h, decltype(&guestfs_close)> handle(guestfs_create_flags(GUESTFS_CREATE_NO_ENVIRONMENT), &guestfs_close);
+  const std::unique_ptr<guestfs_h, decltype(&guestfs_close)> handle(guestfs_create_flags(GUESTFS_CREATE_NO_ENVIRONMENT),
+                                                                    &guestfs_close);
   if (!handle) throw Error(ErrorKind::Internal, "libguestfs cannot make a handle");
   const fs::path folder = fs::path(guestfs_get_path(handle.get())) / "supermin.d";
   if (!fs::is_directory(folder) || !fs::exists(supermin)) {
-    throw Error(ErrorKind::Usage, fmt::format("libguestfs is not complete here: {} or {} is missing", folder.string(), supermin), "install the package libguestfs0 with all that it depends on");
+    throw Error(ErrorKind::Usage,
+                fmt::format("libguestfs is not complete here: {} or {} is missing", folder.string(), supermin),
+                "install the package libguestfs0 with all that it depends on");
   }
   return folder;
 }
 
 std::string fingerprint(const fs::path& file) {
-  struct stat info{};
+  struct stat info {};
   if (stat(file.c_str(), &info) != 0) return "-";
   return fmt::format("{}:{}.{}", info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
 }
@@ -55,16 +60,19 @@ std::string fingerprint(const fs::path& file) {
 /// Changes with all that goes into the appliance: kernel, recipe, and the machine's packages.
 std::string appliance_key(const Kernel& kernel, const fs::path& recipe) {
   std::string text = sha256_file(kernel.image).hex() + " " + fingerprint("/var/lib/dpkg/status");
-  for (const char* name : {"base.tar.gz", "daemon.tar.gz", "excludefiles", "hostfiles", "init.tar.gz", "packages", "udev-rules.tar.gz"}) text += " " + fingerprint(recipe / name);
+  for (const char* name :
+       {"base.tar.gz", "daemon.tar.gz", "excludefiles", "hostfiles", "init.tar.gz", "packages", "udev-rules.tar.gz"})
+    text += " " + fingerprint(recipe / name);
   return sha256(text).hex().substr(0, 12);
 }
 
-/// Modules as the appliance needs them: a folder of ours with depmod's files, and the tools tree's own folders to be mounted over the empty ones in it.
-/// Files of a checkout are hard links to the store's blobs, and whoever may write a folder may change the mode of a link in it and write the blob: they are
-/// never mounted writable, nor linked into a folder that is.
+/// Modules as the appliance needs them: a folder of ours with depmod's files, and the tools tree's own folders to be
+/// mounted over the empty ones in it. Files of a checkout are hard links to the store's blobs, and whoever may write a
+/// folder may change the mode of a link in it and write the blob: they are never mounted writable, nor linked into a
+/// folder that is.
 struct Modules {
   fs::path folder;
-  std::vector<SandboxBind> mounted;   ///< `inside` is relative to `folder`
+  std::vector<SandboxBind> mounted;  ///< `inside` is relative to `folder`
 
   std::vector<SandboxBind> below(const std::string& place) const {
     std::vector<SandboxBind> binds = mounted;
@@ -73,7 +81,8 @@ struct Modules {
   }
 };
 
-Modules prepare_modules(CommandRunner& runner, const fs::path& tools, const Kernel& kernel, const fs::path& base, const fs::path& log, const std::stop_token& stop) {
+Modules prepare_modules(CommandRunner& runner, const fs::path& tools, const Kernel& kernel, const fs::path& base,
+                        const fs::path& log, const std::stop_token& stop) {
   const std::string place = "usr/lib/modules/" + kernel.version;
   Modules modules{.folder = base / place, .mounted = {}};
   fs::create_directories(modules.folder);
@@ -90,7 +99,11 @@ Modules prepare_modules(CommandRunner& runner, const fs::path& tools, const Kern
   }
   std::vector<SandboxBind> binds = modules.below("/out/" + place);
   binds.push_back({base, "/out", true});
-  Command command = sandbox({.root = tools, .argv = {"/usr/sbin/depmod", "-b", "/out", kernel.version}, .environment = {}, .working_folder = "/tmp", .binds = std::move(binds)});
+  Command command = sandbox({.root = tools,
+                             .argv = {"/usr/sbin/depmod", "-b", "/out", kernel.version},
+                             .environment = {},
+                             .working_folder = "/tmp",
+                             .binds = std::move(binds)});
   command.log = log;
   run_checked(runner, command, "depmod of libguestfs' kernel", stop);
   return modules;
@@ -101,15 +114,19 @@ void add_children(std::vector<std::string>& argv, const fs::path& folder, const 
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string path = entry.path().string();
     if (path == left_out) continue;
-    if (entry.is_symlink()) argv.insert(argv.end(), {"--symlink", fs::read_symlink(entry.path()).string(), path});
-    else argv.insert(argv.end(), {"--ro-bind-try", path, path});
+    if (entry.is_symlink())
+      argv.insert(argv.end(), {"--symlink", fs::read_symlink(entry.path()).string(), path});
+    else
+      argv.insert(argv.end(), {"--ro-bind-try", path, path});
   }
 }
 
-/// supermin wants /lib/modules to be there, and a machine without a kernel (a container) has none: it gets a view of the host with an empty one. It runs
-/// as uid 0 of a user namespace, with no privilege outside, and no network. Its environment is how it is told of the kernel: there is no other way.
+/// supermin wants /lib/modules to be there, and a machine without a kernel (a container) has none: it gets a view of
+/// the host with an empty one. It runs as uid 0 of a user namespace, with no privilege outside, and no network. Its
+/// environment is how it is told of the kernel: there is no other way.
 Command supermin_command(const Kernel& kernel, const Modules& modules, const fs::path& recipe, const fs::path& out) {
-  std::vector<std::string> argv{"bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--uid", "0", "--gid", "0"};
+  std::vector<std::string> argv{"bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--uid", "0", "--gid",
+                                "0"};
   for (const char* top : {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}) {
     if (fs::is_symlink(top)) argv.insert(argv.end(), {"--symlink", fs::read_symlink(top).string(), top});
   }
@@ -117,22 +134,34 @@ Command supermin_command(const Kernel& kernel, const Modules& modules, const fs:
   add_children(argv, "/usr", "/usr/lib");
   add_children(argv, "/usr/lib", "/usr/lib/modules");
   // Folders that Debian's base-files owns: supermin looks at each path of a package.
-  for (const char* empty : {"/usr/lib/modules", "/boot", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/sys"}) argv.insert(argv.end(), {"--dir", empty});
-  argv.insert(argv.end(), {"--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--ro-bind", kernel.image.string(), "/tmp/vmlinuz", "--ro-bind", modules.folder.string(), "/tmp/modules"});
-  for (const SandboxBind& bind : modules.below("/tmp/modules")) argv.insert(argv.end(), {"--ro-bind", bind.host.string(), bind.inside});
+  for (const char* empty :
+       {"/usr/lib/modules", "/boot", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/sys"})
+    argv.insert(argv.end(), {"--dir", empty});
+  argv.insert(argv.end(), {"--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--ro-bind", kernel.image.string(),
+                           "/tmp/vmlinuz", "--ro-bind", modules.folder.string(), "/tmp/modules"});
+  for (const SandboxBind& bind : modules.below("/tmp/modules"))
+    argv.insert(argv.end(), {"--ro-bind", bind.host.string(), bind.inside});
   argv.insert(argv.end(), {"--bind", out.string(), "/tmp/out", "--clearenv"});
   const std::vector<std::pair<std::string, std::string>> environment{
-      {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"}, {"LC_ALL", "C.UTF-8"}, {"HOME", "/tmp"}, {"TMPDIR", "/tmp/out"},
+      {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"},
+      {"LC_ALL", "C.UTF-8"},
+      {"HOME", "/tmp"},
+      {"TMPDIR", "/tmp/out"},
       {"TAR_OPTIONS", "--no-same-owner"},  // the recipe's archives name owners that the namespace does not have
-      {"SUPERMIN_KERNEL", "/tmp/vmlinuz"}, {"SUPERMIN_KERNEL_VERSION", kernel.version}, {"SUPERMIN_MODULES", "/tmp/modules"}};
+      {"SUPERMIN_KERNEL", "/tmp/vmlinuz"},
+      {"SUPERMIN_KERNEL_VERSION", kernel.version},
+      {"SUPERMIN_MODULES", "/tmp/modules"}};
   for (const auto& [name, value] : environment) argv.insert(argv.end(), {"--setenv", name, value});
-  argv.insert(argv.end(), {"--", supermin, "--build", "--verbose", "-f", "ext2", "--copy-kernel", recipe.string(), "-o", "/tmp/out/appliance"});
+  argv.insert(argv.end(), {"--", supermin, "--build", "--verbose", "-f", "ext2", "--copy-kernel", recipe.string(), "-o",
+                           "/tmp/out/appliance"});
   return {.argv = std::move(argv), .environment = {{"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"}}};
 }
 
 }  // namespace
 
-Appliance prepare_appliance(CommandRunner& runner, const fs::path& tools, const fs::path& cache, const fs::path& scratch, bool kvm, const std::function<void(const std::string&)>& progress, std::stop_token stop) {
+Appliance prepare_appliance(CommandRunner& runner, const fs::path& tools, const fs::path& cache,
+                            const fs::path& scratch, bool kvm, const std::function<void(const std::string&)>& progress,
+                            std::stop_token stop) {
   const Kernel kernel = find_kernel(tools);
   const fs::path recipe = recipe_folder();
   const std::string name = kernel.version + "-" + appliance_key(kernel, recipe);
@@ -153,7 +182,9 @@ Appliance prepare_appliance(CommandRunner& runner, const fs::path& tools, const 
   run_checked(runner, command, "supermin, which builds libguestfs' appliance", stop);
   const fs::path made = work.path() / "out/appliance";
   // The file by which libguestfs knows a fixed appliance.
-  write_file_atomically(made / "README.fixed", "An appliance of libguestfs, built by supermin for k8simg. It may be removed: it is built again.\n");
+  write_file_atomically(
+      made / "README.fixed",
+      "An appliance of libguestfs, built by supermin for k8simg. It may be removed: it is built again.\n");
   // An appliance of this kernel with other packages is of no more use.
   for (const auto& entry : fs::directory_iterator(cache)) {
     if (entry.path().filename().string().starts_with(kernel.version + "-")) remove_all_forced(entry.path());

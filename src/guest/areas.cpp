@@ -1,5 +1,5 @@
-// Finds and names the bytes that differ. Formats: UEFI specification 2.10, 5.2 (MBR) and 5.3 (GPT). Nothing read from the image is followed: places and sizes
-// are the manifest's, so that a damaged table is compared like any other.
+// Finds and names the bytes that differ. Formats: UEFI specification 2.10, 5.2 (MBR) and 5.3 (GPT). Nothing read from
+// the image is followed: places and sizes are the manifest's, so that a damaged table is compared like any other.
 #include "guest/areas.hpp"
 
 #include <fcntl.h>
@@ -20,53 +20,76 @@ namespace {
 enum class Form { Number, Hex, Guid, Text, Bytes };
 
 struct TableField {
-  std::size_t offset = 0, size = 0;   ///< bytes
+  std::size_t offset = 0, size = 0;  ///< bytes
   std::string name;
   Form form = Form::Number;
-  std::size_t entry = 0;              ///< number of the partition, from 1; 0: of the table itself
+  std::size_t entry = 0;  ///< number of the partition, from 1; 0: of the table itself
 };
 
 std::vector<TableField> mbr_fields() {
   std::vector<TableField> fields{{0, 4, "disk identifier", Form::Hex}, {4, 2, "reserved bytes", Form::Hex}};
   for (std::size_t entry = 1; entry <= 4; ++entry) {
     const std::size_t at = 6 + 16 * (entry - 1);
-    fields.insert(fields.end(), {{at, 1, "boot flag", Form::Hex, entry}, {at + 1, 3, "first sector as CHS", Form::Hex, entry}, {at + 4, 1, "partition type", Form::Hex, entry},
-                                 {at + 5, 3, "last sector as CHS", Form::Hex, entry}, {at + 8, 4, "first sector", Form::Number, entry}, {at + 12, 4, "number of sectors", Form::Number, entry}});
+    fields.insert(fields.end(), {{at, 1, "boot flag", Form::Hex, entry},
+                                 {at + 1, 3, "first sector as CHS", Form::Hex, entry},
+                                 {at + 4, 1, "partition type", Form::Hex, entry},
+                                 {at + 5, 3, "last sector as CHS", Form::Hex, entry},
+                                 {at + 8, 4, "first sector", Form::Number, entry},
+                                 {at + 12, 4, "number of sectors", Form::Number, entry}});
   }
   fields.push_back({70, 2, "signature", Form::Hex});
   return fields;
 }
 
 std::vector<TableField> header_fields(std::size_t size) {
-  return {{0, 8, "signature", Form::Hex}, {8, 4, "revision", Form::Hex}, {12, 4, "size of the header"}, {16, 4, "checksum", Form::Hex}, {20, 4, "reserved bytes", Form::Hex},
-          {24, 8, "sector of this header"}, {32, 8, "sector of the other header"}, {40, 8, "first usable sector"}, {48, 8, "last usable sector"}, {56, 16, "disk GUID", Form::Guid},
-          {72, 8, "sector of the entries"}, {80, 4, "number of entries"}, {84, 4, "size of an entry"}, {88, 4, "checksum of the entries", Form::Hex}, {92, size - 92, "reserved bytes", Form::Bytes}};
+  return {{0, 8, "signature", Form::Hex},
+          {8, 4, "revision", Form::Hex},
+          {12, 4, "size of the header"},
+          {16, 4, "checksum", Form::Hex},
+          {20, 4, "reserved bytes", Form::Hex},
+          {24, 8, "sector of this header"},
+          {32, 8, "sector of the other header"},
+          {40, 8, "first usable sector"},
+          {48, 8, "last usable sector"},
+          {56, 16, "disk GUID", Form::Guid},
+          {72, 8, "sector of the entries"},
+          {80, 4, "number of entries"},
+          {84, 4, "size of an entry"},
+          {88, 4, "checksum of the entries", Form::Hex},
+          {92, size - 92, "reserved bytes", Form::Bytes}};
 }
 
 std::vector<TableField> entry_fields(std::size_t size) {
   std::vector<TableField> fields;
   for (std::size_t at = 0, entry = 1; at + 128 <= size; at += 128, ++entry) {
-    fields.insert(fields.end(), {{at, 16, "partition type", Form::Guid, entry}, {at + 16, 16, "partition GUID", Form::Guid, entry}, {at + 32, 8, "first sector", Form::Number, entry},
-                                 {at + 40, 8, "last sector", Form::Number, entry}, {at + 48, 8, "attributes", Form::Hex, entry}, {at + 56, 72, "partition name", Form::Text, entry}});
+    fields.insert(fields.end(), {{at, 16, "partition type", Form::Guid, entry},
+                                 {at + 16, 16, "partition GUID", Form::Guid, entry},
+                                 {at + 32, 8, "first sector", Form::Number, entry},
+                                 {at + 40, 8, "last sector", Form::Number, entry},
+                                 {at + 48, 8, "attributes", Form::Hex, entry},
+                                 {at + 56, 72, "partition name", Form::Text, entry}});
   }
   return fields;
 }
 
-constexpr std::size_t largest_table = 1 << 16;   // bytes; a GPT has 16 KiB of entries
+constexpr std::size_t largest_table = 1 << 16;  // bytes; a GPT has 16 KiB of entries
 
 /// The fields of an area, none for one that has no structure.
 std::vector<TableField> fields_of(const Manifest::Area& area) {
   const bool table = area.size <= largest_table;
   if (area.name == "MBR" && area.size == 72) return mbr_fields();
-  if (table && area.name.ends_with("GPT header") && area.size > 92) return header_fields(static_cast<std::size_t>(area.size));
+  if (table && area.name.ends_with("GPT header") && area.size > 92)
+    return header_fields(static_cast<std::size_t>(area.size));
   if (table && area.name.ends_with("GPT entries")) return entry_fields(static_cast<std::size_t>(area.size));
   return {};
 }
 
 /// A GUID is written with its first three numbers in little-endian order: UEFI specification, appendix A.
 std::string guid_text(std::string_view bytes) {
-  std::string text = fmt::format("{:08x}-{:04x}-{:04x}-", *read_number(bytes, 0, 4), *read_number(bytes, 4, 2), *read_number(bytes, 6, 2));
-  for (std::size_t i = 8; i < 16; ++i) text += fmt::format("{}{:02x}", i == 10 ? "-" : "", static_cast<unsigned char>(bytes[i]));
+  std::string text = fmt::format("{:08x}-{:04x}-{:04x}-", *read_number(bytes, 0, 4), *read_number(bytes, 4, 2),
+                                 *read_number(bytes, 6, 2));
+  for (std::size_t i = 8; i < 16; ++i)
+    text += fmt::format("{}{:02x}", i == 10 ? "-" : "", static_cast<unsigned char>(bytes[i]));
   return text;
 }
 
@@ -84,11 +107,16 @@ std::string name_text(std::string_view bytes) {
 
 std::string value_text(const TableField& field, std::string_view bytes) {
   switch (field.form) {
-    case Form::Number: return std::to_string(*read_number(bytes, 0, static_cast<unsigned>(field.size)));
-    case Form::Hex: return fmt::format("0x{:0{}x}", *read_number(bytes, 0, static_cast<unsigned>(field.size)), 2 * field.size);
-    case Form::Guid: return guid_text(bytes);
-    case Form::Text: return name_text(bytes);
-    case Form::Bytes: break;
+    case Form::Number:
+      return std::to_string(*read_number(bytes, 0, static_cast<unsigned>(field.size)));
+    case Form::Hex:
+      return fmt::format("0x{:0{}x}", *read_number(bytes, 0, static_cast<unsigned>(field.size)), 2 * field.size);
+    case Form::Guid:
+      return guid_text(bytes);
+    case Form::Text:
+      return name_text(bytes);
+    case Form::Bytes:
+      break;
   }
   return {};
 }
@@ -98,8 +126,12 @@ bool is_checksum(const TableField& field) { return field.name.starts_with("check
 class Comparison {
  public:
   Comparison(const fs::path& image, const Manifest& manifest, const std::stop_token& stop)
-      : image_(image), manifest_(manifest), stop_(stop), fd_(Fd::open(image, O_RDONLY)), buffer_(std::size_t{1} << 20, '\0') {
-    struct stat status{};
+      : image_(image),
+        manifest_(manifest),
+        stop_(stop),
+        fd_(Fd::open(image, O_RDONLY)),
+        buffer_(std::size_t{1} << 20, '\0') {
+    struct stat status {};
     if (::fstat(fd_.get(), &status) != 0) throw_errno("cannot read", image.string(), errno);
     size_ = static_cast<std::uint64_t>(status.st_size);
   }
@@ -121,14 +153,17 @@ class Comparison {
   }
 
  private:
-  void add(const std::string& place, std::string text, bool filesystem = false) { differences_.push_back({place, std::move(text), filesystem}); }
+  void add(const std::string& place, std::string text, bool filesystem = false) {
+    differences_.push_back({place, std::move(text), filesystem});
+  }
 
   template <class Take>
   void read(const Manifest::Area& area, Take&& take) {
-    read_range(fd_.get(), {static_cast<off_t>(area.start), static_cast<off_t>(area.start + area.size)}, image_, buffer_, [&](std::string_view bytes, off_t at) {
-      if (stop_.stop_requested()) throw Error(ErrorKind::Interrupted, "interrupted");
-      take(bytes, static_cast<std::uint64_t>(at));
-    });
+    read_range(fd_.get(), {static_cast<off_t>(area.start), static_cast<off_t>(area.start + area.size)}, image_, buffer_,
+               [&](std::string_view bytes, off_t at) {
+                 if (stop_.stop_requested()) throw Error(ErrorKind::Interrupted, "interrupted");
+                 take(bytes, static_cast<std::uint64_t>(at));
+               });
   }
 
   std::string place_of(const Manifest::Area& area) const {
@@ -142,7 +177,11 @@ class Comparison {
     Sha256 hash;
     read(area, [&](std::string_view bytes, std::uint64_t) { hash.update(bytes); });
     if (const Digest found = hash.finish(); found != *area.sha256) {
-      add(place_of(area), fmt::format("bytes of the filesystem that belong to no path are not the manifest's: SHA-256 {}, manifest says {}", found.hex(), area.sha256->hex()), true);
+      add(place_of(area),
+          fmt::format(
+              "bytes of the filesystem that belong to no path are not the manifest's: SHA-256 {}, manifest says {}",
+              found.hex(), area.sha256->hex()),
+          true);
     }
   }
 
@@ -154,12 +193,14 @@ class Comparison {
         const std::uint64_t offset = at + i - area.start;
         const char wanted = offset < area.bytes.size() ? area.bytes[offset] : '\0';
         if (bytes[i] == wanted) continue;
-        if (count++ == 0) first = at + i, found = static_cast<unsigned char>(bytes[i]), expected = static_cast<unsigned char>(wanted);
+        if (count++ == 0)
+          first = at + i, found = static_cast<unsigned char>(bytes[i]), expected = static_cast<unsigned char>(wanted);
       }
     });
     if (count == 0) return;
     const std::string more = count == 1 ? "" : fmt::format(", and {} more differ", count - 1);
-    add(place_of(area), fmt::format("{}: byte {} is 0x{:02x}, manifest says 0x{:02x}{}", area.name, first, found, expected, more));
+    add(place_of(area),
+        fmt::format("{}: byte {} is 0x{:02x}, manifest says 0x{:02x}{}", area.name, first, found, expected, more));
   }
 
   void compare_table(const Manifest::Area& area, const std::vector<TableField>& fields) {
@@ -168,27 +209,34 @@ class Comparison {
     expected.resize(found.size(), '\0');
     bool named = found == expected;
     for (const TableField& field : fields) {
-      const std::string_view is = std::string_view(found).substr(field.offset, field.size), should = std::string_view(expected).substr(field.offset, field.size);
+      const std::string_view is = std::string_view(found).substr(field.offset, field.size),
+                             should = std::string_view(expected).substr(field.offset, field.size);
       if (is == should) continue;
       named = true;
       // The MBR of a GPT disk has one entry, which protects the rest.
-      const bool known = field.entry > 0 && field.entry <= manifest_.image.partitions.size() && (area.name != "MBR" || manifest_.image.table == "dos");
+      const bool known = field.entry > 0 && field.entry <= manifest_.image.partitions.size() &&
+                         (area.name != "MBR" || manifest_.image.table == "dos");
       const std::string place = known ? manifest_.image.partitions[field.entry - 1].name : "disk";
       const std::string entry = field.entry > 0 && !known ? fmt::format("entry {}: ", field.entry) : "";
       const std::string now = value_text(field, is), then = value_text(field, should);
-      AreaDifference difference{place, now == then ? fmt::format("{}: {}{} has other bytes than the manifest says", area.name, entry, field.name)
-                                                   : fmt::format("{}: {}{} {}, manifest says {}", area.name, entry, field.name, now, then)};
+      AreaDifference difference{
+          place, now == then
+                     ? fmt::format("{}: {}{} has other bytes than the manifest says", area.name, entry, field.name)
+                     : fmt::format("{}: {}{} {}, manifest says {}", area.name, entry, field.name, now, then)};
       const bool backup = area.name.starts_with("backup");
-      if (is_checksum(field)) checksums_[backup].push_back(std::move(difference));
-      else changed_[backup] = true, differences_.push_back(std::move(difference));
+      if (is_checksum(field))
+        checksums_[backup].push_back(std::move(difference));
+      else
+        changed_[backup] = true, differences_.push_back(std::move(difference));
     }
-    if (!named) compare_bytes(area);   // behind the last field
+    if (!named) compare_bytes(area);  // behind the last field
   }
 
   /// A checksum that follows from a change that was named says nothing more; one that changed alone does.
   void add_checksums() {
     for (const bool backup : {false, true}) {
-      if (!changed_[backup]) differences_.insert(differences_.end(), checksums_[backup].begin(), checksums_[backup].end());
+      if (!changed_[backup])
+        differences_.insert(differences_.end(), checksums_[backup].begin(), checksums_[backup].end());
     }
   }
 
@@ -198,12 +246,15 @@ class Comparison {
   Fd fd_;
   std::string buffer_;
   std::uint64_t size_ = 0;
-  std::vector<AreaDifference> differences_, checksums_[2];   ///< checksums: of the GPT, of its backup
+  std::vector<AreaDifference> differences_, checksums_[2];  ///< checksums: of the GPT, of its backup
   bool changed_[2] = {false, false};
 };
 
 }  // namespace
 
-std::vector<AreaDifference> compare_areas(const fs::path& image, const Manifest& manifest, const std::stop_token& stop) { return Comparison(image, manifest, stop).run(); }
+std::vector<AreaDifference> compare_areas(const fs::path& image, const Manifest& manifest,
+                                          const std::stop_token& stop) {
+  return Comparison(image, manifest, stop).run();
+}
 
 }  // namespace k8simg

@@ -18,10 +18,12 @@ using nlohmann::json;
 /// Remembers where in the document it is, for messages.
 class Field {
  public:
-  Field(const json& value, std::string place, const std::string& file) : value_(value), place_(std::move(place)), file_(file) {}
+  Field(const json& value, std::string place, const std::string& file)
+      : value_(value), place_(std::move(place)), file_(file) {}
 
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error(ErrorKind::Usage, fmt::format("{}: {} {}", file_, place_.empty() ? "the document" : place_, what), "it is not a manifest.json that `k8simg build` wrote: build the image again");
+    throw Error(ErrorKind::Usage, fmt::format("{}: {} {}", file_, place_.empty() ? "the document" : place_, what),
+                "it is not a manifest.json that `k8simg build` wrote: build the image again");
   }
   bool has(const char* key) const { return object().contains(key); }
   Field at(const std::string& key) const {
@@ -58,7 +60,8 @@ class Field {
     const std::string digits = text();
     std::uint32_t value = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 8);
-    if (error != std::errc() || end != digits.data() + digits.size() || value > 07777) fail(fmt::format("\"{}\" is not a mode such as \"0644\"", digits));
+    if (error != std::errc() || end != digits.data() + digits.size() || value > 07777)
+      fail(fmt::format("\"{}\" is not a mode such as \"0644\"", digits));
     return value;
   }
   Digest digest() const {
@@ -68,7 +71,8 @@ class Field {
   }
   std::string hex() const {
     std::string digits = text();
-    if (digits.size() % 2 || digits.find_first_not_of("0123456789abcdef") != std::string::npos) fail("is not hexadecimal");
+    if (digits.size() % 2 || digits.find_first_not_of("0123456789abcdef") != std::string::npos)
+      fail("is not hexadecimal");
     return digits;
   }
   std::string bytes() const {
@@ -89,7 +93,8 @@ class Field {
   const std::string& file_;
 };
 
-/// Names of partition types: the Discoverable Partitions Specification for GPT, the PC's one-byte types for dos. Kept apart from the writer's on purpose.
+/// Names of partition types: the Discoverable Partitions Specification for GPT, the PC's one-byte types for dos. Kept
+/// apart from the writer's on purpose.
 std::string partition_type(const Field& field, const std::string& table) {
   static const std::map<std::string, std::string> gpt = {{"esp", "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"},
                                                          {"linux", "0fc63daf-8483-4772-8e79-3d69d8477de4"},
@@ -99,11 +104,13 @@ std::string partition_type(const Field& field, const std::string& table) {
                                                          {"root-ppc64-le", "c31c45e6-3f39-412e-80fb-4809c4980599"},
                                                          {"root-riscv64", "72ec70a6-cf74-40e6-bd49-4bda08e8f224"},
                                                          {"root-s390x", "5eead9a9-fe09-4a1e-a1d7-520d00531306"}};
-  static const std::map<std::string, std::string> dos = {{"esp", "0xef"}, {"linux", "0x83"}, {"root", "0x83"}, {"fat32-lba", "0xc"}};
+  static const std::map<std::string, std::string> dos = {
+      {"esp", "0xef"}, {"linux", "0x83"}, {"root", "0x83"}, {"fat32-lba", "0xc"}};
   std::string type = field.text();
   const auto& known = table == "gpt" ? gpt : dos;
   if (const auto found = known.find(type); found != known.end()) return found->second;
-  std::transform(type.begin(), type.end(), type.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(type.begin(), type.end(), type.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (table == "gpt" && type.size() == 36) return type;
   unsigned value = 0;
   if (table == "dos" && type.starts_with("0x")) {
@@ -117,7 +124,8 @@ PathState parse_path(const Field& field, bool fat, std::int64_t epoch) {
   static const std::vector<std::string> types{"file", "directory", "symlink", "char", "block", "fifo"};
   PathState path;
   path.type = field.at("type").text();
-  if (std::find(types.begin(), types.end(), path.type) == types.end()) field.at("type").fail(fmt::format("\"{}\" is not a type of file", path.type));
+  if (std::find(types.begin(), types.end(), path.type) == types.end())
+    field.at("type").fail(fmt::format("\"{}\" is not a type of file", path.type));
   if (field.has("origin")) path.origin = field.at("origin").text();
   if (path.type == "file") path.size = field.at("size").number(), path.sha256 = field.at("sha256").digest();
   if (path.type == "symlink") path.target = field.at("target").text();
@@ -156,11 +164,18 @@ std::vector<Manifest::Area> parse_areas(const Field& areas, std::uint64_t disk_s
   std::uint64_t end = 0;
   for (const auto& value : areas.array()) {
     const Field entry = areas.item(std::to_string(list.size()), value);
-    Manifest::Area area{.name = entry.at("name").text(), .start = entry.at("start").number(), .size = entry.at("size").number(), .sha256 = {}, .bytes = {}};
-    if (area.start != end) entry.at("start").fail(fmt::format("is {}, where the area before ends at {}", area.start, end));
+    Manifest::Area area{.name = entry.at("name").text(),
+                        .start = entry.at("start").number(),
+                        .size = entry.at("size").number(),
+                        .sha256 = {},
+                        .bytes = {}};
+    if (area.start != end)
+      entry.at("start").fail(fmt::format("is {}, where the area before ends at {}", area.start, end));
     if (area.size == 0 || area.size > disk_size - end) entry.at("size").fail("is 0, or more than is left of the disk");
-    if (entry.has("sha256")) area.sha256 = entry.at("sha256").digest();
-    else area.bytes = entry.at("hex").bytes();
+    if (entry.has("sha256"))
+      area.sha256 = entry.at("sha256").digest();
+    else
+      area.bytes = entry.at("hex").bytes();
     if (area.bytes.size() > area.size) entry.at("hex").fail("has more bytes than the area");
     end += area.size;
     list.push_back(std::move(area));
@@ -176,11 +191,13 @@ Manifest parse_manifest(std::string_view text, const std::string& name) {
   try {
     document = json::parse(text);
   } catch (const json::exception& error) {
-    throw Error(ErrorKind::Usage, fmt::format("{} is not JSON: {}", name, error.what()), "give the manifest.json that was built with the image");
+    throw Error(ErrorKind::Usage, fmt::format("{} is not JSON: {}", name, error.what()),
+                "give the manifest.json that was built with the image");
   }
   const Field root(document, "", name);
   if (const std::uint64_t format = root.at("format").number(); format != 1) {
-    throw Error(ErrorKind::Usage, fmt::format("{} has format {}, this k8simg reads format 1", name, format), "verify with the k8simg that built the image");
+    throw Error(ErrorKind::Usage, fmt::format("{} has format {}, this k8simg reads format 1", name, format),
+                "verify with the k8simg that built the image");
   }
   Manifest manifest;
   manifest.defconfig = root.at("name").text();
@@ -192,15 +209,18 @@ Manifest parse_manifest(std::string_view text, const std::string& name) {
   }
   const Field disk = root.at("disk");
   manifest.image.table = disk.at("table").text();
-  if (manifest.image.table != "gpt" && manifest.image.table != "dos") disk.at("table").fail("is neither \"gpt\" nor \"dos\"");
+  if (manifest.image.table != "gpt" && manifest.image.table != "dos")
+    disk.at("table").fail("is neither \"gpt\" nor \"dos\"");
   manifest.image.size = disk.at("size").number();
   const Field partitions = disk.at("partitions");
   std::size_t index = 0;
   for (const auto& value : partitions.array()) {
-    manifest.image.partitions.push_back(parse_partition(partitions.item(std::to_string(index++), value), manifest.image.table, epoch));
+    manifest.image.partitions.push_back(
+        parse_partition(partitions.item(std::to_string(index++), value), manifest.image.table, epoch));
   }
   if (disk.has("areas")) manifest.areas = parse_areas(disk.at("areas"), manifest.image.size);
-  std::sort(manifest.image.partitions.begin(), manifest.image.partitions.end(), [](const auto& a, const auto& b) { return a.start < b.start; });
+  std::sort(manifest.image.partitions.begin(), manifest.image.partitions.end(),
+            [](const auto& a, const auto& b) { return a.start < b.start; });
   return manifest;
 }
 

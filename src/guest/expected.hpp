@@ -13,12 +13,23 @@ namespace k8simg {
 
 struct Manifest {
   std::string defconfig;
-  ImageState image;                         ///< partition types as GUID or number, whatever name the manifest gives them; times as the writer clamps them
-  struct Artifact { std::uint64_t size = 0; Digest sha256; };
+  ImageState image;  ///< partition types as GUID or number, whatever name the manifest gives them; times as the writer
+                     ///< clamps them
+  struct Artifact {
+    std::uint64_t size = 0;
+    Digest sha256;
+  };
   std::map<std::string, Artifact> artifacts;  ///< by file name in output/NAME
-  /// A run of bytes of the disk (image/image.hpp): a filesystem by its digest, all else by its bytes, without the zeros at the end.
-  struct Area { std::string name; std::uint64_t start = 0, size = 0; std::optional<Digest> sha256; std::string bytes; };
-  std::vector<Area> areas;                  ///< the whole disk in its order; empty: the manifest is of an older k8simg and says nothing of them
+  /// A run of bytes of the disk (image/image.hpp): a filesystem by its digest, all else by its bytes, without the zeros
+  /// at the end.
+  struct Area {
+    std::string name;
+    std::uint64_t start = 0, size = 0;
+    std::optional<Digest> sha256;
+    std::string bytes;
+  };
+  std::vector<Area>
+      areas;  ///< the whole disk in its order; empty: the manifest is of an older k8simg and says nothing of them
 };
 
 /// Error{Usage} naming `name` (the file) and what is missing or malformed in it, or another format than 1.

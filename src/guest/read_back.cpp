@@ -1,4 +1,5 @@
-// Reads table, filesystems and paths, in as few calls as libguestfs allows: one call costs milliseconds under emulation.
+// Reads table, filesystems and paths, in as few calls as libguestfs allows: one call costs milliseconds under
+// emulation.
 #include "guest/read_back.hpp"
 
 #include <fmt/format.h>
@@ -47,27 +48,39 @@ using Strings = std::unique_ptr<char*, FreeStrings>;
 
 std::string type_of(std::int64_t mode) {
   switch (mode & S_IFMT) {
-    case S_IFREG: return "file";
-    case S_IFDIR: return "directory";
-    case S_IFLNK: return "symlink";
-    case S_IFCHR: return "char";
-    case S_IFBLK: return "block";
-    case S_IFIFO: return "fifo";
-    case S_IFSOCK: return "socket";
-    default: return "unknown";
+    case S_IFREG:
+      return "file";
+    case S_IFDIR:
+      return "directory";
+    case S_IFLNK:
+      return "symlink";
+    case S_IFCHR:
+      return "char";
+    case S_IFBLK:
+      return "block";
+    case S_IFIFO:
+      return "fifo";
+    case S_IFSOCK:
+      return "socket";
+    default:
+      return "unknown";
   }
 }
 
 std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
 }
 
-std::string join_path(const std::string& folder, const std::string& name) { return (folder == "/" ? "" : folder) + "/" + name; }
+std::string join_path(const std::string& folder, const std::string& name) {
+  return (folder == "/" ? "" : folder) + "/" + name;
+}
 
 class Reader {
  public:
-  Reader(GuestSession& session, const fs::path& scratch, const std::function<void(const std::string&)>& progress) : session_(session), g_(session.handle()), scratch_(scratch), progress_(progress) {}
+  Reader(GuestSession& session, const fs::path& scratch, const std::function<void(const std::string&)>& progress)
+      : session_(session), g_(session.handle()), scratch_(scratch), progress_(progress) {}
 
   ImageState read() {
     ImageState image;
@@ -79,7 +92,8 @@ class Reader {
     const Strings devices(guestfs_list_partitions(g_));
     if (!devices) session_.fail("list of partitions");
     for (char** device = devices.get(); *device; ++device) image.partitions.push_back(read_partition(*device));
-    std::sort(image.partitions.begin(), image.partitions.end(), [](const auto& a, const auto& b) { return a.start < b.start; });
+    std::sort(image.partitions.begin(), image.partitions.end(),
+              [](const auto& a, const auto& b) { return a.start < b.start; });
     return image;
   }
 
@@ -98,7 +112,9 @@ class Reader {
   PartitionState read_partition(const std::string& device) {
     auto values = blkid(device);
     PartitionState partition;
-    const auto sectors = [&](const char* key) { return std::strtoull(values[key].c_str(), nullptr, 10) * 512; };  // blkid counts in these, whatever the disk's own
+    const auto sectors = [&](const char* key) {
+      return std::strtoull(values[key].c_str(), nullptr, 10) * 512;
+    };  // blkid counts in these, whatever the disk's own
     partition.start = sectors("PART_ENTRY_OFFSET"), partition.size = sectors("PART_ENTRY_SIZE");
     partition.name = values["PART_ENTRY_NAME"];
     partition.type = lower(values["PART_ENTRY_TYPE"]), partition.partuuid = lower(values["PART_ENTRY_UUID"]);
@@ -127,7 +143,8 @@ class Reader {
     if (result.exit_code == 0) return;
     auto lines = split(result.output, '\n');
     if (lines.size() > 12) lines.resize(12), lines.emplace_back("...");
-    partition.faults.push_back(fmt::format("{} finds faults (exit code {}): {}", command.substr(0, command.find(' ')), result.exit_code, join(lines, "; ")));
+    partition.faults.push_back(fmt::format("{} finds faults (exit code {}): {}", command.substr(0, command.find(' ')),
+                                           result.exit_code, join(lines, "; ")));
   }
 
   void read_paths(PartitionState& partition, const std::string& device) {
@@ -154,8 +171,10 @@ class Reader {
     for (const std::string& path : split(read_file(file), '\0')) {
       if (path.empty()) continue;
       const auto slash = path.rfind('/');
-      if (slash == std::string::npos) folders["/"].push_back(path);
-      else folders["/" + path.substr(0, slash)].push_back(path.substr(slash + 1));
+      if (slash == std::string::npos)
+        folders["/"].push_back(path);
+      else
+        folders["/" + path.substr(0, slash)].push_back(path.substr(slash + 1));
     }
     return folders;
   }
@@ -170,19 +189,23 @@ class Reader {
     }
     if (state.type == "file") state.size = static_cast<std::uint64_t>(stat.st_size);
     const auto device = static_cast<dev_t>(stat.st_rdev);
-    if (state.type == "char" || state.type == "block") state.device = fmt::format("{}:{}", major(device), minor(device));
+    if (state.type == "char" || state.type == "block")
+      state.device = fmt::format("{}:{}", major(device), minor(device));
     return state;
   }
 
   PathState read_top(bool owners) {
-    const std::unique_ptr<struct guestfs_statns, decltype(&guestfs_free_statns)> stat(guestfs_lstatns(g_, "/"), &guestfs_free_statns);
+    const std::unique_ptr<struct guestfs_statns, decltype(&guestfs_free_statns)> stat(guestfs_lstatns(g_, "/"),
+                                                                                      &guestfs_free_statns);
     if (!stat) session_.fail("state of /");
     return state_of(*stat, owners);
   }
 
-  void read_folder(std::map<std::string, PathState>& paths, const std::string& folder, const std::vector<std::string>& names, bool owners) {
+  void read_folder(std::map<std::string, PathState>& paths, const std::string& folder,
+                   const std::vector<std::string>& names, bool owners) {
     const NameList list(names);
-    const std::unique_ptr<guestfs_statns_list, decltype(&guestfs_free_statns_list)> stats(guestfs_lstatnslist(g_, folder.c_str(), list.get()), &guestfs_free_statns_list);
+    const std::unique_ptr<guestfs_statns_list, decltype(&guestfs_free_statns_list)> stats(
+        guestfs_lstatnslist(g_, folder.c_str(), list.get()), &guestfs_free_statns_list);
     if (!stats || stats->len != names.size()) session_.fail("state of the files in " + folder);
     std::vector<std::string> links;
     for (std::size_t i = 0; i < names.size(); ++i) {
@@ -195,16 +218,20 @@ class Reader {
     if (owners) read_attributes(paths, folder, names);
   }
 
-  void read_links(std::map<std::string, PathState>& paths, const std::string& folder, const std::vector<std::string>& names) {
+  void read_links(std::map<std::string, PathState>& paths, const std::string& folder,
+                  const std::vector<std::string>& names) {
     const NameList list(names);
     const Strings targets(guestfs_readlinklist(g_, folder.c_str(), list.get()));
     if (!targets) session_.fail("links in " + folder);
-    for (std::size_t i = 0; i < names.size() && targets.get()[i]; ++i) paths[join_path(folder, names[i])].target = targets.get()[i];
+    for (std::size_t i = 0; i < names.size() && targets.get()[i]; ++i)
+      paths[join_path(folder, names[i])].target = targets.get()[i];
   }
 
-  void read_attributes(std::map<std::string, PathState>& paths, const std::string& folder, const std::vector<std::string>& names) {
+  void read_attributes(std::map<std::string, PathState>& paths, const std::string& folder,
+                       const std::vector<std::string>& names) {
     const NameList list(names);
-    const std::unique_ptr<guestfs_xattr_list, decltype(&guestfs_free_xattr_list)> attributes(guestfs_lxattrlist(g_, folder.c_str(), list.get()), &guestfs_free_xattr_list);
+    const std::unique_ptr<guestfs_xattr_list, decltype(&guestfs_free_xattr_list)> attributes(
+        guestfs_lxattrlist(g_, folder.c_str(), list.get()), &guestfs_free_xattr_list);
     if (!attributes) session_.fail("attributes of the files in " + folder);
     // For each name an entry without a name whose value is a number, then that many attributes: guestfs(3).
     std::uint32_t at = 0;
@@ -215,7 +242,8 @@ class Reader {
       for (unsigned long i = 0; i < count && at < attributes->len; ++i, ++at) {
         const guestfs_xattr& attribute = attributes->val[at];
         std::string hex;
-        for (std::uint32_t byte = 0; byte < attribute.attrval_len; ++byte) hex += fmt::format("{:02x}", static_cast<unsigned char>(attribute.attrval[byte]));
+        for (std::uint32_t byte = 0; byte < attribute.attrval_len; ++byte)
+          hex += fmt::format("{:02x}", static_cast<unsigned char>(attribute.attrval[byte]));
         paths[join_path(folder, name)].xattrs[attribute.attrname] = hex;
       }
     }
@@ -228,12 +256,14 @@ class Reader {
       if (line.empty()) continue;
       const auto [path, digest] = parse_sum(line);
       const auto found = paths.find(path);
-      if (found == paths.end() || !digest) throw Error(ErrorKind::Step, "unexpected line among the SHA-256 sums: " + line);
+      if (found == paths.end() || !digest)
+        throw Error(ErrorKind::Step, "unexpected line among the SHA-256 sums: " + line);
       found->second.sha256 = digest;
     }
   }
 
-  /// "DIGEST  ./PATH"; a backslash in front says that backslash and newline are written \\ and \n in the path: sha256sum(1).
+  /// "DIGEST  ./PATH"; a backslash in front says that backslash and newline are written \\ and \n in the path:
+  /// sha256sum(1).
   static std::pair<std::string, std::optional<Digest>> parse_sum(std::string_view line) {
     const bool escaped = line.starts_with('\\');
     if (escaped) line.remove_prefix(1);
@@ -241,8 +271,10 @@ class Reader {
     const auto digest = Digest::parse(line.substr(0, 64));
     std::string path;
     for (std::size_t i = 66; i < line.size(); ++i) {
-      if (escaped && line[i] == '\\' && i + 1 < line.size()) path += line[++i] == 'n' ? '\n' : line[i] == 'r' ? '\r' : line[i];
-      else path += line[i];
+      if (escaped && line[i] == '\\' && i + 1 < line.size())
+        path += line[++i] == 'n' ? '\n' : line[i] == 'r' ? '\r' : line[i];
+      else
+        path += line[i];
     }
     return {path.starts_with('.') ? path.substr(1) : "/" + path, digest};
   }
@@ -255,7 +287,8 @@ class Reader {
 
 }  // namespace
 
-ImageState read_back(const fs::path& image, const Appliance& appliance, const std::function<void(const std::string&)>& progress, const std::stop_token& stop) {
+ImageState read_back(const fs::path& image, const Appliance& appliance,
+                     const std::function<void(const std::string&)>& progress, const std::stop_token& stop) {
   const TempDir scratch(appliance.scratch, "read");
   progress("starting the appliance");
   GuestSession session(image, appliance, scratch.path(), stop);

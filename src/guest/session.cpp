@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-void keep_message(guestfs_h*, void* messages, std::uint64_t, int, int, const char* text, std::size_t size, const std::uint64_t*, std::size_t) {
+void keep_message(guestfs_h*, void* messages, std::uint64_t, int, int, const char* text, std::size_t size,
+                  const std::uint64_t*, std::size_t) {
   static_cast<std::string*>(messages)->append(text, size);
 }
 
@@ -31,8 +32,8 @@ std::string last_lines(const std::string& text, std::size_t count) {
 
 }  // namespace
 
-/// Ends the emulators among this process's own children: a call that waits for the appliance then fails at once. libguestfs has no other way to leave
-/// a call, and no way at all to ask for the process's number while it launches.
+/// Ends the emulators among this process's own children: a call that waits for the appliance then fails at once.
+/// libguestfs has no other way to leave a call, and no way at all to ask for the process's number while it launches.
 void GuestSession::Killer::operator()() const {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator("/proc", error)) {
@@ -52,7 +53,9 @@ void GuestSession::Killer::operator()() const {
 
 void GuestSession::Close::operator()(guestfs_h* handle) const { guestfs_close(handle); }
 
-GuestSession::GuestSession(const fs::path& image, const Appliance& appliance, const fs::path& scratch, const std::stop_token& stop) : stop_(stop) {
+GuestSession::GuestSession(const fs::path& image, const Appliance& appliance, const fs::path& scratch,
+                           const std::stop_token& stop)
+    : stop_(stop) {
   on_stop_.emplace(stop, Killer{});
   if (launch(image, appliance, scratch, nullptr)) return;
   std::string messages;
@@ -66,12 +69,14 @@ GuestSession::GuestSession(const fs::path& image, const Appliance& appliance, co
   if (!messages.empty()) why += "\n" + last_lines(messages, 20);
   handle_.reset();
   if (stop_.stop_requested()) throw Error(ErrorKind::Interrupted, "interrupted");
-  throw Error(ErrorKind::Step, "libguestfs does not start: " + why, fmt::format("if {} was damaged, remove it: it is built again", appliance.folder.string()));
+  throw Error(ErrorKind::Step, "libguestfs does not start: " + why,
+              fmt::format("if {} was damaged, remove it: it is built again", appliance.folder.string()));
 }
 
 GuestSession::~GuestSession() = default;
 
-bool GuestSession::launch(const fs::path& image, const Appliance& appliance, const fs::path& scratch, std::string* messages) {
+bool GuestSession::launch(const fs::path& image, const Appliance& appliance, const fs::path& scratch,
+                          std::string* messages) {
   // Nothing of the caller's environment: every setting is here.
   handle_.reset(guestfs_create_flags(GUESTFS_CREATE_NO_ENVIRONMENT));
   guestfs_h* const g = handle();
@@ -79,13 +84,17 @@ bool GuestSession::launch(const fs::path& image, const Appliance& appliance, con
   guestfs_set_error_handler(g, nullptr, nullptr);
   if (messages) {
     guestfs_set_verbose(g, 1);
-    guestfs_set_event_callback(g, keep_message, GUESTFS_EVENT_APPLIANCE | GUESTFS_EVENT_LIBRARY | GUESTFS_EVENT_WARNING, 0, messages);
+    guestfs_set_event_callback(g, keep_message, GUESTFS_EVENT_APPLIANCE | GUESTFS_EVENT_LIBRARY | GUESTFS_EVENT_WARNING,
+                               0, messages);
   }
-  // The image is given raw: its first bytes must not be taken for those of another format. Read-only means an overlay: the file is not written.
+  // The image is given raw: its first bytes must not be taken for those of another format. Read-only means an overlay:
+  // the file is not written.
   return guestfs_set_path(g, appliance.folder.c_str()) == 0 && guestfs_set_backend(g, "direct") == 0 &&
          (appliance.kvm || guestfs_set_backend_setting(g, "force_tcg", "1") == 0) && guestfs_set_memsize(g, 768) == 0 &&
-         guestfs_set_cachedir(g, appliance.folder.parent_path().c_str()) == 0 && guestfs_set_tmpdir(g, scratch.c_str()) == 0 &&
-         guestfs_add_drive_opts(g, image.c_str(), GUESTFS_ADD_DRIVE_OPTS_READONLY, 1, GUESTFS_ADD_DRIVE_OPTS_FORMAT, "raw", GUESTFS_ADD_DRIVE_OPTS_LABEL, "image", -1) == 0 &&
+         guestfs_set_cachedir(g, appliance.folder.parent_path().c_str()) == 0 &&
+         guestfs_set_tmpdir(g, scratch.c_str()) == 0 &&
+         guestfs_add_drive_opts(g, image.c_str(), GUESTFS_ADD_DRIVE_OPTS_READONLY, 1, GUESTFS_ADD_DRIVE_OPTS_FORMAT,
+                                "raw", GUESTFS_ADD_DRIVE_OPTS_LABEL, "image", -1) == 0 &&
          guestfs_launch(g) == 0 && guestfs_get_pid(g) > 0;
 }
 
@@ -105,11 +114,13 @@ void GuestSession::check_alive() const {
 }
 
 GuestSession::Ran GuestSession::run(const std::string& program_and_arguments) {
-  // "debug sh" is the library's only door to a program's own options and exit code; what is run is put together by this program alone.
+  // "debug sh" is the library's only door to a program's own options and exit code; what is run is put together by this
+  // program alone.
   const std::string line = program_and_arguments + " 2>&1; echo \" $?\"";
   std::string word = "sh", text = line;
   char* const arguments[] = {text.data(), nullptr};
-  const std::unique_ptr<char, decltype(&std::free)> output(guestfs_debug(handle(), word.c_str(), arguments), &std::free);
+  const std::unique_ptr<char, decltype(&std::free)> output(guestfs_debug(handle(), word.c_str(), arguments),
+                                                           &std::free);
   if (!output) fail(program_and_arguments);
   Ran ran{.exit_code = -1, .output = std::string(trim(output.get()))};
   const auto blank = ran.output.rfind(' ');
@@ -120,6 +131,8 @@ GuestSession::Ran GuestSession::run(const std::string& program_and_arguments) {
   return ran;
 }
 
-std::string GuestSession::device(int number) { return "/dev/disk/guestfs/image" + (number ? std::to_string(number) : ""); }
+std::string GuestSession::device(int number) {
+  return "/dev/disk/guestfs/image" + (number ? std::to_string(number) : "");
+}
 
 }  // namespace k8simg

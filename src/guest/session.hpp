@@ -17,9 +17,10 @@ namespace k8simg {
 
 class GuestSession {
  public:
-  /// Launches; a first failure is tried once more with all messages kept for the error. Error{Step} or Error{Interrupted}.
-  /// libguestfs keeps its overlay of the image in `scratch`.
-  GuestSession(const std::filesystem::path& image, const Appliance& appliance, const std::filesystem::path& scratch, const std::stop_token& stop);
+  /// Launches; a first failure is tried once more with all messages kept for the error. Error{Step} or
+  /// Error{Interrupted}. libguestfs keeps its overlay of the image in `scratch`.
+  GuestSession(const std::filesystem::path& image, const Appliance& appliance, const std::filesystem::path& scratch,
+               const std::stop_token& stop);
   ~GuestSession();
   GuestSession(const GuestSession&) = delete;
   GuestSession& operator=(const GuestSession&) = delete;
@@ -32,18 +33,27 @@ class GuestSession {
   void check_alive() const;
 
   /// A program of the appliance; output with standard error, and exit code. The device is known there as device(N).
-  struct Ran { int exit_code = 0; std::string output; };
+  struct Ran {
+    int exit_code = 0;
+    std::string output;
+  };
   Ran run(const std::string& program_and_arguments);
-  /// Name of partition `number` (from 1), or with 0 of the whole disk, that does not depend on the order in which devices were found.
+  /// Name of partition `number` (from 1), or with 0 of the whole disk, that does not depend on the order in which
+  /// devices were found.
   static std::string device(int number);
 
  private:
-  struct Close { void operator()(guestfs_h* handle) const; };
-  bool launch(const std::filesystem::path& image, const Appliance& appliance, const std::filesystem::path& scratch, std::string* messages);
+  struct Close {
+    void operator()(guestfs_h* handle) const;
+  };
+  bool launch(const std::filesystem::path& image, const Appliance& appliance, const std::filesystem::path& scratch,
+              std::string* messages);
 
   std::unique_ptr<guestfs_h, Close> handle_;
   std::stop_token stop_;
-  struct Killer { void operator()() const; };
+  struct Killer {
+    void operator()() const;
+  };
   std::optional<std::stop_callback<Killer>> on_stop_;
 };
 

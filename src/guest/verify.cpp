@@ -31,12 +31,15 @@ const Manifest::Artifact* find_artifact(const Manifest& manifest, const std::str
 
 void check_readable(const fs::path& file, const char* what) {
   std::error_code error;
-  if (!fs::is_regular_file(file, error)) throw Error(ErrorKind::Usage, fmt::format("there is no {} {}", what, file.string()), "build it with `k8simg build NAME`, or give its path");
+  if (!fs::is_regular_file(file, error))
+    throw Error(ErrorKind::Usage, fmt::format("there is no {} {}", what, file.string()),
+                "build it with `k8simg build NAME`, or give its path");
 }
 
 }  // namespace
 
-VerifyReport verify_image(const fs::path& image, const fs::path& manifest_file, const Appliance& appliance, const std::function<void(const std::string&)>& progress, std::stop_token stop) {
+VerifyReport verify_image(const fs::path& image, const fs::path& manifest_file, const Appliance& appliance,
+                          const std::function<void(const std::string&)>& progress, std::stop_token stop) {
   check_readable(image, "image");
   check_readable(manifest_file, "manifest");
   const Manifest manifest = parse_manifest(read_file(manifest_file), manifest_file.string());
@@ -58,10 +61,13 @@ VerifyReport verify_image(const fs::path& image, const fs::path& manifest_file, 
   // Which bytes: of no path, or of no partition.
   const std::vector<std::string> by_path = report.differences;
   for (const AreaDifference& difference : compare_areas(image, manifest, stop)) {
-    const bool known = std::any_of(by_path.begin(), by_path.end(), [&](const std::string& line) { return line.starts_with(difference.place + ": "); });
+    const bool known = std::any_of(by_path.begin(), by_path.end(),
+                                   [&](const std::string& line) { return line.starts_with(difference.place + ": "); });
     if (!difference.filesystem || !known) report.differences.push_back(difference.place + ": " + difference.text);
   }
-  if (artifact) report.differences.push_back(fmt::format("{}: SHA-256 {}, manifest says {}", image.filename().string(), whole.hex(), artifact->sha256.hex()));
+  if (artifact)
+    report.differences.push_back(fmt::format("{}: SHA-256 {}, manifest says {}", image.filename().string(), whole.hex(),
+                                             artifact->sha256.hex()));
   return report;
 }
 

@@ -1,4 +1,5 @@
-// Block maps: which blocks of an image must be written. Format: bmap-tools' bmap file 2.0 (its own comment header and BmapCreate).
+// Block maps: which blocks of an image must be written. Format: bmap-tools' bmap file 2.0 (its own comment header and
+// BmapCreate).
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -18,13 +19,15 @@ constexpr std::uint64_t block = 4096;
 std::string hash_range(int fd, std::uint64_t start, std::uint64_t end, const std::string& name) {
   Sha256 hash;
   std::string buffer(1 << 20, '\0');
-  read_range(fd, {static_cast<off_t>(start), static_cast<off_t>(end)}, name, buffer, [&](std::string_view bytes, off_t) { hash.update(bytes); });
+  read_range(fd, {static_cast<off_t>(start), static_cast<off_t>(end)}, name, buffer,
+             [&](std::string_view bytes, off_t) { hash.update(bytes); });
   return hash.finish().hex();
 }
 
 }  // namespace
 
-std::string make_bmap(const Store& store, const Value& blob, const std::string& file_name, const std::vector<ByteRange>& unused) {
+std::string make_bmap(const Store& store, const Value& blob, const std::string& file_name,
+                      const std::vector<ByteRange>& unused) {
   const std::uint64_t blocks = (blob.size + block - 1) / block;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> mapped;  // first and last block
   std::uint64_t next = 0;
@@ -43,7 +46,9 @@ std::string make_bmap(const Store& store, const Value& blob, const std::string& 
   for (const auto& [first, last] : mapped) {
     count += last - first + 1;
     const std::string range = first == last ? std::to_string(first) : fmt::format("{}-{}", first, last);
-    ranges += fmt::format("    <Range chksum=\"{}\"> {} </Range>\n", hash_range(fd.get(), first * block, std::min(blob.size, (last + 1) * block), path.string()), range);
+    ranges +=
+        fmt::format("    <Range chksum=\"{}\"> {} </Range>\n",
+                    hash_range(fd.get(), first * block, std::min(blob.size, (last + 1) * block), path.string()), range);
   }
   // The file's own checksum is taken with zeros in its place.
   const std::string zeros(64, '0');

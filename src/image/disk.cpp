@@ -1,5 +1,5 @@
-// Partition tables through libfdisk on a plain file. Formats: UEFI specification chapter 5 (GPT), the PC's MBR; types from the
-// Discoverable Partitions Specification.
+// Partition tables through libfdisk on a plain file. Formats: UEFI specification chapter 5 (GPT), the PC's MBR; types
+// from the Discoverable Partitions Specification.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <libfdisk/libfdisk.h>
@@ -22,23 +22,28 @@ namespace k8simg {
 namespace {
 
 constexpr std::uint64_t sector = 512;
-constexpr std::uint64_t boot_code_size = 440;   // then comes the MBR's identifier
+constexpr std::uint64_t boot_code_size = 440;  // then comes the MBR's identifier
 
 /// Known names; anything else is taken as a GUID or MBR type as it is.
 std::string type_code(const std::string& type, const std::string& table) {
-  static const std::map<std::string, std::string> gpt = {
-      {"esp", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"},         {"linux", "0FC63DAF-8483-4772-8E79-3D69D8477DE4"},
-      {"root-x86-64", "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"}, {"root-arm64", "B921B045-1DF0-41C3-AF44-4C6F280D3FAE"},
-      {"root-arm", "69DAD710-2CE4-4E3C-B16C-21A1D49ABED3"},   {"root-ppc64-le", "C31C45E6-3F39-412E-80FB-4809C4980599"},
-      {"root-riscv64", "72EC70A6-CF74-40E6-BD49-4BDA08E8F224"}, {"root-s390x", "5EEAD9A9-FE09-4A1E-A1D7-520D00531306"}};
-  static const std::map<std::string, std::string> dos = {{"esp", "ef"}, {"linux", "83"}, {"root", "83"}, {"fat32-lba", "c"}};
+  static const std::map<std::string, std::string> gpt = {{"esp", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"},
+                                                         {"linux", "0FC63DAF-8483-4772-8E79-3D69D8477DE4"},
+                                                         {"root-x86-64", "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"},
+                                                         {"root-arm64", "B921B045-1DF0-41C3-AF44-4C6F280D3FAE"},
+                                                         {"root-arm", "69DAD710-2CE4-4E3C-B16C-21A1D49ABED3"},
+                                                         {"root-ppc64-le", "C31C45E6-3F39-412E-80FB-4809C4980599"},
+                                                         {"root-riscv64", "72EC70A6-CF74-40E6-BD49-4BDA08E8F224"},
+                                                         {"root-s390x", "5EEAD9A9-FE09-4A1E-A1D7-520D00531306"}};
+  static const std::map<std::string, std::string> dos = {
+      {"esp", "ef"}, {"linux", "83"}, {"root", "83"}, {"fat32-lba", "c"}};
   const auto& known = table == "gpt" ? gpt : dos;
   const auto found = known.find(type);
   if (found != known.end()) return found->second;
   if (table == "dos" && type.starts_with("0x")) return type.substr(2);
   if (table == "gpt" && type.size() == 36) return type;
-  throw Error(ErrorKind::Usage, fmt::format("unknown partition type \"{}\" for a {} table", type, table),
-              table == "gpt" ? "use esp, root, linux or a GUID" : "use esp, root, linux, fat32-lba or a number such as 0x0c");
+  throw Error(
+      ErrorKind::Usage, fmt::format("unknown partition type \"{}\" for a {} table", type, table),
+      table == "gpt" ? "use esp, root, linux or a GUID" : "use esp, root, linux, fat32-lba or a number such as 0x0c");
 }
 
 std::string disk_identifier(const std::string& table, const Uuid& uuid) {
@@ -48,10 +53,12 @@ std::string disk_identifier(const std::string& table, const Uuid& uuid) {
 
 /// The script of sfdisk(8), which libfdisk reads too: the only interface that sets every identifier.
 std::string table_script(const DiskSpec& spec, const DiskLayout& layout) {
-  std::string text = fmt::format("label: {}\nlabel-id: {}{}\nunit: sectors\n", spec.table, spec.table == "dos" ? "0x" : "", disk_identifier(spec.table, spec.disk_uuid));
+  std::string text = fmt::format("label: {}\nlabel-id: {}{}\nunit: sectors\n", spec.table,
+                                 spec.table == "dos" ? "0x" : "", disk_identifier(spec.table, spec.disk_uuid));
   for (std::size_t i = 0; i < spec.partitions.size(); ++i) {
     const PartitionSpec& partition = spec.partitions[i];
-    text += fmt::format("start={}, size={}, type={}", layout.partitions[i].start / sector, layout.partitions[i].size / sector, type_code(partition.type, spec.table));
+    text += fmt::format("start={}, size={}, type={}", layout.partitions[i].start / sector,
+                        layout.partitions[i].size / sector, type_code(partition.type, spec.table));
     if (spec.table == "gpt") {
       if (partition.uuid) text += ", uuid=" + partition.uuid->text();
       text += ", name=\"" + partition.name + "\"";
@@ -64,13 +71,18 @@ std::string table_script(const DiskSpec& spec, const DiskLayout& layout) {
   return text;
 }
 
-/// What the script could not say: it quotes names but has no way to write a quote, and takes a size of 0 for "all that is left".
+/// What the script could not say: it quotes names but has no way to write a quote, and takes a size of 0 for "all that
+/// is left".
 void check_partition(const PartitionSpec& partition) {
-  const bool printable = std::all_of(partition.name.begin(), partition.name.end(), [](unsigned char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+  const bool printable = std::all_of(partition.name.begin(), partition.name.end(),
+                                     [](unsigned char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });
   if (!printable || partition.name.size() > 36) {
-    throw Error(ErrorKind::Usage, fmt::format("partition name \"{}\" cannot be written into a partition table", partition.name), "use at most 36 letters, digits, blanks and punctuation without quotes");
+    throw Error(ErrorKind::Usage,
+                fmt::format("partition name \"{}\" cannot be written into a partition table", partition.name),
+                "use at most 36 letters, digits, blanks and punctuation without quotes");
   }
-  if (partition.content.size == 0) throw Error(ErrorKind::Internal, fmt::format("partition {} has no content", partition.name));
+  if (partition.content.size == 0)
+    throw Error(ErrorKind::Internal, fmt::format("partition {} has no content", partition.name));
 }
 
 void check(int result, const char* what) {
@@ -78,11 +90,13 @@ void check(int result, const char* what) {
 }
 
 void write_table(const std::filesystem::path& file, const std::string& table, const std::string& script_text) {
-  const std::unique_ptr<fdisk_context, decltype(&fdisk_unref_context)> context(fdisk_new_context(), &fdisk_unref_context);
+  const std::unique_ptr<fdisk_context, decltype(&fdisk_unref_context)> context(fdisk_new_context(),
+                                                                               &fdisk_unref_context);
   if (!context) throw Error(ErrorKind::Internal, "libfdisk cannot make a context");
   fdisk_disable_dialogs(context.get(), 1);
   check(fdisk_assign_device(context.get(), file.c_str(), 0), "cannot open");
-  const std::unique_ptr<fdisk_script, decltype(&fdisk_unref_script)> script(fdisk_new_script(context.get()), &fdisk_unref_script);
+  const std::unique_ptr<fdisk_script, decltype(&fdisk_unref_script)> script(fdisk_new_script(context.get()),
+                                                                            &fdisk_unref_script);
   std::string copy = script_text;
   const std::unique_ptr<FILE, decltype(&fclose)> stream(fmemopen(copy.data(), copy.size(), "r"), &fclose);
   check(fdisk_script_read_file(script.get(), stream.get()), "cannot read the script");
@@ -96,13 +110,15 @@ void write_table(const std::filesystem::path& file, const std::string& table, co
 }
 
 /// Copies a blob of `size` bytes to `offset`, leaving holes where it has holes.
-void copy_content(int target, std::uint64_t offset, const std::filesystem::path& blob, std::uint64_t size, const std::stop_token& stop) {
+void copy_content(int target, std::uint64_t offset, const std::filesystem::path& blob, std::uint64_t size,
+                  const std::stop_token& stop) {
   const Fd source = Fd::open(blob, O_RDONLY);
   std::string buffer(mebibyte, '\0');
-  struct stat info{};
+  struct stat info {};
   if (fstat(source.get(), &info) != 0) throw_errno("cannot read", blob.string(), errno);
   if (static_cast<std::uint64_t>(info.st_size) != size) {
-    throw Error(ErrorKind::Internal, fmt::format("{} has {} bytes instead of {}", blob.string(), info.st_size, size), "the store is damaged");
+    throw Error(ErrorKind::Internal, fmt::format("{} has {} bytes instead of {}", blob.string(), info.st_size, size),
+                "the store is damaged");
   }
   off_t at = 0;
   while (const auto data = next_data(source.get(), at, info.st_size, blob)) {
@@ -127,7 +143,8 @@ class AreaList {
   }
   void add_table(const std::string& name, std::uint64_t size) {
     std::string buffer(size, '\0'), bytes;
-    read_range(disk_.get(), {static_cast<off_t>(end_), static_cast<off_t>(end_ + size)}, file_, buffer, [&](std::string_view piece, off_t) { bytes += piece; });
+    read_range(disk_.get(), {static_cast<off_t>(end_), static_cast<off_t>(end_ + size)}, file_, buffer,
+               [&](std::string_view piece, off_t) { bytes += piece; });
     add(name, size, std::move(bytes));
   }
   void add_unallocated(std::uint64_t end) { add("unallocated", end - end_); }
@@ -140,8 +157,9 @@ class AreaList {
   std::uint64_t end_ = 0;
 };
 
-std::vector<DiskArea> list_areas(const Fd& disk, const std::filesystem::path& file, const DiskSpec& spec, const DiskLayout& layout) {
-  constexpr std::uint64_t entries = 128 * 128;   // libfdisk's number of GPT entries, and the size of each
+std::vector<DiskArea> list_areas(const Fd& disk, const std::filesystem::path& file, const DiskSpec& spec,
+                                 const DiskLayout& layout) {
+  constexpr std::uint64_t entries = 128 * 128;  // libfdisk's number of GPT entries, and the size of each
   const bool gpt = spec.table == "gpt";
   AreaList list(disk, file);
   list.add("boot code", boot_code_size, spec.boot_code);
@@ -166,7 +184,8 @@ std::vector<DiskArea> list_areas(const Fd& disk, const std::filesystem::path& fi
 
 }  // namespace
 
-std::string partition_uuid(const std::string& table, const Uuid& disk_uuid, const std::optional<Uuid>& uuid, int index) {
+std::string partition_uuid(const std::string& table, const Uuid& disk_uuid, const std::optional<Uuid>& uuid,
+                           int index) {
   if (table == "gpt") {
     if (!uuid) throw Error(ErrorKind::Internal, "a GPT partition needs a UUID of its own");
     return uuid->text();
@@ -176,9 +195,15 @@ std::string partition_uuid(const std::string& table, const Uuid& disk_uuid, cons
 }
 
 Disk make_disk(StepContext& context, const DiskSpec& spec) {
-  if (spec.table != "gpt" && spec.table != "dos") throw Error(ErrorKind::Usage, fmt::format("unknown partition table \"{}\"", spec.table), "use gpt or dos");
-  if (spec.table == "dos" && spec.partitions.size() > 4) throw Error(ErrorKind::Usage, "a dos partition table holds four partitions", "use gpt, or fewer");
-  if (spec.boot_code.size() > boot_code_size) throw Error(ErrorKind::Usage, fmt::format("the boot code has {} bytes, the start of the disk holds {}", spec.boot_code.size(), boot_code_size), "check disk.boot-code of the board");
+  if (spec.table != "gpt" && spec.table != "dos")
+    throw Error(ErrorKind::Usage, fmt::format("unknown partition table \"{}\"", spec.table), "use gpt or dos");
+  if (spec.table == "dos" && spec.partitions.size() > 4)
+    throw Error(ErrorKind::Usage, "a dos partition table holds four partitions", "use gpt, or fewer");
+  if (spec.boot_code.size() > boot_code_size)
+    throw Error(ErrorKind::Usage,
+                fmt::format("the boot code has {} bytes, the start of the disk holds {}", spec.boot_code.size(),
+                            boot_code_size),
+                "check disk.boot-code of the board");
 
   for (const PartitionSpec& partition : spec.partitions) check_partition(partition);
 
@@ -187,7 +212,8 @@ Disk make_disk(StepContext& context, const DiskSpec& spec) {
   for (std::size_t i = 0; i < spec.partitions.size(); ++i) {
     const PartitionSpec& partition = spec.partitions[i];
     const std::uint64_t size = round_up(partition.content.size, mebibyte);
-    layout.partitions.push_back({partition.name, at, size, partition.type, partition_uuid(spec.table, spec.disk_uuid, partition.uuid, static_cast<int>(i))});
+    layout.partitions.push_back({partition.name, at, size, partition.type,
+                                 partition_uuid(spec.table, spec.disk_uuid, partition.uuid, static_cast<int>(i))});
     at += size;
   }
   // The last MiB holds GPT's second header and table.
@@ -202,7 +228,8 @@ Disk make_disk(StepContext& context, const DiskSpec& spec) {
     const Fd fd = Fd::open(file, O_RDWR);
     write_all_at(fd.get(), spec.boot_code, 0, file);
     for (std::size_t i = 0; i < spec.partitions.size(); ++i) {
-      copy_content(fd.get(), layout.partitions[i].start, context.store().path(spec.partitions[i].content.digest), spec.partitions[i].content.size, context.stop());
+      copy_content(fd.get(), layout.partitions[i].start, context.store().path(spec.partitions[i].content.digest),
+                   spec.partitions[i].content.size, context.stop());
       context.progress(layout.partitions[i].start + layout.partitions[i].size, layout.size);
     }
     layout.areas = list_areas(fd, file, spec, layout);

@@ -22,8 +22,11 @@ namespace {
 constexpr std::uint64_t block = 4096;
 constexpr std::uint64_t inode_bytes = 256;
 
-/// What the tree itself takes: data in whole blocks, an extent block for large files, folders by the room of their entries, and inodes.
-struct Need { std::uint64_t data = 0, inodes = 0; };
+/// What the tree itself takes: data in whole blocks, an extent block for large files, folders by the room of their
+/// entries, and inodes.
+struct Need {
+  std::uint64_t data = 0, inodes = 0;
+};
 
 Need need_of(const Tree& tree) {
   Need need{.data = 0, .inodes = 16};
@@ -43,7 +46,8 @@ Need need_of(const Tree& tree) {
   return need;
 }
 
-/// Bytes that a user may still fill: superblock fields s_free_blocks_count and s_r_blocks_count (ext4 on-disk layout, "The Super Block").
+/// Bytes that a user may still fill: superblock fields s_free_blocks_count and s_r_blocks_count (ext4 on-disk layout,
+/// "The Super Block").
 std::uint64_t user_free(const std::filesystem::path& image) {
   const Fd fd = Fd::open(image, O_RDONLY);
   std::string super(1024, '\0');
@@ -60,22 +64,31 @@ void check_attributes(const Tree& tree) {
   for (const auto& [path, node] : tree.nodes()) {
     for (const auto& [name, value] : node.xattrs) {
       if (name == "security.capability") continue;
-      throw Error(ErrorKind::Usage, fmt::format("/{}: extended attribute {} cannot be written to ext4 (from {})", path, name, node.origin), "only file capabilities are kept; remove the attribute");
+      throw Error(
+          ErrorKind::Usage,
+          fmt::format("/{}: extended attribute {} cannot be written to ext4 (from {})", path, name, node.origin),
+          "only file capabilities are kept; remove the attribute");
     }
   }
 }
 
 /// Older versions of mke2fs lose capabilities too, so those that the tree has are compared with what the image says.
-void check_capabilities(const ImageTools& tools, const Tree& tree, const std::filesystem::path& image, std::int64_t epoch) {
+void check_capabilities(const ImageTools& tools, const Tree& tree, const std::filesystem::path& image,
+                        std::int64_t epoch) {
   for (const auto& [path, node] : tree.nodes()) {
     for (const auto& [name, value] : node.xattrs) {
-      const auto result = run_tool(tools, {"/usr/sbin/debugfs", "-R", "ea_get -x \"/" + path + "\" " + name, "/in/image"}, {{image, "/in/image"}}, epoch, true);
+      const auto result =
+          run_tool(tools, {"/usr/sbin/debugfs", "-R", "ea_get -x \"/" + path + "\" " + name, "/in/image"},
+                   {{image, "/in/image"}}, epoch, true);
       std::string wanted;
       for (const unsigned char byte : value) wanted += fmt::format("{:02x}", byte);
       std::string found = result.output.substr(std::min(result.output.size(), result.output.find('=') + 1));
       std::erase_if(found, [](unsigned char c) { return !std::isxdigit(c); });
       if (found.find(wanted) == std::string::npos) {
-        throw Error(ErrorKind::Step, fmt::format("/{}: its file capability did not reach the image: debugfs says \"{}\"", path, trim(result.output)), "e2fsprogs 1.47.2 or newer is needed in the tools tree");
+        throw Error(ErrorKind::Step,
+                    fmt::format("/{}: its file capability did not reach the image: debugfs says \"{}\"", path,
+                                trim(result.output)),
+                    "e2fsprogs 1.47.2 or newer is needed in the tools tree");
       }
     }
   }
@@ -96,9 +109,12 @@ Value make_ext4(const ImageTools& tools, const Tree& tree, const Ext4Options& op
   // Metadata: inode tables, bitmaps and group descriptors (2 %), the journal, the reserve for growing.
   const std::uint64_t overhead = 40 * mebibyte;
   const std::uint64_t minimum = need.data + need.inodes * inode_bytes;
-  std::uint64_t size = options.size ? options.size : round_up((minimum + options.free) * 103 / 100 + overhead, mebibyte);
+  std::uint64_t size =
+      options.size ? options.size : round_up((minimum + options.free) * 103 / 100 + overhead, mebibyte);
   const auto too_small = [&] {
-    return Error(ErrorKind::Usage, fmt::format("an image of {} is too small for its tree, which needs {} and {} free space", format_size(size), format_size(minimum), format_size(options.free)),
+    return Error(ErrorKind::Usage,
+                 fmt::format("an image of {} is too small for its tree, which needs {} and {} free space",
+                             format_size(size), format_size(minimum), format_size(options.free)),
                  "raise the partition's size, or leave it out and give only its free space");
   };
   if (size < minimum) throw too_small();
@@ -107,20 +123,44 @@ Value make_ext4(const ImageTools& tools, const Tree& tree, const Ext4Options& op
     // Enough inodes for the tree and half as many again; the ratio holds when the filesystem grows on the device.
     const std::uint64_t ratio = std::clamp<std::uint64_t>(size / (need.inodes * 3 / 2) / block * block, block, 16384);
     make_empty_file(image, size);
-    const auto result = try_tool(tools,
-                                 {"/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-b", std::to_string(block), "-I", std::to_string(inode_bytes), "-i", std::to_string(ratio), "-m", "1", "-e", "remount-ro",
-                                  "-L", options.label, "-U", options.uuid.text(), "-E", "hash_seed=" + options.hash_seed.text() + ",lazy_itable_init=0,assume_storage_prezeroed=1",
-                                  "-d", "/in/root.tar", "/in/image.ext4"},
-                                 {{tar, "/in/root.tar"}, {image, "/in/image.ext4", true}}, options.source_date_epoch);
+    const auto result =
+        try_tool(tools,
+                 {"/usr/sbin/mke2fs",
+                  "-q",
+                  "-F",
+                  "-t",
+                  "ext4",
+                  "-b",
+                  std::to_string(block),
+                  "-I",
+                  std::to_string(inode_bytes),
+                  "-i",
+                  std::to_string(ratio),
+                  "-m",
+                  "1",
+                  "-e",
+                  "remount-ro",
+                  "-L",
+                  options.label,
+                  "-U",
+                  options.uuid.text(),
+                  "-E",
+                  "hash_seed=" + options.hash_seed.text() + ",lazy_itable_init=0,assume_storage_prezeroed=1",
+                  "-d",
+                  "/in/root.tar",
+                  "/in/image.ext4"},
+                 {{tar, "/in/root.tar"}, {image, "/in/image.ext4", true}}, options.source_date_epoch);
     const std::uint64_t left = result.exit_code == 0 ? user_free(image) : 0;
     if (result.exit_code == 0 && left >= options.free) {
       context.log(fmt::format("{} bytes, {} free for the user", size, left));
       break;
     }
     const std::string log = tail_of(context.log_file(), 20);
-    const bool full = result.exit_code == 0 || log.find("Could not allocate") != std::string::npos || log.find("No free space") != std::string::npos || log.find("No space left") != std::string::npos;
+    const bool full = result.exit_code == 0 || log.find("Could not allocate") != std::string::npos ||
+                      log.find("No free space") != std::string::npos || log.find("No space left") != std::string::npos;
     if (!full || round >= 4) {
-      throw Error(ErrorKind::Step, fmt::format("mke2fs failed with exit code {}; see {}\n{}", result.exit_code, context.log_file().string(), log));
+      throw Error(ErrorKind::Step, fmt::format("mke2fs failed with exit code {}; see {}\n{}", result.exit_code,
+                                               context.log_file().string(), log));
     }
     if (options.size) throw too_small();
     size += round_up(std::max(options.free - std::min(left, options.free), size / 20), mebibyte);
@@ -131,7 +171,8 @@ Value make_ext4(const ImageTools& tools, const Tree& tree, const Ext4Options& op
 }
 
 std::vector<ByteRange> ext4_free_ranges(const ImageTools& tools, const Value& image) {
-  const auto result = run_tool(tools, {"/usr/sbin/dumpe2fs", "/in/image"}, {{tools.context.store().path(image.digest), "/in/image"}}, 0, true);
+  const auto result = run_tool(tools, {"/usr/sbin/dumpe2fs", "/in/image"},
+                               {{tools.context.store().path(image.digest), "/in/image"}}, 0, true);
   std::vector<ByteRange> ranges;
   for (const std::string& line : split(result.output, '\n')) {
     const std::string_view body = trim(line);
@@ -143,9 +184,12 @@ std::vector<ByteRange> ext4_free_ranges(const ImageTools& tools, const Value& im
       if (run.empty()) continue;
       const auto dash = run.find('-');
       const std::uint64_t first = std::stoull(std::string(run.substr(0, dash)));
-      const std::uint64_t last = dash == std::string_view::npos ? first : std::stoull(std::string(run.substr(dash + 1)));
-      if (!ranges.empty() && ranges.back().start + ranges.back().size == first * block) ranges.back().size += (last - first + 1) * block;
-      else ranges.push_back({first * block, (last - first + 1) * block});
+      const std::uint64_t last =
+          dash == std::string_view::npos ? first : std::stoull(std::string(run.substr(dash + 1)));
+      if (!ranges.empty() && ranges.back().start + ranges.back().size == first * block)
+        ranges.back().size += (last - first + 1) * block;
+      else
+        ranges.push_back({first * block, (last - first + 1) * block});
     }
   }
   return ranges;

@@ -1,4 +1,5 @@
-// FAT: mkfs.fat and mtools on a plain file, in an order that depends on the tree alone. Format: Microsoft FAT specification (fatgen103).
+// FAT: mkfs.fat and mtools on a plain file, in an order that depends on the tree alone. Format: Microsoft FAT
+// specification (fatgen103).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -26,15 +27,19 @@ void check_names(const Tree& tree) {
     const auto fail = [&, &path = path, &node = node](const std::string& what, const std::string& hint) {
       throw Error(ErrorKind::Usage, fmt::format("boot file {} ({}): {}", path, node.origin, what), hint);
     };
-    if (node.type != NodeType::File && node.type != NodeType::Directory) fail("FAT holds only files and folders", "copy the link's target instead");
-    if (node.uid != 0 || node.gid != 0) fail(fmt::format("FAT cannot hold owner {}:{}", node.uid, node.gid), "leave it root's");
+    if (node.type != NodeType::File && node.type != NodeType::Directory)
+      fail("FAT holds only files and folders", "copy the link's target instead");
+    if (node.uid != 0 || node.gid != 0)
+      fail(fmt::format("FAT cannot hold owner {}:{}", node.uid, node.gid), "leave it root's");
     const std::string name = path.substr(path.rfind('/') + 1);
-    if (name.size() > 255 || name.ends_with('.') || name.ends_with(' ') || name.find_first_of("\"*:<>?\\|") != std::string::npos ||
+    if (name.size() > 255 || name.ends_with('.') || name.ends_with(' ') ||
+        name.find_first_of("\"*:<>?\\|") != std::string::npos ||
         std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c > 0x7e; })) {
       fail("the name cannot be stored on FAT", "use letters, digits and . - _ only, at most 255");
     }
     std::string lower = path;
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::transform(lower.begin(), lower.end(), lower.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     const auto [other, fresh] = folded.emplace(lower, path);
     if (!fresh) fail("differs from " + other->second + " only in case, which FAT does not tell apart", "rename one");
   }
@@ -55,15 +60,21 @@ std::uint64_t content_size(const Tree& tree, std::uint64_t cluster) {
 
 Value make_fat(const ImageTools& tools, const Tree& tree, const FatOptions& options) {
   StepContext& context = tools.context;
-  if (options.label.size() > 11) throw Error(ErrorKind::Usage, fmt::format("FAT label \"{}\" is longer than 11 characters", options.label), "shorten the partition's label");
+  if (options.label.size() > 11)
+    throw Error(ErrorKind::Usage, fmt::format("FAT label \"{}\" is longer than 11 characters", options.label),
+                "shorten the partition's label");
   check_names(tree);
 
   const std::uint64_t used = content_size(tree, sector);
   // 8 bytes of the two FATs for each cluster, and the reserved sectors.
-  const auto total_for = [](std::uint64_t bytes) { return round_up(bytes + bytes / sector * 8 + 64 * sector, mebibyte); };
+  const auto total_for = [](std::uint64_t bytes) {
+    return round_up(bytes + bytes / sector * 8 + 64 * sector, mebibyte);
+  };
   const std::uint64_t needed = total_for(used + options.free);
   if (options.size && options.size < needed) {
-    throw Error(ErrorKind::Usage, fmt::format("a FAT partition of {} is too small: its files take {} and {} shall stay free", format_size(options.size), format_size(used), format_size(options.free)),
+    throw Error(ErrorKind::Usage,
+                fmt::format("a FAT partition of {} is too small: its files take {} and {} shall stay free",
+                            format_size(options.size), format_size(used), format_size(options.free)),
                 fmt::format("make it {} or more, or leave its size out", format_size(needed)));
   }
   const std::uint64_t size = options.size ? options.size : std::max(needed, smallest_fat32);
@@ -75,7 +86,8 @@ Value make_fat(const ImageTools& tools, const Tree& tree, const FatOptions& opti
   make_empty_file(image, size);
   const SandboxBind image_bind{image, "/in/image.vfat", true};
   const std::string target = "/in/image.vfat";
-  std::vector<std::string> mkfs{"/usr/sbin/mkfs.fat", "--invariant", "-F", fat32 ? "32" : "16", "-i", fmt::format("{:08x}", options.volume_id)};
+  std::vector<std::string> mkfs{"/usr/sbin/mkfs.fat", "--invariant", "-F",
+                                fat32 ? "32" : "16",  "-i",          fmt::format("{:08x}", options.volume_id)};
   if (small_clusters) mkfs.insert(mkfs.end(), {"-s", "1"});
   if (!options.label.empty()) mkfs.insert(mkfs.end(), {"-n", options.label});
   mkfs.push_back(target);
@@ -83,12 +95,15 @@ Value make_fat(const ImageTools& tools, const Tree& tree, const FatOptions& opti
 
   const auto folder = checkout(context.store(), put_tree(context.store(), tree));
   const SandboxBind content_bind{folder, "/in/tree"};
-  std::map<std::string, std::vector<std::string>> files;  // folder → its files; sorted, so that entries lie in the same order every time
+  std::map<std::string, std::vector<std::string>>
+      files;  // folder → its files; sorted, so that entries lie in the same order every time
   std::vector<std::string> folders;
   for (const auto& [path, node] : tree.nodes()) {
     const auto slash = path.rfind('/');
-    if (node.type == NodeType::Directory) folders.push_back("::/" + path);
-    else files[slash == std::string::npos ? "" : path.substr(0, slash)].push_back("/in/tree/" + path);
+    if (node.type == NodeType::Directory)
+      folders.push_back("::/" + path);
+    else
+      files[slash == std::string::npos ? "" : path.substr(0, slash)].push_back("/in/tree/" + path);
   }
   if (!folders.empty()) {
     std::vector<std::string> mmd{"/usr/bin/mmd", "-i", target};
@@ -103,7 +118,8 @@ Value make_fat(const ImageTools& tools, const Tree& tree, const FatOptions& opti
   }
   if (!options.syslinux.empty()) {
     // The mtools build of syslinux writes into the image as a file: no mount, no root.
-    run_tool(tools, {"/usr/bin/syslinux", "--install", "--directory", options.syslinux, target}, {image_bind}, options.source_date_epoch);
+    run_tool(tools, {"/usr/bin/syslinux", "--install", "--directory", options.syslinux, target}, {image_bind},
+             options.source_date_epoch);
   }
   return context.store().put_file(image, true);
 }

@@ -11,9 +11,15 @@ namespace k8simg {
 
 namespace {
 
-Command tool_command(const ImageTools& tools, const std::vector<std::string>& argv, const std::vector<SandboxBind>& binds, std::int64_t epoch, bool capture) {
-  Command command = sandbox({.root = tools.root, .argv = argv, .environment = {{"SOURCE_DATE_EPOCH", std::to_string(epoch)}, {"MTOOLS_SKIP_CHECK", "1"}, {"MTOOLSRC", "/dev/null"}},
-                             .working_folder = "/tmp", .binds = binds});
+Command tool_command(const ImageTools& tools, const std::vector<std::string>& argv,
+                     const std::vector<SandboxBind>& binds, std::int64_t epoch, bool capture) {
+  Command command = sandbox({.root = tools.root,
+                             .argv = argv,
+                             .environment = {{"SOURCE_DATE_EPOCH", std::to_string(epoch)},
+                                             {"MTOOLS_SKIP_CHECK", "1"},
+                                             {"MTOOLSRC", "/dev/null"}},
+                             .working_folder = "/tmp",
+                             .binds = binds});
   command.log = tools.context.log_file();
   command.capture_stdout = capture;
   return command;
@@ -21,12 +27,15 @@ Command tool_command(const ImageTools& tools, const std::vector<std::string>& ar
 
 }  // namespace
 
-CommandResult run_tool(const ImageTools& tools, const std::vector<std::string>& argv, const std::vector<SandboxBind>& binds, std::int64_t epoch, bool capture) {
+CommandResult run_tool(const ImageTools& tools, const std::vector<std::string>& argv,
+                       const std::vector<SandboxBind>& binds, std::int64_t epoch, bool capture) {
   tools.context.log(quote_argv(argv));
-  return run_checked(tools.context.runner(), tool_command(tools, argv, binds, epoch, capture), argv.front(), tools.context.stop());
+  return run_checked(tools.context.runner(), tool_command(tools, argv, binds, epoch, capture), argv.front(),
+                     tools.context.stop());
 }
 
-CommandResult try_tool(const ImageTools& tools, const std::vector<std::string>& argv, const std::vector<SandboxBind>& binds, std::int64_t epoch, bool capture) {
+CommandResult try_tool(const ImageTools& tools, const std::vector<std::string>& argv,
+                       const std::vector<SandboxBind>& binds, std::int64_t epoch, bool capture) {
   tools.context.log(quote_argv(argv));
   return tools.context.runner().run(tool_command(tools, argv, binds, epoch, capture), tools.context.stop());
 }

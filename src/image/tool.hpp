@@ -8,11 +8,13 @@
 
 namespace k8simg {
 
-/// Runs in the sandbox with `binds`, SOURCE_DATE_EPOCH set, stdout and stderr to the step's log (or stdout returned when `capture`).
-/// Error{Step} with argv and the log's last lines when it fails.
-CommandResult run_tool(const ImageTools& tools, const std::vector<std::string>& argv, const std::vector<SandboxBind>& binds, std::int64_t source_date_epoch, bool capture = false);
+/// Runs in the sandbox with `binds`, SOURCE_DATE_EPOCH set, stdout and stderr to the step's log (or stdout returned
+/// when `capture`). Error{Step} with argv and the log's last lines when it fails.
+CommandResult run_tool(const ImageTools& tools, const std::vector<std::string>& argv,
+                       const std::vector<SandboxBind>& binds, std::int64_t source_date_epoch, bool capture = false);
 /// The same without judging the exit code.
-CommandResult try_tool(const ImageTools& tools, const std::vector<std::string>& argv, const std::vector<SandboxBind>& binds, std::int64_t source_date_epoch, bool capture = false);
+CommandResult try_tool(const ImageTools& tools, const std::vector<std::string>& argv,
+                       const std::vector<SandboxBind>& binds, std::int64_t source_date_epoch, bool capture = false);
 
 /// Makes `file` exactly `size` bytes of zeros (a hole).
 void make_empty_file(const std::filesystem::path& file, std::uint64_t size);

@@ -13,16 +13,16 @@ namespace k8simg {
 namespace {
 
 bool is_symbol(std::string_view name) {
-  return name.starts_with("CONFIG_") && name.size() > 7 && std::all_of(name.begin() + 7, name.end(), [](unsigned char c) {
-           return std::isalnum(c) || c == '_';
-         });
+  return name.starts_with("CONFIG_") && name.size() > 7 &&
+         std::all_of(name.begin() + 7, name.end(), [](unsigned char c) { return std::isalnum(c) || c == '_'; });
 }
 
 bool is_value(std::string_view value) {
   if (value == "y" || value == "m" || value == "n") return true;
   if (value.size() >= 2 && value.front() == '"' && value.back() == '"') return true;
   if (value.starts_with("0x") || value.starts_with("0X")) {
-    return value.size() > 2 && std::all_of(value.begin() + 2, value.end(), [](unsigned char c) { return std::isxdigit(c); });
+    return value.size() > 2 &&
+           std::all_of(value.begin() + 2, value.end(), [](unsigned char c) { return std::isxdigit(c); });
   }
   if (value.starts_with("-")) value.remove_prefix(1);
   return !value.empty() && std::all_of(value.begin(), value.end(), [](unsigned char c) { return std::isdigit(c); });
@@ -68,7 +68,8 @@ std::map<std::string, std::string> parse_kernel_config(std::string_view text) {
   std::map<std::string, std::string> config;
   for (const std::string& line : split(text, '\n')) {
     bool bad = false;
-    if (auto entry = parse_line(trim(line), bad); entry && entry->second != "n") config.insert_or_assign(entry->first, entry->second);
+    if (auto entry = parse_line(trim(line), bad); entry && entry->second != "n")
+      config.insert_or_assign(entry->first, entry->second);
   }
   return config;
 }
@@ -86,12 +87,14 @@ std::vector<KernelRequest> merge_requests(const std::vector<std::vector<KernelRe
 std::string render_requests(const std::vector<KernelRequest>& merged) {
   std::string text;
   for (const auto& request : merged) {
-    text += request.value == "n" ? fmt::format("# {} is not set\n", request.symbol) : fmt::format("{}={}\n", request.symbol, request.value);
+    text += request.value == "n" ? fmt::format("# {} is not set\n", request.symbol)
+                                 : fmt::format("{}={}\n", request.symbol, request.value);
   }
   return text;
 }
 
-std::vector<KernelMismatch> check_config(const std::vector<KernelRequest>& merged, const std::map<std::string, std::string>& config) {
+std::vector<KernelMismatch> check_config(const std::vector<KernelRequest>& merged,
+                                         const std::map<std::string, std::string>& config) {
   std::vector<KernelMismatch> mismatches;
   for (const auto& request : merged) {
     const auto found = config.find(request.symbol);

@@ -1,4 +1,5 @@
-// Reads just enough of the Kconfig language (Documentation/kbuild/kconfig-language.rst) to say why a symbol could not be set.
+// Reads just enough of the Kconfig language (Documentation/kbuild/kconfig-language.rst) to say why a symbol could not
+// be set.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,9 +15,12 @@ namespace {
 std::size_t indent_of(std::string_view line) {
   std::size_t width = 0;
   for (const char c : line) {
-    if (c == '\t') width = (width / 8 + 1) * 8;
-    else if (c == ' ') ++width;
-    else break;
+    if (c == '\t')
+      width = (width / 8 + 1) * 8;
+    else if (c == ' ')
+      ++width;
+    else
+      break;
   }
   return width;
 }
@@ -27,14 +31,16 @@ using Conditions = std::vector<std::string>;
 /// Reads files in the order in which Kconfig does, and keeps the conditions that each stands under.
 class Reader {
  public:
-  Reader(std::string arch, const KconfigIndex::Read& read, Definitions& definitions) : arch_(std::move(arch)), read_(read), definitions_(definitions) {}
+  Reader(std::string arch, const KconfigIndex::Read& read, Definitions& definitions)
+      : arch_(std::move(arch)), read_(read), definitions_(definitions) {}
 
   /// `outer`: the conditions around the `source` line.
   void file(const std::string& name, const Conditions& outer) {
     if (!seen_.insert(name).second) return;
     const auto text = read_(name);
     if (!text) return;
-    std::vector<std::pair<char, Conditions>> enclosing{{'f', outer}};  // the 'f'ile; 'i'f, 'm'enu, 'c'hoice with their conditions
+    std::vector<std::pair<char, Conditions>> enclosing{
+        {'f', outer}};  // the 'f'ile; 'i'f, 'm'enu, 'c'hoice with their conditions
     const auto all_conditions = [&] {
       Conditions all;
       for (const auto& [kind, conditions] : enclosing) all.insert(all.end(), conditions.begin(), conditions.end());
@@ -87,12 +93,15 @@ class Reader {
         leave_entry(false);
       } else if (word == "depends" && words.size() > 2 && words[1] == "on") {
         std::string expression(trim(std::string_view(rest).substr(2)));
-        if (in_block_header) enclosing.back().second.push_back(std::move(expression));
-        else if (current) current->depends.push_back(std::move(expression));
+        if (in_block_header)
+          enclosing.back().second.push_back(std::move(expression));
+        else if (current)
+          current->depends.push_back(std::move(expression));
       } else if (word == "help" || word == "---help---") {
         in_help = true;
         help_indent = 0;
-      } else if (current && (word == "prompt" || ((word == "bool" || word == "tristate" || word == "int" || word == "hex" || word == "string") &&
+      } else if (current && (word == "prompt" || ((word == "bool" || word == "tristate" || word == "int" ||
+                                                   word == "hex" || word == "string") &&
                                                   words.size() > 1))) {
         current->has_prompt = true;
       }
@@ -108,7 +117,9 @@ class Reader {
 
 }  // namespace
 
-KconfigIndex::KconfigIndex(const std::string& root, const std::string& arch, const Read& read) { Reader(arch, read, definitions_).file(root, {}); }
+KconfigIndex::KconfigIndex(const std::string& root, const std::string& arch, const Read& read) {
+  Reader(arch, read, definitions_).file(root, {});
+}
 
 std::vector<KconfigDefinition> KconfigIndex::find(const std::string& symbol) const {
   const auto found = definitions_.find(symbol);
@@ -134,7 +145,8 @@ std::string annotate_dependency(const std::string& expression, const std::map<st
     const std::string name = expression.substr(i, end - i);
     result += name;
     // Symbols are in capitals, and may begin with a digit (64BIT); y, m, n and numbers are constants.
-    if (!name.starts_with("0x") && std::any_of(name.begin(), name.end(), [](unsigned char c) { return std::isupper(c); })) {
+    if (!name.starts_with("0x") &&
+        std::any_of(name.begin(), name.end(), [](unsigned char c) { return std::isupper(c); })) {
       const auto found = config.find("CONFIG_" + name);
       result += fmt::format(" (={})", found == config.end() ? "n" : found->second);
     }

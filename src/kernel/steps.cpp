@@ -63,24 +63,30 @@ std::map<std::string, Value> make_source(StepContext& context, const std::string
   const Tree tree = get_tree(context.store(), context.input("package").digest);
   const std::string path = "usr/src/" + package + ".tar.xz";
   const Node* archive = tree.find(path);
-  if (!archive) throw Error(ErrorKind::Step, fmt::format("package {} does not ship {}", package, path), "check kernel.package of the board");
+  if (!archive)
+    throw Error(ErrorKind::Step, fmt::format("package {} does not ship {}", package, path),
+                "check kernel.package of the board");
   context.log("unpacking " + path);
-  const Tree source = read_tar(context.store(), context.store().path(archive->content), {.origin = "package:" + package, .strip_components = 1});
+  const Tree source = read_tar(context.store(), context.store().path(archive->content),
+                               {.origin = "package:" + package, .strip_components = 1});
   return {{"source", put_tree(context.store(), source)}};
 }
 
 std::vector<KernelRequest> read_requests(StepContext& context) {
   std::vector<std::vector<KernelRequest>> fragments;
   for (const auto& input : context.inputs()) {
-    if (input.name.ends_with(".config")) fragments.push_back(parse_fragment(context.store().read(input.value.digest), input.name));
+    if (input.name.ends_with(".config"))
+      fragments.push_back(parse_fragment(context.store().read(input.value.digest), input.name));
   }
   return merge_requests(fragments);
 }
 
 /// One paragraph: who asked, what came out, and which condition is in the way.
-std::string explain_mismatch(const KernelMismatch& mismatch, const KconfigIndex& index, const std::map<std::string, std::string>& config) {
+std::string explain_mismatch(const KernelMismatch& mismatch, const KconfigIndex& index,
+                             const std::map<std::string, std::string>& config) {
   const auto& request = mismatch.request;
-  std::string text = fmt::format("{}:{}: {}={} came out as {}", request.fragment, request.line, request.symbol, request.value, mismatch.actual);
+  std::string text = fmt::format("{}:{}: {}={} came out as {}", request.fragment, request.line, request.symbol,
+                                 request.value, mismatch.actual);
   const auto definitions = index.find(request.symbol.substr(7));
   if (definitions.empty()) return text + "\n    this kernel has no such symbol: remove it, or look for its new name";
   for (const auto& definition : definitions) {
@@ -102,12 +108,18 @@ void check_dtbs(const Store& store, const Tree& source, const std::vector<std::s
     if (std::find(listed.begin(), listed.end(), name) != listed.end()) continue;
     std::erase_if(listed, [](const std::string& word) { return !word.ends_with(".dtb"); });
     const auto near = nearest(name, listed);
-    unknown += fmt::format("\n  {}: {}{}", dtb, listed.empty() ? "no device tree is built in this folder" : makefile + " has no " + name, near ? fmt::format(" (did you mean {}?)", *near) : "");
+    unknown += fmt::format("\n  {}: {}{}", dtb,
+                           listed.empty() ? "no device tree is built in this folder" : makefile + " has no " + name,
+                           near ? fmt::format(" (did you mean {}?)", *near) : "");
   }
-  if (!unknown.empty()) throw Error(ErrorKind::Step, "kernel.dtbs names device trees that this kernel does not have:" + unknown, "check kernel.dtbs in the board's board.toml");
+  if (!unknown.empty())
+    throw Error(ErrorKind::Step, "kernel.dtbs names device trees that this kernel does not have:" + unknown,
+                "check kernel.dtbs in the board's board.toml");
 }
 
-std::map<std::string, Value> check_kernel(StepContext& context, const std::string& arch, const std::vector<std::string>& dtbs, const std::vector<KernelRequirement>& requirements) {
+std::map<std::string, Value> check_kernel(StepContext& context, const std::string& arch,
+                                          const std::vector<std::string>& dtbs,
+                                          const std::vector<KernelRequirement>& requirements) {
   Store& store = context.store();
   if (!dtbs.empty()) check_dtbs(store, get_tree(store, context.input("source").digest), dtbs);
   const auto config = parse_kernel_config(store.read(context.input("config").digest));
@@ -120,69 +132,102 @@ std::map<std::string, Value> check_kernel(StepContext& context, const std::strin
     });
     std::string list;
     for (const auto& mismatch : mismatches) list += "\n  " + explain_mismatch(mismatch, index, config);
-    throw Error(ErrorKind::Step, fmt::format("{} requested kernel symbol{} did not survive:{}", mismatches.size(), mismatches.size() == 1 ? "" : "s", list),
+    throw Error(ErrorKind::Step,
+                fmt::format("{} requested kernel symbol{} did not survive:{}", mismatches.size(),
+                            mismatches.size() == 1 ? "" : "s", list),
                 "ask for the dependency in a fragment too, or drop the request");
   }
   std::string report, missing;
   for (const auto& unmet : unmet_requirements(requirements, config)) {
-    const std::string line = fmt::format("{} (needed by {}){}", join(unmet.any_of, " or "), join(unmet.by, ", "), unmet.note.empty() ? "" : ": " + unmet.note);
-    if (unmet.required) missing += "\n  " + line;
-    else report += "recommended, not set: " + line + "\n";
+    const std::string line = fmt::format("{} (needed by {}){}", join(unmet.any_of, " or "), join(unmet.by, ", "),
+                                         unmet.note.empty() ? "" : ": " + unmet.note);
+    if (unmet.required)
+      missing += "\n  " + line;
+    else
+      report += "recommended, not set: " + line + "\n";
   }
-  if (!missing.empty()) throw Error(ErrorKind::Step, "the kernel lacks what the node needs:" + missing, "add the symbols to a fragment in kernel-fragments/");
+  if (!missing.empty())
+    throw Error(ErrorKind::Step, "the kernel lacks what the node needs:" + missing,
+                "add the symbols to a fragment in kernel-fragments/");
   context.log(report);
   return {{"config", context.input("config")}, {"report", store.put(report)}};
 }
 
 }  // namespace
 
-OutputRef add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spec, const OutputRef& tools, const OutputRef& package) {
-  graph.add({.id = "kernel/source",
-             .inputs = {{"package", package}},
-             .action = BuiltinAction{"kernel.source", nlohmann::json{{"package", spec.package}}.dump(),
-                                     [name = spec.package](StepContext& context) { return make_source(context, name); }}});
+OutputRef add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spec, const OutputRef& tools,
+                           const OutputRef& package) {
+  graph.add(
+      {.id = "kernel/source",
+       .inputs = {{"package", package}},
+       .action = BuiltinAction{"kernel.source", nlohmann::json{{"package", spec.package}}.dump(),
+                               [name = spec.package](StepContext& context) { return make_source(context, name); }}});
 
   std::vector<Input> fragments = spec.fragments;
   graph.add({.id = "kernel/request",
              .inputs = fragments,
              .action = BuiltinAction{"kernel.request", "{}", [](StepContext& context) {
-               return std::map<std::string, Value>{{"request", context.store().put(render_requests(read_requests(context)))}};
-             }}});
+                                       return std::map<std::string, Value>{
+                                           {"request", context.store().put(render_requests(read_requests(context)))}};
+                                     }}});
 
   const std::map<std::string, std::string> environment{
-      {"KERNEL_ARCH", spec.arch},          {"KERNEL_CROSS", spec.cross},          {"KERNEL_BASE", spec.base},
-      {"KERNEL_TARGETS", join(spec.targets, " ")}, {"KERNEL_IMAGE", spec.image},  {"KERNEL_DTBS", join(spec.dtbs, " ")},
-      {"KBUILD_BUILD_USER", "k8simg"},     {"KBUILD_BUILD_HOST", "k8simg"},       {"KBUILD_BUILD_VERSION", "1"},
-      {"KBUILD_BUILD_TIMESTAMP", fmt::format("{:%a %b %e %H:%M:%S UTC %Y}", fmt::gmtime(static_cast<std::time_t>(spec.source_date_epoch)))},  // shown by `uname -v`
+      {"KERNEL_ARCH", spec.arch},
+      {"KERNEL_CROSS", spec.cross},
+      {"KERNEL_BASE", spec.base},
+      {"KERNEL_TARGETS", join(spec.targets, " ")},
+      {"KERNEL_IMAGE", spec.image},
+      {"KERNEL_DTBS", join(spec.dtbs, " ")},
+      {"KBUILD_BUILD_USER", "k8simg"},
+      {"KBUILD_BUILD_HOST", "k8simg"},
+      {"KBUILD_BUILD_VERSION", "1"},
+      {"KBUILD_BUILD_TIMESTAMP",
+       fmt::format("{:%a %b %e %H:%M:%S UTC %Y}",
+                   fmt::gmtime(static_cast<std::time_t>(spec.source_date_epoch)))},  // shown by `uname -v`
       {"SOURCE_DATE_EPOCH", std::to_string(spec.source_date_epoch)}};
 
   graph.add({.id = "kernel/config",
-             .inputs = {{"tools", tools}, {"linux", OutputRef{"kernel/source", "source"}}, {"request.config", OutputRef{"kernel/request", "request"}},
+             .inputs = {{"tools", tools},
+                        {"linux", OutputRef{"kernel/source", "source"}},
+                        {"request.config", OutputRef{"kernel/request", "request"}},
                         {"configure.sh", store.put(configure_script)}},
-             .action = CommandAction{.tools = "tools",
-                                     .argv = {"/bin/sh", "/in/configure.sh"},
-                                     .environment = {{"KERNEL_ARCH", spec.arch}, {"KERNEL_CROSS", spec.cross}, {"KERNEL_BASE", spec.base}},
-                                     .mounts = {{"linux", "/in/linux"}, {"request.config", "/in/request.config"}, {"configure.sh", "/in/configure.sh"}},
-                                     .captures = {{"config", "/out/config"}}}});
+             .action = CommandAction{
+                 .tools = "tools",
+                 .argv = {"/bin/sh", "/in/configure.sh"},
+                 .environment = {{"KERNEL_ARCH", spec.arch}, {"KERNEL_CROSS", spec.cross}, {"KERNEL_BASE", spec.base}},
+                 .mounts = {{"linux", "/in/linux"},
+                            {"request.config", "/in/request.config"},
+                            {"configure.sh", "/in/configure.sh"}},
+                 .captures = {{"config", "/out/config"}}}});
 
   nlohmann::json requirements = nlohmann::json::array();
-  for (const auto& r : spec.requirements) requirements.push_back({{"any_of", r.any_of}, {"by", r.by}, {"required", r.required}, {"note", r.note}});
-  std::vector<Input> check_inputs{{"config", OutputRef{"kernel/config", "config"}}, {"source", OutputRef{"kernel/source", "source"}}};
+  for (const auto& r : spec.requirements)
+    requirements.push_back({{"any_of", r.any_of}, {"by", r.by}, {"required", r.required}, {"note", r.note}});
+  std::vector<Input> check_inputs{{"config", OutputRef{"kernel/config", "config"}},
+                                  {"source", OutputRef{"kernel/source", "source"}}};
   check_inputs.insert(check_inputs.end(), fragments.begin(), fragments.end());
   graph.add({.id = "kernel/check",
              .inputs = std::move(check_inputs),
-             .action = BuiltinAction{"kernel.check", nlohmann::json{{"arch", spec.arch}, {"dtbs", spec.dtbs}, {"requirements", requirements}}.dump(),
-                                     [arch = spec.arch, dtbs = spec.dtbs, list = spec.requirements](StepContext& context) { return check_kernel(context, arch, dtbs, list); }}});
+             .action = BuiltinAction{
+                 "kernel.check",
+                 nlohmann::json{{"arch", spec.arch}, {"dtbs", spec.dtbs}, {"requirements", requirements}}.dump(),
+                 [arch = spec.arch, dtbs = spec.dtbs, list = spec.requirements](StepContext& context) {
+                   return check_kernel(context, arch, dtbs, list);
+                 }}});
 
-  graph.add({.id = "kernel/build",
-             .inputs = {{"tools", tools}, {"linux", OutputRef{"kernel/source", "source"}}, {"config", OutputRef{"kernel/check", "config"}},
-                        {"build.sh", store.put(build_script)}},
-             .action = CommandAction{.tools = "tools",
-                                     .argv = {"/bin/sh", "/in/build.sh"},
-                                     .environment = environment,
-                                     .mounts = {{"linux", "/in/linux"}, {"config", "/in/config"}, {"build.sh", "/in/build.sh"}},
-                                     .captures = {{"kernel", "/out/kernel", ValueKind::Tree}}},
-             .resource = Resource::Heavy});
+  graph.add(
+      {.id = "kernel/build",
+       .inputs = {{"tools", tools},
+                  {"linux", OutputRef{"kernel/source", "source"}},
+                  {"config", OutputRef{"kernel/check", "config"}},
+                  {"build.sh", store.put(build_script)}},
+       .action =
+           CommandAction{.tools = "tools",
+                         .argv = {"/bin/sh", "/in/build.sh"},
+                         .environment = environment,
+                         .mounts = {{"linux", "/in/linux"}, {"config", "/in/config"}, {"build.sh", "/in/build.sh"}},
+                         .captures = {{"kernel", "/out/kernel", ValueKind::Tree}}},
+       .resource = Resource::Heavy});
   return {"kernel/build", "kernel"};
 }
 

@@ -10,19 +10,21 @@
 namespace k8simg {
 
 struct KernelSpec {
-  std::string package;                     ///< ships usr/src/PACKAGE.tar.xz
-  std::string arch, cross;                 ///< ARCH= and CROSS_COMPILE=
-  std::string base;                        ///< "allnoconfig" or "NAME_defconfig"
-  std::vector<Input> fragments;            ///< in order; names are shown in errors
+  std::string package;           ///< ships usr/src/PACKAGE.tar.xz
+  std::string arch, cross;       ///< ARCH= and CROSS_COMPILE=
+  std::string base;              ///< "allnoconfig" or "NAME_defconfig"
+  std::vector<Input> fragments;  ///< in order; names are shown in errors
   std::vector<KernelRequirement> requirements;
   std::vector<std::string> targets, dtbs;  ///< make targets; DTB paths in the build tree
   std::string image;                       ///< path in the build tree
   std::int64_t source_date_epoch = 0;
 };
 
-/// Adds kernel/source, kernel/request, kernel/config, kernel/check, kernel/build. `tools`: the tools tree; `package`: the unpacked
-/// linux-source package. The result, a tree: `image`, `dtbs/NAME.dtb`, `config`, `release` (one line), `modules/` (what belongs under
-/// /usr/lib/modules/RELEASE: modules.builtin, modules.builtin.modinfo, modules.order, and modules if any are built).
-OutputRef add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spec, const OutputRef& tools, const OutputRef& package);
+/// Adds kernel/source, kernel/request, kernel/config, kernel/check, kernel/build. `tools`: the tools tree; `package`:
+/// the unpacked linux-source package. The result, a tree: `image`, `dtbs/NAME.dtb`, `config`, `release` (one line),
+/// `modules/` (what belongs under /usr/lib/modules/RELEASE: modules.builtin, modules.builtin.modinfo, modules.order,
+/// and modules if any are built).
+OutputRef add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spec, const OutputRef& tools,
+                           const OutputRef& package);
 
 }  // namespace k8simg

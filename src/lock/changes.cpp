@@ -9,10 +9,13 @@ namespace k8simg {
 namespace {
 
 /// What is compared: the version people know, and the bytes behind it.
-struct Entry { std::string version, bytes; };
+struct Entry {
+  std::string version, bytes;
+};
 using Entries = std::map<std::string, Entry>;
 
-void compare(const Entries& before, const Entries& after, const std::string& label, const Reasons& reasons, std::vector<std::string>& lines) {
+void compare(const Entries& before, const Entries& after, const std::string& label, const Reasons& reasons,
+             std::vector<std::string>& lines) {
   const auto because = [&](const std::string& name) {
     const auto found = reasons.find(name);
     return found == reasons.end() ? "" : fmt::format(" ({})", found->second);
@@ -26,25 +29,29 @@ void compare(const Entries& before, const Entries& after, const std::string& lab
     else if (old->second.version != entry.version)
       lines.push_back(fmt::format("{}{} {} → {}{}", label, name, old->second.version, entry.version, because(name)));
     else if (old->second.bytes != entry.bytes)
-      lines.push_back(fmt::format("{}{} {}: the same version with other bytes{}", label, name, entry.version, because(name)));
+      lines.push_back(
+          fmt::format("{}{} {}: the same version with other bytes{}", label, name, entry.version, because(name)));
   }
 }
 
 Entries packages_of(const std::vector<LockedPackage>& packages) {
   Entries entries;
-  for (const auto& package : packages) entries[package.name] = {package.version, package.architecture + " " + package.sha256.hex()};
+  for (const auto& package : packages)
+    entries[package.name] = {package.version, package.architecture + " " + package.sha256.hex()};
   return entries;
 }
 
 Entries components_of(const Lock& lock) {
   Entries entries;
-  for (const auto& component : lock.components) entries[component.name] = {component.version, component.go_mod.hex() + component.go_sum.hex()};
+  for (const auto& component : lock.components)
+    entries[component.name] = {component.version, component.go_mod.hex() + component.go_sum.hex()};
   return entries;
 }
 
 }  // namespace
 
-std::vector<std::string> describe_changes(const Lock& before, const Lock& after, const Reasons& target, const Reasons& tools) {
+std::vector<std::string> describe_changes(const Lock& before, const Lock& after, const Reasons& target,
+                                          const Reasons& tools) {
   std::vector<std::string> lines;
   compare(packages_of(before.target), packages_of(after.target), "", target, lines);
   compare(packages_of(before.tools.packages), packages_of(after.tools.packages), "tools: ", tools, lines);

@@ -15,7 +15,10 @@ namespace {
 constexpr std::size_t max_depth = 8;  // a lock needs 5
 
 /// Where the parser is: shared, because the parser keeps its own copies of the iterator.
-struct Progress { int line = 1; char last = '\0'; };
+struct Progress {
+  int line = 1;
+  char last = '\0';
+};
 
 class CountingIterator {
  public:
@@ -82,7 +85,8 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool parse_error(std::size_t, const std::string& token, const nlohmann::detail::exception& error) override {
-    // The parser's own text repeats what it was doing; what follows the last ": " names the cause. The token may hold any bytes.
+    // The parser's own text repeats what it was doing; what follows the last ": " names the cause. The token may hold
+    // any bytes.
     (void)token;
     std::string cause = error.what();
     if (auto at = cause.find("; last read"); at != std::string::npos) cause.resize(at);
@@ -98,7 +102,9 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
                 "the lock is written by `k8simg lock`: restore it from version control or lock again");
   }
   // The end of the file or a number is noticed on the character after it.
-  int line_of_last() const { return progress_.last == '\n' && progress_.line > 1 ? progress_.line - 1 : progress_.line; }
+  int line_of_last() const {
+    return progress_.last == '\n' && progress_.line > 1 ? progress_.line - 1 : progress_.line;
+  }
   Value make(Kind kind, bool number = false) const {
     Value value;
     value.kind = kind;
@@ -138,13 +144,20 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
 
 const char* describe(Kind kind) {
   switch (kind) {
-    case Kind::Null: return "null";
-    case Kind::Boolean: return "true or false";
-    case Kind::Integer: return "a whole number";
-    case Kind::Other: return "another kind of number";
-    case Kind::String: return "a string";
-    case Kind::Array: return "a list";
-    case Kind::Object: return "an object";
+    case Kind::Null:
+      return "null";
+    case Kind::Boolean:
+      return "true or false";
+    case Kind::Integer:
+      return "a whole number";
+    case Kind::Other:
+      return "another kind of number";
+    case Kind::String:
+      return "a string";
+    case Kind::Array:
+      return "a list";
+    case Kind::Object:
+      return "an object";
   }
   return "something else";
 }

@@ -31,8 +31,8 @@ std::string format_date(std::int64_t seconds) {
   auto day = floor<days>(time);
   year_month_day date{day};
   hh_mm_ss clock{time - day};
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", int(date.year()), unsigned(date.month()), unsigned(date.day()),
-                     clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", int(date.year()), unsigned(date.month()),
+                     unsigned(date.day()), clock.hours().count(), clock.minutes().count(), clock.seconds().count());
 }
 
 std::optional<std::int64_t> parse_date(std::string_view text) {
@@ -107,7 +107,9 @@ std::string list_packages(std::vector<LockedPackage> packages, std::int64_t date
 }
 
 std::string list_suites(std::vector<LockedSuite> suites) {
-  std::sort(suites.begin(), suites.end(), [](const auto& a, const auto& b) { return std::tie(a.repository, a.suite) < std::tie(b.repository, b.suite); });
+  std::sort(suites.begin(), suites.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.repository, a.suite) < std::tie(b.repository, b.suite);
+  });
   std::vector<std::string> lines;
   for (const auto& suite : suites)
     lines.push_back(Line()
@@ -130,27 +132,33 @@ std::string list_names(const std::vector<std::string>& names) {
 /// One object of the file: every member must be taken, in any order, and nothing else may be there.
 class Fields {
  public:
-  Fields(const Value& value, const std::string& file, std::string what) : value_(value), file_(file), what_(std::move(what)) {
-    if (value.kind != Kind::Object) fail(value.line, fmt::format("{} must be an object, not {}", what_, describe(value.kind)));
+  Fields(const Value& value, const std::string& file, std::string what)
+      : value_(value), file_(file), what_(std::move(what)) {
+    if (value.kind != Kind::Object)
+      fail(value.line, fmt::format("{} must be an object, not {}", what_, describe(value.kind)));
   }
 
   [[noreturn]] void fail(int line, const std::string& message, const char* hint = damaged_hint) const {
     throw Error(ErrorKind::Usage, fmt::format("{}:{}: {}", file_, line, message), hint);
   }
-  [[noreturn]] void fail(const char* key, const std::string& message) const { fail(take_line(key), fmt::format("\"{}\" of {} {}", key, what_, message)); }
+  [[noreturn]] void fail(const char* key, const std::string& message) const {
+    fail(take_line(key), fmt::format("\"{}\" of {} {}", key, what_, message));
+  }
 
   const Value& take(const char* key, Kind kind) {
     taken_.emplace_back(key);
     for (const auto& [name, member] : value_.members) {
       if (name != key) continue;
       if (member.kind != kind)
-        fail(member.line, fmt::format("\"{}\" of {} must be {}, not {}", key, what_, describe(kind), describe(member.kind)));
+        fail(member.line,
+             fmt::format("\"{}\" of {} must be {}, not {}", key, what_, describe(kind), describe(member.kind)));
       return member;
     }
     fail(value_.line, fmt::format("{} has no \"{}\"", what_, key));
   }
   bool has(const char* key) const {
-    return std::any_of(value_.members.begin(), value_.members.end(), [&](const auto& member) { return member.key == key; });
+    return std::any_of(value_.members.begin(), value_.members.end(),
+                       [&](const auto& member) { return member.key == key; });
   }
   std::string text(const char* key) {
     const std::string& text = take(key, Kind::String).text;
@@ -178,7 +186,8 @@ class Fields {
     for (const auto& [name, member] : value_.members)
       if (std::find(taken_.begin(), taken_.end(), name) == taken_.end()) {
         auto known = nearest(name, taken_);
-        fail(member.line, fmt::format("{} has an unknown field {}{}", what_, quote(name), known ? fmt::format(" (did you mean \"{}\"?)", *known) : ""));
+        fail(member.line, fmt::format("{} has an unknown field {}{}", what_, quote(name),
+                                      known ? fmt::format(" (did you mean \"{}\"?)", *known) : ""));
       }
   }
   int line() const { return value_.line; }
@@ -206,7 +215,8 @@ bool is_mirror_path(const std::string& path) {
 std::vector<std::string> read_names(Fields& fields, const char* key) {
   std::vector<std::string> names;
   for (const auto& item : fields.items(key)) {
-    if (item.kind != Kind::String || item.text.empty()) fields.fail(item.line, fmt::format("\"{}\" is a list of names", key));
+    if (item.kind != Kind::String || item.text.empty())
+      fields.fail(item.line, fmt::format("\"{}\" is a list of names", key));
     names.push_back(item.text);
   }
   return names;
@@ -216,7 +226,9 @@ std::vector<std::string> read_names(Fields& fields, const char* key) {
 std::vector<std::string> read_sorted_names(Fields& fields, const char* key) {
   std::vector<std::string> names = read_names(fields, key);
   for (std::size_t i = 1; i < names.size(); ++i)
-    if (!(names[i - 1] < names[i])) fields.fail(fields.line(), fmt::format("{} must come after {} only once: \"{}\" is sorted", quote(names[i]), quote(names[i - 1]), key));
+    if (!(names[i - 1] < names[i]))
+      fields.fail(fields.line(), fmt::format("{} must come after {} only once: \"{}\" is sorted", quote(names[i]),
+                                             quote(names[i - 1]), key));
   return names;
 }
 
@@ -239,8 +251,10 @@ std::vector<LockedSuite> read_suites(Fields& root, const std::string& file) {
 std::uint64_t read_format(Fields& root, std::uint64_t oldest) {
   const Value& format = root.take("format", Kind::Integer);
   if (format.integer > format_version)
-    root.fail(format.line, fmt::format("this lock has format {}, but this k8simg reads formats up to {}", format.integer, format_version),
-              "use a newer k8simg, or lock again with this one");
+    root.fail(
+        format.line,
+        fmt::format("this lock has format {}, but this k8simg reads formats up to {}", format.integer, format_version),
+        "use a newer k8simg, or lock again with this one");
   if (format.integer < oldest) root.fail("format", fmt::format("must be {}", format_version));
   return format.integer;
 }
@@ -261,10 +275,12 @@ std::vector<LockedPackage> read_packages(Fields& root, const char* key, const st
     package.sha256 = fields.digest("sha256");
     package.date = fields.has("date") ? fields.date("date") : date;
     fields.finish();
-    if (!is_mirror_path(package.path)) fields.fail("path", "must be a path below the mirror's root: relative, no \"..\", no host");
+    if (!is_mirror_path(package.path))
+      fields.fail("path", "must be a path below the mirror's root: relative, no \"..\", no host");
     if (package.size == 0) fields.fail("size", "must be more than 0");
     if (!packages.empty() && !(packages.back().name < package.name))
-      fields.fail(fields.line(), fmt::format("package {} must come after {} only once: \"{}\" is sorted by name", quote(package.name), quote(packages.back().name), key));
+      fields.fail(fields.line(), fmt::format("package {} must come after {} only once: \"{}\" is sorted by name",
+                                             quote(package.name), quote(packages.back().name), key));
     packages.push_back(std::move(package));
   }
   return packages;
@@ -284,7 +300,9 @@ LockedComponent read_component(const Value& item, const std::string& file, std::
 
 /// Binary search: both readers and the solver keep packages sorted by name.
 const LockedPackage* find_package(const std::vector<LockedPackage>& packages, const std::string& name) {
-  const auto found = std::lower_bound(packages.begin(), packages.end(), name, [](const LockedPackage& package, const std::string& wanted) { return package.name < wanted; });
+  const auto found =
+      std::lower_bound(packages.begin(), packages.end(), name,
+                       [](const LockedPackage& package, const std::string& wanted) { return package.name < wanted; });
   return found != packages.end() && found->name == name ? &*found : nullptr;
 }
 
@@ -292,9 +310,11 @@ const LockedPackage* find_package(const std::vector<LockedPackage>& packages, co
 
 std::string Lock::serialise() const {
   // Locks that leave nothing out have no such line.
-  const std::string without = without_suites.empty() ? "" : fmt::format(" \"without_suites\": {},\n", list_names(without_suites));
+  const std::string without =
+      without_suites.empty() ? "" : fmt::format(" \"without_suites\": {},\n", list_names(without_suites));
   auto sorted_components = components;
-  std::sort(sorted_components.begin(), sorted_components.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  std::sort(sorted_components.begin(), sorted_components.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
   std::vector<std::string> component_lines;
   for (const auto& component : sorted_components)
     component_lines.push_back(Line()
@@ -303,9 +323,11 @@ std::string Lock::serialise() const {
                                   .add("go_mod", component.go_mod)
                                   .add("go_sum", component.go_sum)
                                   .text());
-  return fmt::format("{{\n \"format\": {},\n \"defconfig\": {},\n \"date\": {},\n \"suites\": {},\n{} \"target\": {},\n \"components\": {}\n}}\n",
-                     format_version, quote(defconfig), quote(format_date(date)), list_suites(suites), without, list_packages(target, date),
-                     list(component_lines, " "));
+  return fmt::format(
+      "{{\n \"format\": {},\n \"defconfig\": {},\n \"date\": {},\n \"suites\": {},\n{} \"target\": {},\n "
+      "\"components\": {}\n}}\n",
+      format_version, quote(defconfig), quote(format_date(date)), list_suites(suites), without,
+      list_packages(target, date), list(component_lines, " "));
 }
 
 Lock Lock::parse(std::string_view text, const std::string& name) {
@@ -325,7 +347,8 @@ Lock Lock::parse(std::string_view text, const std::string& name) {
   for (const auto& item : root.items("components")) {
     auto component = read_component(item, name, lock.components.size(), format);
     if (!lock.components.empty() && !(lock.components.back().name < component.name))
-      root.fail(item.line, fmt::format("component {} is out of order: components are sorted by name, each once", quote(component.name)));
+      root.fail(item.line, fmt::format("component {} is out of order: components are sorted by name, each once",
+                                       quote(component.name)));
     lock.components.push_back(std::move(component));
   }
   root.finish();
@@ -339,14 +362,17 @@ std::string ToolsLock::serialise() const {
     std::sort(set.packages.begin(), set.packages.end());
   }
   std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
-    return std::tie(a.asked.name, a.asked.essential, a.asked.packages) < std::tie(b.asked.name, b.asked.essential, b.asked.packages);
+    return std::tie(a.asked.name, a.asked.essential, a.asked.packages) <
+           std::tie(b.asked.name, b.asked.essential, b.asked.packages);
   });
   std::vector<std::string> lines;
   for (const auto& set : sorted)
-    lines.push_back(fmt::format("{{{}, \"essential\": {},\n   \"asked\": {},\n   \"packages\": {}}}", Line().add("name", set.asked.name).members(),
-                                set.asked.essential, list_names(set.asked.packages), list_names(set.packages)));
-  return fmt::format("{{\n \"format\": {},\n \"date\": {},\n \"suites\": {},\n \"sets\": {},\n \"packages\": {}\n}}\n", format_version,
-                     quote(format_date(date)), list_suites(suites), list(lines, " "), list_packages(packages, date));
+    lines.push_back(fmt::format("{{{}, \"essential\": {},\n   \"asked\": {},\n   \"packages\": {}}}",
+                                Line().add("name", set.asked.name).members(), set.asked.essential,
+                                list_names(set.asked.packages), list_names(set.packages)));
+  return fmt::format("{{\n \"format\": {},\n \"date\": {},\n \"suites\": {},\n \"sets\": {},\n \"packages\": {}\n}}\n",
+                     format_version, quote(format_date(date)), list_suites(suites), list(lines, " "),
+                     list_packages(packages, date));
 }
 
 ToolsLock ToolsLock::parse(std::string_view text, const std::string& name) {
@@ -366,8 +392,10 @@ ToolsLock ToolsLock::parse(std::string_view text, const std::string& name) {
     set.packages = read_sorted_names(fields, "packages");
     fields.finish();
     for (const auto& package : set.packages)
-      if (!find_package(lock.packages, package)) fields.fail("packages", fmt::format("names {}, which is not among the lock's packages", quote(package)));
-    if (lock.find(set.asked)) fields.fail(fields.line(), fmt::format("set {} is there twice for the same packages", set.asked.name));
+      if (!find_package(lock.packages, package))
+        fields.fail("packages", fmt::format("names {}, which is not among the lock's packages", quote(package)));
+    if (lock.find(set.asked))
+      fields.fail(fields.line(), fmt::format("set {} is there twice for the same packages", set.asked.name));
     lock.sets.push_back(std::move(set));
   }
   root.finish();
@@ -377,7 +405,8 @@ ToolsLock ToolsLock::parse(std::string_view text, const std::string& name) {
 const LockedToolSet* ToolsLock::find(const ToolSet& asked) const {
   ToolSet sorted = asked;
   std::sort(sorted.packages.begin(), sorted.packages.end());
-  const auto found = std::find_if(sets.begin(), sets.end(), [&](const LockedToolSet& set) { return set.asked == sorted; });
+  const auto found =
+      std::find_if(sets.begin(), sets.end(), [&](const LockedToolSet& set) { return set.asked == sorted; });
   return found == sets.end() ? nullptr : &*found;
 }
 
@@ -397,7 +426,8 @@ ToolsLock load_tools_lock(const std::filesystem::path& file) {
 Lock load_lock(const std::filesystem::path& file, const std::filesystem::path& tools_file) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(file, ignored))
-    throw Error(ErrorKind::Usage, fmt::format("{} is missing: nothing says which packages and modules to build from", file.string()),
+    throw Error(ErrorKind::Usage,
+                fmt::format("{} is missing: nothing says which packages and modules to build from", file.string()),
                 fmt::format("make it with `k8simg lock {}`", file.stem().string()));
   Lock lock = Lock::parse(read_file(file), file.filename().string());
   if (std::filesystem::is_regular_file(tools_file, ignored)) lock.tools = load_tools_lock(tools_file);

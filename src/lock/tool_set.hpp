@@ -1,4 +1,5 @@
-// A tool set: the packages of one tools tree, for steps that need the same programs. Configurations ask for sets, and the tools' lock answers.
+// A tool set: the packages of one tools tree, for steps that need the same programs. Configurations ask for sets, and
+// the tools' lock answers.
 #pragma once
 
 #include <string>

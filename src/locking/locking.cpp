@@ -24,14 +24,17 @@ constexpr std::int64_t stale_days = 200;  // Debian's stable releases have a poi
 
 using What = LockUpdate::What;
 
-bool contains(const std::vector<std::string>& list, const std::string& item) { return std::find(list.begin(), list.end(), item) != list.end(); }
+bool contains(const std::vector<std::string>& list, const std::string& item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
+}
 
 std::vector<Repository> repositories_of(const Config& config, const std::vector<std::string>& without, bool tools) {
   std::vector<Repository> list;
   for (const auto& r : config.repositories) {
     std::vector<std::string> suites;
     const auto add = [&](const std::vector<std::string>& more) {
-      std::copy_if(more.begin(), more.end(), std::back_inserter(suites), [&](const std::string& suite) { return !contains(without, suite); });
+      std::copy_if(more.begin(), more.end(), std::back_inserter(suites),
+                   [&](const std::string& suite) { return !contains(without, suite); });
     };
     add(r.suites);
     if (tools) add(r.tools_suites);
@@ -46,11 +49,13 @@ void merge(std::vector<std::string>& list, const std::vector<std::string>& more)
 }
 
 /// Every repository that some configuration takes tools of.
-std::vector<Repository> tools_repositories(const std::vector<Config>& project, const std::vector<std::string>& without) {
+std::vector<Repository> tools_repositories(const std::vector<Config>& project,
+                                           const std::vector<std::string>& without) {
   std::vector<Repository> all;
   for (const Config& config : project)
     for (const Repository& r : repositories_of(config, without, true)) {
-      const auto known = std::find_if(all.begin(), all.end(), [&](const Repository& other) { return other.name == r.name; });
+      const auto known =
+          std::find_if(all.begin(), all.end(), [&](const Repository& other) { return other.name == r.name; });
       if (known == all.end()) {
         all.push_back(r);
         continue;
@@ -64,7 +69,8 @@ std::vector<Repository> tools_repositories(const std::vector<Config>& project, c
 std::vector<std::string> backports_of(const std::vector<Repository>& repositories) {
   std::vector<std::string> backports;
   for (const auto& r : repositories)
-    std::copy_if(r.suites.begin(), r.suites.end(), std::back_inserter(backports), [](const std::string& suite) { return suite.ends_with("-backports"); });
+    std::copy_if(r.suites.begin(), r.suites.end(), std::back_inserter(backports),
+                 [](const std::string& suite) { return suite.ends_with("-backports"); });
   return backports;
 }
 
@@ -78,16 +84,20 @@ std::int64_t newest(const std::vector<LockedSuite>& suites) {
 class Chooser {
  public:
   /// `before`: what is locked.
-  Chooser(IndexSet indexes, const std::string& architecture, const std::vector<Repository>& repositories, const std::vector<LockedPackage>& before,
-          const LockUpdate& update, const LockServices& services)
+  Chooser(IndexSet indexes, const std::string& architecture, const std::vector<Repository>& repositories,
+          const std::vector<LockedPackage>& before, const LockUpdate& update, const LockServices& services)
       : indexes_(std::move(indexes)) {
     std::map<std::string, std::string> security;
     if (update.what == What::Security) security = superseded_by_security(indexes_, architecture, before);
     for (const auto& package : before) {
-      if (update.what == What::Everything) reasons_[package.name] = "update";
-      else if (update.what == What::Packages && contains(update.packages, package.name)) reasons_[package.name] = "update";
-      else if (const auto found = security.find(package.name); found != security.end()) reasons_[package.name] = found->second + " has it";
-      else keep_.push_back(package);
+      if (update.what == What::Everything)
+        reasons_[package.name] = "update";
+      else if (update.what == What::Packages && contains(update.packages, package.name))
+        reasons_[package.name] = "update";
+      else if (const auto found = security.find(package.name); found != security.end())
+        reasons_[package.name] = found->second + " has it";
+      else
+        keep_.push_back(package);
     }
     if (const auto missing = not_offered(indexes_, architecture, keep_); !missing.empty()) {
       const auto controls = services.control_files(missing);
@@ -105,8 +115,10 @@ class Chooser {
       package.date = newest(indexes_.suites);
       const auto released = resolution.released.find(package.name);
       const std::string& by = resolution.needed_by[package.name];
-      if (released != resolution.released.end()) reasons_[package.name] = "needed by " + released->second;
-      else reasons_.emplace(package.name, by.empty() ? "asked for" : "needed by " + by);
+      if (released != resolution.released.end())
+        reasons_[package.name] = "needed by " + released->second;
+      else
+        reasons_.emplace(package.name, by.empty() ? "asked for" : "needed by " + by);
     }
     return std::move(resolution.packages);
   }
@@ -122,32 +134,40 @@ class Chooser {
 
  private:
   IndexSet indexes_;
-  std::optional<Catalogue> catalogue_;   ///< of indexes_, once they offer what is kept
+  std::optional<Catalogue> catalogue_;  ///< of indexes_, once they offer what is kept
   std::vector<LockedPackage> keep_;
   Reasons reasons_;
 };
 
-/// A mirror that is behind, or that somebody keeps behind, would bring older packages with known faults (as apt, which refuses it too).
-void check_dates(const LockServices& services, const LockRequest& request, const std::vector<LockedSuite>& before, const std::vector<LockedSuite>& suites) {
+/// A mirror that is behind, or that somebody keeps behind, would bring older packages with known faults (as apt, which
+/// refuses it too).
+void check_dates(const LockServices& services, const LockRequest& request, const std::vector<LockedSuite>& before,
+                 const std::vector<LockedSuite>& suites) {
   for (const auto& suite : suites) {
     const std::int64_t days = (services.now - suite.date) / a_day;
-    if (days > stale_days) services.warn(fmt::format("suite {} of {} is {} days old: the mirror may be behind", suite.suite, suite.repository, days));
+    if (days > stale_days)
+      services.warn(
+          fmt::format("suite {} of {} is {} days old: the mirror may be behind", suite.suite, suite.repository, days));
   }
   if (request.allow_older) return;
   const LockedSuite* older = first_older_suite(before, suites);
   if (!older) return;
   for (const auto& old : before)
     if (old.repository == older->repository && old.suite == older->suite)
-      throw Error(ErrorKind::Fetch, fmt::format("suite {} of {} is of {} on the mirror, and the lock was made from one of {}", older->suite, older->repository,
-                                                format_lock_date(older->date), format_lock_date(old.date)),
-                  "Use a mirror that is up to date, or accept older packages with --allow-older-suites.");
+      throw Error(
+          ErrorKind::Fetch,
+          fmt::format("suite {} of {} is of {} on the mirror, and the lock was made from one of {}", older->suite,
+                      older->repository, format_lock_date(older->date), format_lock_date(old.date)),
+          "Use a mirror that is up to date, or accept older packages with --allow-older-suites.");
 }
 
 void check_without(const Config& config, const std::vector<std::string>& without) {
   std::vector<std::string> known;
   for (const auto& r : repositories_of(config, {}, true)) merge(known, r.suites);
   for (const auto& suite : without)
-    if (!contains(known, suite)) throw Error(ErrorKind::Usage, fmt::format("--without-suite {}: {} has no such suite", suite, config.name), "it has " + join(known, ", "));
+    if (!contains(known, suite))
+      throw Error(ErrorKind::Usage, fmt::format("--without-suite {}: {} has no such suite", suite, config.name),
+                  "it has " + join(known, ", "));
 }
 
 void check_update(const Config& config, const LockUpdate& update, const Lock& before) {
@@ -157,7 +177,9 @@ void check_update(const Config& config, const LockUpdate& update, const Lock& be
   for (const auto& name : update.packages) {
     if (contains(names, name)) continue;
     const auto near = nearest(name, names);
-    throw Error(ErrorKind::Usage, fmt::format("--update {}: the lock of {} has no such package{}", name, config.name, near ? fmt::format(" (did you mean {}?)", *near) : ""),
+    throw Error(ErrorKind::Usage,
+                fmt::format("--update {}: the lock of {} has no such package{}", name, config.name,
+                            near ? fmt::format(" (did you mean {}?)", *near) : ""),
                 "a package is added in packages.install of the defconfig");
   }
 }
@@ -177,7 +199,8 @@ std::vector<ToolSet> wanted_sets(const std::vector<Config>& project) {
   for (const Config& config : project)
     for (ToolSet set : config.tools) {
       std::sort(set.packages.begin(), set.packages.end());
-      if (!set.packages.empty() && std::find(wanted.begin(), wanted.end(), set) == wanted.end()) wanted.push_back(std::move(set));
+      if (!set.packages.empty() && std::find(wanted.begin(), wanted.end(), set) == wanted.end())
+        wanted.push_back(std::move(set));
     }
   return wanted;
 }
@@ -190,9 +213,9 @@ ToolsLock choose_tools(Chooser& chooser, const std::vector<ToolSet>& wanted, con
     std::map<std::string, LockedPackage> packages;
     bool settled = true;
     for (const ToolSet& set : wanted) {
-      const auto chosen = with_context(fmt::format("while choosing the packages of the tool set {} ({})", set.name, join(set.packages, ", ")), [&] {
-        return chooser.choose({.install = set.packages, .essential = set.essential});
-      });
+      const auto chosen = with_context(
+          fmt::format("while choosing the packages of the tool set {} ({})", set.name, join(set.packages, ", ")),
+          [&] { return chooser.choose({.install = set.packages, .essential = set.essential}); });
       LockedToolSet locked{.asked = set, .packages = {}};
       for (const auto& package : chosen) {
         locked.packages.push_back(package.name);
@@ -209,17 +232,19 @@ ToolsLock choose_tools(Chooser& chooser, const std::vector<ToolSet>& wanted, con
     }
     for (const auto& [name, package] : packages) chooser.prefer(package);
   }
-  throw Error(ErrorKind::Resolve, "the tool sets need different versions of one package", "name one version or suite for all sets that have it");
+  throw Error(ErrorKind::Resolve, "the tool sets need different versions of one package",
+              "name one version or suite for all sets that have it");
 }
 
 }  // namespace
 
-LockResult make_lock(const Config& config, const std::vector<Config>& project, const LockRequest& request, const LockServices& services) {
+LockResult make_lock(const Config& config, const std::vector<Config>& project, const LockRequest& request,
+                     const LockServices& services) {
   const Lock& before = request.before;
   check_without(config, request.without);
   check_update(config, request.update, before);
-  const auto chooser = [&](const std::vector<Repository>& repositories, const std::string& architecture, const std::vector<LockedSuite>& suites,
-                           const std::vector<LockedPackage>& packages) {
+  const auto chooser = [&](const std::vector<Repository>& repositories, const std::string& architecture,
+                           const std::vector<LockedSuite>& suites, const std::vector<LockedPackage>& packages) {
     IndexSet indexes = services.indexes(repositories, architecture);
     check_dates(services, request, suites, indexes.suites);
     return Chooser(std::move(indexes), architecture, repositories, packages, request.update, services);
@@ -234,18 +259,22 @@ LockResult make_lock(const Config& config, const std::vector<Config>& project, c
   lock.defconfig = config.name;
   lock.without_suites = request.without;
   lock.components = lock_components(config);
-  Chooser target = chooser(repositories_of(config, request.without, false), config.arch.debian, before.suites, before.target);
+  Chooser target =
+      chooser(repositories_of(config, request.without, false), config.arch.debian, before.suites, before.target);
   lock.target = with_context("while choosing the target's packages", [&] {
-    return target.choose({.install = config.packages, .essential = config.essential_packages, .exclude = config.exclude_packages});
+    return target.choose(
+        {.install = config.packages, .essential = config.essential_packages, .exclude = config.exclude_packages});
   });
   if (lock.target != before.target || lock.without_suites != before.without_suites) lock.suites = target.suites();
   lock.date = date_of(before.date, target.suites());
   result.target = std::move(target).reasons();
 
-  const bool locked = std::all_of(config.tools.begin(), config.tools.end(), [&](const ToolSet& set) { return set.packages.empty() || before.tools.find(set); });
+  const bool locked = std::all_of(config.tools.begin(), config.tools.end(),
+                                  [&](const ToolSet& set) { return set.packages.empty() || before.tools.find(set); });
   if (locked && request.update.what == What::Nothing) return result;
   // What a mirror lacks for another architecture it has for the build tools' own.
-  const auto repositories = tools_repositories(project, config.arch.debian == build_architecture ? request.without : std::vector<std::string>{});
+  const auto repositories = tools_repositories(
+      project, config.arch.debian == build_architecture ? request.without : std::vector<std::string>{});
   Chooser tools = chooser(repositories, build_architecture, before.tools.suites, before.tools.packages);
   lock.tools = choose_tools(tools, wanted_sets(project), date_of(before.tools.date, tools.suites()));
   result.tools = std::move(tools).reasons();

@@ -80,7 +80,9 @@ void check_reference(const std::string& reference) {
 }
 
 json image_config(const OciImage& image, const json& platform, const json& diff_ids, const std::string& created) {
-  json run{{"Env", image.environment.empty() ? std::vector<std::string>{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"} : image.environment}};
+  json run{{"Env", image.environment.empty()
+                       ? std::vector<std::string>{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+                       : image.environment}};
   if (!image.entrypoint.empty()) run["Entrypoint"] = image.entrypoint;
   if (!image.command.empty()) run["Cmd"] = image.command;
   if (!image.user.empty()) run["User"] = image.user;
@@ -92,15 +94,18 @@ json image_config(const OciImage& image, const json& platform, const json& diff_
   return config;
 }
 
-/// manifest.md, "Guidelines for Artifact Usage": the document is the only layer, the config is empty, and `subject` says what it speaks of. It has no reference:
-/// who has the image asks for what refers to it.
-json sbom_artifact(Layout& layout, Store& store, const OciImage& image, const json& subject, std::int64_t epoch, const std::string& created) {
+/// manifest.md, "Guidelines for Artifact Usage": the document is the only layer, the config is empty, and `subject`
+/// says what it speaks of. It has no reference: who has the image asks for what refers to it.
+json sbom_artifact(Layout& layout, Store& store, const OciImage& image, const json& subject, std::int64_t epoch,
+                   const std::string& created) {
   const std::string type = "application/spdx+json", digest = subject.at("digest");
   const json manifest{{"schemaVersion", 2},
                       {"mediaType", manifest_type},
                       {"artifactType", type},
                       {"config", layout.add("application/vnd.oci.empty.v1+json", json::object())},
-                      {"layers", {layout.add(type, store.put(spdx_document(image.reference, digest.substr(digest.find(':') + 1), image.contents, epoch)))}},
+                      {"layers",
+                       {layout.add(type, store.put(spdx_document(image.reference, digest.substr(digest.find(':') + 1),
+                                                                 image.contents, epoch)))}},
                       {"subject", subject},
                       {"annotations", {{"org.opencontainers.image.created", created}}}};
   json entry = layout.add(manifest_type, manifest);
@@ -112,19 +117,24 @@ json sbom_artifact(Layout& layout, Store& store, const OciImage& image, const js
 /// "linux/arm/v6"; also the order of an index.
 std::string platform_name(const json& platform) {
   const std::string variant = platform.value("variant", "");
-  return platform.at("os").get<std::string>() + "/" + platform.at("architecture").get<std::string>() + (variant.empty() ? "" : "/" + variant);
+  return platform.at("os").get<std::string>() + "/" + platform.at("architecture").get<std::string>() +
+         (variant.empty() ? "" : "/" + variant);
 }
 
 }  // namespace
 
-std::string oci_variant(const std::string& goarch, const std::string& goarm) { return goarch == "arm" ? "v" + goarm : goarch == "arm64" ? "v8" : ""; }
+std::string oci_variant(const std::string& goarch, const std::string& goarm) {
+  return goarch == "arm" ? "v" + goarm : goarch == "arm64" ? "v8" : "";
+}
 
 Tree make_oci_layout(Store& store, const std::vector<OciImage>& images, std::int64_t epoch) {
   Layout layout(store, epoch);
   const std::string created = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(epoch)));
   json entries = json::array(), artifacts = json::array(), docker = json::array();
   std::map<Digest, Value> tars;  // by the tree's digest
-  const auto path = [](const json& descriptor) { return "blobs/sha256/" + descriptor.at("digest").get<std::string>().substr(7); };
+  const auto path = [](const json& descriptor) {
+    return "blobs/sha256/" + descriptor.at("digest").get<std::string>().substr(7);
+  };
   for (const OciImage& image : images) {
     check_reference(image.reference);
     json layers = json::array(), diff_ids = json::array(), layer_paths = json::array();
@@ -137,8 +147,11 @@ Tree make_oci_layout(Store& store, const std::vector<OciImage>& images, std::int
     }
     json platform{{"architecture", image.architecture}, {"os", "linux"}};
     if (!image.variant.empty()) platform["variant"] = image.variant;
-    const json config = layout.add("application/vnd.oci.image.config.v1+json", image_config(image, platform, diff_ids, created));
-    const json subject = layout.add(manifest_type, json{{"schemaVersion", 2}, {"mediaType", manifest_type}, {"config", config}, {"layers", layers}});
+    const json config =
+        layout.add("application/vnd.oci.image.config.v1+json", image_config(image, platform, diff_ids, created));
+    const json subject =
+        layout.add(manifest_type,
+                   json{{"schemaVersion", 2}, {"mediaType", manifest_type}, {"config", config}, {"layers", layers}});
     json entry = subject;
     entry["platform"] = platform;
     entry["annotations"] = {{containerd_name, image.reference}, {reference_name, image.reference}};
@@ -174,10 +187,12 @@ Tree merge_oci_layouts(Store& store, const std::vector<Tree>& layouts) {
         artifacts[entry.at("digest")] = entry;
         continue;
       }
-      const std::string reference = entry.at("annotations").at(reference_name), platform = platform_name(entry.at("platform"));
+      const std::string reference = entry.at("annotations").at(reference_name),
+                        platform = platform_name(entry.at("platform"));
       entry.erase("annotations");  // the name is the index's
       if (!images[reference].emplace(platform, std::move(entry)).second) {
-        throw Error(ErrorKind::Usage, fmt::format("{} is there twice for {}", reference, platform), "ask for one defconfig of each architecture");
+        throw Error(ErrorKind::Usage, fmt::format("{} is there twice for {}", reference, platform),
+                    "ask for one defconfig of each architecture");
       }
     }
   }
@@ -185,7 +200,8 @@ Tree merge_oci_layouts(Store& store, const std::vector<Tree>& layouts) {
   for (const auto& [reference, platforms] : images) {
     json manifests = json::array();
     for (const auto& [platform, entry] : platforms) manifests.push_back(entry);
-    json index = joined.add(index_type, json{{"schemaVersion", 2}, {"mediaType", index_type}, {"manifests", manifests}});
+    json index =
+        joined.add(index_type, json{{"schemaVersion", 2}, {"mediaType", index_type}, {"manifests", manifests}});
     index["annotations"] = {{containerd_name, reference}, {reference_name, reference}};
     entries.push_back(index);
   }

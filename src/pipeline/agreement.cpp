@@ -1,4 +1,5 @@
-// Holds a lock against the config that it is used with, so that a change of the defconfig is never passed over in silence.
+// Holds a lock against the config that it is used with, so that a change of the defconfig is never passed over in
+// silence.
 #include "pipeline/agreement.hpp"
 
 #include <fmt/format.h>
@@ -16,7 +17,8 @@ namespace {
 /// "name=version", "name/suite" and "name" are all asked for by name.
 bool is_locked(const std::vector<LockedPackage>& packages, const std::string& asked) {
   const std::string name = asked.substr(0, asked.find_first_of("=/"));
-  return std::any_of(packages.begin(), packages.end(), [&](const LockedPackage& package) { return package.name == name; });
+  return std::any_of(packages.begin(), packages.end(),
+                     [&](const LockedPackage& package) { return package.name == name; });
 }
 
 }  // namespace
@@ -32,18 +34,23 @@ void check_agreement(const Config& config, const Lock& lock) {
   }
   for (const auto& component : config.components) {
     if (!component.has_modules()) continue;
-    const auto found = std::find_if(lock.components.begin(), lock.components.end(), [&](const LockedComponent& locked) { return locked.name == component.name; });
+    const auto found = std::find_if(lock.components.begin(), lock.components.end(),
+                                    [&](const LockedComponent& locked) { return locked.name == component.name; });
     if (found == lock.components.end()) {
       list += fmt::format("\n  component {} is not in it", component.name);
     } else if (found->version != component.version) {
-      list += fmt::format("\n  component {} has version {}, the lock says {}", component.name, component.version, found->version);
-    } else if (const auto folder = config.project / component.folder; sha256_file(folder / "go.mod") != found->go_mod || sha256_file(folder / "go.sum") != found->go_sum) {
+      list += fmt::format("\n  component {} has version {}, the lock says {}", component.name, component.version,
+                          found->version);
+    } else if (const auto folder = config.project / component.folder;
+               sha256_file(folder / "go.mod") != found->go_mod || sha256_file(folder / "go.sum") != found->go_sum) {
       list += fmt::format("\n  component {}: go.mod or go.sum changed", component.name);
     }
   }
   if (list.empty()) return;
   throw Error(ErrorKind::Usage, fmt::format("the lock of {} is not of this configuration:{}", config.name, list),
-              fmt::format("run `k8simg lock {}`, which keeps all versions that it can; a virtual package is asked for by the name of one that provides it", config.name));
+              fmt::format("run `k8simg lock {}`, which keeps all versions that it can; a virtual package is asked for "
+                          "by the name of one that provides it",
+                          config.name));
 }
 
 }  // namespace k8simg

@@ -1,4 +1,5 @@
-// What is made for an architecture without a machine: its components' programs, their container images, and archives in upstream's layout.
+// What is made for an architecture without a machine: its components' programs, their container images, and archives in
+// upstream's layout.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,9 @@
 
 namespace k8simg {
 
-/// Fills `pipeline.images`, `releases` and `artifacts`. `programs`: as add_image_steps takes them. Packages are fetched only where an image takes files of them.
-void add_architecture_steps(Pipeline& pipeline, const PipelineInputs& in, PackageSteps& packages, const std::vector<Input>& programs, std::int64_t epoch);
+/// Fills `pipeline.images`, `releases` and `artifacts`. `programs`: as add_image_steps takes them. Packages are fetched
+/// only where an image takes files of them.
+void add_architecture_steps(Pipeline& pipeline, const PipelineInputs& in, PackageSteps& packages,
+                            const std::vector<Input>& programs, std::int64_t epoch);
 
 }  // namespace k8simg

@@ -19,7 +19,8 @@ std::vector<AuditFinding> audit_tree(const Store& store, const Tree& tree, const
   for (const auto& [path, node] : tree.nodes()) {
     if (node.type != NodeType::File || node.size < 4 || path.starts_with("usr/lib/firmware/")) continue;
     auto known = judged.find(node.content);
-    if (known == judged.end()) known = judged.emplace(node.content, isa_violation(MappedFile(store.path(node.content)).bytes(), target)).first;
+    if (known == judged.end())
+      known = judged.emplace(node.content, isa_violation(MappedFile(store.path(node.content)).bytes(), target)).first;
     if (known->second) findings.push_back({"/" + path, node.origin, *known->second});
   }
   return findings;
@@ -27,7 +28,8 @@ std::vector<AuditFinding> audit_tree(const Store& store, const Tree& tree, const
 
 namespace {
 
-std::map<std::string, Value> audit(StepContext& context, const IsaTarget& target, const std::string& board, const std::vector<Config::AuditAllow>& allowed) {
+std::map<std::string, Value> audit(StepContext& context, const IsaTarget& target, const std::string& board,
+                                   const std::vector<Config::AuditAllow>& allowed) {
   const Value root = context.input("tree");
   std::vector<bool> used(allowed.size());
   std::vector<std::string> mistakes;
@@ -36,7 +38,8 @@ std::map<std::string, Value> audit(StepContext& context, const IsaTarget& target
     for (std::size_t i = 0; i < allowed.size(); ++i) {
       if (!glob_match(allowed[i].path, finding.path)) continue;
       used[i] = allow = true;
-      context.log(fmt::format("allowed: {} ({}) {}: {}", finding.path, finding.origin, finding.what, allowed[i].reason));
+      context.log(
+          fmt::format("allowed: {} ({}) {}: {}", finding.path, finding.origin, finding.what, allowed[i].reason));
     }
     if (!allow) mistakes.push_back(fmt::format("{} ({}) {}", finding.path, finding.origin, finding.what));
   }
@@ -45,9 +48,13 @@ std::map<std::string, Value> audit(StepContext& context, const IsaTarget& target
     if (!used[i]) mistakes.push_back(fmt::format("audit.allow {}: nothing there needs to be allowed", allowed[i].path));
   }
   if (mistakes.empty()) return {{"tree", root}};
-  const std::string head = found ? fmt::format("the root filesystem does not fit board {} ({})", board, isa_description(target)) : fmt::format("audit.allow of board {} or its defconfig is out of date", board);
+  const std::string head =
+      found ? fmt::format("the root filesystem does not fit board {} ({})", board, isa_description(target))
+            : fmt::format("audit.allow of board {} or its defconfig is out of date", board);
   throw Error(ErrorKind::Step, head + ":\n  " + join(mistakes, "\n  "),
-              found ? "build or choose it for this processor; a library that asks the processor before it uses more: [[audit.allow]] with its path and the reason" : "take the entry out");
+              found ? "build or choose it for this processor; a library that asks the processor before it uses more: "
+                      "[[audit.allow]] with its path and the reason"
+                    : "take the entry out");
 }
 
 }  // namespace
@@ -58,8 +65,14 @@ OutputRef add_audit_step(StepGraph& graph, const Config& config, const OutputRef
   for (const auto& entry : config.audit_allow) allowed.push_back({entry.path, entry.reason});
   graph.add({.id = "rootfs/audit",
              .inputs = {{"tree", rootfs}},
-             .action = BuiltinAction{"rootfs.audit", nlohmann::json{{"goarch", target.goarch}, {"goarm", target.goarm}, {"board", config.board}, {"allow", allowed}}.dump(),
-                                     [target, board = config.board, list = config.audit_allow](StepContext& context) { return audit(context, target, board, list); }}});
+             .action = BuiltinAction{
+                 "rootfs.audit",
+                 nlohmann::json{
+                     {"goarch", target.goarch}, {"goarm", target.goarm}, {"board", config.board}, {"allow", allowed}}
+                     .dump(),
+                 [target, board = config.board, list = config.audit_allow](StepContext& context) {
+                   return audit(context, target, board, list);
+                 }}});
   return {"rootfs/audit", "tree"};
 }
 

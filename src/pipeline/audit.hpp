@@ -17,12 +17,13 @@ struct AuditFinding {
   std::string what;    ///< "is for ARMv7, NEON"
 };
 
-/// Every ELF file of the tree that the target cannot run, in order of paths; firmware of devices (/usr/lib/firmware) runs elsewhere and is left out.
-/// Also for the layers of container images.
+/// Every ELF file of the tree that the target cannot run, in order of paths; firmware of devices (/usr/lib/firmware)
+/// runs elsewhere and is left out. Also for the layers of container images.
 std::vector<AuditFinding> audit_tree(const Store& store, const Tree& tree, const IsaTarget& target);
 
-/// rootfs/audit: its output `tree` is the very tree of `rootfs`, so whoever takes it from here gets nothing that was not audited. Error{Step} names every
-/// finding that [[audit.allow]] does not cover, and every entry of audit.allow that covers nothing.
+/// rootfs/audit: its output `tree` is the very tree of `rootfs`, so whoever takes it from here gets nothing that was
+/// not audited. Error{Step} names every finding that [[audit.allow]] does not cover, and every entry of audit.allow
+/// that covers nothing.
 OutputRef add_audit_step(StepGraph& graph, const Config& config, const OutputRef& rootfs);
 
 }  // namespace k8simg

@@ -35,13 +35,16 @@ struct Collector {
   /// Two globs may give the same name.
   void check_free(const std::string& path, const std::string& origin) const {
     if (const Node* other = boot.find(path)) {
-      throw Error(ErrorKind::Step, fmt::format("boot file {} comes from {} and from {}", path, other->origin, origin), "check [[boot.files]] in the board's board.toml");
+      throw Error(ErrorKind::Step, fmt::format("boot file {} comes from {} and from {}", path, other->origin, origin),
+                  "check [[boot.files]] in the board's board.toml");
     }
   }
 
   [[noreturn]] void missing(const BootFile& file) const {
-    const std::string what = file.from.starts_with("dtb:") ? "the kernel built no " + file.from.substr(4) : fmt::format("{} has no {}", file.from, file.source);
-    throw Error(ErrorKind::Step, fmt::format("boot file {}: {}", file.path, what), "check [[boot.files]] in the board's board.toml");
+    const std::string what = file.from.starts_with("dtb:") ? "the kernel built no " + file.from.substr(4)
+                                                           : fmt::format("{} has no {}", file.from, file.source);
+    throw Error(ErrorKind::Step, fmt::format("boot file {}: {}", file.path, what),
+                "check [[boot.files]] in the board's board.toml");
   }
 
   /// From a tree: one path, or every match of a glob when `path` ends in "/".
@@ -63,14 +66,16 @@ struct Collector {
 };
 
 std::map<std::string, Value> collect(StepContext& context, const std::vector<BootFile>& files,
-                                     const std::vector<std::pair<std::string, std::string>>& values, const std::string& board, const FirmwareTarget& firmware, std::int64_t epoch) {
+                                     const std::vector<std::pair<std::string, std::string>>& values,
+                                     const std::string& board, const FirmwareTarget& firmware, std::int64_t epoch) {
   Store& store = context.store();
   Collector collector{context, epoch};
   for (const BootFile& file : files) {
     if (file.from == "kernel") {
       collector.from_tree(file, get_tree(store, context.input("kernel").digest), "image", "kernel");
     } else if (file.from.starts_with("dtb:")) {
-      collector.from_tree(file, get_tree(store, context.input("kernel").digest), "dtbs/" + file.from.substr(4), "kernel");
+      collector.from_tree(file, get_tree(store, context.input("kernel").digest), "dtbs/" + file.from.substr(4),
+                          "kernel");
     } else if (file.from.starts_with("package:")) {
       collector.from_tree(file, get_tree(store, context.input(file.from).digest), file.source, file.from);
     } else {
@@ -88,7 +93,8 @@ std::map<std::string, Value> collect(StepContext& context, const std::vector<Boo
 
 }  // namespace
 
-OutputRef add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageSteps& packages, const OutputRef& kernel, const DiskPlan& disk, std::int64_t epoch) {
+OutputRef add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageSteps& packages, const OutputRef& kernel,
+                        const DiskPlan& disk, std::int64_t epoch) {
   const Config& config = in.config;
   std::vector<Input> inputs{{"kernel", kernel}};
   std::set<std::string> seen{"kernel"};
@@ -97,19 +103,33 @@ OutputRef add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageSteps
   for (const BootFile& file : config.boot_files) {
     parameters.push_back({file.path, file.from, file.source, file.expand});
     if (file.from == "kernel") kernel_path = file.path;
-    if (file.from.starts_with("package:") && seen.insert(file.from).second) inputs.push_back({file.from, packages.unpacked(file.from.substr(8))});
-    if (file.from == "file" && seen.insert(file.source).second) inputs.push_back({file.source, in.store.put(read_file(inside(config.project, file.source)))});
+    if (file.from.starts_with("package:") && seen.insert(file.from).second)
+      inputs.push_back({file.from, packages.unpacked(file.from.substr(8))});
+    if (file.from == "file" && seen.insert(file.source).second)
+      inputs.push_back({file.source, in.store.put(read_file(inside(config.project, file.source)))});
   }
-  const std::vector<std::pair<std::string, std::string>> values{{"cmdline", config.kernel.cmdline}, {"root_partuuid", disk.root_partuuid}, {"kernel", kernel_path},
-                                                                {"hostname", config.hostname},      {"name", config.name},                 {"board", config.board},
+  const std::vector<std::pair<std::string, std::string>> values{{"cmdline", config.kernel.cmdline},
+                                                                {"root_partuuid", disk.root_partuuid},
+                                                                {"kernel", kernel_path},
+                                                                {"hostname", config.hostname},
+                                                                {"name", config.name},
+                                                                {"board", config.board},
                                                                 {"role", config.node_role}};
-  const FirmwareTarget firmware{config.arch.kernel, disk.root_partuuid, static_cast<std::uint64_t>(config.smallest_memory_mib()) << 20};
+  const FirmwareTarget firmware{config.arch.kernel, disk.root_partuuid,
+                                static_cast<std::uint64_t>(config.smallest_memory_mib()) << 20};
   graph.add({.id = "boot/tree",
              .inputs = std::move(inputs),
-             .action = BuiltinAction{"boot.tree", nlohmann::json{{"files", parameters}, {"values", values}, {"arch", firmware.kernel_arch}, {"memory", firmware.memory}, {"epoch", epoch}}.dump(),
-                                     [files = config.boot_files, values, board = config.board, firmware, epoch](StepContext& context) {
-                                       return collect(context, files, values, board, firmware, epoch);
-                                     }}});
+             .action = BuiltinAction{
+                 "boot.tree",
+                 nlohmann::json{{"files", parameters},
+                                {"values", values},
+                                {"arch", firmware.kernel_arch},
+                                {"memory", firmware.memory},
+                                {"epoch", epoch}}
+                     .dump(),
+                 [files = config.boot_files, values, board = config.board, firmware, epoch](StepContext& context) {
+                   return collect(context, files, values, board, firmware, epoch);
+                 }}});
   return {"boot/tree", "tree"};
 }
 

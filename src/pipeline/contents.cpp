@@ -22,35 +22,56 @@ std::string reasons(const ComponentConfig& component, const std::string& module)
   return join(reasons, "; ");
 }
 
-void add_modules(const Store& store, const ComponentConfig& component, const std::string& path, const Node& program, std::set<SoftwarePackage>& packages) {
+void add_modules(const Store& store, const ComponentConfig& component, const std::string& path, const Node& program,
+                 std::set<SoftwarePackage>& packages) {
   const MappedFile file(store.path(program.content));
-  if (!file.bytes().starts_with("\x7f" "ELF")) return;
+  if (!file.bytes().starts_with("\x7f"
+                                "ELF"))
+    return;
   const auto info = read_go_build_info(file.bytes(), read_elf(file.bytes(), path), path);
   if (!info) return;
   for (const auto& module : info->modules) {
-    packages.insert({.kind = SoftwarePackage::Kind::Module, .name = module.path, .version = module.version, .license = {}, .purl = golang_purl(module.path, module.version),
+    packages.insert({.kind = SoftwarePackage::Kind::Module,
+                     .name = module.path,
+                     .version = module.version,
+                     .license = {},
+                     .purl = golang_purl(module.path, module.version),
                      .changes = module.changed ? reasons(component, module.path) : ""});
   }
   // Its standard library and runtime are part of the program too; "go1.26.1 X:..." has experiments behind the version.
   const std::string version = info->go.substr(0, info->go.find(' '));
   if (version.starts_with("go")) {
-    packages.insert({.kind = SoftwarePackage::Kind::Module, .name = "stdlib", .version = version.substr(2), .license = "BSD-3-Clause", .purl = golang_purl("stdlib", version.substr(2)), .changes = {}});
+    packages.insert({.kind = SoftwarePackage::Kind::Module,
+                     .name = "stdlib",
+                     .version = version.substr(2),
+                     .license = "BSD-3-Clause",
+                     .purl = golang_purl("stdlib", version.substr(2)),
+                     .changes = {}});
   }
 }
 
 }  // namespace
 
-std::vector<SoftwarePackage> image_contents(const Store& store, const ComponentConfig& component, const std::vector<Tree>& layers) {
+std::vector<SoftwarePackage> image_contents(const Store& store, const ComponentConfig& component,
+                                            const std::vector<Tree>& layers) {
   constexpr std::string_view from_package = "package:", from_component = "component:";
-  std::set<SoftwarePackage> packages{{.kind = SoftwarePackage::Kind::Component, .name = component.name, .version = component.version, .license = component.license,
-                                      .purl = generic_purl(component.name, component.version), .changes = {}}};
+  std::set<SoftwarePackage> packages{{.kind = SoftwarePackage::Kind::Component,
+                                      .name = component.name,
+                                      .version = component.version,
+                                      .license = component.license,
+                                      .purl = generic_purl(component.name, component.version),
+                                      .changes = {}}};
   for (const Tree& layer : layers) {
     for (const auto& [path, node] : layer.nodes()) {
       if (node.type == NodeType::Directory) continue;  // many packages have a part in it
       if (node.origin.starts_with(from_package)) {
         const PackageTree package = named_package(std::string_view(node.origin).substr(from_package.size()));
-        packages.insert({.kind = SoftwarePackage::Kind::System, .name = package.name, .version = package.version, .license = {},
-                         .purl = debian_purl(package.name, package.version, package.architecture), .changes = {}});
+        packages.insert({.kind = SoftwarePackage::Kind::System,
+                         .name = package.name,
+                         .version = package.version,
+                         .license = {},
+                         .purl = debian_purl(package.name, package.version, package.architecture),
+                         .changes = {}});
       } else if (node.type == NodeType::File && node.origin.starts_with(from_component)) {
         add_modules(store, component, "/" + path, node, packages);
       }

@@ -9,7 +9,9 @@
 
 namespace k8simg {
 
-/// The component itself, the Go modules that its programs say they are linked from, and the Debian packages that files came from, by the tree's own record.
-std::vector<SoftwarePackage> image_contents(const Store& store, const ComponentConfig& component, const std::vector<Tree>& layers);
+/// The component itself, the Go modules that its programs say they are linked from, and the Debian packages that files
+/// came from, by the tree's own record.
+std::vector<SoftwarePackage> image_contents(const Store& store, const ComponentConfig& component,
+                                            const std::vector<Tree>& layers);
 
 }  // namespace k8simg

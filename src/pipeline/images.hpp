@@ -25,12 +25,16 @@ bool takes_root_files(const Config& config);
 /// "registry.k8s.io/kube-proxy:v1.37.1".
 std::string image_reference(const ComponentConfig& component, const ImageConfig& image);
 
-/// What an image takes of the root filesystem: the files that `globs` match, where their links lead, their program interpreters and the libraries
-/// that they need, each with its folders. Throws Error{Usage} naming the glob that matches nothing, or the library that is not there.
-Tree select_files(const Store& store, const Tree& root, const std::vector<std::string>& globs, const std::string& triplet);
+/// What an image takes of the root filesystem: the files that `globs` match, where their links lead, their program
+/// interpreters and the libraries that they need, each with its folders. Throws Error{Usage} naming the glob that
+/// matches nothing, or the library that is not there.
+Tree select_files(const Store& store, const Tree& root, const std::vector<std::string>& globs,
+                  const std::string& triplet);
 
-/// images/archive, images/compressed. `root` has no step when no image takes files of it. `programs`: the checked programs of each component, named "programs/COMPONENT".
-/// The layer of a multi-call binary has all the names that the component's images run it by, so that they share it.
-ImageSteps add_image_steps(StepGraph& graph, const Config& config, const OutputRef& tools, const OutputRef& root, const std::vector<Input>& programs, std::int64_t epoch);
+/// images/archive, images/compressed. `root` has no step when no image takes files of it. `programs`: the checked
+/// programs of each component, named "programs/COMPONENT". The layer of a multi-call binary has all the names that the
+/// component's images run it by, so that they share it.
+ImageSteps add_image_steps(StepGraph& graph, const Config& config, const OutputRef& tools, const OutputRef& root,
+                           const std::vector<Input>& programs, std::int64_t epoch);
 
 }  // namespace k8simg

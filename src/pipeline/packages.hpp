@@ -18,7 +18,8 @@ class PackageSteps {
   /// Keeps references to `graph` and what `inputs` refers to.
   PackageSteps(StepGraph& graph, const PipelineInputs& inputs);
 
-  /// The unpacked tree of a package, of the target if it is there, else of the tool set "files". Error{Usage} when the lock has neither.
+  /// The unpacked tree of a package, of the target if it is there, else of the tool set "files". Error{Usage} when the
+  /// lock has neither.
   OutputRef unpacked(const std::string& name);
   /// Every target package's tree, in the lock's (name) order; input names are "package/NAME=VERSION:ARCH".
   std::vector<Input> target();

@@ -16,11 +16,13 @@ namespace {
 /// Discoverable Partitions Specification: the root type differs by architecture. `architecture`: Debian's name.
 std::string partition_type(const PartitionConfig& partition, const std::string& architecture) {
   if (partition.type != "root") return partition.type;
-  static const std::map<std::string, std::string> types{{"amd64", "root-x86-64"}, {"arm64", "root-arm64"},        {"armel", "root-arm"},    {"armhf", "root-arm"},
-                                                        {"ppc64el", "root-ppc64-le"}, {"riscv64", "root-riscv64"}, {"s390x", "root-s390x"}};
+  static const std::map<std::string, std::string> types{
+      {"amd64", "root-x86-64"},     {"arm64", "root-arm64"},     {"armel", "root-arm"},  {"armhf", "root-arm"},
+      {"ppc64el", "root-ppc64-le"}, {"riscv64", "root-riscv64"}, {"s390x", "root-s390x"}};
   const auto type = types.find(architecture);
   if (type != types.end()) return type->second;
-  throw Error(ErrorKind::Usage, fmt::format("partition {}: no partition type is known for the root of {}", partition.name, architecture),
+  throw Error(ErrorKind::Usage,
+              fmt::format("partition {}: no partition type is known for the root of {}", partition.name, architecture),
               "give its GUID in disk.partition.NAME.type, from the Discoverable Partitions Specification");
 }
 
@@ -32,7 +34,10 @@ DiskPlan plan_disk(const Config& config) {
   for (const PartitionConfig& partition : config.disk.partitions) {
     if (partition.create_on_device) {
       if (config.disk.table != "gpt") {
-        throw Error(ErrorKind::Usage, fmt::format("partition {} cannot be made on the device: the disk's table is \"{}\", and systemd-repart knows GPT only", partition.name, config.disk.table),
+        throw Error(ErrorKind::Usage,
+                    fmt::format("partition {} cannot be made on the device: the disk's table is \"{}\", and "
+                                "systemd-repart knows GPT only",
+                                partition.name, config.disk.table),
                     "give it a place in the image, or use disk.table = \"gpt\" if the board can start from it");
       }
       continue;
@@ -40,22 +45,26 @@ DiskPlan plan_disk(const Config& config) {
     const std::string seed = config.name + "/" + partition.name;
     if (partition.mount == "/") plan.root = plan.partitions.size(), ++roots;
     if (partition.filesystem == "vfat") plan.boot = plan.partitions.size(), ++boots;
-    plan.partitions.push_back({partition, config.disk.table == "gpt" ? partition_type(partition, config.arch.debian) : partition.type,
-                               uuid5(seed + "/partition"), uuid5(seed + "/filesystem")});
+    plan.partitions.push_back(
+        {partition, config.disk.table == "gpt" ? partition_type(partition, config.arch.debian) : partition.type,
+         uuid5(seed + "/partition"), uuid5(seed + "/filesystem")});
   }
   const auto need_one = [&](int count, const char* what) {
     if (count != 1) {
-      throw Error(ErrorKind::Usage, fmt::format("the disk of board {} has {} {}, it needs exactly one", config.board, count, what),
+      throw Error(ErrorKind::Usage,
+                  fmt::format("the disk of board {} has {} {}, it needs exactly one", config.board, count, what),
                   "see [[disk.partition]] in the board's board.toml");
     }
   };
   need_one(roots, "partitions mounted at /");
   need_one(boots, "vfat partitions to boot from");
-  plan.root_partuuid = partition_uuid(config.disk.table, plan.disk, plan.partitions[plan.root].partition, static_cast<int>(plan.root));
+  plan.root_partuuid =
+      partition_uuid(config.disk.table, plan.disk, plan.partitions[plan.root].partition, static_cast<int>(plan.root));
   return plan;
 }
 
-void check_overlay_is_visible(const Config& config, const DiskPlan& plan, const std::string& overlay, const Tree& tree) {
+void check_overlay_is_visible(const Config& config, const DiskPlan& plan, const std::string& overlay,
+                              const Tree& tree) {
   std::string hidden, on_partition;
   for (const PlannedPartition& partition : plan.partitions) {
     const std::string& mount = partition.config.mount;
@@ -63,15 +72,19 @@ void check_overlay_is_visible(const Config& config, const DiskPlan& plan, const 
     for (const auto& [path, node] : tree.nodes()) {
       const std::string absolute = "/" + path;
       if (node.type == NodeType::Directory || !(absolute + "/").starts_with(mount + "/")) continue;
-      hidden += fmt::format("\n  overlays/{}/{}: partition {} is mounted at {}", overlay, path, partition.config.name, mount);
+      hidden +=
+          fmt::format("\n  overlays/{}/{}: partition {} is mounted at {}", overlay, path, partition.config.name, mount);
       if (on_partition.empty() && absolute.size() > mount.size()) on_partition = absolute.substr(mount.size() + 1);
     }
   }
   if (hidden.empty()) return;
-  throw Error(ErrorKind::Usage, fmt::format("overlay {} has files that another partition would hide:{}", overlay, hidden),
-              on_partition.empty() ? "leave the mount point alone"
-                                   : fmt::format("the boot partition is filled from [[boot.files]]: move the file out of the overlay, and name it there (path = \"{}\", from = \"file\", source = \"boards/{}/boot/{}\")",
-                                                 on_partition, config.board, on_partition));
+  throw Error(ErrorKind::Usage,
+              fmt::format("overlay {} has files that another partition would hide:{}", overlay, hidden),
+              on_partition.empty()
+                  ? "leave the mount point alone"
+                  : fmt::format("the boot partition is filled from [[boot.files]]: move the file out of the overlay, "
+                                "and name it there (path = \"{}\", from = \"file\", source = \"boards/{}/boot/{}\")",
+                                on_partition, config.board, on_partition));
 }
 
 std::vector<DiskMount> disk_mounts(const Config& config, const DiskPlan& plan) {
@@ -79,13 +92,17 @@ std::vector<DiskMount> disk_mounts(const Config& config, const DiskPlan& plan) {
   for (std::size_t i = 0; i < plan.partitions.size(); ++i) {
     const PlannedPartition& partition = plan.partitions[i];
     if (partition.config.mount.empty()) continue;
-    mounts.push_back({"PARTUUID=" + partition_uuid(config.disk.table, plan.disk, partition.partition, static_cast<int>(i)), partition.config.mount, partition.config.filesystem, partition.config.grow});
+    mounts.push_back(
+        {"PARTUUID=" + partition_uuid(config.disk.table, plan.disk, partition.partition, static_cast<int>(i)),
+         partition.config.mount, partition.config.filesystem, partition.config.grow});
   }
   for (const PartitionConfig& partition : config.disk.partitions) {
-    if (partition.create_on_device && !partition.mount.empty()) mounts.push_back({"PARTLABEL=" + partition.name, partition.mount, partition.filesystem, partition.grow});
+    if (partition.create_on_device && !partition.mount.empty())
+      mounts.push_back({"PARTLABEL=" + partition.name, partition.mount, partition.filesystem, partition.grow});
   }
   // Outer mounts before inner ones.
-  std::stable_sort(mounts.begin(), mounts.end(), [](const DiskMount& a, const DiskMount& b) { return a.path < b.path; });
+  std::stable_sort(mounts.begin(), mounts.end(),
+                   [](const DiskMount& a, const DiskMount& b) { return a.path < b.path; });
   return mounts;
 }
 
@@ -95,21 +112,26 @@ Tree repart_definitions(Store& store, const Config& config, const DiskPlan& plan
   const std::string origin = "board:" + config.board;
   int number = 50;
   const auto define = [&](const PartitionConfig& partition, const std::string& text) {
-    tree.add_file(store, fmt::format("etc/repart.d/{}-{}.conf", number++, partition.name), "[Partition]\n" + text, 0644, origin);
+    tree.add_file(store, fmt::format("etc/repart.d/{}-{}.conf", number++, partition.name), "[Partition]\n" + text, 0644,
+                  origin);
   };
   for (const PlannedPartition& planned : plan.partitions) {
     if (!planned.config.grow) continue;
     // repart.d(5) knows "root" as the root partition of the running architecture.
-    const std::string type = planned.config.type == "root" ? "root" : planned.config.type == "linux" ? "linux-generic" : planned.type;
+    const std::string type = planned.config.type == "root"    ? "root"
+                             : planned.config.type == "linux" ? "linux-generic"
+                                                              : planned.type;
     define(planned.config, fmt::format("Type={}\nGrowFileSystem=yes\n", type));
   }
   for (const PartitionConfig& partition : config.disk.partitions) {
     if (!partition.create_on_device) continue;
     std::string text = fmt::format("Type=linux-generic\nLabel={}\nFormat={}\n", partition.name, partition.filesystem);
-    if (!partition.mount.empty()) text += fmt::format("CopyFiles={}:/\n", partition.mount);  // what the image has there would be hidden
+    if (!partition.mount.empty())
+      text += fmt::format("CopyFiles={}:/\n", partition.mount);  // what the image has there would be hidden
     if (partition.size) text += fmt::format("SizeMinBytes={}\n", partition.size);
     if (partition.size && !partition.grow) text += fmt::format("SizeMaxBytes={}\n", partition.size);
-    if (partition.grow) text += "GrowFileSystem=yes\nWeight=4000\n";  // the root partition has 1000: most of the room is for data
+    if (partition.grow)
+      text += "GrowFileSystem=yes\nWeight=4000\n";  // the root partition has 1000: most of the room is for data
     define(partition, text);
   }
   tree.add_missing_parents(origin);

@@ -30,35 +30,57 @@ Input local_file(const PipelineInputs& in, const std::filesystem::path& relative
   return {relative.string(), in.store.put(read_file(inside(in.config.project, relative)))};
 }
 
-/// git keeps no modes but the executable bit, so a clone's umask shows in every file. What nobody but the owner may read stays so in the image (an overlay
-/// may hold keys), and a clone in which that is all of it would make another image, in which no service can read its configuration.
+/// git keeps no modes but the executable bit, so a clone's umask shows in every file. What nobody but the owner may
+/// read stays so in the image (an overlay may hold keys), and a clone in which that is all of it would make another
+/// image, in which no service can read its configuration.
 void check_umask(const Config& config) {
   const fs::path file = config.project / "defconfigs" / (config.name + ".toml");
   std::error_code gone;
   const auto mode = fs::status(file, gone).permissions();
   constexpr auto readable = fs::perms::group_read | fs::perms::others_read;
   if (gone || config.overlays.empty() || (mode & readable) == readable) return;
-  throw Error(ErrorKind::Usage, fmt::format("{} may be read by its owner alone, as may all of a checkout that was made with such a umask: files of overlays would be so in the image", file.string()),
-              "run `chmod -R go+rX` on the folders overlays and defconfigs, and say with [[rootfs.mode]] which files are secret");
+  throw Error(ErrorKind::Usage,
+              fmt::format("{} may be read by its owner alone, as may all of a checkout that was made with such a "
+                          "umask: files of overlays would be so in the image",
+                          file.string()),
+              "run `chmod -R go+rX` on the folders overlays and defconfigs, and say with [[rootfs.mode]] which files "
+              "are secret");
 }
 
 KernelSpec kernel_spec(const PipelineInputs& in, std::int64_t epoch) {
   const KernelConfig& kernel = in.config.kernel;
-  KernelSpec spec{.package = kernel.package, .arch = in.config.arch.kernel, .cross = in.config.arch.cross, .base = kernel.base,
-                  .targets = kernel.targets, .dtbs = kernel.dtbs, .image = kernel.image, .source_date_epoch = epoch};
+  KernelSpec spec{.package = kernel.package,
+                  .arch = in.config.arch.kernel,
+                  .cross = in.config.arch.cross,
+                  .base = kernel.base,
+                  .targets = kernel.targets,
+                  .dtbs = kernel.dtbs,
+                  .image = kernel.image,
+                  .source_date_epoch = epoch};
   for (const auto& fragment : kernel.fragments) spec.fragments.push_back(local_file(in, fragment));
   for (const auto& r : kernel.required) spec.requirements.push_back({r.any_of, r.by, r.required, r.note});
   return spec;
 }
 
 ComponentSpec component_spec(const PipelineInputs& in, const ComponentConfig& component, std::int64_t epoch) {
-  ComponentSpec spec{.name = component.name, .version = component.version, .tags = component.tags, .ldflags = component.ldflags,
-                     .goarch = in.config.arch.go, .goarm = in.config.arch.goarm, .cross = in.config.arch.cross, .source_date_epoch = epoch};
+  ComponentSpec spec{.name = component.name,
+                     .version = component.version,
+                     .tags = component.tags,
+                     .ldflags = component.ldflags,
+                     .goarch = in.config.arch.go,
+                     .goarm = in.config.arch.goarm,
+                     .cross = in.config.arch.cross,
+                     .source_date_epoch = epoch};
   for (const auto& edit : component.edits) {
-    for (const auto& change : edit.changes) spec.edits.push_back({edit.module, edit.file, change.from, change.to, change.times});
+    for (const auto& change : edit.changes)
+      spec.edits.push_back({edit.module, edit.file, change.from, change.to, change.times});
   }
   for (const auto& binary : component.binaries) {
-    ComponentBinarySpec one{.name = binary.name, .package = binary.package, .install = binary.install, .links = binary.links, .tags = binary.tags};
+    ComponentBinarySpec one{.name = binary.name,
+                            .package = binary.package,
+                            .install = binary.install,
+                            .links = binary.links,
+                            .tags = binary.tags};
     for (const auto& check : binary.checks) one.checks.push_back({check.argv0, check.argv, check.expect});
     spec.binaries.push_back(std::move(one));
   }
@@ -84,8 +106,9 @@ Pipeline make_pipeline(const PipelineInputs& in) {
     Tree folder = read_folder(in.store, inside(config.project, component.folder), "component:" + component.name);
     folder.erase("component.toml");  // what it says of the build is in the steps; a change of the rest compiles nothing
     const Value source = put_tree(in.store, folder);
-    const ComponentOutputs made = add_component_steps(graph, in.store, component_spec(in, component, epoch), source,
-                                                      {.compiler = packages.tools(component.has_modules() ? "go" : "c"), .programs = packages.tools("programs")});
+    const ComponentOutputs made = add_component_steps(
+        graph, in.store, component_spec(in, component, epoch), source,
+        {.compiler = packages.tools(component.has_modules() ? "go" : "c"), .programs = packages.tools("programs")});
     layers.push_back({"component:" + component.name, made.files});
     programs.push_back({"programs/" + component.name, made.programs});
     pipeline.programs[component.name] = made.programs;
@@ -95,28 +118,33 @@ Pipeline make_pipeline(const PipelineInputs& in) {
     return pipeline;
   }
 
-  const OutputRef kernel = add_kernel_steps(graph, in.store, kernel_spec(in, epoch), packages.tools("c"), packages.unpacked(config.kernel.package));
+  const OutputRef kernel = add_kernel_steps(graph, in.store, kernel_spec(in, epoch), packages.tools("c"),
+                                            packages.unpacked(config.kernel.package));
   layers.push_back({"kernel", add_kernel_layer(graph, kernel, epoch)});
   const DiskPlan disk = plan_disk(config);
   for (const std::string& overlay : config.overlays) {
-    const Tree tree = read_folder(in.store, inside(config.project, fs::path("overlays") / overlay), "overlay:" + overlay, FolderModes::Narrow);
+    const Tree tree = read_folder(in.store, inside(config.project, fs::path("overlays") / overlay),
+                                  "overlay:" + overlay, FolderModes::Narrow);
     check_overlay_is_visible(config, disk, overlay, tree);
     layers.push_back({"overlay:" + overlay, put_tree(in.store, tree)});
   }
   layers.push_back({"board:" + config.board, put_tree(in.store, repart_definitions(in.store, config, disk))});
-  const OutputRef assembled = add_rootfs_tree(graph, rootfs_options(config, disk_mounts(config, disk), epoch), packages.target(), layers);
+  const OutputRef assembled =
+      add_rootfs_tree(graph, rootfs_options(config, disk_mounts(config, disk), epoch), packages.target(), layers);
   pipeline.rootfs = add_audit_step(graph, config, assembled);
   std::map<std::string, OutputRef> published;
   if (has_images(config)) {
     pipeline.images = add_image_steps(graph, config, packages.tools("compression"), pipeline.rootfs, programs, epoch);
     published["images.tar.zst"] = pipeline.images->archive;
     if (config.images_preload)
-      pipeline.rootfs = add_preload_steps(graph, config, packages.tools("programs"), pipeline.rootfs, *pipeline.images, programs, epoch);
+      pipeline.rootfs = add_preload_steps(graph, config, packages.tools("programs"), pipeline.rootfs, *pipeline.images,
+                                          programs, epoch);
   }
 
   pipeline.boot = add_boot_tree(graph, in, packages, kernel, disk, epoch);
 
-  const DiskInputs disk_inputs{.root = pipeline.rootfs, .boot = pipeline.boot, .kernel = kernel, .published = published};
+  const DiskInputs disk_inputs{
+      .root = pipeline.rootfs, .boot = pipeline.boot, .kernel = kernel, .published = published};
   const DiskOutputs outputs = add_disk_steps(graph, in, packages, disk, disk_inputs, epoch);
   pipeline.artifacts = outputs.artifacts;
   return pipeline;

@@ -1,4 +1,5 @@
-// containerd's folder in the root filesystem: its databases from its own code, the files of the snapshots from the layers.
+// containerd's folder in the root filesystem: its databases from its own code, the files of the snapshots from the
+// layers.
 #include "pipeline/preload.hpp"
 
 #include <fmt/format.h>
@@ -25,10 +26,12 @@ constexpr const char* shared_folder = "usr/share/k8simg";
 constexpr const char* preload_origin = "rule:images";
 
 /// Names of one inode have all of this in common.
-using Inode = std::tuple<Digest, std::uint32_t, std::uint32_t, std::uint32_t, std::int64_t, std::map<std::string, std::string>>;
+using Inode =
+    std::tuple<Digest, std::uint32_t, std::uint32_t, std::uint32_t, std::int64_t, std::map<std::string, std::string>>;
 Inode inode_of(const Node& node) { return {node.content, node.mode, node.uid, node.gid, node.mtime, node.xattrs}; }
 
-/// Puts files into the root filesystem that may be there already: an equal file below /usr, or of another layer, gets one more name.
+/// Puts files into the root filesystem that may be there already: an equal file below /usr, or of another layer, gets
+/// one more name.
 class SharedFiles {
  public:
   explicit SharedFiles(Tree& root) : root_(root) {
@@ -63,7 +66,8 @@ class SharedFiles {
   std::map<Digest, std::string> origins_;
 };
 
-std::map<std::string, Value> preload(StepContext& context, const std::vector<std::string>& programs, std::int64_t epoch) {
+std::map<std::string, Value> preload(StepContext& context, const std::vector<std::string>& programs,
+                                     std::int64_t epoch) {
   Store& store = context.store();
   Tree root = get_tree(store, context.input("root").digest);
   const Tree prepared = get_tree(store, context.input("store").digest);
@@ -71,7 +75,9 @@ std::map<std::string, Value> preload(StepContext& context, const std::vector<std
   SharedFiles files(root);
   for (const auto& name : programs) files.add_origins(get_tree(store, context.input(name).digest));
 
-  const auto set_directory = [&](const std::string& path, std::uint32_t mode) { root.set(path, Node{.type = NodeType::Directory, .mode = mode, .mtime = epoch, .origin = preload_origin}); };
+  const auto set_directory = [&](const std::string& path, std::uint32_t mode) {
+    root.set(path, Node{.type = NodeType::Directory, .mode = mode, .mtime = epoch, .origin = preload_origin});
+  };
   const std::string folder = std::string(containerd_folder) + "/";
   // As containerd makes them: nobody but root looks into it.
   set_directory(containerd_folder, 0700);
@@ -90,7 +96,9 @@ std::map<std::string, Value> preload(StepContext& context, const std::vector<std
   for (const auto& snapshot : snapshots) {
     const std::string id = snapshot.at("id"), layer = snapshot.at("layer");
     const Node* blob = layout.find("blobs/sha256/" + layer.substr(layer.find(':') + 1));
-    if (!blob) throw Error(ErrorKind::Internal, fmt::format("snapshot {} is of layer {}, which is not in the layout", id, layer));
+    if (!blob)
+      throw Error(ErrorKind::Internal,
+                  fmt::format("snapshot {} is of layer {}, which is not in the layout", id, layer));
     const std::string at = fmt::format("{}{}/{}", folder, snapshots_folder, id);
     set_directory(at, 0700);
     set_directory(at + "/fs", 0755);
@@ -99,7 +107,12 @@ std::map<std::string, Value> preload(StepContext& context, const std::vector<std
     context.log(fmt::format("snapshot {}: {} paths of layer {}", id, content.nodes().size(), layer));
   }
   const auto set_file = [&](const std::string& name, const Value& content) {
-    root.set(fmt::format("{}/{}", shared_folder, name), Node{.type = NodeType::File, .mode = 0644, .mtime = epoch, .size = content.size, .content = content.digest, .origin = preload_origin});
+    root.set(fmt::format("{}/{}", shared_folder, name), Node{.type = NodeType::File,
+                                                             .mode = 0644,
+                                                             .mtime = epoch,
+                                                             .size = content.size,
+                                                             .content = content.digest,
+                                                             .origin = preload_origin});
   };
   set_file("images.list", context.input("list"));
   set_file("images.sha256", store.put(preload_checksums(root)));
@@ -121,14 +134,20 @@ std::string preload_checksums(const Tree& tree) {
   return text;
 }
 
-OutputRef add_preload_steps(StepGraph& graph, const Config& config, const OutputRef& tools, const OutputRef& root, const ImageSteps& images, const std::vector<Input>& programs, std::int64_t epoch) {
-  const auto provider = std::find_if(config.components.begin(), config.components.end(), [](const ComponentConfig& component) {
-    return std::any_of(component.binaries.begin(), component.binaries.end(), [](const ComponentBinary& binary) { return binary.name == program; });
-  });
+OutputRef add_preload_steps(StepGraph& graph, const Config& config, const OutputRef& tools, const OutputRef& root,
+                            const ImageSteps& images, const std::vector<Input>& programs, std::int64_t epoch) {
+  const auto provider =
+      std::find_if(config.components.begin(), config.components.end(), [](const ComponentConfig& component) {
+        return std::any_of(component.binaries.begin(), component.binaries.end(),
+                           [](const ComponentBinary& binary) { return binary.name == program; });
+      });
   if (provider == config.components.end()) {
-    throw Error(ErrorKind::Usage, fmt::format("images.preload is on, and no component of {} has the program {}", config.name, program), "enable the component containerd, or set images.preload to false");
+    throw Error(ErrorKind::Usage,
+                fmt::format("images.preload is on, and no component of {} has the program {}", config.name, program),
+                "enable the component containerd, or set images.preload to false");
   }
-  const auto made = std::find_if(programs.begin(), programs.end(), [&](const Input& input) { return input.name == "programs/" + provider->name; });
+  const auto made = std::find_if(programs.begin(), programs.end(),
+                                 [&](const Input& input) { return input.name == "programs/" + provider->name; });
   std::vector<std::string> argv = run_program(config.arch.go, program, fmt::format("/in/programs/{}", program));
   argv.insert(argv.end(), {"/in/archive", "/out/store", std::to_string(epoch)});
   graph.add({.id = "images/store",
@@ -137,7 +156,8 @@ OutputRef add_preload_steps(StepGraph& graph, const Config& config, const Output
                                      .argv = std::move(argv),
                                      .mounts = {{"programs", "/in/programs"}, {"archive", "/in/archive"}},
                                      .captures = {{"store", "/out/store", ValueKind::Tree}}}});
-  std::vector<Input> inputs{{"root", root}, {"store", OutputRef{"images/store", "store"}}, {"layout", images.layout}, {"list", images.list}};
+  std::vector<Input> inputs{
+      {"root", root}, {"store", OutputRef{"images/store", "store"}}, {"layout", images.layout}, {"list", images.list}};
   std::vector<std::string> names;
   for (const auto& input : programs) {
     inputs.push_back(input);
@@ -145,7 +165,8 @@ OutputRef add_preload_steps(StepGraph& graph, const Config& config, const Output
   }
   graph.add({.id = "rootfs/preloaded",
              .inputs = std::move(inputs),
-             .action = BuiltinAction{"images.preload", nlohmann::json{{"epoch", epoch}, {"programs", names}}.dump(), [names, epoch](StepContext& context) { return preload(context, names, epoch); }}});
+             .action = BuiltinAction{"images.preload", nlohmann::json{{"epoch", epoch}, {"programs", names}}.dump(),
+                                     [names, epoch](StepContext& context) { return preload(context, names, epoch); }}});
   return {"rootfs/preloaded", "tree"};
 }
 

@@ -10,13 +10,16 @@
 
 namespace k8simg {
 
-/// images/store, rootfs/preloaded: the root filesystem with containerd's folder as it is after `images` were imported and unpacked (containerd's own
-/// packages write its databases: components/containerd/preload), and with usr/share/k8simg/{images.list,images.sha256}.
-/// A file that the root filesystem has below /usr too, or that two layers have, is one inode: stored once, and in memory once.
-/// Throws Error{Usage} when no component has the program that prepares the folder.
-OutputRef add_preload_steps(StepGraph& graph, const Config& config, const OutputRef& tools, const OutputRef& root, const ImageSteps& images, const std::vector<Input>& programs, std::int64_t epoch);
+/// images/store, rootfs/preloaded: the root filesystem with containerd's folder as it is after `images` were imported
+/// and unpacked (containerd's own packages write its databases: components/containerd/preload), and with
+/// usr/share/k8simg/{images.list,images.sha256}. A file that the root filesystem has below /usr too, or that two layers
+/// have, is one inode: stored once, and in memory once. Throws Error{Usage} when no component has the program that
+/// prepares the folder.
+OutputRef add_preload_steps(StepGraph& graph, const Config& config, const OutputRef& tools, const OutputRef& root,
+                            const ImageSteps& images, const std::vector<Input>& programs, std::int64_t epoch);
 
-/// The files that containerd only reads, as `sha256sum --check` takes them at the root: a worn card is told from a good one before anything runs from it.
+/// The files that containerd only reads, as `sha256sum --check` takes them at the root: a worn card is told from a good
+/// one before anything runs from it.
 std::string preload_checksums(const Tree& tree);
 
 }  // namespace k8simg

@@ -9,7 +9,9 @@
 
 namespace k8simg {
 
-/// Puts `program` into `folder` of `tree`: its file out of `programs`, or the component's multi-call binary and a link to it. Error{Internal} when there is neither.
-void add_program(Tree& tree, const std::string& folder, const Tree& programs, const ComponentConfig& component, const std::string& program, std::int64_t epoch);
+/// Puts `program` into `folder` of `tree`: its file out of `programs`, or the component's multi-call binary and a link
+/// to it. Error{Internal} when there is neither.
+void add_program(Tree& tree, const std::string& folder, const Tree& programs, const ComponentConfig& component,
+                 const std::string& program, std::int64_t epoch);
 
 }  // namespace k8simg

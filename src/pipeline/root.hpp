@@ -21,7 +21,9 @@ RootfsOptions rootfs_options(const Config& config, std::vector<DiskMount> mounts
 /// kernel/layer: what the kernel build gives to the root filesystem (/usr/lib/modules/RELEASE).
 OutputRef add_kernel_layer(StepGraph& graph, const OutputRef& kernel, std::int64_t epoch);
 
-/// rootfs/tree. `layers`: inputs named "component:NAME", "kernel", "overlay:NAME", "board:NAME", laid over the packages in this order.
-OutputRef add_rootfs_tree(StepGraph& graph, const RootfsOptions& options, std::vector<Input> packages, const std::vector<Input>& layers);
+/// rootfs/tree. `layers`: inputs named "component:NAME", "kernel", "overlay:NAME", "board:NAME", laid over the packages
+/// in this order.
+OutputRef add_rootfs_tree(StepGraph& graph, const RootfsOptions& options, std::vector<Input> packages,
+                          const std::vector<Input>& layers);
 
 }  // namespace k8simg

@@ -29,13 +29,17 @@ bool known_kernel(const std::string& release) {
 void version(const Image& image, Findings& findings) {
   const auto folders = image.root.children("usr/lib/modules");
   if (folders.empty()) {
-    findings.warning("kernel-version", "/usr/lib/modules", "the root filesystem belongs to no kernel", "build the image with a kernel", not_kubeadm);
+    findings.warning("kernel-version", "/usr/lib/modules", "the root filesystem belongs to no kernel",
+                     "build the image with a kernel", not_kubeadm);
     return;
   }
   for (const auto& folder : folders) {
     const std::string release = folder.substr(folder.rfind('/') + 1);
-    if (known_kernel(release)) findings.ok(system_check, "/" + folder, "kernel " + release);
-    else findings.error(system_check, "/" + folder, fmt::format("kernel {} is none that kubeadm knows", release), "use 5.4, 5.10, 5.15, or 6.0 and later: kernel.package of the board");
+    if (known_kernel(release))
+      findings.ok(system_check, "/" + folder, "kernel " + release);
+    else
+      findings.error(system_check, "/" + folder, fmt::format("kernel {} is none that kubeadm knows", release),
+                     "use 5.4, 5.10, 5.15, or 6.0 and later: kernel.package of the board");
   }
 }
 
@@ -47,24 +51,28 @@ void configuration(const Image& image, Findings& findings) {
   }
   for (const auto& folder : image.root.children("usr/lib/modules")) {
     const std::string release = folder.substr(folder.rfind('/') + 1);
-    for (const std::string& path : {"/boot/config-" + release, "/" + folder + "/config", "/usr/lib/kernel/config-" + release}) {
+    for (const std::string& path :
+         {"/boot/config-" + release, "/" + folder + "/config", "/usr/lib/kernel/config-" + release}) {
       if (!image.exists(path)) continue;
       findings.ok(system_check, path, "the kernel's configuration is a file");
       return;
     }
   }
-  findings.error(system_check, "CONFIG_IKCONFIG_PROC", "nothing tells kubeadm the kernel's configuration", "set CONFIG_IKCONFIG_PROC=y in a fragment of kernel.fragments");
+  findings.error(system_check, "CONFIG_IKCONFIG_PROC", "nothing tells kubeadm the kernel's configuration",
+                 "set CONFIG_IKCONFIG_PROC=y in a fragment of kernel.fragments");
 }
 
 /// The requirements of one group: a line for each that is not met, and one for all that are.
 template <class Belongs>
-void symbols(const Image& image, Findings& findings, const std::string& check, const std::string& who, std::optional<Severity> verdict, const Belongs& belongs) {
+void symbols(const Image& image, Findings& findings, const std::string& check, const std::string& who,
+             std::optional<Severity> verdict, const Belongs& belongs) {
   std::size_t met = 0;
   std::vector<std::string> absent;
   bool well = true;
   for (const auto& requirement : image.config.kernel.required) {
     if (!belongs(requirement)) continue;
-    if (unmet_requirements({{requirement.any_of, requirement.by, requirement.required, requirement.note}}, image.kernel).empty()) {
+    if (unmet_requirements({{requirement.any_of, requirement.by, requirement.required, requirement.note}}, image.kernel)
+            .empty()) {
       ++met;
       continue;
     }
@@ -74,25 +82,40 @@ void symbols(const Image& image, Findings& findings, const std::string& check, c
       continue;
     }
     well = false;
-    findings.error(check, names, fmt::format("the kernel does not have it; needed by {}{}", join(requirement.by, ", "), requirement.note.empty() ? "" : ": " + requirement.note),
-                   "ask for it in a fragment of kernel.fragments", verdict ? std::optional(Severity::Error) : not_kubeadm);
+    findings.error(check, names,
+                   fmt::format("the kernel does not have it; needed by {}{}", join(requirement.by, ", "),
+                               requirement.note.empty() ? "" : ": " + requirement.note),
+                   "ask for it in a fragment of kernel.fragments",
+                   verdict ? std::optional(Severity::Error) : not_kubeadm);
   }
   if (!well || met == 0) return;
-  findings.ok(check, image.config.kernel.requirements.string(), fmt::format("{} symbols that {} are there{}", met, who, absent.empty() ? "" : "; recommended, not set: " + join(absent, ", ")), verdict);
+  findings.ok(check, image.config.kernel.requirements.string(),
+              fmt::format("{} symbols that {} are there{}", met, who,
+                          absent.empty() ? "" : "; recommended, not set: " + join(absent, ", ")),
+              verdict);
 }
 
-bool by(const KernelConfig::Requirement& requirement, const char* who) { return std::find(requirement.by.begin(), requirement.by.end(), who) != requirement.by.end(); }
+bool by(const KernelConfig::Requirement& requirement, const char* who) {
+  return std::find(requirement.by.begin(), requirement.by.end(), who) != requirement.by.end();
+}
 
 struct Controller {
   const char* name;
   const char* symbol;
-  bool required;                 ///< by system-validators; the others are a warning
+  bool required;  ///< by system-validators; the others are a warning
 };
 /// devices and freezer are part of cgroup v2 itself. kubelet 1.37 wants the same ones.
-constexpr Controller controllers[] = {{"cpu", "CONFIG_CGROUP_SCHED", true},  {"cpuset", "CONFIG_CPUSETS", true},     {"memory", "CONFIG_MEMCG", true},
-                                      {"pids", "CONFIG_CGROUP_PIDS", true},  {"hugetlb", "CONFIG_CGROUP_HUGETLB", false}, {"io", "CONFIG_BLK_CGROUP", false}};
+constexpr Controller controllers[] = {{"cpu", "CONFIG_CGROUP_SCHED", true},
+                                      {"cpuset", "CONFIG_CPUSETS", true},
+                                      {"memory", "CONFIG_MEMCG", true},
+                                      {"pids", "CONFIG_CGROUP_PIDS", true},
+                                      {"hugetlb", "CONFIG_CGROUP_HUGETLB", false},
+                                      {"io", "CONFIG_BLK_CGROUP", false}};
 
-struct CommandLine { std::string file; std::vector<std::string> words; };
+struct CommandLine {
+  std::string file;
+  std::vector<std::string> words;
+};
 
 /// In the boot partition's own files, the lines that name the root filesystem.
 std::vector<CommandLine> command_lines(const Image& image) {
@@ -102,15 +125,22 @@ std::vector<CommandLine> command_lines(const Image& image) {
     if (node.type != NodeType::File || node.size > text_size || !node.origin.starts_with("board:")) continue;
     for (const auto& line : split(image.in.store.read(node.content), '\n')) {
       const auto words = split_words(line);
-      if (!line.starts_with('#') && std::any_of(words.begin(), words.end(), [](const std::string& word) { return word.starts_with("root="); })) lines.push_back({path, words});
+      if (!line.starts_with('#') &&
+          std::any_of(words.begin(), words.end(), [](const std::string& word) { return word.starts_with("root="); }))
+        lines.push_back({path, words});
     }
   }
   if (lines.empty()) lines.push_back({"kernel.cmdline", split_words(image.config.kernel.cmdline)});
   return lines;
 }
 
-bool says_no(const std::string& value) { return value == "0" || value == "no" || value == "n" || value == "false" || value == "f" || value == "off"; }
-bool says_yes(const std::string& value) { return value.empty() || value == "1" || value == "yes" || value == "y" || value == "true" || value == "t" || value == "on"; }
+bool says_no(const std::string& value) {
+  return value == "0" || value == "no" || value == "n" || value == "false" || value == "f" || value == "off";
+}
+bool says_yes(const std::string& value) {
+  return value.empty() || value == "1" || value == "yes" || value == "y" || value == "true" || value == "t" ||
+         value == "on";
+}
 
 void cgroups(const Image& image, Findings& findings) {
   std::set<std::string> disabled;
@@ -118,18 +148,22 @@ void cgroups(const Image& image, Findings& findings) {
   bool well = true;
   const auto wrong = [&](const CommandLine& line, const std::string& word, const std::string& what) {
     well = false;
-    findings.error(system_check, line.file, fmt::format("\"{}\" on the kernel's command line {}", word, what), "take the word out of kernel.cmdline of the board or the file");
+    findings.error(system_check, line.file, fmt::format("\"{}\" on the kernel's command line {}", word, what),
+                   "take the word out of kernel.cmdline of the board or the file");
   };
   for (const auto& line : lines) {
     for (const auto& word : line.words) {
       const auto equals = word.find('=');
-      const std::string key = word.substr(0, equals), value = equals == std::string::npos ? "" : word.substr(equals + 1);
-      if ((key == "systemd.unified_cgroup_hierarchy" && says_no(value)) || (key == "systemd.legacy_systemd_cgroup_controller" && says_yes(value))) {
+      const std::string key = word.substr(0, equals),
+                        value = equals == std::string::npos ? "" : word.substr(equals + 1);
+      if ((key == "systemd.unified_cgroup_hierarchy" && says_no(value)) ||
+          (key == "systemd.legacy_systemd_cgroup_controller" && says_yes(value))) {
         wrong(line, word, "asks for cgroup v1, which the kubelet refuses");
       } else if (key == "cgroup_disable") {
         for (const auto& name : split(value, ',')) {
           disabled.insert(name == "blkio" ? "io" : name);
-          const auto needed = std::find_if(std::begin(controllers), std::end(controllers), [&](const Controller& each) { return each.required && name == each.name; });
+          const auto needed = std::find_if(std::begin(controllers), std::end(controllers),
+                                           [&](const Controller& each) { return each.required && name == each.name; });
           if (needed != std::end(controllers)) wrong(line, word, fmt::format("takes the controller {} away", name));
         }
       }
@@ -144,11 +178,14 @@ void cgroups(const Image& image, Findings& findings) {
       optional.push_back(controller.name);
     } else if (!compiled) {
       well = false;
-      findings.error(system_check, controller.symbol, fmt::format("the cgroup controller {} is not compiled in", controller.name), "ask for the symbol in a fragment of kernel.fragments");
+      findings.error(system_check, controller.symbol,
+                     fmt::format("the cgroup controller {} is not compiled in", controller.name),
+                     "ask for the symbol in a fragment of kernel.fragments");
     }
   }
   if (!optional.empty()) {
-    findings.warning(system_check, "cgroup controllers", fmt::format("there is no {}", join(optional, ", ")), "nothing, unless pods ask for huge pages (hugetlb) or limits of disk input and output (io)");
+    findings.warning(system_check, "cgroup controllers", fmt::format("there is no {}", join(optional, ", ")),
+                     "nothing, unless pods ask for huge pages (hugetlb) or limits of disk input and output (io)");
   }
   if (well) {
     std::vector<std::string> files;
@@ -163,9 +200,12 @@ void kernel(const Image& image, Findings& findings) {
   using Requirement = KernelConfig::Requirement;
   version(image, findings);
   configuration(image, findings);
-  symbols(image, findings, system_check, "kubeadm asks for", Severity::Ok, [](const Requirement& each) { return by(each, "kubeadm"); });
-  symbols(image, findings, "kernel-runtime", "runc's check-config asks for", not_kubeadm, [](const Requirement& each) { return by(each, "runc") && !by(each, "kubeadm"); });
-  symbols(image, findings, "kernel-node", "all else on the node asks for", not_kubeadm, [](const Requirement& each) { return !by(each, "runc") && !by(each, "kubeadm"); });
+  symbols(image, findings, system_check, "kubeadm asks for", Severity::Ok,
+          [](const Requirement& each) { return by(each, "kubeadm"); });
+  symbols(image, findings, "kernel-runtime", "runc's check-config asks for", not_kubeadm,
+          [](const Requirement& each) { return by(each, "runc") && !by(each, "kubeadm"); });
+  symbols(image, findings, "kernel-node", "all else on the node asks for", not_kubeadm,
+          [](const Requirement& each) { return !by(each, "runc") && !by(each, "kubeadm"); });
   cgroups(image, findings);
 }
 

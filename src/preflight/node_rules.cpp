@@ -27,31 +27,47 @@ std::pair<int, int> minor_version(const std::string& version) {
 }
 
 /// etcd ends at once on any other, unless ETCD_UNSUPPORTED_ARCH names it.
-bool etcd_supports(const std::string& goarch) { return goarch == "amd64" || goarch == "arm64" || goarch == "ppc64le" || goarch == "s390x"; }
+bool etcd_supports(const std::string& goarch) {
+  return goarch == "amd64" || goarch == "arm64" || goarch == "ppc64le" || goarch == "s390x";
+}
 
 }  // namespace
 
 void machine(const Image& image, Findings& findings) {
   if (!image.control_plane) {
-    findings.ok("machine", image.in.machine, fmt::format("{} processors, {} MiB: kubeadm sets no minimum for role \"{}\"", image.in.cpus, image.in.memory_mib, image.config.node_role), not_kubeadm);
+    findings.ok("machine", image.in.machine,
+                fmt::format("{} processors, {} MiB: kubeadm sets no minimum for role \"{}\"", image.in.cpus,
+                            image.in.memory_mib, image.config.node_role),
+                not_kubeadm);
     return;
   }
-  const std::string processors = fmt::format("{} processor{}, kubeadm asks for {}", image.in.cpus, image.in.cpus == 1 ? "" : "s", least_processors);
-  if (image.in.cpus < least_processors) findings.error("NumCPU", image.in.machine, processors, "set node.role to \"worker\" or \"standalone\"");
-  else findings.ok("NumCPU", image.in.machine, processors);
+  const std::string processors = fmt::format("{} processor{}, kubeadm asks for {}", image.in.cpus,
+                                             image.in.cpus == 1 ? "" : "s", least_processors);
+  if (image.in.cpus < least_processors)
+    findings.error("NumCPU", image.in.machine, processors, "set node.role to \"worker\" or \"standalone\"");
+  else
+    findings.ok("NumCPU", image.in.machine, processors);
 
   const std::string memory = fmt::format("{} MiB, kubeadm asks for {}", image.in.memory_mib, least_memory);
-  if (image.in.memory_mib < least_memory) findings.error("Mem", image.in.machine, memory, "set node.role to \"worker\" or \"standalone\"");
-  else if (image.in.memory_mib < least_memory + kept_memory) findings.warning("Mem", image.in.machine, memory + ", and firmware and kernel keep some for themselves", "look at MemTotal on the machine", not_kubeadm);
-  else findings.ok("Mem", image.in.machine, memory);
+  if (image.in.memory_mib < least_memory)
+    findings.error("Mem", image.in.machine, memory, "set node.role to \"worker\" or \"standalone\"");
+  else if (image.in.memory_mib < least_memory + kept_memory)
+    findings.warning("Mem", image.in.machine, memory + ", and firmware and kernel keep some for themselves",
+                     "look at MemTotal on the machine", not_kubeadm);
+  else
+    findings.ok("Mem", image.in.machine, memory);
 
   const std::string& architecture = image.config.arch.go;
   if (etcd_supports(architecture)) {
     findings.ok("etcd-architecture", "arch.go", fmt::format("etcd runs on {}", architecture), not_kubeadm);
   } else if (const std::string file = image.first_that_says("ETCD_UNSUPPORTED_ARCH"); !file.empty()) {
-    findings.warning("etcd-architecture", file, fmt::format("etcd's authors do not vouch for {}; ETCD_UNSUPPORTED_ARCH is set", architecture), "set node.role to \"worker\" if the cluster matters", not_kubeadm);
+    findings.warning("etcd-architecture", file,
+                     fmt::format("etcd's authors do not vouch for {}; ETCD_UNSUPPORTED_ARCH is set", architecture),
+                     "set node.role to \"worker\" if the cluster matters", not_kubeadm);
   } else {
-    findings.error("etcd-architecture", "arch.go", fmt::format("etcd ends at once on {}", architecture), "set ETCD_UNSUPPORTED_ARCH for etcd in kubeadm's configuration, or node.role to \"worker\"", not_kubeadm);
+    findings.error("etcd-architecture", "arch.go", fmt::format("etcd ends at once on {}", architecture),
+                   "set ETCD_UNSUPPORTED_ARCH for etcd in kubeadm's configuration, or node.role to \"worker\"",
+                   not_kubeadm);
   }
 }
 
@@ -66,48 +82,66 @@ void versions(const Image& image, Findings& findings) {
     return;
   }
   if (!component) {
-    findings.warning("kubernetes-version", *kubelet, "is of no component, so its version is not known here", "enable the component kubernetes", not_kubeadm);
+    findings.warning("kubernetes-version", *kubelet, "is of no component, so its version is not known here",
+                     "enable the component kubernetes", not_kubeadm);
     return;
   }
   const auto [major, minor] = minor_version(component->version);
   const auto wanted = minor_version(cluster);
   const std::string says = fmt::format("kubelet and kubeadm {}, cluster {}", component->version, cluster);
   const std::string where = component->folder.string() + "/component.toml";
-  const std::string action = "make kubernetes_version in overlays/node/usr/lib/k8simg/kubeadm.bash the component's version";
+  const std::string action =
+      "make kubernetes_version in overlays/node/usr/lib/k8simg/kubeadm.bash the component's version";
   if (image.control_plane) {
-    if (wanted > std::pair(major, minor)) findings.warning("KubernetesVersion", where, says + ": kubeadm is older", action);
-    else if (cluster != component->version) findings.error("KubernetesVersion", where, says + ": the images are the component's", action, Severity::Ok);
-    else findings.ok("KubernetesVersion", where, says);
+    if (wanted > std::pair(major, minor))
+      findings.warning("KubernetesVersion", where, says + ": kubeadm is older", action);
+    else if (cluster != component->version)
+      findings.error("KubernetesVersion", where, says + ": the images are the component's", action, Severity::Ok);
+    else
+      findings.ok("KubernetesVersion", where, says);
   }
   // `kubeadm join` has no version to compare with yet.
-  if (image.control_plane && std::pair(major, minor) > wanted) findings.error("KubeletVersion", where, says + ": the kubelet is newer", action);
-  else findings.ok("KubeletVersion", where, says);
+  if (image.control_plane && std::pair(major, minor) > wanted)
+    findings.error("KubeletVersion", where, says + ": the kubelet is newer", action);
+  else
+    findings.ok("KubeletVersion", where, says);
 }
 
 void free_paths(const Image& image, Findings& findings) {
-  std::vector<std::string> files{"/etc/kubernetes/kubelet.conf", "/etc/kubernetes/bootstrap-kubelet.conf", "/etc/kubernetes/pki/ca.crt"};
+  std::vector<std::string> files{"/etc/kubernetes/kubelet.conf", "/etc/kubernetes/bootstrap-kubelet.conf",
+                                 "/etc/kubernetes/pki/ca.crt"};
   if (image.control_plane) {
     files.clear();
-    for (const char* program : {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"}) files.push_back(fmt::format("/etc/kubernetes/manifests/{}.yaml", program));
+    for (const char* program : {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"})
+      files.push_back(fmt::format("/etc/kubernetes/manifests/{}.yaml", program));
   }
   const std::string action = "take it out of the overlay that has it: kubeadm writes it";
   for (const auto& file : files) {
     const std::string check = "FileAvailable-" + replace_all(file, "/", "-");
-    if (image.exists(file)) findings.error(check, file, "is in the image already", action);
-    else findings.ok(check, file, "is not there yet");
+    if (image.exists(file))
+      findings.error(check, file, "is in the image already", action);
+    else
+      findings.ok(check, file, "is not there yet");
   }
   if (!image.control_plane) return;
-  if (image.root.children("var/lib/etcd").empty()) findings.ok("DirAvailable--var-lib-etcd", "/var/lib/etcd", "is empty or not there yet");
-  else findings.error("DirAvailable--var-lib-etcd", "/var/lib/etcd", "is not empty", "take it out of the overlay that has it: etcd begins with an empty folder");
+  if (image.root.children("var/lib/etcd").empty())
+    findings.ok("DirAvailable--var-lib-etcd", "/var/lib/etcd", "is empty or not there yet");
+  else
+    findings.error("DirAvailable--var-lib-etcd", "/var/lib/etcd", "is not empty",
+                   "take it out of the overlay that has it: etcd begins with an empty folder");
 }
 
 void host_name(const Image& image, Findings& findings) {
   const std::string& name = image.config.hostname;
   const auto is_alphanumeric = [](unsigned char c) { return std::isalnum(c) != 0; };
-  const bool valid = !name.empty() && name.size() <= 63 && is_alphanumeric(static_cast<unsigned char>(name.front())) && is_alphanumeric(static_cast<unsigned char>(name.back())) &&
-                     std::all_of(name.begin(), name.end(), [&](unsigned char c) { return is_alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
+  const bool valid = !name.empty() && name.size() <= 63 && is_alphanumeric(static_cast<unsigned char>(name.front())) &&
+                     is_alphanumeric(static_cast<unsigned char>(name.back())) &&
+                     std::all_of(name.begin(), name.end(), [&](unsigned char c) {
+                       return is_alphanumeric(c) || c == '-' || c == '_' || c == '.';
+                     });
   if (!valid) {
-    findings.warning("Hostname", "system.hostname", fmt::format("\"{}\" is no name for a node", name), "letters, digits and - , 63 at most");
+    findings.warning("Hostname", "system.hostname", fmt::format("\"{}\" is no name for a node", name),
+                     "letters, digits and - , 63 at most");
     return;
   }
   for (const auto& line : split(image.text("/etc/hosts").value_or(""), '\n')) {
@@ -118,11 +152,14 @@ void host_name(const Image& image, Findings& findings) {
   }
   // systemd-resolved answers for the machine's own name, if it is the one that is asked.
   const Node* resolver = image.root.find("etc/resolv.conf");
-  if (resolver && resolver->type == NodeType::Symlink && resolver->target.ends_with("systemd/resolve/stub-resolv.conf") && find_unit(image, "systemd-resolved.service").starts) {
+  if (resolver && resolver->type == NodeType::Symlink &&
+      resolver->target.ends_with("systemd/resolve/stub-resolv.conf") &&
+      find_unit(image, "systemd-resolved.service").starts) {
     findings.ok("Hostname", "/etc/resolv.conf", fmt::format("systemd-resolved answers for \"{}\"", name));
     return;
   }
-  findings.warning("Hostname", "/etc/hosts", fmt::format("nothing says where \"{}\" is", name), "name it in /etc/hosts with 127.0.1.1");
+  findings.warning("Hostname", "/etc/hosts", fmt::format("nothing says where \"{}\" is", name),
+                   "name it in /etc/hosts with 127.0.1.1");
 }
 
 }  // namespace k8simg::rules

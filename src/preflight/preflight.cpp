@@ -17,7 +17,8 @@ namespace {
 constexpr const char* node_script = "/usr/lib/k8simg/kubeadm.bash";
 
 std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
 }
 
@@ -27,7 +28,8 @@ std::optional<std::string> read(const Store& store, const Tree& tree, const std:
   return node && node->type == NodeType::File ? std::optional(store.read(node->content)) : std::nullopt;
 }
 
-/// The names in "ignorePreflightErrors: [NumCPU, Mem]" of what the node hands to kubeadm, in small letters as kubeadm compares them.
+/// The names in "ignorePreflightErrors: [NumCPU, Mem]" of what the node hands to kubeadm, in small letters as kubeadm
+/// compares them.
 std::set<std::string> ignored(const rules::Image& image) {
   std::set<std::string> names;
   if (image.config.node_role.empty()) return names;
@@ -37,7 +39,8 @@ std::set<std::string> ignored(const rules::Image& image) {
     const std::string_view words = trim(line);
     const auto end = words.find(']');
     if (!words.starts_with(key) || end == std::string_view::npos) continue;
-    for (const auto& name : split(words.substr(key.size(), end - key.size()), ',')) names.insert(lower(std::string(trim(name))));
+    for (const auto& name : split(words.substr(key.size(), end - key.size()), ','))
+      names.insert(lower(std::string(trim(name))));
   }
   return names;
 }
@@ -46,21 +49,27 @@ std::set<std::string> ignored(const rules::Image& image) {
 
 const char* severity_name(Severity severity) {
   switch (severity) {
-    case Severity::Ok: return "ok";
-    case Severity::Warning: return "warning";
-    case Severity::Error: return "error";
+    case Severity::Ok:
+      return "ok";
+    case Severity::Warning:
+      return "warning";
+    case Severity::Error:
+      return "error";
   }
   return "";
 }
 
-bool makes_control_plane(const Config& config) { return config.node_role == "single" || config.node_role == "control-plane"; }
+bool makes_control_plane(const Config& config) {
+  return config.node_role == "single" || config.node_role == "control-plane";
+}
 
 std::string cluster_version(const Store& store, const Tree& root, const Config& config) {
   const std::string key = "kubernetes_version=";
   for (const auto& line : split(read(store, root, node_script).value_or(""), '\n')) {
     if (line.starts_with(key)) return std::string(trim(std::string_view(line).substr(key.size())));
   }
-  const auto component = std::find_if(config.components.begin(), config.components.end(), [](const ComponentConfig& each) { return each.name == "kubernetes"; });
+  const auto component = std::find_if(config.components.begin(), config.components.end(),
+                                      [](const ComponentConfig& each) { return each.name == "kubernetes"; });
   return component == config.components.end() ? "" : component->version;
 }
 
@@ -76,13 +85,16 @@ std::optional<std::string> program_path(const Tree& root, const std::string& pro
 std::vector<Finding> preflight(const PreflightInputs& inputs) {
   const rules::Image image(inputs);
   rules::Findings findings;
-  for (const auto rule : {rules::machine, rules::versions, rules::free_paths, rules::services, rules::swap, rules::programs, rules::kernel, rules::host_name, rules::settings, rules::container_runtime,
-                          rules::images}) {
+  for (const auto rule :
+       {rules::machine, rules::versions, rules::free_paths, rules::services, rules::swap, rules::programs,
+        rules::kernel, rules::host_name, rules::settings, rules::container_runtime, rules::images}) {
     rule(image, findings);
   }
   const auto names = ignored(image);
   for (Finding& finding : findings.list) {
-    if (finding.severity != Severity::Error || finding.kubeadm != Severity::Error || !names.contains(lower(finding.check))) continue;
+    if (finding.severity != Severity::Error || finding.kubeadm != Severity::Error ||
+        !names.contains(lower(finding.check)))
+      continue;
     finding.severity = Severity::Warning;
     finding.says += fmt::format("; the node tells kubeadm to ignore it ({})", node_script);
   }
@@ -90,7 +102,9 @@ std::vector<Finding> preflight(const PreflightInputs& inputs) {
 }
 
 std::vector<std::string> kubeadm_verdicts(const std::vector<Finding>& findings) {
-  const bool stops = std::any_of(findings.begin(), findings.end(), [](const Finding& finding) { return finding.kubeadm == Severity::Error && finding.check != "ImagePull"; });
+  const bool stops = std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
+    return finding.kubeadm == Severity::Error && finding.check != "ImagePull";
+  });
   std::set<std::string> names;
   for (const Finding& finding : findings) {
     if (!finding.kubeadm || finding.kubeadm == Severity::Ok || (stops && finding.check == "ImagePull")) continue;
@@ -102,7 +116,11 @@ std::vector<std::string> kubeadm_verdicts(const std::vector<Finding>& findings) 
 namespace rules {
 
 Image::Image(const PreflightInputs& inputs)
-    : in(inputs), config(inputs.config), root(inputs.root), control_plane(makes_control_plane(inputs.config)), kernel(parse_kernel_config(inputs.kernel_config)) {}
+    : in(inputs),
+      config(inputs.config),
+      root(inputs.root),
+      control_plane(makes_control_plane(inputs.config)),
+      kernel(parse_kernel_config(inputs.kernel_config)) {}
 
 std::optional<std::string> Image::text(const std::string& path) const { return read(in.store, root, path); }
 bool Image::exists(const std::string& path) const { return root.resolve(path.substr(1)).has_value(); }
@@ -113,7 +131,8 @@ bool Image::has_symbol(const std::string& symbol) const {
 }
 
 const ComponentConfig* Image::component(const std::string& name) const {
-  const auto found = std::find_if(config.components.begin(), config.components.end(), [&](const ComponentConfig& each) { return each.name == name; });
+  const auto found = std::find_if(config.components.begin(), config.components.end(),
+                                  [&](const ComponentConfig& each) { return each.name == name; });
   return found == config.components.end() ? nullptr : &*found;
 }
 
@@ -127,13 +146,16 @@ std::string Image::first_that_says(const std::string& words) const {
   return "";
 }
 
-void Findings::ok(const std::string& check, const std::string& looked_at, const std::string& says, std::optional<Severity> kubeadm) {
+void Findings::ok(const std::string& check, const std::string& looked_at, const std::string& says,
+                  std::optional<Severity> kubeadm) {
   list.push_back({Severity::Ok, check, looked_at, says, "", kubeadm});
 }
-void Findings::warning(const std::string& check, const std::string& looked_at, const std::string& says, const std::string& action, std::optional<Severity> kubeadm) {
+void Findings::warning(const std::string& check, const std::string& looked_at, const std::string& says,
+                       const std::string& action, std::optional<Severity> kubeadm) {
   list.push_back({Severity::Warning, check, looked_at, says, action, kubeadm});
 }
-void Findings::error(const std::string& check, const std::string& looked_at, const std::string& says, const std::string& action, std::optional<Severity> kubeadm) {
+void Findings::error(const std::string& check, const std::string& looked_at, const std::string& says,
+                     const std::string& action, std::optional<Severity> kubeadm) {
   list.push_back({Severity::Error, check, looked_at, says, action, kubeadm});
 }
 

@@ -38,11 +38,14 @@ std::string text_at(const TomlValue& document, std::initializer_list<const char*
 /// The images of the image's own archive, one reference a line; empty when it carries none.
 std::vector<std::string> carried(const Image& image) { return split_words(image.text(image_list).value_or("")); }
 
-bool among(const std::vector<std::string>& list, const std::string& word) { return std::find(list.begin(), list.end(), word) != list.end(); }
+bool among(const std::vector<std::string>& list, const std::string& word) {
+  return std::find(list.begin(), list.end(), word) != list.end();
+}
 
 class ContainerdConfig {
  public:
-  ContainerdConfig(const Image& image, const TomlValue& document, Findings& findings) : image_(image), document_(document), findings_(findings) {}
+  ContainerdConfig(const Image& image, const TomlValue& document, Findings& findings)
+      : image_(image), document_(document), findings_(findings) {}
 
   void check_all() {
     version();
@@ -51,7 +54,9 @@ class ContainerdConfig {
     runtime();
     network();
     sandbox();
-    if (well_) findings_.ok(check, config_file, fmt::format("CRI on {}, {}, cgroups through systemd", socket, oci_), not_kubeadm);
+    if (well_)
+      findings_.ok(check, config_file, fmt::format("CRI on {}, {}, cgroups through systemd", socket, oci_),
+                   not_kubeadm);
   }
 
  private:
@@ -59,27 +64,33 @@ class ContainerdConfig {
     well_ = false;
     findings_.error(check, config_file, says, action, not_kubeadm);
     if (!unreachable) return;
-    for (const char* name : {"CRI", "ContainerRuntimeVersion"}) findings_.error(name, config_file, "kubeadm reaches no container runtime: " + says, action);
+    for (const char* name : {"CRI", "ContainerRuntimeVersion"})
+      findings_.error(name, config_file, "kubeadm reaches no container runtime: " + says, action);
   }
 
   void version() {
     const TomlValue* version = at(document_, {"version"});
-    if (!version || version->kind != Kind::Integer || version->integer != 3) wrong("is not of version 3", "write it for containerd 2: version = 3");
+    if (!version || version->kind != Kind::Integer || version->integer != 3)
+      wrong("is not of version 3", "write it for containerd 2: version = 3");
   }
 
   void plugins() {
     const TomlValue* disabled = at(document_, {"disabled_plugins"});
     if (!disabled) return;
     for (const auto& item : disabled->items) {
-      if (item.text == "cri" || item.text == "io.containerd.grpc.v1.cri" || item.text.starts_with("io.containerd.cri.v1.")) {
-        wrong(fmt::format("disabled_plugins names {}, without which there are no pods", item.text), "take it out of the list", true);
+      if (item.text == "cri" || item.text == "io.containerd.grpc.v1.cri" ||
+          item.text.starts_with("io.containerd.cri.v1.")) {
+        wrong(fmt::format("disabled_plugins names {}, without which there are no pods", item.text),
+              "take it out of the list", true);
       }
     }
   }
 
   void address() {
     const std::string address = text_at(document_, {"grpc", "address"}, socket);
-    if (address != socket) wrong(fmt::format("listens at {}, and kubeadm looks at {}", address, socket), fmt::format("set grpc.address to \"{}\"", socket), true);
+    if (address != socket)
+      wrong(fmt::format("listens at {}, and kubeadm looks at {}", address, socket),
+            fmt::format("set grpc.address to \"{}\"", socket), true);
   }
 
   void runtime() {
@@ -87,20 +98,25 @@ class ContainerdConfig {
     const std::string name = text_at(document_, {"plugins", plugin, "containerd", "default_runtime_name"}, "runc");
     const TomlValue* runtime = at(document_, {"plugins", plugin, "containerd", "runtimes", name.c_str()});
     if (!runtime && name != "runc") {
-      wrong(fmt::format("default_runtime_name is {}, and there is no such runtime", name), fmt::format("add [plugins.\"{}\".containerd.runtimes.{}]", plugin, name));
+      wrong(fmt::format("default_runtime_name is {}, and there is no such runtime", name),
+            fmt::format("add [plugins.\"{}\".containerd.runtimes.{}]", plugin, name));
       return;
     }
     const TomlValue none;
     const TomlValue& own = runtime ? *runtime : none;
-    if (text_at(own, {"runtime_type"}, "io.containerd.runc.v2") == "io.containerd.runc.v2" && !program_path(image_.root, "containerd-shim-runc-v2")) {
+    if (text_at(own, {"runtime_type"}, "io.containerd.runc.v2") == "io.containerd.runc.v2" &&
+        !program_path(image_.root, "containerd-shim-runc-v2")) {
       wrong("there is no containerd-shim-runc-v2", "enable the component containerd");
     }
     oci_ = text_at(own, {"options", "BinaryName"}, "runc");
     const bool there = oci_.starts_with('/') ? image_.exists(oci_) : program_path(image_.root, oci_).has_value();
-    if (!there) wrong(fmt::format("the OCI runtime {} is not in the image", oci_), "add the package that has it to packages.install, or name another one as BinaryName");
+    if (!there)
+      wrong(fmt::format("the OCI runtime {} is not in the image", oci_),
+            "add the package that has it to packages.install, or name another one as BinaryName");
     const TomlValue* systemd = at(own, {"options", "SystemdCgroup"});
     if (!systemd || systemd->kind != Kind::Boolean || !systemd->boolean) {
-      wrong(fmt::format("runtime {} does not leave cgroups to systemd, as kubeadm's kubelet does", name), "set SystemdCgroup = true in its options");
+      wrong(fmt::format("runtime {} does not leave cgroups to systemd, as kubeadm's kubelet does", name),
+            "set SystemdCgroup = true in its options");
     }
   }
 
@@ -111,19 +127,28 @@ class ContainerdConfig {
     if (folders.empty()) folders.push_back("/opt/cni/bin");
     // loopback is containerd's own wish; the other three are what flannel's network is made of.
     for (const char* plugin : {"loopback", "bridge", "host-local", "portmap"}) {
-      if (!std::any_of(folders.begin(), folders.end(), [&](const std::string& folder) { return image_.exists(folder + "/" + plugin); })) {
-        wrong(fmt::format("there is no network plugin {} in {}", plugin, join(folders, ", ")), "enable the component cni-plugins");
+      if (!std::any_of(folders.begin(), folders.end(),
+                       [&](const std::string& folder) { return image_.exists(folder + "/" + plugin); })) {
+        wrong(fmt::format("there is no network plugin {} in {}", plugin, join(folders, ", ")),
+              "enable the component cni-plugins");
       }
     }
   }
 
   void sandbox() {
-    const std::string pause = text_at(document_, {"plugins", "io.containerd.cri.v1.images", "pinned_images", "sandbox"}, "");
+    const std::string pause =
+        text_at(document_, {"plugins", "io.containerd.cri.v1.images", "pinned_images", "sandbox"}, "");
     const auto& asked = image_.in.kubeadm_images;
-    const auto wanted = std::find_if(asked.begin(), asked.end(), [](const std::string& reference) { return reference.find("/pause:") != std::string::npos; });
-    if (wanted != asked.end() && pause != *wanted) wrong(fmt::format("the sandbox image is \"{}\", kubeadm's is {}", pause, *wanted), "make pinned_images.sandbox the same");
+    const auto wanted = std::find_if(asked.begin(), asked.end(), [](const std::string& reference) {
+      return reference.find("/pause:") != std::string::npos;
+    });
+    if (wanted != asked.end() && pause != *wanted)
+      wrong(fmt::format("the sandbox image is \"{}\", kubeadm's is {}", pause, *wanted),
+            "make pinned_images.sandbox the same");
     const auto images = carried(image_);
-    if (!pause.empty() && !images.empty() && !among(images, pause)) wrong(fmt::format("the image carries no {}, in which every pod begins", pause), "enable the component pause, or name the one that is there");
+    if (!pause.empty() && !images.empty() && !among(images, pause))
+      wrong(fmt::format("the image carries no {}, in which every pod begins", pause),
+            "enable the component pause, or name the one that is there");
   }
 
   const Image& image_;
@@ -138,7 +163,8 @@ class ContainerdConfig {
 void container_runtime(const Image& image, Findings& findings) {
   const auto text = image.text(config_file);
   if (!text) {
-    findings.error(check, config_file, "is not there: containerd would look for runc, and not leave cgroups to systemd", "add the overlay kubernetes", not_kubeadm);
+    findings.error(check, config_file, "is not there: containerd would look for runc, and not leave cgroups to systemd",
+                   "add the overlay kubernetes", not_kubeadm);
     return;
   }
   config::Diagnostics diagnostics;
@@ -159,20 +185,27 @@ void images(const Image& image, Findings& findings) {
   const auto verdict = [&](Severity severity) { return image.control_plane ? std::optional(severity) : not_kubeadm; };
   if (image.in.kubeadm_images.empty()) return;  // without a kubeadm nobody asks; its absence has been told
   if (list.empty()) {
-    findings.warning("ImagePull", image_list, "the image carries no container images: the first start asks registries for them", "set images.preload to true", not_kubeadm);
+    findings.warning("ImagePull", image_list,
+                     "the image carries no container images: the first start asks registries for them",
+                     "set images.preload to true", not_kubeadm);
     return;
   }
   std::size_t asked = 0;
   std::vector<std::string> missing;
   for (const auto& reference : image.in.kubeadm_images) {
     const auto is = [&](const char* name) { return reference.find(fmt::format("/{}:", name)) != std::string::npos; };
-    const bool needed = image.control_plane || is("pause") || (is("kube-proxy") && image.config.node_role != "standalone");
+    const bool needed =
+        image.control_plane || is("pause") || (is("kube-proxy") && image.config.node_role != "standalone");
     if (!needed) continue;
     ++asked;
     if (!among(list, reference)) missing.push_back(reference);
   }
-  if (missing.empty()) findings.ok("ImagePull", image_list, fmt::format("has all {} images that a node of this role asks for", asked), verdict(Severity::Ok));
-  else findings.error("ImagePull", image_list, fmt::format("has no {}, and the node asks for it", join(missing, ", ")), "enable the component that makes it, with the version that kubeadm names", verdict(Severity::Error));
+  if (missing.empty())
+    findings.ok("ImagePull", image_list, fmt::format("has all {} images that a node of this role asks for", asked),
+                verdict(Severity::Ok));
+  else
+    findings.error("ImagePull", image_list, fmt::format("has no {}, and the node asks for it", join(missing, ", ")),
+                   "enable the component that makes it, with the version that kubeadm names", verdict(Severity::Error));
 }
 
 }  // namespace k8simg::rules

@@ -32,10 +32,15 @@ void read_file_lines(const std::string& text, const std::string& file, std::vect
     if (dash) line = trim(line.substr(1));
     const auto equals = line.find('=');
     if (equals == std::string_view::npos) {
-      if (dash) lines.push_back({.key = as_path(std::string(line)), .value = {}, .file = file, .line = number, .exclusion = true});
+      if (dash)
+        lines.push_back(
+            {.key = as_path(std::string(line)), .value = {}, .file = file, .line = number, .exclusion = true});
       continue;  // systemd-sysctl says that it is no assignment, and goes on
     }
-    lines.push_back({.key = as_path(std::string(trim(line.substr(0, equals)))), .value = std::string(trim(line.substr(equals + 1))), .file = file, .line = number});
+    lines.push_back({.key = as_path(std::string(trim(line.substr(0, equals)))),
+                     .value = std::string(trim(line.substr(equals + 1))),
+                     .file = file,
+                     .line = number});
   }
 }
 
@@ -59,10 +64,15 @@ std::vector<SysctlLine> read_sysctls(const Store& store, const Tree& root) {
 
 std::optional<SysctlLine> find_sysctl(const std::vector<SysctlLine>& lines, const std::string& key) {
   const std::string wanted = as_path(key);
-  const auto exact = std::find_if(lines.rbegin(), lines.rend(), [&](const SysctlLine& line) { return !line.exclusion && line.key == wanted; });
+  const auto exact = std::find_if(lines.rbegin(), lines.rend(),
+                                  [&](const SysctlLine& line) { return !line.exclusion && line.key == wanted; });
   if (exact != lines.rend()) return *exact;
-  if (std::any_of(lines.begin(), lines.end(), [&](const SysctlLine& line) { return line.exclusion && line.key == wanted; })) return std::nullopt;
-  const auto glob = std::find_if(lines.rbegin(), lines.rend(), [&](const SysctlLine& line) { return !line.exclusion && is_glob(line.key) && glob_match(line.key, wanted); });
+  if (std::any_of(lines.begin(), lines.end(),
+                  [&](const SysctlLine& line) { return line.exclusion && line.key == wanted; }))
+    return std::nullopt;
+  const auto glob = std::find_if(lines.rbegin(), lines.rend(), [&](const SysctlLine& line) {
+    return !line.exclusion && is_glob(line.key) && glob_match(line.key, wanted);
+  });
   return glob == lines.rend() ? std::nullopt : std::optional(*glob);
 }
 

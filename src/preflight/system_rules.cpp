@@ -13,7 +13,8 @@ namespace k8simg::rules {
 namespace {
 
 /// Where systemd looks for units of a system, first one first (systemd.unit(5)).
-constexpr std::array<const char*, 3> unit_folders{"etc/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system"};
+constexpr std::array<const char*, 3> unit_folders{"etc/systemd/system", "usr/local/lib/systemd/system",
+                                                  "usr/lib/systemd/system"};
 
 bool has_install_section(const std::string& text) {
   for (const auto& line : split(text, '\n')) {
@@ -46,7 +47,8 @@ Unit find_unit(const Image& image, const std::string& name) {
     if (!node) continue;
     unit.path = "/" + path;
     // systemd takes an empty file for a mask as well.
-    unit.masked = (node->type == NodeType::Symlink && node->target == "/dev/null") || (node->type == NodeType::File && node->size == 0);
+    unit.masked = (node->type == NodeType::Symlink && node->target == "/dev/null") ||
+                  (node->type == NodeType::File && node->size == 0);
     content = image.text(unit.path).value_or("");
     break;
   }
@@ -64,7 +66,8 @@ void services(const Image& image, Findings& findings) {
     findings.error("ContainerRuntimeVersion", where, "there is no container runtime to ask", action);
   };
   if (containerd.path.empty()) {
-    no_runtime("containerd.service", "there is no such unit", "enable the component containerd and the overlay kubernetes");
+    no_runtime("containerd.service", "there is no such unit",
+               "enable the component containerd and the overlay kubernetes");
   } else if (containerd.masked) {
     no_runtime(containerd.path, "is masked", "take it out of system.services.mask");
   } else if (!containerd.starts) {
@@ -76,18 +79,29 @@ void services(const Image& image, Findings& findings) {
     const ComponentConfig* component = image.component("containerd");
     const std::string version = component ? component->version : "";
     // RuntimeConfig, by which the kubelet learns the cgroup driver, came with containerd 2.0.
-    if (version.starts_with("v0.") || version.starts_with("v1.")) findings.warning("ContainerRuntimeVersion", "components/containerd", "containerd " + version + " does not answer RuntimeConfig", "use 2.0 or later");
-    else if (!version.empty()) findings.ok("ContainerRuntimeVersion", "components/containerd", "containerd " + version);
+    if (version.starts_with("v0.") || version.starts_with("v1."))
+      findings.warning("ContainerRuntimeVersion", "components/containerd",
+                       "containerd " + version + " does not answer RuntimeConfig", "use 2.0 or later");
+    else if (!version.empty())
+      findings.ok("ContainerRuntimeVersion", "components/containerd", "containerd " + version);
   }
 
   const Unit kubelet = find_unit(image, "kubelet.service");
-  if (kubelet.path.empty()) findings.error("Service-kubelet", "kubelet.service", "there is no such unit", "add the overlay kubernetes", Severity::Warning);
-  else if (kubelet.masked) findings.error("Service-kubelet", kubelet.path, "is masked", "take it out of system.services.mask", Severity::Warning);
-  else if (!kubelet.enabled) findings.warning("Service-kubelet", kubelet.path, "is not enabled", enable);
-  else findings.ok("Service-kubelet", kubelet.path, "is enabled");
+  if (kubelet.path.empty())
+    findings.error("Service-kubelet", "kubelet.service", "there is no such unit", "add the overlay kubernetes",
+                   Severity::Warning);
+  else if (kubelet.masked)
+    findings.error("Service-kubelet", kubelet.path, "is masked", "take it out of system.services.mask",
+                   Severity::Warning);
+  else if (!kubelet.enabled)
+    findings.warning("Service-kubelet", kubelet.path, "is not enabled", enable);
+  else
+    findings.ok("Service-kubelet", kubelet.path, "is enabled");
 
   const Unit firewall = find_unit(image, "firewalld.service");
-  if (image.control_plane && firewall.starts) findings.warning("Firewalld", firewall.path, "starts with the system", "open ports 6443 and 10250 in its configuration");
+  if (image.control_plane && firewall.starts)
+    findings.warning("Firewalld", firewall.path, "starts with the system",
+                     "open ports 6443 and 10250 in its configuration");
 }
 
 void swap(const Image& image, Findings& findings) {
@@ -97,7 +111,8 @@ void swap(const Image& image, Findings& findings) {
   });
   for (const auto& line : split(image.text("/etc/fstab").value_or(""), '\n')) {
     const auto words = split_words(line.substr(0, line.find('#')));
-    if (words.size() >= 3 && words[2] == "swap" && (words.size() < 4 || words[3].find("noauto") == std::string::npos)) places.push_back("/etc/fstab: " + words[0]);
+    if (words.size() >= 3 && words[2] == "swap" && (words.size() < 4 || words[3].find("noauto") == std::string::npos))
+      places.push_back("/etc/fstab: " + words[0]);
   }
   if (places.empty() || !image.has_symbol("CONFIG_SWAP")) {
     findings.ok("Swap", "/etc/fstab, swap units", places.empty() ? "no swap" : "the kernel has no swap");
@@ -105,17 +120,23 @@ void swap(const Image& image, Findings& findings) {
   }
   const std::string all = join(places, ", ");
   if (const std::string file = image.first_that_says("failSwapOn: false"); !file.empty()) {
-    findings.warning("Swap", all, fmt::format("swap is on, and the kubelet is told so (failSwapOn: false in {})", file), "nothing, if pods may swap or memorySwap.swapBehavior is NoSwap");
+    findings.warning("Swap", all, fmt::format("swap is on, and the kubelet is told so (failSwapOn: false in {})", file),
+                     "nothing, if pods may swap or memorySwap.swapBehavior is NoSwap");
   } else {
-    findings.error("Swap", all, "swap is on, and the kubelet ends when it is", "set failSwapOn: false in the kubelet's configuration, or take the swap out", Severity::Warning);
+    findings.error("Swap", all, "swap is on, and the kubelet ends when it is",
+                   "set failSwapOn: false in the kubelet's configuration, or take the swap out", Severity::Warning);
   }
 }
 
 void programs(const Image& image, Findings& findings) {
-  for (const auto& [program, package] : {std::pair("losetup", "mount"), std::pair("mount", "mount"), std::pair("cp", "coreutils")}) {
+  for (const auto& [program, package] :
+       {std::pair("losetup", "mount"), std::pair("mount", "mount"), std::pair("cp", "coreutils")}) {
     const std::string check = std::string("FileExisting-") + program;
-    if (const auto path = program_path(image.root, program)) findings.ok(check, *path, "is in PATH");
-    else findings.error(check, "PATH", fmt::format("there is no {}", program), fmt::format("add {} to packages.install", package));
+    if (const auto path = program_path(image.root, program))
+      findings.ok(check, *path, "is in PATH");
+    else
+      findings.error(check, "PATH", fmt::format("there is no {}", program),
+                     fmt::format("add {} to packages.install", package));
   }
   // What kubelet, kube-proxy and the network plugins call beside these.
   std::vector<std::string> there;
@@ -125,9 +146,12 @@ void programs(const Image& image, Findings& findings) {
       there.push_back(name);
       return;
     }
-    findings.error("programs", "PATH", fmt::format("there is no {}, which {}", join({any_of.begin(), any_of.end()}, " or "), why), action, not_kubeadm);
+    findings.error("programs", "PATH",
+                   fmt::format("there is no {}, which {}", join({any_of.begin(), any_of.end()}, " or "), why), action,
+                   not_kubeadm);
   };
-  if (!image.config.node_role.empty() && image.config.node_role != "standalone") need({"kubeadm"}, "makes the node", "enable the component kubernetes");
+  if (!image.config.node_role.empty() && image.config.node_role != "standalone")
+    need({"kubeadm"}, "makes the node", "enable the component kubernetes");
   need({"umount"}, "the kubelet takes volumes away with", "add mount to packages.install");
   need({"iptables", "nft"}, "the network plugins masquerade with", "add iptables or nftables to packages.install");
   need({"modprobe"}, "says that br_netfilter and overlay are there", "add kmod to packages.install");
@@ -138,29 +162,46 @@ void settings(const Image& image, Findings& findings) {
   const auto lines = read_sysctls(image.in.store, image.root);
   const Unit unit = find_unit(image, "systemd-sysctl.service");
   const bool applied = unit.starts && image.has_symbol("CONFIG_PROC_SYSCTL");
-  const std::string nobody = applied ? "" : unit.starts ? "; the kernel has no /proc/sys" : "; systemd-sysctl.service does not start";
+  const std::string nobody = applied       ? ""
+                             : unit.starts ? "; the kernel has no /proc/sys"
+                                           : "; systemd-sysctl.service does not start";
   const auto value_of = [&](const std::string& key) { return applied ? find_sysctl(lines, key) : std::nullopt; };
   const auto where = [](const SysctlLine& line) { return fmt::format("{}:{}", line.file, line.line); };
 
   // kubeadm compares the first byte.
   const std::string forward = "FileContent--proc-sys-net-ipv4-ip_forward";
   const auto ipv4 = value_of("net.ipv4.ip_forward");
-  if (ipv4 && ipv4->value.starts_with('1')) findings.ok(forward, where(*ipv4), "net.ipv4.ip_forward = " + ipv4->value);
-  else if (ipv4) findings.error(forward, where(*ipv4), "net.ipv4.ip_forward = " + ipv4->value, "set it to 1, in a file with a later name");
-  else findings.error(forward, "sysctl.d", "nothing sets net.ipv4.ip_forward" + nobody, "set net.ipv4.ip_forward = 1 in a sysctl.d file of an overlay, and let systemd-sysctl.service start");
+  if (ipv4 && ipv4->value.starts_with('1'))
+    findings.ok(forward, where(*ipv4), "net.ipv4.ip_forward = " + ipv4->value);
+  else if (ipv4)
+    findings.error(forward, where(*ipv4), "net.ipv4.ip_forward = " + ipv4->value,
+                   "set it to 1, in a file with a later name");
+  else
+    findings.error(
+        forward, "sysctl.d", "nothing sets net.ipv4.ip_forward" + nobody,
+        "set net.ipv4.ip_forward = 1 in a sysctl.d file of an overlay, and let systemd-sysctl.service start");
 
-  // Only for a cluster with IPv6 networks, which node.toml may ask for. The kernel hands a value for "all" on to "default".
+  // Only for a cluster with IPv6 networks, which node.toml may ask for. The kernel hands a value for "all" on to
+  // "default".
   const std::string forward6 = "FileContent--proc-sys-net-ipv6-conf-default-forwarding";
   auto ipv6 = value_of("net.ipv6.conf.default.forwarding");
   if (!ipv6) ipv6 = value_of("net.ipv6.conf.all.forwarding");
-  if (!image.has_symbol("CONFIG_IPV6")) findings.ok(forward6, "CONFIG_IPV6", "the kernel has no IPv6", not_kubeadm);
-  else if (ipv6 && ipv6->value.starts_with('1')) findings.ok(forward6, where(*ipv6), replace_all(ipv6->key, "/", ".") + " = " + ipv6->value, not_kubeadm);
-  else findings.warning(forward6, ipv6 ? where(*ipv6) : "sysctl.d", "IPv6 is not forwarded" + nobody, "set net.ipv6.conf.all.forwarding = 1, for clusters with IPv6 networks", not_kubeadm);
+  if (!image.has_symbol("CONFIG_IPV6"))
+    findings.ok(forward6, "CONFIG_IPV6", "the kernel has no IPv6", not_kubeadm);
+  else if (ipv6 && ipv6->value.starts_with('1'))
+    findings.ok(forward6, where(*ipv6), replace_all(ipv6->key, "/", ".") + " = " + ipv6->value, not_kubeadm);
+  else
+    findings.warning(forward6, ipv6 ? where(*ipv6) : "sysctl.d", "IPv6 is not forwarded" + nobody,
+                     "set net.ipv6.conf.all.forwarding = 1, for clusters with IPv6 networks", not_kubeadm);
 
   // 1 is the kernel's own default, once br_netfilter is there.
   const auto bridge = value_of("net.bridge.bridge-nf-call-iptables");
-  if (bridge && bridge->value == "0") findings.error("bridge-netfilter", where(*bridge), "packets between pods of one node pass no rules", "set net.bridge.bridge-nf-call-iptables to 1: Services need it", not_kubeadm);
-  else findings.ok("bridge-netfilter", bridge ? where(*bridge) : "the kernel's default", "packets between pods of one node pass the rules of Services", not_kubeadm);
+  if (bridge && bridge->value == "0")
+    findings.error("bridge-netfilter", where(*bridge), "packets between pods of one node pass no rules",
+                   "set net.bridge.bridge-nf-call-iptables to 1: Services need it", not_kubeadm);
+  else
+    findings.ok("bridge-netfilter", bridge ? where(*bridge) : "the kernel's default",
+                "packets between pods of one node pass the rules of Services", not_kubeadm);
 }
 
 }  // namespace k8simg::rules

@@ -15,8 +15,7 @@ namespace k8simg {
 namespace {
 
 std::string quote(const std::string& argument) {
-  static constexpr std::string_view plain =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@%+=:,./_-";
+  static constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@%+=:,./_-";
   if (!argument.empty() && argument.find_first_not_of(plain) == std::string::npos) return argument;
   return shell_word(argument);
 }
@@ -59,7 +58,9 @@ std::string tail_of(const std::filesystem::path& file, int lines) {
     filled += static_cast<std::size_t>(count);
   }
   text.resize(filled);
-  if (start > 0) text.erase(0, text.size() - last_bytes(text, static_cast<std::size_t>(most) - 3).size());  // as read, it may begin inside of a character
+  if (start > 0)
+    text.erase(0, text.size() - last_bytes(text, static_cast<std::size_t>(most) - 3)
+                                    .size());  // as read, it may begin inside of a character
   while (!text.empty() && text.back() == '\n') text.pop_back();
   std::size_t from = text.size();
   for (int line = 0; line < lines; ++line) {

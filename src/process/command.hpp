@@ -1,4 +1,5 @@
-// Running an external program: argument vector, cleaned environment, own process group, log file; and the seam for tests.
+// Running an external program: argument vector, cleaned environment, own process group, log file; and the seam for
+// tests.
 #pragma once
 
 #include <filesystem>
@@ -12,22 +13,23 @@
 namespace k8simg {
 
 struct Command {
-  std::vector<std::string> argv;               ///< argv[0] is looked up in PATH of `environment`, or absolute
+  std::vector<std::string> argv;                   ///< argv[0] is looked up in PATH of `environment`, or absolute
   std::map<std::string, std::string> environment;  ///< the whole environment; nothing is inherited
-  std::filesystem::path working_folder;        ///< empty: the caller's
-  std::filesystem::path log;                   ///< stdout and stderr are appended; empty: discarded unless captured
-  bool capture_stdout = false;                 ///< stdout goes to CommandResult::output instead of the log
-  std::string input;                           ///< given on standard input (else /dev/null)
-  std::optional<int> input_fd;                 ///< instead of `input`: this descriptor becomes standard input
-  bool interactive = false;                    ///< inherit the terminal: stdin, stdout, foreground group, and stderr unless there is a `log`
-  double timeout_seconds = 0;                  ///< 0: none; past it the whole group is killed
-  std::function<void(int pid)> started;        ///< called once the program runs, from the thread of run()
+  std::filesystem::path working_folder;            ///< empty: the caller's
+  std::filesystem::path log;                       ///< stdout and stderr are appended; empty: discarded unless captured
+  bool capture_stdout = false;                     ///< stdout goes to CommandResult::output instead of the log
+  std::string input;                               ///< given on standard input (else /dev/null)
+  std::optional<int> input_fd;                     ///< instead of `input`: this descriptor becomes standard input
+  bool interactive =
+      false;  ///< inherit the terminal: stdin, stdout, foreground group, and stderr unless there is a `log`
+  double timeout_seconds = 0;            ///< 0: none; past it the whole group is killed
+  std::function<void(int pid)> started;  ///< called once the program runs, from the thread of run()
 };
 
 struct CommandResult {
-  int exit_code = 0;       ///< 128+signal when killed by a signal
+  int exit_code = 0;  ///< 128+signal when killed by a signal
   bool timed_out = false;
-  std::string output;      ///< captured stdout
+  std::string output;  ///< captured stdout
   double seconds = 0;
 };
 
@@ -44,8 +46,10 @@ class CommandRunner {
 /// The real one: posix fork/exec, own process group, PR_SET_PDEATHSIG so that nothing outlives a killed k8simg.
 CommandRunner& system_runner();
 
-/// Runs and throws Error{Step} when the exit code is not 0: names `what`, the exact argv, the log's path and its last 40 lines.
-CommandResult run_checked(CommandRunner& runner, const Command& command, const std::string& what, std::stop_token stop = {});
+/// Runs and throws Error{Step} when the exit code is not 0: names `what`, the exact argv, the log's path and its last
+/// 40 lines.
+CommandResult run_checked(CommandRunner& runner, const Command& command, const std::string& what,
+                          std::stop_token stop = {});
 
 /// argv as a person could paste it into a shell.
 std::string quote_argv(const std::vector<std::string>& argv);

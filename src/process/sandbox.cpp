@@ -23,7 +23,8 @@ std::string environment_variable(const std::string& name) {
   return value != nullptr ? value : "";
 }
 
-/// The variables that `go env -w` wrote: NAME=VALUE lines in the file of GOENV, else in the user's configuration folder.
+/// The variables that `go env -w` wrote: NAME=VALUE lines in the file of GOENV, else in the user's configuration
+/// folder.
 Environment go_environment_file() {
   fs::path file = environment_variable("GOENV");
   if (file == "off") return {};
@@ -83,9 +84,18 @@ std::size_t depth(const std::string& path) {
 }  // namespace
 
 const std::vector<std::string>& sandbox_mount_points() {
-  static const std::vector<std::string> points{
-      "dev/", "proc/", "tmp/", "in/",       "out/",            "build/",
-      "cache/", "run/", "sys/", "etc/hosts", "etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt"};
+  static const std::vector<std::string> points{"dev/",
+                                               "proc/",
+                                               "tmp/",
+                                               "in/",
+                                               "out/",
+                                               "build/",
+                                               "cache/",
+                                               "run/",
+                                               "sys/",
+                                               "etc/hosts",
+                                               "etc/resolv.conf",
+                                               "etc/ssl/certs/ca-certificates.crt"};
   return points;
 }
 
@@ -101,7 +111,8 @@ Command sandbox(const SandboxCommand& command) {
   add({"--hostname", "k8simg", "--cap-drop", "ALL"});
   const std::string id = command.map_root ? "0" : "1000";
   add({"--uid", id, "--gid", id});
-  add({"--ro-bind", command.root.string(), "/", "--dev", "/dev", "--proc", "/proc", "--perms", "1777", "--tmpfs", "/tmp"});
+  add({"--ro-bind", command.root.string(), "/", "--dev", "/dev", "--proc", "/proc", "--perms", "1777", "--tmpfs",
+       "/tmp"});
 
   std::vector<SandboxBind> binds = command.binds;
   if (command.network) {
@@ -120,11 +131,10 @@ Command sandbox(const SandboxCommand& command) {
   for (const SandboxBind& bind : binds)
     add({bind.device ? "--dev-bind" : bind.writable ? "--bind" : "--ro-bind", bind.host.string(), bind.inside});
 
-  Environment environment{
-      {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/go-1.26/bin"},
-      {"HOME", "/tmp"},
-      {"LC_ALL", "C.UTF-8"},
-      {"TZ", "UTC"}};
+  Environment environment{{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/go-1.26/bin"},
+                          {"HOME", "/tmp"},
+                          {"LC_ALL", "C.UTF-8"},
+                          {"TZ", "UTC"}};
   if (command.network)
     for (const auto& [name, value] : network_environment()) environment[name] = value;
   for (const auto& [name, value] : command.environment) environment[name] = value;

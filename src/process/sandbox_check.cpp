@@ -37,18 +37,38 @@ std::string explain_sandbox_failure(const std::string& output, const fs::path& p
     return "This looks like a container whose /proc is masked: start it with unmasked system paths "
            "(`--security-opt systempaths=unconfined`), or build outside of it.";
   if (output.find("namespace") != std::string::npos || output.find("Operation not permitted") != std::string::npos)
-    return "The kernel refused a user namespace, though its settings allow them: a container or a seccomp filter may be "
+    return "The kernel refused a user namespace, though its settings allow them: a container or a seccomp filter may "
+           "be "
            "in the way (for a container: `--security-opt seccomp=unconfined --security-opt apparmor=unconfined`).";
   return {};
 }
 
 void check_sandbox(CommandRunner& runner) {
   const TempDir folder(fs::temp_directory_path(), "k8simg-sandbox");
-  // The host's own root stands in for a tools tree; it lacks the mount points /in and /build, so sandbox() does not fit.
+  // The host's own root stands in for a tools tree; it lacks the mount points /in and /build, so sandbox() does not
+  // fit.
   Command command;
-  command.argv = {"bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
-                  "--uid", "1000", "--gid", "1000", "--ro-bind", "/", "/", "--dev", "/dev",
-                  "--proc", "/proc", "--tmpfs", "/tmp", "--", "/bin/true"};
+  command.argv = {"bwrap",
+                  "--unshare-all",
+                  "--die-with-parent",
+                  "--new-session",
+                  "--cap-drop",
+                  "ALL",
+                  "--uid",
+                  "1000",
+                  "--gid",
+                  "1000",
+                  "--ro-bind",
+                  "/",
+                  "/",
+                  "--dev",
+                  "/dev",
+                  "--proc",
+                  "/proc",
+                  "--tmpfs",
+                  "/tmp",
+                  "--",
+                  "/bin/true"};
   command.environment = {{"PATH", "/usr/local/bin:/usr/bin:/bin"}, {"LC_ALL", "C"}};
   command.log = folder.path() / "log";
   command.timeout_seconds = 60;

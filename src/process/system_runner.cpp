@@ -83,7 +83,7 @@ std::string find_program(const Command& command) {
   for (const std::string& folder : split(folders, ':')) {
     if (folder.empty()) continue;  // POSIX: the current folder; never what a build wants
     const std::string candidate = folder + "/" + name;
-    struct stat status{};
+    struct stat status {};
     if (::stat(candidate.c_str(), &status) == 0 && S_ISREG(status.st_mode) && ::access(candidate.c_str(), X_OK) == 0)
       return candidate;
   }
@@ -102,7 +102,7 @@ std::string find_program(const Command& command) {
   // The signal comes when the *thread* that forked ends, not only when the process does. Steps run in worker threads
   // that live as long as the run, and run() itself does not return before the program has ended, so both are the same.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != launch.parent) ::_exit(127);  // it died before the line above
+  if (::getppid() != launch.parent) ::_exit(127);     // it died before the line above
   if (launch.foreground) ::tcsetpgrp(0, ::getpid());  // signals are still blocked: no SIGTTOU
   if (launch.input >= 0 && ::dup2(launch.input, 0) < 0) fail(StartFailure::Streams);
   if (launch.output >= 0 && ::dup2(launch.output, 1) < 0) fail(StartFailure::Streams);
@@ -111,7 +111,7 @@ std::string find_program(const Command& command) {
   ::close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
   ::umask(022);
   if (launch.folder != nullptr && ::chdir(launch.folder) != 0) fail(StartFailure::Folder);
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = SIG_DFL;
   for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &action, nullptr);
   sigset_t none;
@@ -234,8 +234,7 @@ void check_started(const Fd& failure_pipe, const Command& command, const std::st
     throw_errno(fmt::format("cannot run {} in the folder", program), command.working_folder.string(), failure.error);
   if (failure.error == ENOENT && ::access(program.c_str(), F_OK) == 0)
     throw Error(ErrorKind::Internal, fmt::format("cannot run {}: its interpreter was not found", program));
-  if (failure.error == ENOENT)
-    throw Error(ErrorKind::Internal, fmt::format("cannot run {}: not found", program));
+  if (failure.error == ENOENT) throw Error(ErrorKind::Internal, fmt::format("cannot run {}: not found", program));
   throw_errno("cannot run", program, failure.error);
 }
 

@@ -14,15 +14,24 @@ using SteadyClock = std::chrono::steady_clock;
 
 const char* name_of(Event::Kind kind) {
   switch (kind) {
-    case Event::Kind::Message: return "message";
-    case Event::Kind::Warning: return "warning";
-    case Event::Kind::PlanReady: return "plan-ready";
-    case Event::Kind::StepStarted: return "step-started";
-    case Event::Kind::StepProgress: return "step-progress";
-    case Event::Kind::StepFinished: return "step-finished";
-    case Event::Kind::StepCached: return "step-cached";
-    case Event::Kind::StepFailed: return "step-failed";
-    case Event::Kind::Finished: return "finished";
+    case Event::Kind::Message:
+      return "message";
+    case Event::Kind::Warning:
+      return "warning";
+    case Event::Kind::PlanReady:
+      return "plan-ready";
+    case Event::Kind::StepStarted:
+      return "step-started";
+    case Event::Kind::StepProgress:
+      return "step-progress";
+    case Event::Kind::StepFinished:
+      return "step-finished";
+    case Event::Kind::StepCached:
+      return "step-cached";
+    case Event::Kind::StepFailed:
+      return "step-failed";
+    case Event::Kind::Finished:
+      return "finished";
   }
   return "message";
 }
@@ -37,7 +46,8 @@ class JsonReporter final : public Reporter {
     if (event.kind == Event::Kind::StepProgress) {
       // Ten a second and step are plenty; the last one of a known total always comes.
       const auto [told, first] = told_.try_emplace(event.step, now);
-      if (!first && now - told->second < std::chrono::milliseconds(100) && (event.total == 0 || event.done < event.total))
+      if (!first && now - told->second < std::chrono::milliseconds(100) &&
+          (event.total == 0 || event.done < event.total))
         return;
       told->second = now;
     } else if (event.kind != Event::Kind::StepStarted) {

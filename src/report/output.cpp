@@ -1,4 +1,5 @@
-// Writes whole texts, one after the other, without a buffer of our own: so no two of them mix, and none overtakes another.
+// Writes whole texts, one after the other, without a buffer of our own: so no two of them mix, and none overtakes
+// another.
 #include "report/output.hpp"
 
 #include <poll.h>
@@ -19,7 +20,8 @@ std::mutex& one_at_a_time() {
   return mutex;
 }
 
-/// errno, or 0 when all was written. A program that shares the terminal may have made it non-blocking: `patience` ms for it to take more (-1: without end).
+/// errno, or 0 when all was written. A program that shares the terminal may have made it non-blocking: `patience` ms
+/// for it to take more (-1: without end).
 int write_text(int fd, std::string_view text, int patience) {
   const std::scoped_lock lock(one_at_a_time());
   while (!text.empty()) {
@@ -39,7 +41,8 @@ int write_text(int fd, std::string_view text, int patience) {
 }  // namespace
 
 void print_out(std::string_view text) {
-  if (const int error = write_text(STDOUT_FILENO, printable(text), -1); error != 0) throw_errno("cannot write to", "standard output", error);
+  if (const int error = write_text(STDOUT_FILENO, printable(text), -1); error != 0)
+    throw_errno("cannot write to", "standard output", error);
 }
 
 void print_error(std::string_view text) { write_or_drop(STDERR_FILENO, printable(text)); }

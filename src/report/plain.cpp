@@ -32,9 +32,12 @@ class PlainReporter final : public Reporter {
   std::string line_of(const Event& event) {
     const std::string step = printable_line(event.step);
     switch (event.kind) {
-      case Event::Kind::Message: return printable(event.text);
-      case Event::Kind::Warning: return "warning: " + indented(event.text);
-      case Event::Kind::PlanReady: return fmt::format("{} steps to run, {} cached", event.total, event.done);
+      case Event::Kind::Message:
+        return printable(event.text);
+      case Event::Kind::Warning:
+        return "warning: " + indented(event.text);
+      case Event::Kind::PlanReady:
+        return fmt::format("{} steps to run, {} cached", event.total, event.done);
       case Event::Kind::StepStarted:
         told_[event.step] = SteadyClock::now();
         return numbered(event.text.empty() ? step : step + ": " + indented(event.text));
@@ -55,7 +58,8 @@ class PlainReporter final : public Reporter {
       case Event::Kind::StepFailed:
         told_.erase(event.step);
         return numbered(step + ": FAILED\n  " + indented(event.text));
-      case Event::Kind::Finished: return fmt::format("{} ({})", printable(event.text), format_duration(event.seconds));
+      case Event::Kind::Finished:
+        return fmt::format("{} ({})", printable(event.text), format_duration(event.seconds));
     }
     return {};
   }

@@ -27,11 +27,15 @@ bool is_live_terminal(int fd) {
 std::unique_ptr<Reporter> make_reporter(ProgressStyle style, int fd) {
   if (style == ProgressStyle::Auto) style = is_live_terminal(fd) ? ProgressStyle::Terminal : ProgressStyle::Plain;
   switch (style) {
-    case ProgressStyle::Terminal: return make_terminal_reporter(fd);
-    case ProgressStyle::Json: return make_json_reporter(fd);
-    case ProgressStyle::None: return std::make_unique<SilentReporter>();
+    case ProgressStyle::Terminal:
+      return make_terminal_reporter(fd);
+    case ProgressStyle::Json:
+      return make_json_reporter(fd);
+    case ProgressStyle::None:
+      return std::make_unique<SilentReporter>();
     case ProgressStyle::Auto:
-    case ProgressStyle::Plain: break;
+    case ProgressStyle::Plain:
+      break;
   }
   return make_plain_reporter(fd);
 }
@@ -52,8 +56,11 @@ void Progress::take(const Event& event) {
       break;
     case Event::Kind::StepFinished:
     case Event::Kind::StepCached:
-    case Event::Kind::StepFailed: ++ended; break;
-    default: break;
+    case Event::Kind::StepFailed:
+      ++ended;
+      break;
+    default:
+      break;
   }
 }
 

@@ -11,7 +11,7 @@ namespace k8simg {
 
 struct Event {
   enum class Kind {
-    Message,       ///< text for the user
+    Message,  ///< text for the user
     Warning,
     PlanReady,     ///< total = steps to run, done = steps cached
     StepStarted,   ///< step, text = why it runs
@@ -39,11 +39,11 @@ class Reporter {
 };
 
 enum class ProgressStyle { Auto, Terminal, Plain, Json, None };
-/// Auto: a live status area when `fd` is a terminal that can move its cursor, else plain lines. Writes to `fd` (not owned)
-/// and drops what cannot be written. None is silent. The environment variable NO_COLOR switches colours off.
-/// The live area is repainted at most 10 times a second; steps under 1 s leave no line there.
-/// Json: one object per line, {"event": "step-started", "at": seconds since the start, "step", "text", ...}; plan-ready has
-/// "to_run" and "cached", step-progress "done" and "total" in bytes, step-finished and finished "seconds".
+/// Auto: a live status area when `fd` is a terminal that can move its cursor, else plain lines. Writes to `fd` (not
+/// owned) and drops what cannot be written. None is silent. The environment variable NO_COLOR switches colours off. The
+/// live area is repainted at most 10 times a second; steps under 1 s leave no line there. Json: one object per line,
+/// {"event": "step-started", "at": seconds since the start, "step", "text", ...}; plan-ready has "to_run" and "cached",
+/// step-progress "done" and "total" in bytes, step-finished and finished "seconds".
 std::unique_ptr<Reporter> make_reporter(ProgressStyle style, int fd);
 
 }  // namespace k8simg

@@ -21,8 +21,8 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr auto repaint_every = std::chrono::milliseconds(100);
-constexpr auto elapsed_every = std::chrono::seconds(1);   ///< the shown times change that often
-constexpr double lasting_seconds = 1;                     ///< a shorter step leaves no line behind
+constexpr auto elapsed_every = std::chrono::seconds(1);  ///< the shown times change that often
+constexpr double lasting_seconds = 1;                    ///< a shorter step leaves no line behind
 constexpr std::size_t most_rows = 12;
 
 struct Running {
@@ -101,10 +101,18 @@ class TerminalReporter final : public Reporter {
   void take(const Event& event) {
     const std::string step = printable_line(event.step);
     switch (event.kind) {
-      case Event::Kind::Message: add_line(printable(event.text)); break;
-      case Event::Kind::Warning: add_line(coloured("33", "warning:") + " " + indented(event.text)); break;
-      case Event::Kind::PlanReady: start_ = SteadyClock::now(); break;
-      case Event::Kind::StepStarted: running_.push_back({.step = event.step, .start = SteadyClock::now()}); break;
+      case Event::Kind::Message:
+        add_line(printable(event.text));
+        break;
+      case Event::Kind::Warning:
+        add_line(coloured("33", "warning:") + " " + indented(event.text));
+        break;
+      case Event::Kind::PlanReady:
+        start_ = SteadyClock::now();
+        break;
+      case Event::Kind::StepStarted:
+        running_.push_back({.step = event.step, .start = SteadyClock::now()});
+        break;
       case Event::Kind::StepProgress:
         for (Running& running : running_)
           if (running.step == event.step) {
@@ -118,7 +126,9 @@ class TerminalReporter final : public Reporter {
         if (event.seconds >= lasting_seconds)
           add_line(fmt::format("{} {} ({})", coloured("32", "done"), step, format_duration(event.seconds)));
         break;
-      case Event::Kind::StepCached: forget(event.step); break;
+      case Event::Kind::StepCached:
+        forget(event.step);
+        break;
       case Event::Kind::StepFailed:
         forget(event.step);
         add_line(coloured("1;31", "FAILED") + " " + step + "\n  " + indented(event.text));
@@ -157,7 +167,8 @@ class TerminalReporter final : public Reporter {
       const Running& running = running_[i];
       std::string right = elapsed_text(now - running.start);
       if (!running.text.empty()) right = running.text + "  " + right;
-      if (const std::string bytes = bytes_text(running.done, running.total); !bytes.empty()) right = bytes + "  " + right;
+      if (const std::string bytes = bytes_text(running.done, running.total); !bytes.empty())
+        right = bytes + "  " + right;
       const std::size_t taken = 2 + 2 + width_of(right);
       if (taken + 8 > width) {  // too narrow for both
         lines.push_back(fit("  " + printable_line(running.step), width));

@@ -63,22 +63,37 @@ void lay_over(Assembly& assembly, const std::vector<Layer>& layers) {
 
 std::string RootfsOptions::canonical() const {
   auto judged = nlohmann::json::array();
-  for (const auto& each : judgements) judged.push_back({each.package, each.script, each.remainder, each.rule, each.reason});
+  for (const auto& each : judgements)
+    judged.push_back({each.package, each.script, each.remainder, each.rule, each.reason});
   auto mounted = nlohmann::json::array();
   for (const auto& each : mounts) mounted.push_back({each.source, each.path, each.filesystem, each.grow});
   auto chosen = nlohmann::json::array();
   for (const auto& each : modes) chosen.push_back({each.path, each.mode, each.owner});
-  return nlohmann::json{{"architecture", architecture}, {"triplet", triplet}, {"source_date_epoch", source_date_epoch}, {"exclude", exclude}, {"keep", keep},
-                        {"replace", replace}, {"modes", chosen}, {"hostname", hostname}, {"timezone", timezone}, {"authorized_keys", authorized_keys},
-                        {"enable_units", enable_units}, {"disable_units", disable_units}, {"mask_units", mask_units}, {"alternatives", alternatives},
-                        {"mounts", mounted}, {"judgements", judged}}
+  return nlohmann::json{{"architecture", architecture},
+                        {"triplet", triplet},
+                        {"source_date_epoch", source_date_epoch},
+                        {"exclude", exclude},
+                        {"keep", keep},
+                        {"replace", replace},
+                        {"modes", chosen},
+                        {"hostname", hostname},
+                        {"timezone", timezone},
+                        {"authorized_keys", authorized_keys},
+                        {"enable_units", enable_units},
+                        {"disable_units", disable_units},
+                        {"mask_units", mask_units},
+                        {"alternatives", alternatives},
+                        {"mounts", mounted},
+                        {"judgements", judged}}
       .dump();
 }
 
-Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std::vector<Layer>& layers, const RootfsOptions& options,
-                     const std::function<void(const std::string&)>& log) {
+Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std::vector<Layer>& layers,
+                     const RootfsOptions& options, const std::function<void(const std::string&)>& log) {
   check_scripts(store, packages, options.judgements);
-  rootfs::Assembly assembly{store, options, log ? log : [](const std::string&) {}, rootfs::take_apart(store, std::move(packages)), {}, {}, {}};
+  rootfs::Assembly assembly{
+      store, options, log ? log : [](const std::string&) {}, rootfs::take_apart(store, std::move(packages)), {},
+      {},    {}};
   assembly.tree = rootfs::merge_packages(assembly.packages);
   assembly.log(fmt::format("{} packages merged: {} paths", assembly.packages.size(), assembly.tree.nodes().size()));
   rootfs::lay_over(assembly, layers);
@@ -93,9 +108,11 @@ Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std:
 Tree assemble_tools(Store& store, std::vector<PackageTree> packages, const std::string& triplet) {
   RootfsOptions options;
   options.triplet = triplet;
-  // Whatever is added is of this day. A tools tree knows no date of an image, so that all images share it. Not 0: make takes that for a file that is not there.
+  // Whatever is added is of this day. A tools tree knows no date of an image, so that all images share it. Not 0: make
+  // takes that for a file that is not there.
   options.source_date_epoch = 86400;
-  rootfs::Assembly assembly{store, options, [](const std::string&) {}, rootfs::take_apart(store, std::move(packages)), {}, {}, {}};
+  rootfs::Assembly assembly{
+      store, options, [](const std::string&) {}, rootfs::take_apart(store, std::move(packages)), {}, {}, {}};
   assembly.tree = rootfs::merge_packages(assembly.packages);
   rootfs::usr_merge(assembly);
   rootfs::alternatives(assembly);
@@ -110,7 +127,8 @@ Tree assemble_tools(Store& store, std::vector<PackageTree> packages, const std::
   }
   assembly.folder_if_absent("base-files", "var/tmp", 01777);
   assembly.file_if_absent("accounts", "etc/passwd",
-                          "root:x:0:0:root:/root:/bin/sh\nbuild:x:1000:1000:build:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
+                          "root:x:0:0:root:/root:/bin/sh\nbuild:x:1000:1000:build:/tmp:/bin/"
+                          "sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
   assembly.file_if_absent("accounts", "etc/group", "root:x:0:\nbuild:x:1000:\nnogroup:x:65534:\n");
   assembly.file_if_absent("nsswitch", "etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
   assembly.tree.add_missing_parents("rule:base-files", options.source_date_epoch);

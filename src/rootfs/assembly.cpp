@@ -17,10 +17,12 @@ constexpr std::string_view control_folder = "DEBIAN";
 constexpr std::string_view control_prefix = "DEBIAN/";
 
 bool matches(const std::vector<std::string>& globs, std::string_view path) {
-  return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) { return glob_match(relative(glob), path); });
+  return std::any_of(globs.begin(), globs.end(),
+                     [&](const std::string& glob) { return glob_match(relative(glob), path); });
 }
 
-/// Which of two packages keeps a path that both ship: dpkg lets a package take over files of those it Replaces (Policy 7.6.1).
+/// Which of two packages keeps a path that both ship: dpkg lets a package take over files of those it Replaces
+/// (Policy 7.6.1).
 const Package* winner(const Package& first, const Package& second) {
   const bool first_replaces = names_package(first.control.get("Replaces"), second.name, second.version);
   const bool second_replaces = names_package(second.control.get("Replaces"), first.name, first.version);
@@ -35,10 +37,13 @@ std::string relative(std::string_view path) {
   return std::string(path);
 }
 
-std::string Package::file_name() const { return control.get("Multi-Arch") == "same" ? name + ":" + architecture : name; }
+std::string Package::file_name() const {
+  return control.get("Multi-Arch") == "same" ? name + ":" + architecture : name;
+}
 
 const Package* Assembly::package(std::string_view name) const {
-  const auto found = std::find_if(packages.begin(), packages.end(), [&](const Package& each) { return each.name == name; });
+  const auto found =
+      std::find_if(packages.begin(), packages.end(), [&](const Package& each) { return each.name == name; });
   return found == packages.end() ? nullptr : &*found;
 }
 
@@ -67,7 +72,9 @@ bool Assembly::from_layer(std::string_view path) const {
   return node != nullptr && !node->origin.starts_with("package:") && !node->origin.starts_with("rule:");
 }
 
-bool Assembly::excluded(std::string_view path) const { return matches(options.exclude, path) && !matches(options.keep, path) && !from_layer(path); }
+bool Assembly::excluded(std::string_view path) const {
+  return matches(options.exclude, path) && !matches(options.keep, path) && !from_layer(path);
+}
 
 void Assembly::set(const std::string& rule, const std::string& path, Node node) {
   if (from_layer(path)) {
@@ -89,7 +96,8 @@ void Assembly::set(const std::string& rule, const std::string& path, Node node) 
   tree.set(path, std::move(node));
 }
 
-void Assembly::file(const std::string& rule, const std::string& path, std::string_view content, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid) {
+void Assembly::file(const std::string& rule, const std::string& path, std::string_view content, std::uint32_t mode,
+                    std::uint32_t uid, std::uint32_t gid) {
   const auto blob = store.put(content);
   Node node;
   node.mode = mode;
@@ -108,7 +116,8 @@ void Assembly::link(const std::string& rule, const std::string& path, const std:
   set(rule, path, std::move(node));
 }
 
-void Assembly::folder(const std::string& rule, const std::string& path, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid) {
+void Assembly::folder(const std::string& rule, const std::string& path, std::uint32_t mode, std::uint32_t uid,
+                      std::uint32_t gid) {
   Node node;
   node.type = NodeType::Directory;
   node.mode = mode;
@@ -117,7 +126,8 @@ void Assembly::folder(const std::string& rule, const std::string& path, std::uin
   set(rule, path, std::move(node));
 }
 
-void Assembly::file_if_absent(const std::string& rule, const std::string& path, std::string_view content, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid) {
+void Assembly::file_if_absent(const std::string& rule, const std::string& path, std::string_view content,
+                              std::uint32_t mode, std::uint32_t uid, std::uint32_t gid) {
   if (tree.find(path) == nullptr) file(rule, path, content, mode, uid, gid);
 }
 
@@ -125,7 +135,8 @@ void Assembly::link_if_absent(const std::string& rule, const std::string& path, 
   if (tree.find(path) == nullptr) link(rule, path, target);
 }
 
-void Assembly::folder_if_absent(const std::string& rule, const std::string& path, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid) {
+void Assembly::folder_if_absent(const std::string& rule, const std::string& path, std::uint32_t mode, std::uint32_t uid,
+                                std::uint32_t gid) {
   if (tree.find(path) == nullptr) folder(rule, path, mode, uid, gid);
 }
 
@@ -147,12 +158,15 @@ std::vector<Package> take_apart(const Store& store, std::vector<PackageTree> tre
     package.architecture = each.architecture;
     package.origin = fmt::format("package:{}={}:{}", each.name, each.version, each.architecture);
     for (const auto& [path, node] : each.tree.nodes()) {
-      if (path.starts_with(control_prefix) && node.type == NodeType::File) package.members.emplace(path.substr(control_prefix.size()), store.read(node.content));
+      if (path.starts_with(control_prefix) && node.type == NodeType::File)
+        package.members.emplace(path.substr(control_prefix.size()), store.read(node.content));
     }
     each.tree.erase_below(control_folder);
     package.control = parse_paragraph(package.members["control"]);
-    if (const auto found = package.members.find("preinst"); found != package.members.end()) package.preinst = analyse_script(found->second, each.name, "preinst");
-    if (const auto found = package.members.find("postinst"); found != package.members.end()) package.postinst = analyse_script(found->second, each.name, "postinst");
+    if (const auto found = package.members.find("preinst"); found != package.members.end())
+      package.preinst = analyse_script(found->second, each.name, "preinst");
+    if (const auto found = package.members.find("postinst"); found != package.members.end())
+      package.postinst = analyse_script(found->second, each.name, "postinst");
     package.data = with_context("while merging /usr of " + each.name, [&] { return usr_merged(each.tree); });
     packages.push_back(std::move(package));
   }
@@ -172,7 +186,8 @@ Tree merge_packages(std::vector<Package>& packages) {
       const auto* kept = holder == by_origin.end() ? nullptr : winner(*holder->second, package);
       const auto* ours = package.data.find(conflict.path);
       const auto* theirs = merged.find(conflict.path);
-      if (kept == nullptr || ours == nullptr || theirs == nullptr || ours->type == NodeType::Directory || theirs->type == NodeType::Directory) {
+      if (kept == nullptr || ours == nullptr || theirs == nullptr || ours->type == NodeType::Directory ||
+          theirs->type == NodeType::Directory) {
         unsettled.push_back(conflict);
       } else if (kept == &package) {
         merged.set(conflict.path, *ours);

@@ -1,8 +1,8 @@
 // Control paragraphs, relations and version order.
 #include "rootfs/control.hpp"
 
-#include <cctype>
 #include <strings.h>
+#include <cctype>
 
 #include "util/text.hpp"
 
@@ -42,11 +42,14 @@ int compare_parts(std::string_view a, std::string_view b) {
   return 0;
 }
 
-struct Version { std::string_view epoch, upstream, revision; };
+struct Version {
+  std::string_view epoch, upstream, revision;
+};
 
 Version take_apart(std::string_view text) {
   Version version{"0", text, "0"};
-  if (const auto colon = text.find(':'); colon != text.npos) version.epoch = text.substr(0, colon), version.upstream = text.substr(colon + 1);
+  if (const auto colon = text.find(':'); colon != text.npos)
+    version.epoch = text.substr(0, colon), version.upstream = text.substr(colon + 1);
   if (const auto dash = version.upstream.rfind('-'); dash != text.npos) {
     version.revision = version.upstream.substr(dash + 1);
     version.upstream = version.upstream.substr(0, dash);
@@ -54,7 +57,9 @@ Version take_apart(std::string_view text) {
   return version;
 }
 
-bool equal_without_case(std::string_view a, std::string_view b) { return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0; }
+bool equal_without_case(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
+}
 
 }  // namespace
 
@@ -107,7 +112,11 @@ bool names_package(std::string_view relations, std::string_view package, std::st
       if (relation.empty()) return true;
       const auto sign = relation.substr(0, relation.find_first_not_of("<>="));
       const int compared = compare_versions(version, trim(relation.substr(sign.size())));
-      if (sign == "<<" ? compared < 0 : sign == "<=" || sign == "<" ? compared <= 0 : sign == "=" ? compared == 0 : sign == ">=" || sign == ">" ? compared >= 0 : compared > 0) {
+      if (sign == "<<"                  ? compared < 0
+          : sign == "<=" || sign == "<" ? compared <= 0
+          : sign == "="                 ? compared == 0
+          : sign == ">=" || sign == ">" ? compared >= 0
+                                        : compared > 0) {
         return true;
       }
     }

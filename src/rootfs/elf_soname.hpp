@@ -9,8 +9,9 @@
 namespace k8simg::rootfs {
 
 struct SharedObject {
-  std::string soname;        ///< "" when the object has none
-  std::uint32_t flags = 0;   ///< of the cache entry: 3 (an ELF object for glibc) plus the machine's bits (sysdeps/generic/ldconfig.h)
+  std::string soname;  ///< "" when the object has none
+  std::uint32_t flags =
+      0;  ///< of the cache entry: 3 (an ELF object for glibc) plus the machine's bits (sysdeps/generic/ldconfig.h)
 };
 /// nullopt for anything that is no ELF shared object with a dynamic section. Fuzzed: no offset is trusted.
 std::optional<SharedObject> read_shared_object(std::string_view bytes);

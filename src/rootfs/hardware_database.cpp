@@ -27,7 +27,7 @@ struct Property {
 struct TrieNode {
   std::string prefix;
   std::map<unsigned char, std::unique_ptr<TrieNode>> children;  ///< by the character after the prefix
-  std::map<std::string, Property> values;                       ///< by key, which keeps its leading blank; of the pattern that ends here
+  std::map<std::string, Property> values;  ///< by key, which keeps its leading blank; of the pattern that ends here
 };
 
 TrieNode& insert(TrieNode& root, std::string_view pattern) {
@@ -65,8 +65,9 @@ class Writer {
     count(root);
     const std::uint64_t root_offset = put(root);
     std::string file = "KSLPHHRH";
-    for (const std::uint64_t number : {std::uint64_t{257}, strings_at_ + strings_.size(), std::uint64_t{header_size}, std::uint64_t{node_size}, std::uint64_t{child_size},
-                                       std::uint64_t{value_size}, root_offset, std::uint64_t{nodes_.size()}, std::uint64_t{strings_.size()}}) {
+    for (const std::uint64_t number : {std::uint64_t{257}, strings_at_ + strings_.size(), std::uint64_t{header_size},
+                                       std::uint64_t{node_size}, std::uint64_t{child_size}, std::uint64_t{value_size},
+                                       root_offset, std::uint64_t{nodes_.size()}, std::uint64_t{strings_.size()}}) {
       append_number(file, number, 8);
     }
     return file + nodes_ + strings_;
@@ -114,7 +115,8 @@ class Writer {
 };
 
 /// A record is one or more lines with patterns, lines " KEY=VALUE", and an empty line.
-void read_file(TrieNode& root, const HardwareFile& file, std::size_t index, const std::function<void(const std::string&)>& warn) {
+void read_file(TrieNode& root, const HardwareFile& file, std::size_t index,
+               const std::function<void(const std::string&)>& warn) {
   std::vector<std::string> patterns;
   bool in_properties = false;
   std::size_t number = 0;
@@ -153,7 +155,8 @@ void read_file(TrieNode& root, const HardwareFile& file, std::size_t index, cons
 
 }  // namespace
 
-std::string compile_hardware_database(const std::vector<HardwareFile>& files, const std::function<void(const std::string&)>& warn) {
+std::string compile_hardware_database(const std::vector<HardwareFile>& files,
+                                      const std::function<void(const std::string&)>& warn) {
   TrieNode root;
   for (std::size_t index = 0; index < files.size(); ++index) read_file(root, files[index], index, warn);
   return Writer(files).write(root);

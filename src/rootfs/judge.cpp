@@ -17,7 +17,9 @@ void check_table(const std::vector<Judgement>& judgements) {
       std::vector<std::string> names;
       for (const auto& rule : rootfs::rules()) names.emplace_back(rule.name);
       const auto near = nearest(each.rule, names);
-      throw Error(ErrorKind::Usage, fmt::format("the judgement of {} {} names a rule that does not exist: {}", each.package, each.script, each.rule),
+      throw Error(ErrorKind::Usage,
+                  fmt::format("the judgement of {} {} names a rule that does not exist: {}", each.package, each.script,
+                              each.rule),
                   near ? fmt::format("Did you mean {}?", *near) : fmt::format("Rules are: {}.", join(names, ", ")));
     }
     if (trim(each.reason).empty()) {
@@ -35,7 +37,8 @@ std::string indented(const std::string& text) {
 
 }  // namespace
 
-void check_scripts(const Store& store, const std::vector<PackageTree>& packages, const std::vector<Judgement>& judgements) {
+void check_scripts(const Store& store, const std::vector<PackageTree>& packages,
+                   const std::vector<Judgement>& judgements) {
   check_table(judgements);
   std::string unjudged;
   int count = 0;
@@ -50,14 +53,20 @@ void check_scripts(const Store& store, const std::vector<PackageTree>& packages,
       });
       if (judged) continue;
       ++count;
-      const bool known = std::any_of(judgements.begin(), judgements.end(), [&](const Judgement& each) { return each.package == package.name && each.script == script; });
-      unjudged += fmt::format("\n{} of {} {} ({}){}\n  remainder = \"{}\"\n{}", script, package.name, package.version, package.architecture,
-                              known ? ", which has changed since it was judged" : "", analysis.remainder_sha256, indented(analysis.remainder));
+      const bool known = std::any_of(judgements.begin(), judgements.end(), [&](const Judgement& each) {
+        return each.package == package.name && each.script == script;
+      });
+      unjudged += fmt::format("\n{} of {} {} ({}){}\n  remainder = \"{}\"\n{}", script, package.name, package.version,
+                              package.architecture, known ? ", which has changed since it was judged" : "",
+                              analysis.remainder_sha256, indented(analysis.remainder));
     }
   }
   if (count == 0) return;
-  throw Error(ErrorKind::Resolve, fmt::format("{} maintainer script{} something that nobody has judged:{}", count, count == 1 ? " does" : "s do", unjudged),
-              "Read what is left of each script. Add a [[judgement]] to defconfigs/scripts.toml with package, script, remainder, and either "
+  throw Error(ErrorKind::Resolve,
+              fmt::format("{} maintainer script{} something that nobody has judged:{}", count,
+                          count == 1 ? " does" : "s do", unjudged),
+              "Read what is left of each script. Add a [[judgement]] to defconfigs/scripts.toml with package, script, "
+              "remainder, and either "
               "the rule that models it or, when nothing of it matters for a fresh image, the reason alone.");
 }
 

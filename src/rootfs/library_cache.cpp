@@ -18,7 +18,8 @@ bool digit(char c) { return c >= '0' && c <= '9'; }
 /// The order of the string table: compared from the end, greater first, longer before its own suffix.
 bool before_in_table(const std::string& a, const std::string& b) {
   const auto [left, right] = std::mismatch(a.rbegin(), a.rend(), b.rbegin(), b.rend());
-  if (left != a.rend() && right != b.rend()) return static_cast<unsigned char>(*left) > static_cast<unsigned char>(*right);
+  if (left != a.rend() && right != b.rend())
+    return static_cast<unsigned char>(*left) > static_cast<unsigned char>(*right);
   return a.size() > b.size();
 }
 

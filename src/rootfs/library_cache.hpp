@@ -1,4 +1,5 @@
-// The bytes of /etc/ld.so.cache. Format: glibc's sysdeps/generic/dl-cache.h, "glibc-ld.so.cache1.1" with the generator extension.
+// The bytes of /etc/ld.so.cache. Format: glibc's sysdeps/generic/dl-cache.h, "glibc-ld.so.cache1.1" with the generator
+// extension.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,7 @@
 namespace k8simg::rootfs {
 
 struct CachedLibrary {
-  std::string soname, path;   ///< "libc.so.6", "/lib/x86_64-linux-gnu/libc.so.6"
+  std::string soname, path;  ///< "libc.so.6", "/lib/x86_64-linux-gnu/libc.so.6"
   std::uint32_t flags = 0;
 };
 /// `libraries` in the order in which folders are searched; `generator`: what wrote it, "" leaves the extension out.

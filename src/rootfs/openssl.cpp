@@ -18,7 +18,8 @@ namespace {
 using Certificate = std::unique_ptr<X509, decltype(&X509_free)>;
 
 Certificate read_certificate(std::string_view pem) {
-  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
+  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())),
+                                                      BIO_free);
   return {bio ? PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr) : nullptr, X509_free};
 }
 
@@ -28,7 +29,8 @@ std::string md5_hex(std::string_view bytes) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned length = 0;
   if (EVP_Digest(bytes.data(), bytes.size(), digest, &length, EVP_md5(), nullptr) != 1) {
-    throw Error(ErrorKind::Internal, "OpenSSL refuses MD5, which dpkg's database is made of", "Is a FIPS-only OpenSSL configuration in force?");
+    throw Error(ErrorKind::Internal, "OpenSSL refuses MD5, which dpkg's database is made of",
+                "Is a FIPS-only OpenSSL configuration in force?");
   }
   std::string hex;
   for (unsigned i = 0; i < length; ++i) hex += fmt::format("{:02x}", digest[i]);

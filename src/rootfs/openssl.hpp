@@ -9,9 +9,11 @@ namespace k8simg::rootfs {
 
 std::string md5_hex(std::string_view bytes);
 
-/// The eight digits of `openssl x509 -subject_hash` for the first certificate of a PEM text; nullopt when there is none.
+/// The eight digits of `openssl x509 -subject_hash` for the first certificate of a PEM text; nullopt when there is
+/// none.
 std::optional<std::string> subject_hash(std::string_view pem);
-/// SHA-256 of the first certificate's DER, to tell equal certificates apart from others with the same subject; "" when there is none.
+/// SHA-256 of the first certificate's DER, to tell equal certificates apart from others with the same subject; "" when
+/// there is none.
 std::string fingerprint(std::string_view pem);
 
 }  // namespace k8simg::rootfs

@@ -1,4 +1,5 @@
-// The target's root filesystem from package trees, components and overlays: maintainer scripts are modelled by rules, never run.
+// The target's root filesystem from package trees, components and overlays: maintainer scripts are modelled by rules,
+// never run.
 #pragma once
 
 #include <cstdint>
@@ -13,27 +14,36 @@ namespace k8simg {
 
 /// A recognised part of a maintainer script.
 struct ScriptBlock {
-  /// "enable", "enable-user" (units that a new installation enables), "unit-state" (units that it leaves alone), "service" (starts and
-  /// restarts), "sysusers", "tmpfiles", "alternatives", "sysv", "conffile", "ldconfig", "triggers", "py3compile", "menu", "runit", "ucf".
+  /// "enable", "enable-user" (units that a new installation enables), "unit-state" (units that it leaves alone),
+  /// "service" (starts and restarts), "sysusers", "tmpfiles", "alternatives", "sysv", "conffile", "ldconfig",
+  /// "triggers", "py3compile", "menu", "runit", "ucf".
   std::string kind;
-  std::string tool;                  ///< what debhelper wrote in its marker: "dh_installsystemd/13.24.1"
-  std::vector<std::string> units;    ///< the arguments that matter: unit names, tmpfiles names, ...
+  std::string tool;                ///< what debhelper wrote in its marker: "dh_installsystemd/13.24.1"
+  std::vector<std::string> units;  ///< the arguments that matter: unit names, tmpfiles names, ...
 };
 
 struct ScriptAnalysis {
   std::vector<ScriptBlock> blocks;
-  std::string remainder;             ///< normalised: shebang, `set -e`, comments, blank lines, recognised blocks and `exit 0` are out;
-                                     ///< multiarch tuples read "MULTIARCH", so that one judgement serves every architecture
-  std::string remainder_sha256;      ///< hex; "" when nothing is left
+  std::string remainder;  ///< normalised: shebang, `set -e`, comments, blank lines, recognised blocks and `exit 0` are
+                          ///< out; multiarch tuples read "MULTIARCH", so that one judgement serves every architecture
+  std::string remainder_sha256;  ///< hex; "" when nothing is left
 };
 /// `script` is preinst, postinst (prerm and postrm never matter: nothing is removed). Fuzzed.
 ScriptAnalysis analyse_script(std::string_view text, const std::string& package, const std::string& script);
 
-struct Judgement { std::string package, script, remainder, rule, reason; };  ///< see config/config.hpp
+struct Judgement {
+  std::string package, script, remainder, rule, reason;
+};  ///< see config/config.hpp
 
 /// One package: the tree from debian/deb.hpp (control members below DEBIAN/).
-struct PackageTree { std::string name, version, architecture; Tree tree; };
-struct Layer { std::string name; Tree tree; };  ///< "component:containerd", "overlay:base"
+struct PackageTree {
+  std::string name, version, architecture;
+  Tree tree;
+};
+struct Layer {
+  std::string name;
+  Tree tree;
+};  ///< "component:containerd", "overlay:base"
 
 /// One line of /etc/fstab: a partition of the disk image. The root filesystem is among them.
 struct DiskMount {
@@ -44,35 +54,39 @@ struct DiskMount {
 struct RootfsOptions {
   std::string architecture, triplet;
   std::int64_t source_date_epoch = 0;
-  std::vector<std::string> exclude, keep;                        ///< globs
-  std::vector<std::pair<std::string, std::string>> replace;      ///< glob, reason
+  std::vector<std::string> exclude, keep;                    ///< globs
+  std::vector<std::pair<std::string, std::string>> replace;  ///< glob, reason
   struct Mode {
-    std::string path;                                            ///< glob
-    std::uint32_t mode = 0;                                      ///< permission bits
-    std::string owner;                                           ///< "user:group" or ""
-    std::string where;                                           ///< "defconfigs/pc.toml:12", for errors; no part of canonical()
+    std::string path;        ///< glob
+    std::uint32_t mode = 0;  ///< permission bits
+    std::string owner;       ///< "user:group" or ""
+    std::string where;       ///< "defconfigs/pc.toml:12", for errors; no part of canonical()
   };
-  std::vector<Mode> modes;                                       ///< applied when all else is done, in order
+  std::vector<Mode> modes;  ///< applied when all else is done, in order
   std::string hostname, timezone;
   std::vector<std::string> authorized_keys;
   std::vector<std::string> enable_units, disable_units, mask_units;
   std::map<std::string, std::string> alternatives;
-  std::vector<DiskMount> mounts;                                 ///< for /etc/fstab
+  std::vector<DiskMount> mounts;  ///< for /etc/fstab
   std::vector<Judgement> judgements;
-  std::string canonical() const;                                 ///< JSON with sorted keys: the step's parameters
+  std::string canonical() const;  ///< JSON with sorted keys: the step's parameters
 };
 
 /// Throws Error{Resolve} listing each remainder that no judgement covers, with its text and hash, and how to judge it;
-/// Error{Usage} when a judgement names a rule that does not exist or says neither rule nor reason. The blobs of the scripts are in `store`.
-void check_scripts(const Store& store, const std::vector<PackageTree>& packages, const std::vector<Judgement>& judgements);
+/// Error{Usage} when a judgement names a rule that does not exist or says neither rule nor reason. The blobs of the
+/// scripts are in `store`.
+void check_scripts(const Store& store, const std::vector<PackageTree>& packages,
+                   const std::vector<Judgement>& judgements);
 
-/// Packages (in dependency-free, name order) are usr-merged, merged, then layers in order, then the rules; every node carries its origin.
-/// What a layer gives is never changed by a rule but [[rootfs.mode]]. Two packages with the same file: the one whose Replaces names the other wins, as with dpkg.
-/// Throws Error{Usage} for undeclared collisions, an unknown unit, alternative or time zone; Error{Resolve} for an account without a number.
-Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std::vector<Layer>& layers, const RootfsOptions& options,
-                     const std::function<void(const std::string&)>& log);
+/// Packages (in dependency-free, name order) are usr-merged, merged, then layers in order, then the rules; every node
+/// carries its origin. What a layer gives is never changed by a rule but [[rootfs.mode]]. Two packages with the same
+/// file: the one whose Replaces names the other wins, as with dpkg. Throws Error{Usage} for undeclared collisions, an
+/// unknown unit, alternative or time zone; Error{Resolve} for an account without a number.
+Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std::vector<Layer>& layers,
+                     const RootfsOptions& options, const std::function<void(const std::string&)>& log);
 
-/// A tools tree: the same packages-as-data merge with only the rules a build root needs (usr-merge, alternatives, mount points, accounts, no exclusions).
+/// A tools tree: the same packages-as-data merge with only the rules a build root needs (usr-merge, alternatives, mount
+/// points, accounts, no exclusions).
 Tree assemble_tools(Store& store, std::vector<PackageTree> packages, const std::string& triplet);
 
 }  // namespace k8simg

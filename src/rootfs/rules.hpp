@@ -1,5 +1,5 @@
-// The rules: each models one thing that Debian's maintainer scripts do, or that an image needs beyond packages. Its name is the
-// provenance ("rule:NAME") of what it writes and the word that defconfigs/scripts.toml uses.
+// The rules: each models one thing that Debian's maintainer scripts do, or that an image needs beyond packages. Its
+// name is the provenance ("rule:NAME") of what it writes and the word that defconfigs/scripts.toml uses.
 #pragma once
 
 #include <string>
@@ -12,32 +12,32 @@ namespace k8simg::rootfs {
 struct Rule {
   const char* name;
   void (*apply)(Assembly&);
-  const char* what;   ///< one sentence, for `scripts.toml` readers and error messages
+  const char* what;  ///< one sentence, for `scripts.toml` readers and error messages
 };
 
 /// In the order in which they run.
 const std::vector<Rule>& rules();
 bool is_rule(std::string_view name);
 
-void usr_merge(Assembly& assembly);            // assembly.cpp: links that base-files' scripts keep
-void base_files(Assembly& assembly);           // rules_defaults.cpp
-void default_files(Assembly& assembly);        // rules_defaults.cpp
-void accounts(Assembly& assembly);             // rules_accounts.cpp
-void owners(Assembly& assembly);               // rules_defaults.cpp
-void alternatives(Assembly& assembly);         // rules_alternatives.cpp
-void pam(Assembly& assembly);                  // rules_pam.cpp
-void nsswitch(Assembly& assembly);             // rules_pam.cpp
-void units(Assembly& assembly);                // rules_units.cpp
-void certificates(Assembly& assembly);         // rules_certificates.cpp
-void file_capabilities(Assembly& assembly);    // rules_capabilities.cpp
-void identity(Assembly& assembly);             // rules_identity.cpp
-void time_zone(Assembly& assembly);            // rules_identity.cpp
-void disk_mounts(Assembly& assembly);          // rules_identity.cpp
-void exclusions(Assembly& assembly);           // rules_exclusions.cpp
-void hardware_database(Assembly& assembly);    // rules_hardware_database.cpp
-void library_cache(Assembly& assembly);        // rules_library_cache.cpp
-void package_database(Assembly& assembly);     // rules_package_database.cpp
+void usr_merge(Assembly& assembly);          // assembly.cpp: links that base-files' scripts keep
+void base_files(Assembly& assembly);         // rules_defaults.cpp
+void default_files(Assembly& assembly);      // rules_defaults.cpp
+void accounts(Assembly& assembly);           // rules_accounts.cpp
+void owners(Assembly& assembly);             // rules_defaults.cpp
+void alternatives(Assembly& assembly);       // rules_alternatives.cpp
+void pam(Assembly& assembly);                // rules_pam.cpp
+void nsswitch(Assembly& assembly);           // rules_pam.cpp
+void units(Assembly& assembly);              // rules_units.cpp
+void certificates(Assembly& assembly);       // rules_certificates.cpp
+void file_capabilities(Assembly& assembly);  // rules_capabilities.cpp
+void identity(Assembly& assembly);           // rules_identity.cpp
+void time_zone(Assembly& assembly);          // rules_identity.cpp
+void disk_mounts(Assembly& assembly);        // rules_identity.cpp
+void exclusions(Assembly& assembly);         // rules_exclusions.cpp
+void hardware_database(Assembly& assembly);  // rules_hardware_database.cpp
+void library_cache(Assembly& assembly);      // rules_library_cache.cpp
+void package_database(Assembly& assembly);   // rules_package_database.cpp
 void modes(Assembly& assembly);
-void update_stamps(Assembly& assembly);        // rules_identity.cpp
+void update_stamps(Assembly& assembly);  // rules_identity.cpp
 
 }  // namespace k8simg::rootfs

@@ -1,5 +1,5 @@
-// Users and groups: base-passwd's masters, then sysusers.d and adduser calls, with numbers that never depend on the order of packages.
-// Formats: passwd(5), group(5), shadow(5), gshadow(5), sysusers.d(5).
+// Users and groups: base-passwd's masters, then sysusers.d and adduser calls, with numbers that never depend on the
+// order of packages. Formats: passwd(5), group(5), shadow(5), gshadow(5), sysusers.d(5).
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -18,16 +18,54 @@ namespace {
 
 constexpr std::uint32_t nogroup = 65534;
 
-/// Numbers of accounts that Debian gives out in order of installation (100-999, Policy 9.2.2). A number is for ever: lines are only
-/// added. A group of the same name as a user has the user's number.
-struct FixedNumber { std::string_view name; std::uint32_t number; };
+/// Numbers of accounts that Debian gives out in order of installation (100-999, Policy 9.2.2). A number is for ever:
+/// lines are only added. A group of the same name as a user has the user's number.
+struct FixedNumber {
+  std::string_view name;
+  std::uint32_t number;
+};
 constexpr std::array<FixedNumber, 41> fixed_numbers = {{
-    {"_rpc", 100}, {"statd", 101}, {"sshd", 102}, {"messagebus", 103}, {"systemd-network", 104}, {"systemd-resolve", 105}, {"systemd-timesync", 106},
-    {"systemd-coredump", 107}, {"systemd-oom", 108}, {"systemd-journal-remote", 109}, {"systemd-journal-gateway", 110}, {"systemd-journal-upload", 111},
-    {"polkitd", 112}, {"tss", 113}, {"uuidd", 114}, {"_chrony", 115}, {"dnsmasq", 116}, {"tcpdump", 117}, {"rtkit", 118}, {"avahi", 119}, {"nut", 120},
-    {"systemd-journal", 130}, {"input", 131}, {"sgx", 132}, {"clock", 133}, {"kvm", 134}, {"render", 135}, {"_ssh", 136}, {"netdev", 137}, {"crontab", 138},
-    {"i2c", 139}, {"spi", 140}, {"gpio", 141}, {"ssl-cert", 142}, {"wireshark", 143}, {"lxd", 144}, {"docker", 145}, {"pulse", 146}, {"nvpd", 147},
-    {"etcd", 148}, {"containerd", 149},
+    {"_rpc", 100},
+    {"statd", 101},
+    {"sshd", 102},
+    {"messagebus", 103},
+    {"systemd-network", 104},
+    {"systemd-resolve", 105},
+    {"systemd-timesync", 106},
+    {"systemd-coredump", 107},
+    {"systemd-oom", 108},
+    {"systemd-journal-remote", 109},
+    {"systemd-journal-gateway", 110},
+    {"systemd-journal-upload", 111},
+    {"polkitd", 112},
+    {"tss", 113},
+    {"uuidd", 114},
+    {"_chrony", 115},
+    {"dnsmasq", 116},
+    {"tcpdump", 117},
+    {"rtkit", 118},
+    {"avahi", 119},
+    {"nut", 120},
+    {"systemd-journal", 130},
+    {"input", 131},
+    {"sgx", 132},
+    {"clock", 133},
+    {"kvm", 134},
+    {"render", 135},
+    {"_ssh", 136},
+    {"netdev", 137},
+    {"crontab", 138},
+    {"i2c", 139},
+    {"spi", 140},
+    {"gpio", 141},
+    {"ssl-cert", 142},
+    {"wireshark", 143},
+    {"lxd", 144},
+    {"docker", 145},
+    {"pulse", 146},
+    {"nvpd", 147},
+    {"etcd", 148},
+    {"containerd", 149},
 }};
 
 std::optional<std::uint32_t> number(std::string_view text) {
@@ -42,10 +80,12 @@ class Accounts {
   explicit Accounts(Assembly& assembly) : assembly_(assembly) {}
 
   bool has_user(std::string_view name) const {
-    return std::any_of(assembly_.users.begin(), assembly_.users.end(), [&](const User& user) { return user.name == name; });
+    return std::any_of(assembly_.users.begin(), assembly_.users.end(),
+                       [&](const User& user) { return user.name == name; });
   }
   Group* group(std::string_view name) {
-    const auto found = std::find_if(assembly_.groups.begin(), assembly_.groups.end(), [&](const Group& each) { return each.name == name; });
+    const auto found = std::find_if(assembly_.groups.begin(), assembly_.groups.end(),
+                                    [&](const Group& each) { return each.name == name; });
     return found == assembly_.groups.end() ? nullptr : &*found;
   }
 
@@ -53,9 +93,14 @@ class Accounts {
     for (const auto& each : fixed_numbers) {
       if (each.name == name) return each.number;
     }
-    throw Error(ErrorKind::Resolve, fmt::format("{} asks for the account {} without saying its number, and none is set aside for it", asked_by, name),
-                fmt::format("Give it one in an overlay, /usr/lib/sysusers.d/zz-{}.conf with the line `u {} NUMBER`, or in the table of "
-                            "src/rootfs/rules_accounts.cpp.", name, name));
+    throw Error(
+        ErrorKind::Resolve,
+        fmt::format("{} asks for the account {} without saying its number, and none is set aside for it", asked_by,
+                    name),
+        fmt::format(
+            "Give it one in an overlay, /usr/lib/sysusers.d/zz-{}.conf with the line `u {} NUMBER`, or in the table of "
+            "src/rootfs/rules_accounts.cpp.",
+            name, name));
   }
 
   void add_group(const std::string& name, std::optional<std::uint32_t> gid, const std::string& asked_by) {
@@ -77,17 +122,23 @@ void read_masters(Assembly& assembly) {
   for (const auto& line : split(assembly.text("usr/share/base-passwd/passwd.master"), '\n')) {
     const auto fields = split(line, ':');
     if (fields.size() < 7) continue;
-    assembly.users.push_back({fields[0], number(fields[2]).value_or(nogroup), number(fields[3]).value_or(nogroup), fields[4], fields[5], fields[6], "*", true, false});
+    assembly.users.push_back({fields[0], number(fields[2]).value_or(nogroup), number(fields[3]).value_or(nogroup),
+                              fields[4], fields[5], fields[6], "*", true, false});
   }
   for (const auto& line : split(assembly.text("usr/share/base-passwd/group.master"), '\n')) {
     const auto fields = split(line, ':');
     if (fields.size() < 4) continue;
     assembly.groups.push_back({fields[0], number(fields[2]).value_or(nogroup), {}});
   }
-  if (assembly.users.empty()) throw Error(ErrorKind::Usage, "no package gives the accounts that every system needs", "Add base-passwd to the defconfig's packages.");
+  if (assembly.users.empty())
+    throw Error(ErrorKind::Usage, "no package gives the accounts that every system needs",
+                "Add base-passwd to the defconfig's packages.");
 }
 
-struct Line { std::vector<std::string> words; std::string source; };
+struct Line {
+  std::vector<std::string> words;
+  std::string source;
+};
 
 /// sysusers.d(5): a file in /etc hides the one of the same name in /usr/lib; files in the order of their names.
 std::vector<Line> sysusers_lines(const Assembly& assembly) {
@@ -108,7 +159,10 @@ std::vector<Line> sysusers_lines(const Assembly& assembly) {
 }
 
 /// "N", "N:GROUP", "-:GROUP", "/path" (a number to copy: not used by packages), "-".
-struct Identifier { std::optional<std::uint32_t> uid; std::string group; };
+struct Identifier {
+  std::optional<std::uint32_t> uid;
+  std::string group;
+};
 Identifier identifier(const std::vector<std::string>& words) {
   if (words.size() < 3 || words[2] == "-") return {};
   const auto parts = split(words[2], ':');
@@ -138,7 +192,12 @@ void read_sysusers(Assembly& assembly, Accounts& accounts) {
     const auto& name = words[1];
     if (accounts.has_user(name)) continue;
     const auto id = identifier(words);
-    User user{.name = name, .comment = word_or(words, 3, ""), .home = word_or(words, 4, "/"), .shell = word_or(words, 5, "/usr/sbin/nologin"), .password = "!*", .expired = words[0] == "u!"};
+    User user{.name = name,
+              .comment = word_or(words, 3, ""),
+              .home = word_or(words, 4, "/"),
+              .shell = word_or(words, 5, "/usr/sbin/nologin"),
+              .password = "!*",
+              .expired = words[0] == "u!"};
     if (const auto gid = number(id.group)) {
       user.gid = *gid;
     } else if (!id.group.empty()) {
@@ -170,20 +229,30 @@ void read_adduser_calls(const Assembly& assembly, Accounts& accounts) {
         std::string group_name;
         for (std::size_t i = 1; i < call.size(); ++i) {
           const auto value = [&] { return i + 1 < call.size() ? call[++i] : std::string(); };
-          if (call[i] == "--system") system = true;
-          else if (call[i] == "--group") own_group = true;
-          else if (call[i] == "--home") user.home = value();
-          else if (call[i] == "--shell") user.shell = value();
-          else if (call[i] == "--gecos" || call[i] == "--comment") user.comment = value();
-          else if (call[i] == "--ingroup") group_name = value();
-          else if (call[i] == "--uid" || call[i] == "--gid") value();
-          else if (!call[i].starts_with('-') && call[i].find('$') == std::string::npos && user.name.empty()) user.name = call[i];
+          if (call[i] == "--system")
+            system = true;
+          else if (call[i] == "--group")
+            own_group = true;
+          else if (call[i] == "--home")
+            user.home = value();
+          else if (call[i] == "--shell")
+            user.shell = value();
+          else if (call[i] == "--gecos" || call[i] == "--comment")
+            user.comment = value();
+          else if (call[i] == "--ingroup")
+            group_name = value();
+          else if (call[i] == "--uid" || call[i] == "--gid")
+            value();
+          else if (!call[i].starts_with('-') && call[i].find('$') == std::string::npos && user.name.empty())
+            user.name = call[i];
         }
         if (!system || user.name.empty()) continue;
         if (own_group) accounts.add_group(user.name, std::nullopt, asked_by);
         if (program == "addgroup") continue;
         if (!group_name.empty()) accounts.add_group(group_name, std::nullopt, asked_by);
-        user.gid = own_group ? accounts.group(user.name)->gid : group_name.empty() ? nogroup : accounts.group(group_name)->gid;
+        user.gid = own_group            ? accounts.group(user.name)->gid
+                   : group_name.empty() ? nogroup
+                                        : accounts.group(group_name)->gid;
         accounts.add_user(std::move(user), std::nullopt, asked_by);
       }
     }
@@ -194,12 +263,18 @@ void check_numbers(const Assembly& assembly) {
   std::map<std::uint32_t, std::string> seen;
   for (const auto& user : assembly.users) {
     const auto [place, fresh] = seen.emplace(user.uid, user.name);
-    if (!fresh) throw Error(ErrorKind::Resolve, fmt::format("the users {} and {} both have the number {}", place->second, user.name, user.uid), "Give one of them another number in its sysusers.d file.");
+    if (!fresh)
+      throw Error(ErrorKind::Resolve,
+                  fmt::format("the users {} and {} both have the number {}", place->second, user.name, user.uid),
+                  "Give one of them another number in its sysusers.d file.");
   }
   seen.clear();
   for (const auto& group : assembly.groups) {
     const auto [place, fresh] = seen.emplace(group.gid, group.name);
-    if (!fresh) throw Error(ErrorKind::Resolve, fmt::format("the groups {} and {} both have the number {}", place->second, group.name, group.gid), "Give one of them another number in its sysusers.d file.");
+    if (!fresh)
+      throw Error(ErrorKind::Resolve,
+                  fmt::format("the groups {} and {} both have the number {}", place->second, group.name, group.gid),
+                  "Give one of them another number in its sysusers.d file.");
   }
 }
 
@@ -213,17 +288,20 @@ void accounts(Assembly& assembly) {
   read_adduser_calls(assembly, accounts);
   check_numbers(assembly);
   // The masters' order, then by number: packages may come and go without moving other lines.
-  std::stable_sort(assembly.users.begin(), assembly.users.end(), [](const User& a, const User& b) { return a.aged != b.aged ? a.aged : !a.aged && a.uid < b.uid; });
+  std::stable_sort(assembly.users.begin(), assembly.users.end(),
+                   [](const User& a, const User& b) { return a.aged != b.aged ? a.aged : !a.aged && a.uid < b.uid; });
 
   const auto day = assembly.options.source_date_epoch / 86400;
   std::string passwd, shadow, group, gshadow;
   for (const auto& user : assembly.users) {
     passwd += fmt::format("{}:x:{}:{}:{}:{}:{}\n", user.name, user.uid, user.gid, user.comment, user.home, user.shell);
     // No account has a password: root too is reached with a key.
-    shadow += fmt::format("{}:{}:{}:{}:{}:\n", user.name, user.password, day, user.aged ? "0:99999:7" : "::", user.expired ? ":1" : ":");
+    shadow += fmt::format("{}:{}:{}:{}:{}:\n", user.name, user.password, day,
+                          user.aged ? "0:99999:7" : "::", user.expired ? ":1" : ":");
   }
   std::stable_sort(assembly.groups.begin(), assembly.groups.end(), [](const Group& a, const Group& b) {
-    const bool first = a.gid >= 100 && a.gid < 1000 && a.name != "users", second = b.gid >= 100 && b.gid < 1000 && b.name != "users";
+    const bool first = a.gid >= 100 && a.gid < 1000 && a.name != "users",
+               second = b.gid >= 100 && b.gid < 1000 && b.name != "users";
     return first != second ? second : first && a.gid < b.gid;
   });
   for (const auto& each : assembly.groups) {

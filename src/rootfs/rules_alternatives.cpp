@@ -72,7 +72,9 @@ void alternatives(Assembly& assembly) {
     if (script == package.members.end()) continue;
     for (const auto& call : calls_of(script->second, "update-alternatives")) read_call(call, all);
   }
-  const auto there = [&](const std::string& path) { return assembly.exists(relative(path)) && !assembly.excluded(relative(path)); };
+  const auto there = [&](const std::string& path) {
+    return assembly.exists(relative(path)) && !assembly.excluded(relative(path));
+  };
   for (auto& [name, alternative] : all) {
     // A choice or slave whose file is not in the image is no choice: update-alternatives checks this too.
     auto& choices = alternative.choices;
@@ -95,12 +97,14 @@ void alternatives(Assembly& assembly) {
       if (best == alternative.choices.end()) {
         std::vector<std::string> paths;
         for (const auto& [path, choice] : alternative.choices) paths.push_back(path);
-        throw Error(ErrorKind::Usage, fmt::format("the alternative {} cannot be {}", name, wanted->second), fmt::format("Choices are: {}.", join(paths, ", ")));
+        throw Error(ErrorKind::Usage, fmt::format("the alternative {} cannot be {}", name, wanted->second),
+                    fmt::format("Choices are: {}.", join(paths, ", ")));
       }
     }
     const auto connect = [&](const std::string& link, const std::string& each, const std::string& path) {
       assembly.link(rule, "etc/alternatives/" + each, path);
-      assembly.link(rule, usr_merged_path(relative(link)), "/etc/alternatives/" + each);  // "/lib/cpp" lies below a link
+      assembly.link(rule, usr_merged_path(relative(link)),
+                    "/etc/alternatives/" + each);  // "/lib/cpp" lies below a link
     };
     connect(alternative.link, name, best->first);
     for (const auto& [slave, link] : alternative.slave_links) {
@@ -114,7 +118,8 @@ void alternatives(Assembly& assembly) {
     std::vector<std::string> names;
     for (const auto& [known, alternative] : all) names.push_back(known);
     const auto near = nearest(name, names);
-    throw Error(ErrorKind::Usage, fmt::format("no package registers the alternative {}", name), near ? fmt::format("Did you mean {}?", *near) : std::string());
+    throw Error(ErrorKind::Usage, fmt::format("no package registers the alternative {}", name),
+                near ? fmt::format("Did you mean {}?", *near) : std::string());
   }
 }
 

@@ -1,4 +1,5 @@
-// The certificates that programs trust, as update-ca-certificates(8) and openssl-rehash(1) lay them out in /etc/ssl/certs.
+// The certificates that programs trust, as update-ca-certificates(8) and openssl-rehash(1) lay them out in
+// /etc/ssl/certs.
 #include <algorithm>
 #include <set>
 
@@ -27,10 +28,14 @@ void certificates(Assembly& assembly) {
   std::vector<std::string> sources;
   const std::string shipped = "usr/share/ca-certificates/", local = "usr/local/share/ca-certificates/";
   for (const auto& [path, node] : assembly.tree.nodes()) {
-    if ((path.starts_with(shipped) || path.starts_with(local)) && path.ends_with(".crt") && node.type == NodeType::File) sources.push_back(path);
+    if ((path.starts_with(shipped) || path.starts_with(local)) && path.ends_with(".crt") && node.type == NodeType::File)
+      sources.push_back(path);
   }
   if (sources.empty()) return;
-  std::string configuration = "# Certificates of /usr/share/ca-certificates that update-ca-certificates(8) installs; \"!\" before a name deselects it.\n", bundle;
+  std::string configuration =
+                  "# Certificates of /usr/share/ca-certificates that update-ca-certificates(8) installs; \"!\" before "
+                  "a name deselects it.\n",
+              bundle;
   std::map<std::string, std::set<std::string>> by_hash;  // hash → link names
   std::map<std::string, std::string> fingerprints;
   for (const auto& source : sources) {
@@ -55,7 +60,8 @@ void certificates(Assembly& assembly) {
     std::set<std::string> seen;
     int number = 0;
     for (const auto& name : names) {
-      if (seen.insert(fingerprints[name]).second) assembly.link(rule, fmt::format("etc/ssl/certs/{}.{}", hash, number++), name);
+      if (seen.insert(fingerprints[name]).second)
+        assembly.link(rule, fmt::format("etc/ssl/certs/{}.{}", hash, number++), name);
     }
   }
   assembly.file(rule, "etc/ssl/certs/ca-certificates.crt", bundle);

@@ -25,7 +25,8 @@ std::string read_template(const Assembly& assembly, const std::string& path) {
   return node == nullptr ? std::string() : assembly.store.read(node->content);
 }
 
-/// debianutils' update-shells: the shells of the template and of shells.d, each also under its name in the merged /usr, in this order.
+/// debianutils' update-shells: the shells of the template and of shells.d, each also under its name in the merged /usr,
+/// in this order.
 std::vector<std::string> declared_shells(const Assembly& assembly) {
   std::vector<std::string> files = assembly.tree.children("usr/share/debianutils/shells.d");
   files.insert(files.begin(), "usr/share/debianutils/shells");
@@ -64,9 +65,33 @@ void usr_merge(Assembly& assembly) {
 
 void base_files(Assembly& assembly) {
   const std::string rule = "base-files";
-  for (const auto* path : {"boot", "dev", "proc", "sys", "run", "home", "mnt", "srv", "opt", "media", "etc/opt", "var/opt", "var/cache", "var/lib", "var/log",
-                           "var/spool", "usr/local", "usr/local/bin", "usr/local/etc", "usr/local/games", "usr/local/include", "usr/local/lib", "usr/local/libexec",
-                           "usr/local/sbin", "usr/local/share", "usr/local/share/man", "usr/local/src"}) {
+  for (const auto* path : {"boot",
+                           "dev",
+                           "proc",
+                           "sys",
+                           "run",
+                           "home",
+                           "mnt",
+                           "srv",
+                           "opt",
+                           "media",
+                           "etc/opt",
+                           "var/opt",
+                           "var/cache",
+                           "var/lib",
+                           "var/log",
+                           "var/spool",
+                           "usr/local",
+                           "usr/local/bin",
+                           "usr/local/etc",
+                           "usr/local/games",
+                           "usr/local/include",
+                           "usr/local/lib",
+                           "usr/local/libexec",
+                           "usr/local/sbin",
+                           "usr/local/share",
+                           "usr/local/share/man",
+                           "usr/local/src"}) {
     assembly.folder_if_absent(rule, path);
   }
   assembly.link_if_absent(rule, "usr/local/man", "share/man");
@@ -75,7 +100,8 @@ void base_files(Assembly& assembly) {
   assembly.folder_if_absent(rule, "root", 0700);
   assembly.folder_if_absent(rule, "var/mail", 02775, 0, 8);
   assembly.link_if_absent(rule, "var/spool/mail", "../mail");
-  // base-files ships both as folders and makes them links; what a package put into them would be hidden by the tmpfs on /run anyway.
+  // base-files ships both as folders and makes them links; what a package put into them would be hidden by the tmpfs on
+  // /run anyway.
   for (const auto* path : {"var/run", "var/lock"}) {
     if (assembly.tree.find(path) != nullptr && !assembly.from_layer(path)) assembly.tree.erase_below(path);
   }
@@ -83,7 +109,8 @@ void base_files(Assembly& assembly) {
   assembly.link_if_absent(rule, "var/lock", "/run/lock");
   assembly.link_if_absent(rule, "etc/os-release", "../usr/lib/os-release");
   assembly.link_if_absent(rule, "etc/mtab", "../proc/self/mounts");
-  if (assembly.tree.find("etc/dpkg/origins/debian") != nullptr) assembly.link_if_absent(rule, "etc/dpkg/origins/default", "debian");
+  if (assembly.tree.find("etc/dpkg/origins/debian") != nullptr)
+    assembly.link_if_absent(rule, "etc/dpkg/origins/default", "debian");
   // Group utmp is 43 in base-passwd's master file.
   assembly.file_if_absent(rule, "var/log/wtmp", "", 0664, 0, 43);
   assembly.file_if_absent(rule, "var/log/btmp", "", 0660, 0, 43);
@@ -94,8 +121,10 @@ void base_files(Assembly& assembly) {
     assembly.link_if_absent(rule, "usr/sbin/init", "../lib/systemd/systemd");
   }
   if (assembly.package("libpam-modules") != nullptr) assembly.file_if_absent(rule, "etc/security/opasswd", "", 0600);
-  if (assembly.package("ca-certificates") != nullptr) assembly.folder_if_absent(rule, "usr/local/share/ca-certificates");
-  if (assembly.package("libwtmpdb0") != nullptr) assembly.link_if_absent(rule, "var/lib/wtmpdb/wtmp.db", "../../log/wtmp.db");
+  if (assembly.package("ca-certificates") != nullptr)
+    assembly.folder_if_absent(rule, "usr/local/share/ca-certificates");
+  if (assembly.package("libwtmpdb0") != nullptr)
+    assembly.link_if_absent(rule, "var/lib/wtmpdb/wtmp.db", "../../log/wtmp.db");
   if (assembly.package("nfs-common") != nullptr) assembly.file_if_absent(rule, "var/lib/nfs/state", "");
   if (assembly.package("ucf") != nullptr) {
     assembly.file_if_absent(rule, "var/lib/ucf/hashfile", "");
@@ -105,7 +134,9 @@ void base_files(Assembly& assembly) {
 
 void default_files(Assembly& assembly) {
   const std::string rule = "default-files";
-  struct Copy { const char *from, *to; };
+  struct Copy {
+    const char *from, *to;
+  };
   static constexpr std::array<Copy, 10> copies = {{
       {"usr/share/base-files/dot.profile", "root/.profile"},
       {"usr/share/base-files/dot.bashrc", "root/.bashrc"},
@@ -130,7 +161,8 @@ void default_files(Assembly& assembly) {
     for (const auto& block : package.postinst.blocks) {
       if (block.kind != "ucf" || block.units.size() < 2) continue;
       const auto* from = assembly.tree.find(relative(block.units[0]));
-      if (from != nullptr && from->type == NodeType::File) assembly.file_if_absent(rule, relative(block.units[1]), assembly.store.read(from->content), from->mode);
+      if (from != nullptr && from->type == NodeType::File)
+        assembly.file_if_absent(rule, relative(block.units[1]), assembly.store.read(from->content), from->mode);
     }
   }
   if (assembly.package("debianutils") != nullptr) {
@@ -149,7 +181,9 @@ void default_files(Assembly& assembly) {
     assembly.file_if_absent(rule, "etc/hosts.allow", hosts_allow);
     assembly.file_if_absent(rule, "etc/hosts.deny", hosts_deny);
   }
-  if (assembly.package("kmod") != nullptr) assembly.file_if_absent(rule, "etc/modules", "# Modules are listed in /etc/modules-load.d/: see modules-load.d(5).\n");
+  if (assembly.package("kmod") != nullptr)
+    assembly.file_if_absent(rule, "etc/modules",
+                            "# Modules are listed in /etc/modules-load.d/: see modules-load.d(5).\n");
   if (assembly.package("systemd") != nullptr) {
     assembly.file_if_absent(rule, "etc/locale.conf", "LANG=C.UTF-8\n");
     assembly.link_if_absent(rule, "etc/default/locale", "../locale.conf");
@@ -159,16 +193,21 @@ void default_files(Assembly& assembly) {
 
 void owners(Assembly& assembly) {
   const auto has_group = [&](const std::string& name) {
-    return std::any_of(assembly.groups.begin(), assembly.groups.end(), [&](const Group& group) { return group.name == name; });
+    return std::any_of(assembly.groups.begin(), assembly.groups.end(),
+                       [&](const Group& group) { return group.name == name; });
   };
   const auto has_user = [&](const std::string& name) {
-    return std::any_of(assembly.users.begin(), assembly.users.end(), [&](const User& user) { return user.name == name; });
+    return std::any_of(assembly.users.begin(), assembly.users.end(),
+                       [&](const User& user) { return user.name == name; });
   };
-  if (has_group("_ssh")) assembly.own("usr/bin/ssh-agent", 02755, 0, assembly.group("_ssh").gid);                                       // openssh-client
-  if (has_group("messagebus")) assembly.own("usr/lib/dbus-1.0/dbus-daemon-launch-helper", 04754, 0, assembly.group("messagebus").gid);  // dbus
-  if (has_group("systemd-journal")) assembly.own("var/log/journal", 02755, 0, assembly.group("systemd-journal").gid);                   // systemd's tmpfiles.d
-  for (const auto* path : {"etc/credstore", "etc/credstore.encrypted"}) assembly.own(path, 0700, 0, 0);                                 // systemd's tmpfiles.d
-  if (has_user("statd")) {                                                                                                             // nfs-common
+  if (has_group("_ssh")) assembly.own("usr/bin/ssh-agent", 02755, 0, assembly.group("_ssh").gid);  // openssh-client
+  if (has_group("messagebus"))
+    assembly.own("usr/lib/dbus-1.0/dbus-daemon-launch-helper", 04754, 0, assembly.group("messagebus").gid);  // dbus
+  if (has_group("systemd-journal"))
+    assembly.own("var/log/journal", 02755, 0, assembly.group("systemd-journal").gid);  // systemd's tmpfiles.d
+  for (const auto* path : {"etc/credstore", "etc/credstore.encrypted"})
+    assembly.own(path, 0700, 0, 0);  // systemd's tmpfiles.d
+  if (has_user("statd")) {           // nfs-common
     const auto& statd = assembly.user("statd");
     assembly.own("var/lib/nfs/sm", 0755, statd.uid, statd.gid);
     assembly.own("var/lib/nfs/sm.bak", 0755, statd.uid, statd.gid);

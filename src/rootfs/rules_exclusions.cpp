@@ -8,7 +8,8 @@ namespace k8simg::rootfs {
 void exclusions(Assembly& assembly) {
   std::vector<std::string> files, folders;
   // The zone that the image lives in stays whatever the globs say.
-  const auto zone = assembly.tree.find("etc/localtime") != nullptr ? assembly.tree.resolve("etc/localtime").value_or("") : std::string();
+  const auto zone = assembly.tree.find("etc/localtime") != nullptr ? assembly.tree.resolve("etc/localtime").value_or("")
+                                                                   : std::string();
   std::uint64_t bytes = 0;
   for (const auto& [path, node] : assembly.tree.nodes()) {
     if (path == zone || !assembly.excluded(path)) continue;

@@ -1,4 +1,5 @@
-// What makes the tree one machine's: names, keys, time zone, mounts, and the stamps that keep first boot from redoing the rules' work.
+// What makes the tree one machine's: names, keys, time zone, mounts, and the stamps that keep first boot from redoing
+// the rules' work.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -16,16 +17,19 @@ void identity(Assembly& assembly) {
   assembly.file(rule, "etc/hostname", hostname + "\n");
   // containerd's CRI refuses to run a pod without /etc/hosts. 127.0.1.1: the name resolves before any network is up.
   assembly.file_if_absent(rule, "etc/hosts",
-                          fmt::format("127.0.0.1\tlocalhost\n{}::1\t\tlocalhost ip6-localhost ip6-loopback\nff02::1\t\tip6-allnodes\nff02::2\t\tip6-allrouters\n",
+                          fmt::format("127.0.0.1\tlocalhost\n{}::1\t\tlocalhost ip6-localhost "
+                                      "ip6-loopback\nff02::1\t\tip6-allnodes\nff02::2\t\tip6-allrouters\n",
                                       hostname == "localhost" ? "" : fmt::format("127.0.1.1\t{}\n", hostname)));
   // machine-id(5): "uninitialized" makes the first boot write a fresh one and ConditionFirstBoot= true.
   assembly.file(rule, "etc/machine-id", "uninitialized\n", 0444);
   // systemd(1) sets the clock of a machine that has none, or whose battery is empty, to this file's time at least.
   if (assembly.package("systemd") != nullptr) assembly.file(rule, "usr/lib/clock-epoch", "");
-  if (assembly.package("systemd-resolved") != nullptr) assembly.link_if_absent(rule, "etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf");
+  if (assembly.package("systemd-resolved") != nullptr)
+    assembly.link_if_absent(rule, "etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf");
   assembly.own("root", 0700, 0, 0);
   assembly.folder_if_absent(rule, "root/.ssh", 0700);
-  if (!options.authorized_keys.empty()) assembly.file(rule, "root/.ssh/authorized_keys", join(options.authorized_keys, "\n") + "\n", 0600);
+  if (!options.authorized_keys.empty())
+    assembly.file(rule, "root/.ssh/authorized_keys", join(options.authorized_keys, "\n") + "\n", 0600);
 }
 
 void time_zone(Assembly& assembly) {
@@ -37,7 +41,8 @@ void time_zone(Assembly& assembly) {
   if (!assembly.exists(path)) {
     if (utc) return;  // what glibc and Go take without /etc/localtime
     throw Error(ErrorKind::Usage, fmt::format("the time zone {} is not in the tree", zone),
-                assembly.package("tzdata") == nullptr ? "Add tzdata to the defconfig's packages." : "Use a name from /usr/share/zoneinfo, such as Europe/Berlin.");
+                assembly.package("tzdata") == nullptr ? "Add tzdata to the defconfig's packages."
+                                                      : "Use a name from /usr/share/zoneinfo, such as Europe/Berlin.");
   }
   assembly.link("time-zone", "etc/localtime", "/" + path);
 }
@@ -54,20 +59,25 @@ void disk_mounts(Assembly& assembly) {
     if (!root) options.emplace_back("nofail");
     if (mount.grow) options.emplace_back("x-systemd.growfs");
     if (options.empty()) options.emplace_back("defaults");
-    table += fmt::format("{}\t{}\t{}\t{}\t0\t{}\n", mount.source, mount.path, mount.filesystem, join(options, ","), root ? 1 : ext4 || vfat ? 2 : 0);
-    if (!root && assembly.tree.find(relative(mount.path)) == nullptr) assembly.folder("disk-mounts", relative(mount.path));
+    table += fmt::format("{}\t{}\t{}\t{}\t0\t{}\n", mount.source, mount.path, mount.filesystem, join(options, ","),
+                         root           ? 1
+                         : ext4 || vfat ? 2
+                                        : 0);
+    if (!root && assembly.tree.find(relative(mount.path)) == nullptr)
+      assembly.folder("disk-mounts", relative(mount.path));
   }
   assembly.file_if_absent("disk-mounts", "etc/fstab", table);
 }
 
 void update_stamps(Assembly& assembly) {
-  // ConditionNeedsUpdate= (systemd.unit(5)) compares these with /usr. Without them the first boot would run sysusers, ldconfig, the hardware
-  // and the message databases once more.
+  // ConditionNeedsUpdate= (systemd.unit(5)) compares these with /usr. Without them the first boot would run sysusers,
+  // ldconfig, the hardware and the message databases once more.
   const auto epoch = assembly.options.source_date_epoch;
   if (auto* usr = assembly.tree.find("usr")) usr->mtime = epoch;
   for (const auto* path : {"etc/.updated", "var/.updated"}) {
     assembly.file("update-stamps", path,
-                  "# This file was created by the image build. Its only purpose is to hold a timestamp of the\n# time this directory was updated. See man:systemd-update-done.service(8).\n" +
+                  "# This file was created by the image build. Its only purpose is to hold a timestamp of the\n# time "
+                  "this directory was updated. See man:systemd-update-done.service(8).\n" +
                       fmt::format("TIMESTAMP_NSEC={}\n", epoch * 1'000'000'000));
   }
 }

@@ -12,7 +12,8 @@ namespace k8simg::rootfs {
 
 namespace {
 
-void read_configuration(const Assembly& assembly, const std::string& path, std::vector<std::string>& folders, int depth) {
+void read_configuration(const Assembly& assembly, const std::string& path, std::vector<std::string>& folders,
+                        int depth) {
   for (const auto& raw : split(assembly.text(path), '\n')) {
     const auto line = trim(std::string_view(raw).substr(0, raw.find('#')));
     if (line.empty()) continue;
@@ -32,11 +33,17 @@ void read_configuration(const Assembly& assembly, const std::string& path, std::
 
 /// ldconfig's _dl_is_dso and its list of names to pass over.
 bool looks_like_library(std::string_view name) {
-  return (name.starts_with("lib") || name.starts_with("ld-") || name.starts_with("ld.so.") || name.starts_with("ld64.so.")) && name.find(".so") != name.npos &&
-         !name.ends_with("-gdb.py") && !name.ends_with(".dpkg-new") && !name.ends_with(".dpkg-tmp");
+  return (name.starts_with("lib") || name.starts_with("ld-") || name.starts_with("ld.so.") ||
+          name.starts_with("ld64.so.")) &&
+         name.find(".so") != name.npos && !name.ends_with("-gdb.py") && !name.ends_with(".dpkg-new") &&
+         !name.ends_with(".dpkg-tmp");
 }
 
-struct Found { std::string name, soname; std::uint32_t flags = 0; bool link = false; };
+struct Found {
+  std::string name, soname;
+  std::uint32_t flags = 0;
+  bool link = false;
+};
 
 /// One folder as ldconfig's search_dir sees it: by soname, a file before a link, the newer name before the older.
 std::vector<Found> search(const Assembly& assembly, const std::string& folder) {
@@ -58,7 +65,8 @@ std::vector<Found> search(const Assembly& assembly, const std::string& folder) {
       if (base != soname && !development) link = false;
     }
     if (link) soname = name;
-    const auto known = std::find_if(libraries.begin(), libraries.end(), [&](const Found& each) { return each.soname == soname; });
+    const auto known =
+        std::find_if(libraries.begin(), libraries.end(), [&](const Found& each) { return each.soname == soname; });
     if (known == libraries.end()) {
       libraries.push_back({name, soname, object->flags, link});
     } else if ((!link && known->link) || (link == known->link && compare_library_names(known->name, name) < 0)) {
@@ -82,12 +90,15 @@ void library_cache(Assembly& assembly) {
   for (const auto& folder : folders) {
     const auto place = assembly.tree.resolve(relative(folder));
     if (!place || !seen.insert(*place).second) continue;
-    for (const auto& each : search(assembly, *place)) libraries.push_back({each.soname, folder + "/" + each.soname, each.flags});
+    for (const auto& each : search(assembly, *place))
+      libraries.push_back({each.soname, folder + "/" + each.soname, each.flags});
   }
   // What this glibc's ldconfig says of itself: package version and upstream version.
   const auto& version = libc->version;
   const auto upstream = version.substr(0, version.find('-'));
-  assembly.file("library-cache", "etc/ld.so.cache", library_cache_bytes(std::move(libraries), "ldconfig (Debian GLIBC " + version + ") stable release version " + upstream));
+  assembly.file("library-cache", "etc/ld.so.cache",
+                library_cache_bytes(std::move(libraries),
+                                    "ldconfig (Debian GLIBC " + version + ") stable release version " + upstream));
 }
 
 }  // namespace k8simg::rootfs

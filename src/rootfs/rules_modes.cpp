@@ -17,7 +17,8 @@ namespace {
 std::optional<std::uint32_t> number_of(const Assembly& assembly, const std::string& file, const std::string& name) {
   std::uint32_t number = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-  if (error == std::errc{} && end == name.data() + name.size() && number != UINT32_MAX) return number;  // -1 is nobody's
+  if (error == std::errc{} && end == name.data() + name.size() && number != UINT32_MAX)
+    return number;  // -1 is nobody's
   for (const auto& line : split(assembly.text(file), '\n')) {
     const auto fields = split(line, ':');
     if (fields.size() < 3 || fields[0] != name) continue;
@@ -27,9 +28,12 @@ std::optional<std::uint32_t> number_of(const Assembly& assembly, const std::stri
   return std::nullopt;
 }
 
-std::uint32_t known_number(const Assembly& assembly, const RootfsOptions::Mode& mode, const std::string& file, const std::string& name) {
+std::uint32_t known_number(const Assembly& assembly, const RootfsOptions::Mode& mode, const std::string& file,
+                           const std::string& name) {
   if (const auto number = number_of(assembly, file, name)) return *number;
-  throw Error(ErrorKind::Usage, fmt::format("{}: rootfs.mode.path {}: owner \"{}\": /{} has no \"{}\"", mode.where, mode.path, mode.owner, file, name),
+  throw Error(ErrorKind::Usage,
+              fmt::format("{}: rootfs.mode.path {}: owner \"{}\": /{} has no \"{}\"", mode.where, mode.path, mode.owner,
+                          file, name),
               "write a name of the image, or a number");
 }
 
@@ -49,13 +53,16 @@ void modes(Assembly& assembly) {
       matched = true;
       Node copy = node;
       copy.mode = mode.mode;
-      if (node.type == NodeType::Directory) copy.mode |= (mode.mode & 0444) >> 2;  // as chmod's X: who may read it may enter it
+      if (node.type == NodeType::Directory)
+        copy.mode |= (mode.mode & 0444) >> 2;  // as chmod's X: who may read it may enter it
       if (user) copy.uid = *user, copy.gid = *group;
       changed.emplace_back(path, std::move(copy));
     }
     if (!matched)
-      throw Error(ErrorKind::Usage, fmt::format("{}: rootfs.mode.path {}: nothing in the root filesystem is called so", mode.where, mode.path),
-                  "correct the path; it is absolute, and below /usr what Debian calls /bin, /sbin and /lib");
+      throw Error(
+          ErrorKind::Usage,
+          fmt::format("{}: rootfs.mode.path {}: nothing in the root filesystem is called so", mode.where, mode.path),
+          "correct the path; it is absolute, and below /usr what Debian calls /bin, /sbin and /lib");
     for (auto& [path, node] : changed) assembly.tree.set(path, std::move(node));
   }
 }

@@ -1,4 +1,5 @@
-// dpkg's database: what dpkg-query and vulnerability scanners read. Formats: dpkg's lib/dpkg/parse.c (status), deb-conffiles(5), deb-md5sums(5).
+// dpkg's database: what dpkg-query and vulnerability scanners read. Formats: dpkg's lib/dpkg/parse.c (status),
+// deb-conffiles(5), deb-md5sums(5).
 #include <algorithm>
 #include <array>
 #include <set>
@@ -19,19 +20,24 @@ const std::string database = "var/lib/dpkg/";
 
 /// dpkg's own order of fields; others follow as the package has them.
 constexpr std::array<std::string_view, 24> field_order = {
-    "Package", "Essential", "Protected", "Status", "Priority", "Section", "Installed-Size", "Origin", "Maintainer", "Bugs", "Architecture", "Multi-Arch",
-    "Source", "Version", "Replaces", "Provides", "Depends", "Pre-Depends", "Recommends", "Suggests", "Breaks", "Conflicts", "Enhances", "Conffiles"};
+    "Package",    "Essential",   "Protected",    "Status",     "Priority", "Section",   "Installed-Size", "Origin",
+    "Maintainer", "Bugs",        "Architecture", "Multi-Arch", "Source",   "Version",   "Replaces",       "Provides",
+    "Depends",    "Pre-Depends", "Recommends",   "Suggests",   "Breaks",   "Conflicts", "Enhances",       "Conffiles"};
 
-struct Conffile { std::string path, state; };  // state: MD5, or dpkg's words for a file that is not there
+struct Conffile {
+  std::string path, state;
+};  // state: MD5, or dpkg's words for a file that is not there
 
-/// Configuration files as shipped, also where an overlay or a rule has since replaced them: that is what dpkg would compare with.
+/// Configuration files as shipped, also where an overlay or a rule has since replaced them: that is what dpkg would
+/// compare with.
 std::vector<Conffile> conffiles(const Assembly& assembly, const Package& package) {
   std::vector<Conffile> result;
   const auto list = package.members.find("conffiles");
   if (list == package.members.end()) return result;
   for (const auto& line : split(list->second, '\n')) {
     const auto words = split_words(line);
-    if (words.size() == 2 && words[0] == "remove-on-upgrade") result.push_back({words[1], "newconffile remove-on-upgrade"});
+    if (words.size() == 2 && words[0] == "remove-on-upgrade")
+      result.push_back({words[1], "newconffile remove-on-upgrade"});
     if (words.size() != 1) continue;
     const auto* node = package.data.find(usr_merged_path(relative(words[0])));
     if (node == nullptr || node->type != NodeType::File) continue;
@@ -58,7 +64,8 @@ std::string status_paragraph(const Assembly& assembly, const Package& package) {
   }
   add("Description", package.control.get("Description"));
   for (const auto& [name, value] : package.control.fields) {
-    if (name != "Description" && std::find(field_order.begin(), field_order.end(), name) == field_order.end()) add(name, value);
+    if (name != "Description" && std::find(field_order.begin(), field_order.end(), name) == field_order.end())
+      add(name, value);
   }
   return text;
 }
@@ -68,7 +75,8 @@ std::string file_list(const Assembly& assembly, const Package& package) {
   std::set<std::string> paths;
   for (const auto& [path, node] : package.data.nodes()) {
     if (assembly.tree.find(path) == nullptr) continue;
-    for (auto slash = path.find('/'); slash != path.npos; slash = path.find('/', slash + 1)) paths.insert(path.substr(0, slash));
+    for (auto slash = path.find('/'); slash != path.npos; slash = path.find('/', slash + 1))
+      paths.insert(path.substr(0, slash));
     paths.insert(path);
   }
   std::string text = "/.\n";
@@ -82,7 +90,8 @@ std::string md5sums(const Assembly& assembly, const Package& package) {
   std::string text;
   for (const auto& line : split(list->second, '\n')) {
     const auto blank = line.find("  ");
-    if (blank != line.npos && assembly.tree.find(usr_merged_path(relative(line.substr(blank + 2)))) != nullptr) text += line + "\n";
+    if (blank != line.npos && assembly.tree.find(usr_merged_path(relative(line.substr(blank + 2)))) != nullptr)
+      text += line + "\n";
   }
   return text;
 }
@@ -96,7 +105,8 @@ void package_database(Assembly& assembly) {
     const auto info = database + "info/" + package.file_name();
     assembly.file(rule, info + ".list", file_list(assembly, package));
     if (const auto sums = md5sums(assembly, package); !sums.empty()) assembly.file(rule, info + ".md5sums", sums);
-    if (const auto list = package.members.find("conffiles"); list != package.members.end()) assembly.file(rule, info + ".conffiles", list->second);
+    if (const auto list = package.members.find("conffiles"); list != package.members.end())
+      assembly.file(rule, info + ".conffiles", list->second);
   }
   assembly.file(rule, database + "status", status);
   assembly.file(rule, database + "info/format", "1\n");
@@ -104,9 +114,11 @@ void package_database(Assembly& assembly) {
   assembly.file_if_absent(rule, database + "diversions", "");
   // The rule owners sets what the scripts register here, so that a package that comes later to the node keeps it.
   if (assembly.package("dbus") != nullptr) {
-    assembly.file_if_absent(rule, database + "statoverride", "root messagebus 4754 /usr/lib/dbus-1.0/dbus-daemon-launch-helper\n");
+    assembly.file_if_absent(rule, database + "statoverride",
+                            "root messagebus 4754 /usr/lib/dbus-1.0/dbus-daemon-launch-helper\n");
   }
-  for (const auto* folder : {"alternatives", "parts", "updates", "triggers"}) assembly.folder_if_absent(rule, database + folder);
+  for (const auto* folder : {"alternatives", "parts", "updates", "triggers"})
+    assembly.folder_if_absent(rule, database + folder);
 }
 
 }  // namespace k8simg::rootfs

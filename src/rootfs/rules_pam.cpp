@@ -49,7 +49,8 @@ std::string field(const Profile& profile, const std::string& name) {
 }
 
 /// The modules of one block. "end" in a control becomes the number of lines to skip to leave the block.
-std::string block(const std::vector<const Profile*>& profiles, const std::string& type, const std::string& kind, bool noninteractive) {
+std::string block(const std::vector<const Profile*>& profiles, const std::string& type, const std::string& kind,
+                  bool noninteractive) {
   const auto word = static_cast<char>(type[0] - 'a' + 'A') + type.substr(1);
   std::vector<std::string> lines;
   for (const auto* profile : profiles) {
@@ -64,7 +65,8 @@ std::string block(const std::vector<const Profile*>& profiles, const std::string
   if (lines.empty() && kind == "Primary") return fmt::format("{}\t[default=1]\t\t\tpam_permit.so\n", type);
   for (std::size_t i = 0; i < lines.size(); ++i) {
     auto line = replace_all(lines[i], "=end", "=" + std::to_string(lines.size() - i));
-    if (line.ends_with(".so")) line += ' ';  // pam-auth-update puts a blank between module and options, also when there are none
+    if (line.ends_with(".so"))
+      line += ' ';  // pam-auth-update puts a blank between module and options, also when there are none
     text += fmt::format("{}\t{}\n", type, line);
   }
   return text;
@@ -74,13 +76,16 @@ std::string block(const std::vector<const Profile*>& profiles, const std::string
 
 void pam(Assembly& assembly) {
   std::vector<Profile> profiles;
-  for (const auto& path : assembly.tree.children("usr/share/pam-configs")) profiles.push_back(read_profile(path.substr(path.rfind('/') + 1), assembly.text(path)));
+  for (const auto& path : assembly.tree.children("usr/share/pam-configs"))
+    profiles.push_back(read_profile(path.substr(path.rfind('/') + 1), assembly.text(path)));
   std::vector<const Profile*> enabled;
   for (const auto& profile : profiles) {
     if (profile.enabled) enabled.push_back(&profile);
   }
-  std::stable_sort(enabled.begin(), enabled.end(), [](const Profile* a, const Profile* b) { return a->priority > b->priority; });
-  static constexpr std::array<const char*, 5> files = {"auth", "account", "password", "session", "session-noninteractive"};
+  std::stable_sort(enabled.begin(), enabled.end(),
+                   [](const Profile* a, const Profile* b) { return a->priority > b->priority; });
+  static constexpr std::array<const char*, 5> files = {"auth", "account", "password", "session",
+                                                       "session-noninteractive"};
   for (const std::string file : files) {
     const bool noninteractive = file == "session-noninteractive";
     const auto type = noninteractive ? std::string("session") : file;
@@ -106,13 +111,16 @@ void nsswitch(Assembly& assembly) {
   auto text = assembly.text("usr/share/libc-bin/nsswitch.conf");
   if (text.empty()) return;
   // What the scripts of the libnss-* packages add to the line of a database.
-  const bool systemd = assembly.package("libnss-systemd") != nullptr, resolve = assembly.package("libnss-resolve") != nullptr,
-             myhostname = assembly.package("libnss-myhostname") != nullptr, mymachines = assembly.package("libnss-mymachines") != nullptr;
+  const bool systemd = assembly.package("libnss-systemd") != nullptr,
+             resolve = assembly.package("libnss-resolve") != nullptr,
+             myhostname = assembly.package("libnss-myhostname") != nullptr,
+             mymachines = assembly.package("libnss-mymachines") != nullptr;
   std::string result;
   for (const auto& line : split(text, '\n')) {
     auto changed = line;
     const auto database = line.substr(0, line.find(':'));
-    if (systemd && (database == "passwd" || database == "group" || database == "shadow" || database == "gshadow")) changed += " systemd";
+    if (systemd && (database == "passwd" || database == "group" || database == "shadow" || database == "gshadow"))
+      changed += " systemd";
     if (database == "hosts") {
       std::string services = "files";
       if (mymachines) services += " mymachines";

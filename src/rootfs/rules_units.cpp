@@ -1,5 +1,5 @@
-// Which systemd units are enabled: what Debian's scripts enable, then the presets of overlays, then the defconfig; and the links of each.
-// Formats: systemd.unit(5) [Install], systemd.preset(5).
+// Which systemd units are enabled: what Debian's scripts enable, then the presets of overlays, then the defconfig; and
+// the links of each. Formats: systemd.unit(5) [Install], systemd.preset(5).
 #include <algorithm>
 #include <set>
 
@@ -83,7 +83,8 @@ class UnitSet {
     const auto section = install(unit);
     const auto folder = "etc/systemd/" + scope_ + "/";
     const auto connect = [&](const std::vector<std::string>& targets, const std::string& kind) {
-      for (const auto& target : targets) assembly_.link(rule, folder + expanded(target, unit) + kind + "/" + unit, "/" + path);
+      for (const auto& target : targets)
+        assembly_.link(rule, folder + expanded(target, unit) + kind + "/" + unit, "/" + path);
     };
     connect(section.wanted_by, ".wants");
     connect(section.required_by, ".requires");
@@ -130,9 +131,11 @@ const Preset* first_match(const std::vector<Preset>& presets, const std::string&
   return nullptr;
 }
 
-/// deb-systemd-helper enables what a script lists unless a preset of the system says otherwise; what no preset names is enabled.
+/// deb-systemd-helper enables what a script lists unless a preset of the system says otherwise; what no preset names is
+/// enabled.
 void enable_what_packages_enable(Assembly& assembly, UnitSet& system, UnitSet& user) {
-  const auto system_presets = presets_of(assembly, "system", From::Packages), user_presets = presets_of(assembly, "user", From::Packages);
+  const auto system_presets = presets_of(assembly, "system", From::Packages),
+             user_presets = presets_of(assembly, "user", From::Packages);
   for (const auto& package : assembly.packages) {
     for (const auto& block : package.postinst.blocks) {
       if (block.kind != "enable" && block.kind != "enable-user") continue;
@@ -175,11 +178,12 @@ void require(const UnitSet& units, const std::string& unit, const char* list) {
   if (!units.file_of(unit).empty()) return;
   const auto near = nearest(unit, units.names());
   throw Error(ErrorKind::Usage, fmt::format("{} names the unit {}, which the tree does not have", list, unit),
-              near ? fmt::format("Did you mean {}?", *near) : std::string("Add the package, component or overlay that ships it, or leave the name out."));
+              near ? fmt::format("Did you mean {}?", *near)
+                   : std::string("Add the package, component or overlay that ships it, or leave the name out."));
 }
 
-/// First boot runs `systemctl preset-all` because the machine id is not there yet (machine-id(5)); with Debian's presets that would enable
-/// whatever no preset names. This one states the set as it is.
+/// First boot runs `systemctl preset-all` because the machine id is not there yet (machine-id(5)); with Debian's
+/// presets that would enable whatever no preset names. This one states the set as it is.
 std::string first_boot_preset(const UnitSet& system) {
   std::map<std::string, std::vector<std::string>> lines;
   for (const auto& unit : system.enabled()) {
@@ -188,7 +192,8 @@ std::string first_boot_preset(const UnitSet& system) {
     if (!instance.empty()) instances.push_back(instance);
   }
   std::string text = "# What this image enables; everything else stays off when the first boot applies presets.\n";
-  for (const auto& [unit, instances] : lines) text += "enable " + unit + (instances.empty() ? "" : " " + join(instances, " ")) + "\n";
+  for (const auto& [unit, instances] : lines)
+    text += "enable " + unit + (instances.empty() ? "" : " " + join(instances, " ")) + "\n";
   return text + "disable *\n";
 }
 

@@ -1,4 +1,5 @@
-// Maintainer scripts taken apart: the blocks that debhelper writes are recognised, what is left is normalised and hashed.
+// Maintainer scripts taken apart: the blocks that debhelper writes are recognised, what is left is normalised and
+// hashed.
 #include <algorithm>
 #include <cctype>
 #include <optional>
@@ -18,7 +19,9 @@ using rootfs::shell_words;
 constexpr std::string_view begin_marker = "# Automatically added by ";
 constexpr std::string_view end_marker = "# End automatically added section";
 
-bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) { return std::find(words.begin(), words.end(), word) != words.end(); }
+bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
 
 /// The delimiter of a here-document that starts on this line, if one does. `strips_tabs`: "<<-".
 std::optional<std::string> here_document(std::string_view line, bool& strips_tabs) {
@@ -34,7 +37,8 @@ std::optional<std::string> here_document(std::string_view line, bool& strips_tab
     const bool quoted = !rest.empty() && (rest.front() == '\'' || rest.front() == '"' || rest.front() == '\\');
     if (quoted) rest.remove_prefix(1);
     std::size_t length = 0;
-    while (length < rest.size() && (std::isalnum(static_cast<unsigned char>(rest[length])) || rest[length] == '_')) ++length;
+    while (length < rest.size() && (std::isalnum(static_cast<unsigned char>(rest[length])) || rest[length] == '_'))
+      ++length;
     // `$((1 << 2))` is arithmetic: a delimiter starts with a letter.
     if (length == 0 || std::isdigit(static_cast<unsigned char>(rest.front()))) continue;
     return std::string(rest.substr(0, length));
@@ -50,7 +54,10 @@ bool scaffolding(const std::vector<std::string>& words, std::string_view line) {
   return is_one_of(words[0], {"else", "fi", "then", "set"}) || words[0].starts_with("_dh_action=");
 }
 
-struct Command { std::string kind; std::vector<std::string> arguments; };
+struct Command {
+  std::string kind;
+  std::vector<std::string> arguments;
+};
 
 std::vector<std::string> names_only(const std::vector<std::string>& words, std::size_t first) {
   std::vector<std::string> names;
@@ -75,7 +82,8 @@ std::optional<Command> recognise(const std::vector<std::string>& words) {
     if (is_one_of(verb, {"unmask", "update-state", "purge", "disable"})) return Command{"unit-state", names};
     return std::nullopt;
   }
-  if (program == "systemctl" && std::find(words.begin(), words.end(), "daemon-reload") != words.end()) return Command{"service", {}};
+  if (program == "systemctl" && std::find(words.begin(), words.end(), "daemon-reload") != words.end())
+    return Command{"service", {}};
   if (is_one_of(program, {"deb-systemd-invoke", "invoke-rc.d"})) return Command{"service", {}};
   if (program == "systemd-sysusers") return Command{"sysusers", names_only(words, 1)};
   if (program == "systemd-tmpfiles") return Command{"tmpfiles", names_only(words, 1)};
@@ -93,17 +101,21 @@ std::optional<Command> recognise(const std::vector<std::string>& words) {
 
 /// runit is never the init of an image: its whole block is one call of runit-helper between warnings.
 bool is_runit(const std::vector<std::string>& words) {
-  return words[0] == "echo" || (words[0].starts_with("NAME=") && words.size() > 3 && words[3].ends_with("/runit-helper"));
+  return words[0] == "echo" ||
+         (words[0].starts_with("NAME=") && words.size() > 3 && words[3].ends_with("/runit-helper"));
 }
 
 /// The block's meaning, or nullopt when a line of it is not debhelper's own.
-std::optional<std::vector<ScriptBlock>> recognise_block(const std::string& tool, const std::vector<std::string>& lines) {
+std::optional<std::vector<ScriptBlock>> recognise_block(const std::string& tool,
+                                                        const std::vector<std::string>& lines) {
   std::vector<ScriptBlock> blocks;
   const auto found = [&](const std::string& kind) -> ScriptBlock& {
-    const auto known = std::find_if(blocks.begin(), blocks.end(), [&](const ScriptBlock& block) { return block.kind == kind; });
+    const auto known =
+        std::find_if(blocks.begin(), blocks.end(), [&](const ScriptBlock& block) { return block.kind == kind; });
     return known != blocks.end() ? *known : blocks.emplace_back(ScriptBlock{kind, tool, {}});
   };
-  bool only_updates = false;  // "debian-installed": units that a new installation does not enable (dh_installsystemd --no-enable)
+  bool only_updates =
+      false;  // "debian-installed": units that a new installation does not enable (dh_installsystemd --no-enable)
   std::string command;
   for (const auto& line : lines) {
     command += command.empty() ? line : ' ' + line;
@@ -172,7 +184,8 @@ ScriptAnalysis analyse_script(std::string_view text, const std::string& package,
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const auto line = trim(lines[i]);
     if (!remainder.in_document() && line.starts_with(begin_marker)) {
-      const auto end = std::find_if(lines.begin() + static_cast<std::ptrdiff_t>(i), lines.end(), [](const std::string& each) { return trim(each) == end_marker; });
+      const auto end = std::find_if(lines.begin() + static_cast<std::ptrdiff_t>(i), lines.end(),
+                                    [](const std::string& each) { return trim(each) == end_marker; });
       if (end != lines.end()) {
         const auto last = static_cast<std::size_t>(end - lines.begin());
         const std::vector<std::string> body(lines.begin() + static_cast<std::ptrdiff_t>(i) + 1, end);
@@ -187,7 +200,8 @@ ScriptAnalysis analyse_script(std::string_view text, const std::string& package,
   }
   analysis.remainder = remainder.take();
   // The tuples of Debian's release architectures (dpkg-architecture -L); a longer one before what it begins with.
-  for (const char* tuple : {"aarch64-linux-gnu", "arm-linux-gnueabihf", "arm-linux-gnueabi", "i386-linux-gnu", "powerpc64le-linux-gnu", "riscv64-linux-gnu", "s390x-linux-gnu", "x86_64-linux-gnu"}) {
+  for (const char* tuple : {"aarch64-linux-gnu", "arm-linux-gnueabihf", "arm-linux-gnueabi", "i386-linux-gnu",
+                            "powerpc64le-linux-gnu", "riscv64-linux-gnu", "s390x-linux-gnu", "x86_64-linux-gnu"}) {
     analysis.remainder = replace_all(analysis.remainder, tuple, "MULTIARCH");
   }
   if (!analysis.remainder.empty()) analysis.remainder_sha256 = sha256(analysis.remainder).hex();

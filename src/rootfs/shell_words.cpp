@@ -11,7 +11,8 @@ namespace k8simg::rootfs {
 namespace {
 
 bool separates(const std::string& word) {
-  static constexpr std::array<std::string_view, 12> words = {";", "||", "&&", "|", "&", "if", "then", "else", "do", "!", "{", "("};
+  static constexpr std::array<std::string_view, 12> words = {";",    "||",   "&&", "|", "&", "if",
+                                                             "then", "else", "do", "!", "{", "("};
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 

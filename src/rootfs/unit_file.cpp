@@ -27,8 +27,12 @@ InstallSection read_install_section(std::string_view unit_file) {
     if (!inside || equals == std::string::npos) continue;
     const auto key = trim(std::string_view(line).substr(0, equals));
     const auto value = trim(std::string_view(line).substr(equals + 1));
-    auto* list = key == "WantedBy" ? &section.wanted_by : key == "RequiredBy" ? &section.required_by : key == "UpheldBy" ? &section.upheld_by
-               : key == "Alias" ? &section.alias : key == "Also" ? &section.also : nullptr;
+    auto* list = key == "WantedBy"     ? &section.wanted_by
+                 : key == "RequiredBy" ? &section.required_by
+                 : key == "UpheldBy"   ? &section.upheld_by
+                 : key == "Alias"      ? &section.alias
+                 : key == "Also"       ? &section.also
+                                       : nullptr;
     if (key == "DefaultInstance") section.default_instance = value;
     if (list == nullptr) continue;
     if (value.empty()) list->clear();  // an empty assignment starts the list anew
@@ -39,17 +43,21 @@ InstallSection read_install_section(std::string_view unit_file) {
 
 std::string template_of(const std::string& unit) {
   const auto at = unit.find('@'), dot = unit.rfind('.');
-  return at == std::string::npos || dot == std::string::npos || dot < at ? unit : unit.substr(0, at + 1) + unit.substr(dot);
+  return at == std::string::npos || dot == std::string::npos || dot < at ? unit
+                                                                         : unit.substr(0, at + 1) + unit.substr(dot);
 }
 
 std::string instance_of(const std::string& unit) {
   const auto at = unit.find('@'), dot = unit.rfind('.');
-  return at == std::string::npos || dot == std::string::npos || dot < at ? std::string() : unit.substr(at + 1, dot - at - 1);
+  return at == std::string::npos || dot == std::string::npos || dot < at ? std::string()
+                                                                         : unit.substr(at + 1, dot - at - 1);
 }
 
 std::string with_instance(const std::string& unit_template, const std::string& instance) {
   const auto at = unit_template.find('@');
-  return at == std::string::npos ? unit_template : unit_template.substr(0, at + 1) + instance + unit_template.substr(unit_template.rfind('.'));
+  return at == std::string::npos
+             ? unit_template
+             : unit_template.substr(0, at + 1) + instance + unit_template.substr(unit_template.rfind('.'));
 }
 
 std::vector<Preset> read_presets(std::string_view text) {

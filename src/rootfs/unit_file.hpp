@@ -10,7 +10,9 @@ namespace k8simg::rootfs {
 struct InstallSection {
   std::vector<std::string> wanted_by, required_by, upheld_by, alias, also;
   std::string default_instance;
-  bool empty() const { return wanted_by.empty() && required_by.empty() && upheld_by.empty() && alias.empty() && also.empty(); }
+  bool empty() const {
+    return wanted_by.empty() && required_by.empty() && upheld_by.empty() && alias.empty() && also.empty();
+  }
 };
 InstallSection read_install_section(std::string_view unit_file);
 
@@ -22,7 +24,11 @@ std::string instance_of(const std::string& unit);
 std::string with_instance(const std::string& unit_template, const std::string& instance);
 
 /// Lines of systemd.preset(5) files.
-struct Preset { bool enable = false; std::string glob; std::vector<std::string> instances; };
+struct Preset {
+  bool enable = false;
+  std::string glob;
+  std::vector<std::string> instances;
+};
 std::vector<Preset> read_presets(std::string_view text);
 
 }  // namespace k8simg::rootfs

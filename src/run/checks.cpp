@@ -15,7 +15,8 @@ namespace {
 // Each line of the report begins with this; the console carries other lines too.
 constexpr std::string_view mark = "@k8simg@";
 
-// Short, for the command line of a small board has 1023 characters for all. Filled with the drive, and the script's size.
+// Short, for the command line of a small board has 1023 characters for all. Filled with the drive, and the script's
+// size.
 constexpr const char* unit = R"unit([Unit]
 Wants=dev-{0}.device
 After=multi-user.target dev-{0}.device
@@ -28,7 +29,8 @@ constexpr const char* dropin = "[Unit]\nWants=k8simg-checks.service\n";
 
 // $1 of check: name; the rest runs, its output is the detail (first line when it succeeds, all when it fails).
 // wait_until SECONDS PAUSE COMMAND...: until it succeeds, with its last words; false when it never did.
-constexpr const char* functions = R"sh(export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
+constexpr const char* functions =
+    R"sh(export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
 say() { printf '\n@k8simg@ %s\n' "$1" >/dev/console; }
 count=0
 check() {
@@ -348,12 +350,16 @@ no_pulls() { local pulls; pulls=$(journalctl -u containerd --no-pager -o cat | g
 }  // namespace
 
 bool GuestReport::ok() const {
-  return finished && !checks.empty() && std::all_of(checks.begin(), checks.end(), [](const CheckResult& check) { return check.ok; });
+  return finished && !checks.empty() &&
+         std::all_of(checks.begin(), checks.end(), [](const CheckResult& check) { return check.ok; });
 }
 
 std::string check_script(const Expectations& expectations) {
-  std::string text = fmt::format("kernel={}\nfirmware={}\nearliest={}\nroot_bytes={}\ncontainer_drive={}\ncontainer_image={}\ncontainer_says={}\n", shell_word(expectations.kernel), shell_word(expectations.firmware),
-                                 expectations.earliest_time, expectations.root_bytes, shell_word(expectations.container_drive), shell_word(expectations.container_image), shell_word(expectations.container_says));
+  std::string text = fmt::format(
+      "kernel={}\nfirmware={}\nearliest={}\nroot_bytes={}\ncontainer_drive={}\ncontainer_image={}\ncontainer_says={}\n",
+      shell_word(expectations.kernel), shell_word(expectations.firmware), expectations.earliest_time,
+      expectations.root_bytes, shell_word(expectations.container_drive), shell_word(expectations.container_image),
+      shell_word(expectations.container_says));
   text += functions;
   // First of all, for whatever else is asked would take its time from the node that makes itself.
   if (expectations.ready != Expectations::Ready::No) {
@@ -362,19 +368,34 @@ std::string check_script(const Expectations& expectations) {
     text += ready_script;
     text += "check node-made node_made\n";
     text += cluster ? "check node-ready node_ready\n" : "say \"figure ready_seconds $(since_boot)\"\n";
-    text += "say \"figure containerd_seconds $(started containerd.service)\"\nsay \"figure login_seconds $(started getty.target)\"\n";
+    text +=
+        "say \"figure containerd_seconds $(started containerd.service)\"\nsay \"figure login_seconds $(started "
+        "getty.target)\"\n";
     switch (expectations.ready) {
-      case Expectations::Ready::No: break;
-      case Expectations::Ready::Cluster: text += "check pods-ready retried pods_ready\ncheck first-objects retried first_objects\ncheck hello retried hello\ncheck service-by-name retried by_name\n"; break;
-      case Expectations::Ready::Standalone: text += "check static-pod static_pod\n"; break;
-      case Expectations::Ready::Worker: text += "check worker-pod worker_pod\n"; break;
+      case Expectations::Ready::No:
+        break;
+      case Expectations::Ready::Cluster:
+        text +=
+            "check pods-ready retried pods_ready\ncheck first-objects retried first_objects\ncheck hello retried "
+            "hello\ncheck service-by-name retried by_name\n";
+        break;
+      case Expectations::Ready::Standalone:
+        text += "check static-pod static_pod\n";
+        break;
+      case Expectations::Ready::Worker:
+        text += "check worker-pod worker_pod\n";
+        break;
     }
     text += "say \"figure pods_seconds $(since_boot)\"\n";
     // For whoever reads the console's log: what happened when.
-    text += "journalctl -b -o short-monotonic --no-pager -u k8simg-images -u k8simg-node | tail -c 100000 >/dev/console\n";
+    text +=
+        "journalctl -b -o short-monotonic --no-pager -u k8simg-images -u k8simg-node | tail -c 100000 >/dev/console\n";
     if (expectations.workers > 0) {
-      text += "tell_workers\ncheck workers-ready retried workers_ready\nsay \"figure workers_seconds $(since_boot)\"\ncheck pod-on-each-worker retried far\ncheck pod-asks-pod retried far_answers 5353\n"
-              "check pod-asks-service retried far_answers 5354\ncheck logs-of-worker retried has CoreDNS kubectl logs daemonset/far\ncheck vxlan-packets vxlan_packets\n";
+      text +=
+          "tell_workers\ncheck workers-ready retried workers_ready\nsay \"figure workers_seconds "
+          "$(since_boot)\"\ncheck pod-on-each-worker retried far\ncheck pod-asks-pod retried far_answers 5353\n"
+          "check pod-asks-service retried far_answers 5354\ncheck logs-of-worker retried has CoreDNS kubectl logs "
+          "daemonset/far\ncheck vxlan-packets vxlan_packets\n";
     }
     text += "check no-pulls no_pulls\n";
   }
@@ -382,16 +403,21 @@ std::string check_script(const Expectations& expectations) {
   if (expectations.router) text += "check default-route address\n";
   for (const auto& words : expectations.versions) {
     if (words.size() < 2) continue;
-    text += fmt::format("check {} has {}", shell_word("version-" + words.front().substr(words.front().rfind('/') + 1)), shell_word(words.back()));
+    text += fmt::format("check {} has {}", shell_word("version-" + words.front().substr(words.front().rfind('/') + 1)),
+                        shell_word(words.back()));
     for (std::size_t i = 0; i + 1 < words.size(); ++i) text += " " + shell_word(words[i]);
     text += "\n";
   }
   if (!expectations.container_image.empty()) text += "check container container\n";
   if (expectations.preflight_verdicts) {
-    text += fmt::format("preflight_verdicts={}\ncheck preflight preflight {}\n", shell_word(join(*expectations.preflight_verdicts, ",")), expectations.preflight == Expectations::Preflight::Init ? "init" : "join");
+    text += fmt::format("preflight_verdicts={}\ncheck preflight preflight {}\n",
+                        shell_word(join(*expectations.preflight_verdicts, ",")),
+                        expectations.preflight == Expectations::Preflight::Init ? "init" : "join");
   }
   if (expectations.kubeadm_images) text += "check images images\n";
-  text += "systemctl -q is-active kubelet && { check kubelet-health kubelet_health; memory kubelet_; }\nprocesses_by_name\n";
+  text +=
+      "systemctl -q is-active kubelet && { check kubelet-health kubelet_health; memory kubelet_; "
+      "}\nprocesses_by_name\n";
   if (expectations.workers > 0) text += "check pods-removed retried far_gone\n";
   // Its kubelet has to say so too.
   if (expectations.ready == Expectations::Ready::Worker) text += "check pod-removed no_worker_pod\nsleep 45\n";
@@ -400,9 +426,12 @@ std::string check_script(const Expectations& expectations) {
 }
 
 std::map<std::string, std::string> check_credentials(const Expectations& expectations) {
-  std::map<std::string, std::string> credentials{{"systemd.extra-unit.k8simg-checks.service", fmt::format(unit, expectations.script_drive, check_script(expectations).size())},
-                                                 {"systemd.unit-dropin.multi-user.target", dropin}};
-  for (const auto& skipped : expectations.skip_units) credentials["systemd.unit-dropin." + skipped] = "[Unit]\nConditionPathExists=/k8simg-test\n";
+  std::map<std::string, std::string> credentials{
+      {"systemd.extra-unit.k8simg-checks.service",
+       fmt::format(unit, expectations.script_drive, check_script(expectations).size())},
+      {"systemd.unit-dropin.multi-user.target", dropin}};
+  for (const auto& skipped : expectations.skip_units)
+    credentials["systemd.unit-dropin." + skipped] = "[Unit]\nConditionPathExists=/k8simg-test\n";
   return credentials;
 }
 
@@ -429,7 +458,8 @@ GuestReport read_report(std::string_view console) {
         std::from_chars(words[index].data(), words[index].data() + words[index].size(), value);
         return value;
       };
-      report.processes.push_back({words[1], static_cast<int>(number(2)), number(3), number(4), static_cast<double>(number(5)) / 100});
+      report.processes.push_back(
+          {words[1], static_cast<int>(number(2)), number(3), number(4), static_cast<double>(number(5)) / 100});
     } else if ((words[0] == "ok" || words[0] == "FAIL") && words.size() >= 2) {
       const auto detail = rest.find(words[1], words[0].size());
       report.checks.push_back({words[1], words[0] == "ok", std::string(trim(rest.substr(detail + words[1].size())))});

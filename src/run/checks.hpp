@@ -1,4 +1,5 @@
-// The checks that run inside a booted image: a script handed over as a systemd credential, its report read from the console.
+// The checks that run inside a booted image: a script handed over as a systemd credential, its report read from the
+// console.
 #pragma once
 
 #include <cstdint>
@@ -12,42 +13,56 @@ namespace k8simg {
 
 /// What the guest is held against.
 struct Expectations {
-  std::string kernel;                      ///< uname -r
-  std::string firmware;                    ///< "bios", "uefi" or "kernel"
-  std::int64_t earliest_time = 0;          ///< the clock must not be before this
-  bool router = true;                      ///< the network offers a way out
-  std::uint64_t root_bytes = 0;            ///< the root filesystem must have grown to at least this
+  std::string kernel;                              ///< uname -r
+  std::string firmware;                            ///< "bios", "uefi" or "kernel"
+  std::int64_t earliest_time = 0;                  ///< the clock must not be before this
+  bool router = true;                              ///< the network offers a way out
+  std::uint64_t root_bytes = 0;                    ///< the root filesystem must have grown to at least this
   std::vector<std::vector<std::string>> versions;  ///< {program, argument..., text that it must print}
-  std::string script_drive;                ///< the guest's name of the drive with the script: "vdb"
-  std::string container_drive;             ///< that of the drive with the archive of the container's image
-  std::string container_image;             ///< reference in that archive; "" for none
-  std::string container_says;              ///< what the container prints
-  /// What it is waited for: a cluster on one machine whose pods run and answer, a kubelet that runs a pod of its own, a node of another machine's
-  /// cluster, which runs a pod as long as that wants it to.
+  std::string script_drive;                        ///< the guest's name of the drive with the script: "vdb"
+  std::string container_drive;                     ///< that of the drive with the archive of the container's image
+  std::string container_image;                     ///< reference in that archive; "" for none
+  std::string container_says;                      ///< what the container prints
+  /// What it is waited for: a cluster on one machine whose pods run and answer, a kubelet that runs a pod of its own, a
+  /// node of another machine's cluster, which runs a pod as long as that wants it to.
   enum class Ready { No, Cluster, Standalone, Worker };
   Ready ready = Ready::No;
-  int workers = 0;                         ///< other machines that join this cluster: GuestReport::join says when they can, and their pods are asked
-  std::vector<std::string> skip_units;     ///< are not started, though the image would
-  std::string ready_image;                 ///< the preloaded image of a pod: CoreDNS for a cluster, pause for a kubelet of its own
+  int workers =
+      0;  ///< other machines that join this cluster: GuestReport::join says when they can, and their pods are asked
+  std::vector<std::string> skip_units;  ///< are not started, though the image would
+  std::string ready_image;  ///< the preloaded image of a pod: CoreDNS for a cluster, pause for a kubelet of its own
   enum class Preflight { Init, Join };
-  Preflight preflight = Preflight::Init;   ///< which of kubeadm's two preflights
-  /// What it must say before there is a cluster, "ERROR NumCPU" or "WARNING Swap", sorted: no more and no less. nullopt: it is not asked.
+  Preflight preflight = Preflight::Init;  ///< which of kubeadm's two preflights
+  /// What it must say before there is a cluster, "ERROR NumCPU" or "WARNING Swap", sorted: no more and no less.
+  /// nullopt: it is not asked.
   std::optional<std::vector<std::string>> preflight_verdicts;
-  bool kubeadm_images = false;             ///< the image says that it carries everything for a control plane: kubeadm's own list is held against it
+  bool kubeadm_images =
+      false;  ///< the image says that it carries everything for a control plane: kubeadm's own list is held against it
 };
 
-/// What the processes of one name hold in memory and have taken of the processors since they started. pss: pages that processes share are divided among
-/// them (proc_pid_smaps(5)).
-struct ProcessUse { std::string name; int count = 0; std::uint64_t rss_kib = 0, pss_kib = 0; double cpu_seconds = 0; };
-struct CheckResult { std::string name; bool ok = false; std::string detail; };
+/// What the processes of one name hold in memory and have taken of the processors since they started. pss: pages that
+/// processes share are divided among them (proc_pid_smaps(5)).
+struct ProcessUse {
+  std::string name;
+  int count = 0;
+  std::uint64_t rss_kib = 0, pss_kib = 0;
+  double cpu_seconds = 0;
+};
+struct CheckResult {
+  std::string name;
+  bool ok = false;
+  std::string detail;
+};
 struct GuestReport {
   std::vector<CheckResult> checks;
-  std::map<std::string, double> figures;   ///< "boot_seconds", "memory_used_mib", "memory_available_mib", ...
-  std::vector<ProcessUse> processes;       ///< when everything had been started, largest first
+  std::map<std::string, double> figures;  ///< "boot_seconds", "memory_used_mib", "memory_available_mib", ...
+  std::vector<ProcessUse> processes;      ///< when everything had been started, largest first
   /// What a worker's node.toml needs, once there is a cluster. `server`: "10.0.2.15:6443".
-  struct Join { std::string server, ca_cert_hash, token; };
+  struct Join {
+    std::string server, ca_cert_hash, token;
+  };
   std::optional<Join> join;
-  bool finished = false;                   ///< the script came to its end, and every result it gave is here
+  bool finished = false;  ///< the script came to its end, and every result it gave is here
   bool ok() const;
 };
 

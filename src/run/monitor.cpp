@@ -30,7 +30,9 @@ constexpr std::size_t most_shown = 2000;  ///< bytes of one answer
 
 class Connection {
  public:
-  Connection(const fs::path& socket, double seconds) : deadline_(SteadyClock::now() + std::chrono::duration_cast<SteadyClock::duration>(std::chrono::duration<double>(seconds))) {
+  Connection(const fs::path& socket, double seconds)
+      : deadline_(SteadyClock::now() +
+                  std::chrono::duration_cast<SteadyClock::duration>(std::chrono::duration<double>(seconds))) {
     // A socket's path may have 107 bytes, and a store may lie deeper: its folder is entered by a descriptor.
     const Fd folder = Fd::open(socket.parent_path(), O_PATH | O_DIRECTORY);
     const std::string path = fmt::format("/proc/self/fd/{}/{}", folder.get(), socket.filename().string());
@@ -39,7 +41,8 @@ class Connection {
     if (path.size() >= sizeof address.sun_path) throw_errno("cannot connect to", socket.string(), ENAMETOOLONG);
     std::copy(path.begin(), path.end(), address.sun_path);
     fd_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!fd_.valid() || ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) throw_errno("cannot connect to", socket.string(), errno);
+    if (!fd_.valid() || ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+      throw_errno("cannot connect to", socket.string(), errno);
   }
 
   /// The next object that is no event; nullopt when none comes in time, and for ever afterwards.
@@ -54,7 +57,8 @@ class Connection {
         received_.append(buffer, static_cast<std::size_t>(count));
       }
       const auto end = received_.find('\n');
-      json object = json::parse(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
+      json object =
+          json::parse(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
       received_.erase(0, end + 1);
       if (object.is_object() && !object.contains("event")) return object;
     }
@@ -64,8 +68,10 @@ class Connection {
     std::string text = command.dump() + "\n";
     while (!text.empty()) {
       const ssize_t count = ::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL);
-      if (count > 0) text.erase(0, static_cast<std::size_t>(count));
-      else if (errno == EAGAIN ? !wait(POLLOUT) : errno != EINTR) return false;
+      if (count > 0)
+        text.erase(0, static_cast<std::size_t>(count));
+      else if (errno == EAGAIN ? !wait(POLLOUT) : errno != EINTR)
+        return false;
     }
     return true;
   }
@@ -92,7 +98,8 @@ std::string places(const std::string& registers) {
   constexpr std::array telling{"CPU#", "EIP=", "RIP=", "R15=", "PSR=", " PC=", "HLT="};
   std::string text;
   for (const std::string& line : split(registers, '\n')) {
-    const bool tells = std::any_of(telling.begin(), telling.end(), [&](const char* word) { return line.find(word) != std::string::npos; });
+    const bool tells = std::any_of(telling.begin(), telling.end(),
+                                   [&](const char* word) { return line.find(word) != std::string::npos; });
     if (tells) text += line + "\n";
   }
   return text;
@@ -109,10 +116,13 @@ std::string ask_monitor(const std::filesystem::path& socket, double seconds) {
     std::string text;
     for (const char* question : {"info status", "info registers -a", "info network", "info block"}) {
       std::optional<json> answer;
-      if (monitor.send({{"execute", "human-monitor-command"}, {"arguments", {{"command-line", question}}}})) answer = monitor.receive();
+      if (monitor.send({{"execute", "human-monitor-command"}, {"arguments", {{"command-line", question}}}}))
+        answer = monitor.receive();
       if (!answer) return text + silent;
       const auto said = answer->find("return");
-      std::string words = said != answer->end() && said->is_string() ? replace_all(said->get<std::string>(), "\r\n", "\n") : answer->dump(-1, ' ', false, json::error_handler_t::replace);
+      std::string words = said != answer->end() && said->is_string()
+                              ? replace_all(said->get<std::string>(), "\r\n", "\n")
+                              : answer->dump(-1, ' ', false, json::error_handler_t::replace);
       if (std::string_view(question).starts_with("info registers")) words = places(words);
       words = words.substr(0, most_shown);
       text += fmt::format("{}: {}\n", question, trim(words));

@@ -18,9 +18,15 @@ namespace k8simg {
 
 namespace {
 
-Command in_sandbox(const std::filesystem::path& tools, std::vector<std::string> argv, std::vector<SandboxBind> binds, const std::filesystem::path& scratch, bool network, bool interactive) {
+Command in_sandbox(const std::filesystem::path& tools, std::vector<std::string> argv, std::vector<SandboxBind> binds,
+                   const std::filesystem::path& scratch, bool network, bool interactive) {
   binds.push_back({scratch, "/build", true});
-  SandboxCommand command{.root = tools, .argv = std::move(argv), .environment = {}, .working_folder = "/build", .binds = std::move(binds), .network = network};
+  SandboxCommand command{.root = tools,
+                         .argv = std::move(argv),
+                         .environment = {},
+                         .working_folder = "/build",
+                         .binds = std::move(binds),
+                         .network = network};
   command.interactive = interactive;
   return sandbox(command);
 }
@@ -34,16 +40,25 @@ std::vector<std::string> machine_arguments(const Machine& machine, bool kvm) {
 /// Takes kernel, device tree and command line out of the image's boot partition; the arguments that start them.
 std::vector<std::string> kernel_arguments(CommandRunner& runner, const Boot& boot, std::stop_token stop) {
   const BootPartition& partition = boot.boot_partition;
-  for (const auto& [source, target] : {std::pair{partition.kernel, "kernel"}, {partition.dtb, "dtb"}, {partition.cmdline, "cmdline"}}) {
-    Command copy = in_sandbox(boot.tools, {"/usr/bin/mcopy", "-n", "-i", fmt::format("/in/disk.img@@{}", partition.start), "::" + source, std::string("/build/") + target}, {{boot.image, "/in/disk.img"}}, boot.scratch, false, false);
+  for (const auto& [source, target] :
+       {std::pair{partition.kernel, "kernel"}, {partition.dtb, "dtb"}, {partition.cmdline, "cmdline"}}) {
+    Command copy = in_sandbox(boot.tools,
+                              {"/usr/bin/mcopy", "-n", "-i", fmt::format("/in/disk.img@@{}", partition.start),
+                               "::" + source, std::string("/build/") + target},
+                              {{boot.image, "/in/disk.img"}}, boot.scratch, false, false);
     copy.log = boot.scratch / "qemu.log";
-    with_context("while taking " + source + " out of the boot partition", [&] { run_checked(runner, copy, "mcopy", stop); });
+    with_context("while taking " + source + " out of the boot partition",
+                 [&] { run_checked(runner, copy, "mcopy", stop); });
   }
   std::string cmdline(trim(read_file(boot.scratch / "cmdline")));
   if (!partition.more_cmdline.empty()) cmdline += " " + partition.more_cmdline;
-  for (const auto& [name, bytes] : boot.credentials) cmdline += " systemd.set_credential_binary=" + name + ":" + base64_encode(bytes);
+  for (const auto& [name, bytes] : boot.credentials)
+    cmdline += " systemd.set_credential_binary=" + name + ":" + base64_encode(bytes);
   if (partition.cmdline_limit && cmdline.size() >= partition.cmdline_limit) {
-    throw Error(ErrorKind::Usage, fmt::format("the kernel's command line has {} characters, of which the kernel reads {}", cmdline.size(), partition.cmdline_limit - 1), "shorten kernel.cmdline or qemu.extra-cmdline");
+    throw Error(ErrorKind::Usage,
+                fmt::format("the kernel's command line has {} characters, of which the kernel reads {}", cmdline.size(),
+                            partition.cmdline_limit - 1),
+                "shorten kernel.cmdline or qemu.extra-cmdline");
   }
   return {"-kernel", "/build/kernel", "-dtb", "/build/dtb", "-append", cmdline};
 }
@@ -52,29 +67,35 @@ std::vector<std::string> kernel_arguments(CommandRunner& runner, const Boot& boo
 std::vector<std::string> network_arguments(const Boot& boot) {
   if (!boot.lan) {
     std::string netdev = "user,id=net0";
-    // Whoever asks a name server that cannot answer asks again and again, and QEMU keeps a socket for each question, all of which it looks at whenever it wakes.
+    // Whoever asks a name server that cannot answer asks again and again, and QEMU keeps a socket for each question,
+    // all of which it looks at whenever it wakes.
     if (boot.isolated) netdev += ",restrict=on,ipv6=off";
     for (const auto& forward : boot.forwards) netdev += ",hostfwd=" + forward;
     return {"-netdev", netdev};
   }
   const auto link = [](int machine) { return fmt::format("addr.type=unix,addr.path=/in/lan/{}", machine); };
-  // QEMU blocks as a whole, processors, monitor and all, while a socket that it accepted is full; one that it connected it can leave alone. So a worker that has
-  // stopped must not stop the machine with the switch: that one connects.
+  // QEMU blocks as a whole, processors, monitor and all, while a socket that it accepted is full; one that it connected
+  // it can leave alone. So a worker that has stopped must not stop the machine with the switch: that one connects.
   if (boot.lan->machine > 0) return {"-netdev", "stream,id=net0,server=on," + link(boot.lan->machine)};
-  // QEMU's hub, with the machine itself and a cable to each other machine, which may start later. QEMU's own DHCP server cannot be on it: it would play the router
-  // to packets that are meant for another machine too, and refuse them.
+  // QEMU's hub, with the machine itself and a cable to each other machine, which may start later. QEMU's own DHCP
+  // server cannot be on it: it would play the router to packets that are meant for another machine too, and refuse
+  // them.
   std::vector<std::string> words{"-netdev", "hubport,id=net0,hubid=0"};
   for (int machine = 1; machine < boot.lan->machines; ++machine) {
-    for (const auto& netdev : {fmt::format("stream,id=link{},server=off,reconnect-ms=1000,{}", machine, link(machine)), fmt::format("hubport,id=port{0},hubid=0,netdev=link{0}", machine)}) words.insert(words.end(), {"-netdev", netdev});
+    for (const auto& netdev : {fmt::format("stream,id=link{},server=off,reconnect-ms=1000,{}", machine, link(machine)),
+                               fmt::format("hubport,id=port{0},hubid=0,netdev=link{0}", machine)})
+      words.insert(words.end(), {"-netdev", netdev});
   }
   return words;
 }
 
-/// The board's devices; on a shared network no two have the same hardware address, which is QEMU's own one when nothing is said.
+/// The board's devices; on a shared network no two have the same hardware address, which is QEMU's own one when nothing
+/// is said.
 std::vector<std::string> device_arguments(const Machine& machine, const Boot& boot) {
   std::vector<std::string> words = machine.arguments;
   for (auto& word : words) {
-    if (boot.lan && word.ends_with("netdev=net0")) word += fmt::format(",mac=52:54:00:12:34:{:02x}", 0x56 + boot.lan->machine);
+    if (boot.lan && word.ends_with("netdev=net0"))
+      word += fmt::format(",mac=52:54:00:12:34:{:02x}", 0x56 + boot.lan->machine);
   }
   return words;
 }
@@ -95,10 +116,13 @@ std::string drive_name(const Machine& machine, std::size_t index) {
 std::uint64_t card_size(std::uint64_t bytes) { return std::bit_ceil(bytes); }
 
 MachineResult run_machine(CommandRunner& runner, const Machine& machine, const Boot& boot, std::stop_token stop) {
-  const auto log = boot.scratch / "qemu.log", console = boot.scratch / "console.log", monitor = boot.scratch / "monitor";
-  for (const auto& file : {log, console, monitor}) std::filesystem::remove(file);  // of an earlier boot: nobody shall read it as this one's
+  const auto log = boot.scratch / "qemu.log", console = boot.scratch / "console.log",
+             monitor = boot.scratch / "monitor";
+  for (const auto& file : {log, console, monitor})
+    std::filesystem::remove(file);  // of an earlier boot: nobody shall read it as this one's
   if (!boot.again) {
-    std::vector<std::string> create{"/usr/bin/qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "/in/disk.img", "/build/overlay.qcow2"};
+    std::vector<std::string> create{
+        "/usr/bin/qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "/in/disk.img", "/build/overlay.qcow2"};
     if (boot.disk_size) create.push_back(std::to_string(boot.disk_size));
     Command overlay = in_sandbox(boot.tools, create, {{boot.image, "/in/disk.img"}}, boot.scratch, false, false);
     overlay.log = log;
@@ -110,23 +134,29 @@ MachineResult run_machine(CommandRunner& runner, const Machine& machine, const B
   std::vector<SandboxBind> binds{{boot.image, "/in/disk.img"}};
   if (boot.kvm) binds.push_back({"/dev/kvm", "/dev/kvm", true, true});
   add({"-m", std::to_string(machine.memory_mib), "-smp", std::to_string(machine.cpus), "-no-reboot", "-nodefaults"});
-  add({"-drive", fmt::format("if={},format=qcow2,file=/build/overlay.qcow2,cache=unsafe", machine.sd_card ? "sd" : "virtio")});
+  add({"-drive",
+       fmt::format("if={},format=qcow2,file=/build/overlay.qcow2,cache=unsafe", machine.sd_card ? "sd" : "virtio")});
   for (std::size_t i = 0; i < boot.drives.size(); ++i) {
     const std::string inside = fmt::format("/in/drive{}", i);
     binds.push_back({boot.drives[i], inside});
     if (machine.sd_card) {
-      add({"-drive", fmt::format("if=none,id=drive{},format=raw,readonly=on,file={}", i, inside), "-device", fmt::format("usb-storage,drive=drive{}", i)});
+      add({"-drive", fmt::format("if=none,id=drive{},format=raw,readonly=on,file={}", i, inside), "-device",
+           fmt::format("usb-storage,drive=drive{}", i)});
     } else {
       add({"-drive", "if=virtio,format=raw,readonly=on,file=" + inside});
     }
   }
   if (boot.firmware == Firmware::Uefi) {
-    std::filesystem::copy_file(boot.tools / machine.uefi_vars, boot.scratch / "vars.fd", std::filesystem::copy_options::overwrite_existing);
-    std::filesystem::permissions(boot.scratch / "vars.fd", std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
-    add({"-drive", "if=pflash,format=raw,readonly=on,file=/" + machine.uefi_code, "-drive", "if=pflash,format=raw,file=/build/vars.fd"});
+    std::filesystem::copy_file(boot.tools / machine.uefi_vars, boot.scratch / "vars.fd",
+                               std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::permissions(boot.scratch / "vars.fd", std::filesystem::perms::owner_write,
+                                 std::filesystem::perm_options::add);
+    add({"-drive", "if=pflash,format=raw,readonly=on,file=/" + machine.uefi_code, "-drive",
+         "if=pflash,format=raw,file=/build/vars.fd"});
   }
   if (boot.lan) binds.push_back({boot.lan->folder, "/in/lan", true});
-  for (const auto& words : {network_arguments(boot), device_arguments(machine, boot)}) argv.insert(argv.end(), words.begin(), words.end());
+  for (const auto& words : {network_arguments(boot), device_arguments(machine, boot)})
+    argv.insert(argv.end(), words.begin(), words.end());
   if (boot.firmware == Firmware::Kernel) {
     const auto kernel = kernel_arguments(runner, boot, stop);
     argv.insert(argv.end(), kernel.begin(), kernel.end());
@@ -143,7 +173,8 @@ MachineResult run_machine(CommandRunner& runner, const Machine& machine, const B
     add({"-nographic"});
   } else {
     add({"-display", "none", "-serial", "file:/build/console.log"});
-    add({"-chardev", "socket,id=monitor,path=/build/monitor,server=on,wait=off", "-mon", "chardev=monitor,mode=control"});
+    add({"-chardev", "socket,id=monitor,path=/build/monitor,server=on,wait=off", "-mon",
+         "chardev=monitor,mode=control"});
   }
   Command command = in_sandbox(boot.tools, argv, std::move(binds), boot.scratch, boot.network, boot.interactive);
   command.log = log;
@@ -167,7 +198,8 @@ MachineResult run_machine(CommandRunner& runner, const Machine& machine, const B
   return result;
 }
 
-bool probe_kvm(CommandRunner& runner, const Machine& machine, const std::filesystem::path& tools, const std::filesystem::path& scratch, std::string& why_not) {
+bool probe_kvm(CommandRunner& runner, const Machine& machine, const std::filesystem::path& tools,
+               const std::filesystem::path& scratch, std::string& why_not) {
   if (access("/dev/kvm", R_OK | W_OK) != 0) {
     why_not = std::filesystem::exists("/dev/kvm") ? "/dev/kvm may not be opened by this user" : "there is no /dev/kvm";
     return false;
@@ -188,13 +220,17 @@ bool probe_kvm(CommandRunner& runner, const Machine& machine, const std::filesys
   const auto disk = scratch / "kvm-probe.img";
   write_file_atomically(disk, sector);
   std::vector<std::string> argv = machine_arguments(machine, true);
-  for (const char* word : {"-m", "64", "-nodefaults", "-display", "none", "-no-reboot", "-drive", "if=ide,format=raw,file=/build/kvm-probe.img", "-device", "isa-debug-exit,iobase=0xf4"}) argv.emplace_back(word);
+  for (const char* word : {"-m", "64", "-nodefaults", "-display", "none", "-no-reboot", "-drive",
+                           "if=ide,format=raw,file=/build/kvm-probe.img", "-device", "isa-debug-exit,iobase=0xf4"})
+    argv.emplace_back(word);
   Command command = in_sandbox(tools, argv, {{"/dev/kvm", "/dev/kvm", true, true}}, scratch, false, false);
   command.log = scratch / "kvm-probe.log";
   command.timeout_seconds = 10;
   const CommandResult result = runner.run(command);
   if (result.exit_code == 33) return true;
-  why_not = result.timed_out ? "/dev/kvm is there, but a guest that should leave at once hangs" : fmt::format("/dev/kvm is there, but QEMU ends with {}: {}", result.exit_code, trim(tail_of(command.log, 1)));
+  why_not = result.timed_out ? "/dev/kvm is there, but a guest that should leave at once hangs"
+                             : fmt::format("/dev/kvm is there, but QEMU ends with {}: {}", result.exit_code,
+                                           trim(tail_of(command.log, 1)));
   return false;
 }
 

@@ -38,7 +38,12 @@ std::string first_line(const fs::path& file) {
   return line;
 }
 
-struct Stat { std::string name; char state = '?'; int parent = 0; double seconds = 0; };
+struct Stat {
+  std::string name;
+  char state = '?';
+  int parent = 0;
+  double seconds = 0;
+};
 
 /// "PID (NAME) STATE PARENT ... UTIME STIME ...", where the name may hold anything: proc_pid_stat(5).
 std::optional<Stat> read_stat(const fs::path& file) {
@@ -53,7 +58,8 @@ std::optional<Stat> read_stat(const fs::path& file) {
     return value;
   };
   static const double ticks = static_cast<double>(::sysconf(_SC_CLK_TCK));
-  return Stat{line.substr(open + 1, close - open - 1), fields[0][0], static_cast<int>(number(1)), static_cast<double>(number(11) + number(12)) / ticks};
+  return Stat{line.substr(open + 1, close - open - 1), fields[0][0], static_cast<int>(number(1)),
+              static_cast<double>(number(11) + number(12)) / ticks};
 }
 
 }  // namespace
@@ -87,18 +93,21 @@ std::string describe_threads(const std::vector<HostProcess>& processes, const fs
   std::string text;
   for (const auto& process : processes) {
     std::error_code error;
-    for (fs::directory_iterator entry(proc / std::to_string(process.pid) / "task", error), end; !error && entry != end; entry.increment(error)) {
+    for (fs::directory_iterator entry(proc / std::to_string(process.pid) / "task", error), end; !error && entry != end;
+         entry.increment(error)) {
       const auto stat = read_stat(entry->path() / "stat");
       if (!stat) continue;
       const std::string place = first_line(entry->path() / "wchan");
-      text += fmt::format("{}{} {}: {}{}", text.empty() ? "" : "\n", stat->name, entry->path().filename().string(), stat->state, place.empty() || place == "0" ? "" : ", in " + place);
+      text += fmt::format("{}{} {}: {}{}", text.empty() ? "" : "\n", stat->name, entry->path().filename().string(),
+                          stat->state, place.empty() || place == "0" ? "" : ", in " + place);
     }
   }
   return text;
 }
 
 bool StallDetector::take(const SignsOfLife& signs, std::int64_t now) {
-  const bool alive = first_ || signs.console_bytes != mark_.console_bytes || signs.processor_seconds < mark_.processor_seconds ||
+  const bool alive = first_ || signs.console_bytes != mark_.console_bytes ||
+                     signs.processor_seconds < mark_.processor_seconds ||
                      signs.processor_seconds >= mark_.processor_seconds + some_processor_time;
   if (alive) {
     mark_ = signs;
@@ -135,9 +144,11 @@ void StallWatch::look(const std::stop_token& stop, int pid) {
     if (!missing) signs.console_bytes = size;
     for (const auto& process : processes) signs.processor_seconds += process.seconds;
     if (detector.take(signs, limits_.clock->now())) {
-      std::string text = fmt::format("no output on the console and no processor time for {}", format_duration(detector.idle_seconds()));
+      std::string text = fmt::format("no output on the console and no processor time for {}",
+                                     format_duration(detector.idle_seconds()));
       text += "\n" + ask_monitor(monitor_, limits_.monitor_seconds);
-      if (const std::string threads = describe_threads(processes); !threads.empty()) text += "\nthreads of the emulator, each with its state and what it waits in:\n" + threads;
+      if (const std::string threads = describe_threads(processes); !threads.empty())
+        text += "\nthreads of the emulator, each with its state and what it waits in:\n" + threads;
       {
         const std::scoped_lock lock(mutex_);
         description_ = std::move(text);
@@ -146,7 +157,8 @@ void StallWatch::look(const std::stop_token& stop, int pid) {
       return;
     }
     std::unique_lock lock(mutex_);
-    if (wake_.wait_for(lock, stop, limits_.look_every, [&] { return stop.stop_requested(); }) || stop.stop_requested()) return;
+    if (wake_.wait_for(lock, stop, limits_.look_every, [&] { return stop.stop_requested(); }) || stop.stop_requested())
+      return;
   }
 }
 

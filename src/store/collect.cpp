@@ -12,7 +12,8 @@
 namespace k8simg {
 namespace {
 
-// The files below a folder that may not be there; any other trouble is an error, since what is not seen would be removed.
+// The files below a folder that may not be there; any other trouble is an error, since what is not seen would be
+// removed.
 template <class Iterator>
 void each_entry(const fs::path& folder, const std::function<void(const fs::directory_entry&)>& visit) {
   std::error_code error;
@@ -20,8 +21,9 @@ void each_entry(const fs::path& folder, const std::function<void(const fs::direc
   if (error == std::errc::no_such_file_or_directory) return;
   for (; !error && entry != Iterator(); entry.increment(error)) visit(*entry);
   if (error)
-    throw Error(ErrorKind::Internal, "cannot read the folder " + folder.string() + " of the store: " + error.message(),
-                "nothing was removed; make it readable for you (a run with sudo may have made files that belong to root)");
+    throw Error(
+        ErrorKind::Internal, "cannot read the folder " + folder.string() + " of the store: " + error.message(),
+        "nothing was removed; make it readable for you (a run with sudo may have made files that belong to root)");
 }
 
 std::set<Digest> last_keys(const fs::path& folder) {
@@ -74,7 +76,8 @@ DiskStore::Collected DiskStore::collect(const std::function<std::vector<Digest>(
     }
   } restore{state, exclusive, lock_file};
   if (!exclusive)
-    throw Error(ErrorKind::Usage, "the store " + state.root.string() + " is in use by a build", "run gc again when it is done");
+    throw Error(ErrorKind::Usage, "the store " + state.root.string() + " is in use by a build",
+                "run gc again when it is done");
 
   const std::set<Digest> kept_records = last_keys(state.root / "last");
   std::unordered_set<Digest> kept(extra_roots.begin(), extra_roots.end());

@@ -1,8 +1,8 @@
 // The store on disk: blobs named by their hash, records as small files, everything renamed into place when it is whole.
 //
-// A record is written at once, into the folder of this start of the machine below pending/. As long as the machine runs, the kernel gives
-// back what was written, whatever happened to the process. sync() writes the filesystem out and only then renames records into steps/, so a
-// record that a power cut leaves there has its blobs.
+// A record is written at once, into the folder of this start of the machine below pending/. As long as the machine
+// runs, the kernel gives back what was written, whatever happened to the process. sync() writes the filesystem out and
+// only then renames records into steps/, so a record that a power cut leaves there has its blobs.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -46,7 +46,8 @@ std::string this_boot() {
   try {
     return host + std::string(trim(read_file("/proc/sys/kernel/random/boot_id")));
   } catch (const Error&) {  // nothing tells one start from another: records of this process alone
-    return host + std::to_string(::getpid()) + "-" + std::to_string(std::chrono::system_clock::now().time_since_epoch().count());
+    return host + std::to_string(::getpid()) + "-" +
+           std::to_string(std::chrono::system_clock::now().time_since_epoch().count());
   }
 }
 
@@ -66,15 +67,18 @@ void check_version(const fs::path& root) {
       const std::string name = entry.path().filename().string();
       if (name == "lock" || name.starts_with(".tmp-")) continue;
       if (fs::exists(file)) break;
-      throw Error(ErrorKind::Usage, root.string() + " is not empty and is not a k8simg store (it has \"" + name + "\" but no version file)",
-                  "choose another folder with --store or K8SIMG_STORE");
+      throw Error(
+          ErrorKind::Usage,
+          root.string() + " is not empty and is not a k8simg store (it has \"" + name + "\" but no version file)",
+          "choose another folder with --store or K8SIMG_STORE");
     }
     AtomicFile out(file, 0644, true);
     out.write(version_line);
     out.commit();
     return;
   }
-  // Folders of a store are its own: a link would have what it leads to cleaned up, as scratch or garbage. A project may bring a store.
+  // Folders of a store are its own: a link would have what it leads to cleaned up, as scratch or garbage. A project may
+  // bring a store.
   const auto refuse_links = [](const fs::path& folder) {
     for (const auto& entry : fs::directory_iterator(folder))
       if (entry.is_symlink())
@@ -82,18 +86,21 @@ void check_version(const fs::path& root) {
                     "remove the link, or choose another folder with --store or K8SIMG_STORE");
   };
   refuse_links(root);
-  for (const char* name : {"blobs", "steps", "last", "checkouts", "scratch", "logs", "partial", "cache", "pending", "quarantine"})
+  for (const char* name :
+       {"blobs", "steps", "last", "checkouts", "scratch", "logs", "partial", "cache", "pending", "quarantine"})
     if (fs::is_directory(root / name)) refuse_links(root / name);
   const std::string text = read_file(file);
   if (text == version_line) return;
   if (text.starts_with(version_prefix)) {
     const std::string number(trim(std::string_view(text).substr(version_prefix.size())));
     if (!number.empty() && number.find_first_not_of("0123456789") == std::string::npos)
-      throw Error(ErrorKind::Usage, "the store " + root.string() + " has format " + number + "; this k8simg knows format 1",
+      throw Error(ErrorKind::Usage,
+                  "the store " + root.string() + " has format " + number + "; this k8simg knows format 1",
                   "use the k8simg that made it, or another folder with --store or K8SIMG_STORE");
   }
   throw Error(ErrorKind::Usage, file.string() + " does not say which format the store has",
-              "if the folder is a k8simg store, put \"" + std::string(trim(version_line)) + "\" into that file; else choose another with --store");
+              "if the folder is a k8simg store, put \"" + std::string(trim(version_line)) +
+                  "\" into that file; else choose another with --store");
 }
 
 }  // namespace
@@ -127,8 +134,10 @@ void DiskStore::State::drop_old_records() {
   const std::string machine = boot.substr(0, boot.find('.') + 1);
   for (const auto& entry : fs::directory_iterator(root / "pending", none)) {
     const std::string name = entry.path().filename().string();
-    if (name == boot) pending = true;
-    else if (name.starts_with(machine)) remove_all_forced(entry.path());
+    if (name == boot)
+      pending = true;
+    else if (name.starts_with(machine))
+      remove_all_forced(entry.path());
   }
 }
 
@@ -166,14 +175,18 @@ Condition DiskStore::State::check(const Digest& digest) const {
 
 bool DiskStore::State::holds(const Value& value) {
   switch (check(value.digest)) {
-    case Condition::Whole: return true;
-    case Condition::Missing: return false;
-    case Condition::Damaged: set_aside(blob_path(value.digest), value.digest.hex());
+    case Condition::Whole:
+      return true;
+    case Condition::Missing:
+      return false;
+    case Condition::Damaged:
+      set_aside(blob_path(value.digest), value.digest.hex());
   }
   return false;
 }
 
-// Another thread or process may have put the same blob since somebody looked: then its file is replaced by one with the same bytes.
+// Another thread or process may have put the same blob since somebody looked: then its file is replaced by one with the
+// same bytes.
 void DiskStore::State::place(const fs::path& file, const Value& value) {
   const fs::path target = blob_path(value.digest);
   if (::rename(file.c_str(), target.c_str()) != 0) {
@@ -189,7 +202,8 @@ void DiskStore::State::set_aside(const fs::path& path, const std::string& name) 
   const fs::path folder = root / "quarantine";
   fs::create_directories(folder);
   const fs::path target = folder / (name + "." + std::to_string(::getpid()) + "-" + std::to_string(next_name++));
-  if (::rename(path.c_str(), target.c_str()) != 0 && errno != ENOENT) throw_errno("cannot move into the quarantine", path.string(), errno);
+  if (::rename(path.c_str(), target.c_str()) != 0 && errno != ENOENT)
+    throw_errno("cannot move into the quarantine", path.string(), errno);
 }
 
 // Through scratch, not AtomicFile: what a killed process leaves behind is then removed with its scratch folder.
@@ -254,8 +268,8 @@ std::optional<StepRecord> DiskStore::last_record(const std::string& defconfig, c
   return key ? find_record(*key) : std::nullopt;
 }
 
-// Hashes while writing. Small blobs wait in memory: most of what a rebuild puts is in the store already. Unpacking puts tens of thousands
-// of them through one writer, so each system call counts.
+// Hashes while writing. Small blobs wait in memory: most of what a rebuild puts is in the store already. Unpacking puts
+// tens of thousands of them through one writer, so each system call counts.
 class DiskStore::Writer : public BlobWriter {
  public:
   explicit Writer(State& state) : state_(state) {}
@@ -320,7 +334,8 @@ std::unique_ptr<BlobWriter> DiskStore::writer() { return std::make_unique<Writer
 Value DiskStore::put_file(const std::filesystem::path& file, bool move) {
   struct stat info {};
   if (::lstat(file.c_str(), &info) != 0) throw_errno("cannot take into the store", file.string(), errno);
-  if (!S_ISREG(info.st_mode)) throw Error(ErrorKind::Internal, file.string() + " is not a regular file, so it cannot become a blob");
+  if (!S_ISREG(info.st_mode))
+    throw Error(ErrorKind::Internal, file.string() + " is not a regular file, so it cannot become a blob");
 
   const fs::path mine = state_->new_scratch_file();
   // A file with a second name could still be changed through it: copied.
@@ -362,8 +377,8 @@ std::filesystem::path DiskStore::path(const Digest& digest) const {
   return state_->blob_path(digest);
 }
 
-// The record comes before the pointer to it; a process killed in between leaves an older, still true pointer. A pointer to a record that is
-// gone is none.
+// The record comes before the pointer to it; a process killed in between leaves an older, still true pointer. A pointer
+// to a record that is gone is none.
 void DiskStore::save_record(const std::string& defconfig, const StepRecord& record) {
   state_->write_small_file(state_->pending_path(record.key), record_to_json(record));
   state_->write_small_file(state_->last_path(defconfig, record.step), record.key.hex() + "\n");
@@ -379,14 +394,17 @@ void DiskStore::sync() {
     if (!std::exchange(state_->pending, false)) return;
   }
   std::vector<std::pair<Digest, fs::path>> written;
-  each_digest_file(state_->root / "pending" / state_->boot, [&](const Digest& key, const fs::path& file) { written.emplace_back(key, file); });
+  each_digest_file(state_->root / "pending" / state_->boot,
+                   [&](const Digest& key, const fs::path& file) { written.emplace_back(key, file); });
   if (written.empty()) return;
   const Fd folder = Fd::open(state_->root, O_RDONLY | O_DIRECTORY);
-  if (::syncfs(folder.get()) != 0) throw_errno("the disk could not write all of the store", state_->root.string(), errno);
+  if (::syncfs(folder.get()) != 0)
+    throw_errno("the disk could not write all of the store", state_->root.string(), errno);
   for (const auto& [key, file] : written) {
     const fs::path target = state_->record_path(key);
     fs::create_directories(target.parent_path());
-    if (::rename(file.c_str(), target.c_str()) != 0 && errno != ENOENT) throw_errno("cannot rename to", target.string(), errno);
+    if (::rename(file.c_str(), target.c_str()) != 0 && errno != ENOENT)
+      throw_errno("cannot rename to", target.string(), errno);
   }
 }
 

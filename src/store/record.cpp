@@ -39,7 +39,7 @@ std::string record_to_json(const StepRecord& record) {
   }
   Json outputs = Json::object();
   for (const auto& [name, value] : record.outputs) outputs[name] = value_to_json(value);
-  const Json json = {{"format", record_format},      {"key", record.key.hex()}, {"step", record.step},
+  const Json json = {{"format", record_format},       {"key", record.key.hex()},   {"step", record.step},
                      {"action", record.action.hex()}, {"seconds", record.seconds}, {"inputs", std::move(inputs)},
                      {"outputs", std::move(outputs)}};
   // Names that are not UTF-8 only serve explanations: replaced rather than refused.

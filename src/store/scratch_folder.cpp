@@ -26,8 +26,8 @@ ScratchFolder::ScratchFolder(const fs::path& parent)
   remove_all_forced(folder_.path() / "dead");
 }
 
-// Moves them into our own folder, which is quick; the removal of what may be gigabytes then happens without the lock, and
-// whoever finds our own folder dead finishes it.
+// Moves them into our own folder, which is quick; the removal of what may be gigabytes then happens without the lock,
+// and whoever finds our own folder dead finishes it.
 void ScratchFolder::bury_the_dead(const fs::path& parent) {
   std::error_code ignored;
   const fs::path grave = folder_.path() / "dead";

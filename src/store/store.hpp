@@ -34,14 +34,15 @@ struct RecordedInput {
 /// What one run of a step took and gave. Stored under the step's key.
 struct StepRecord {
   Digest key;
-  std::string step;                        ///< id, such as "kernel/build"
-  Digest action;                           ///< hash of the action alone, so that an explanation can tell recipe from inputs
+  std::string step;  ///< id, such as "kernel/build"
+  Digest action;     ///< hash of the action alone, so that an explanation can tell recipe from inputs
   std::vector<RecordedInput> inputs;
   std::map<std::string, Value> outputs;
   double seconds = 0;
 };
 
-/// Receives bytes; the blob enters the store on commit(), and not at all otherwise. After commit() the writer is ready for the next blob.
+/// Receives bytes; the blob enters the store on commit(), and not at all otherwise. After commit() the writer is ready
+/// for the next blob.
 class BlobWriter {
  public:
   virtual ~BlobWriter() = default;
@@ -67,7 +68,8 @@ class StoreView {
   virtual std::optional<StepRecord> last_record(const std::string& defconfig, const std::string& step) const = 0;
 };
 
-/// Safe to use from many threads and by many processes at once. What a put returns is whole: a damaged blob of the same name is replaced.
+/// Safe to use from many threads and by many processes at once. What a put returns is whole: a damaged blob of the same
+/// name is replaced.
 class Store : public StoreView {
  public:
   virtual std::unique_ptr<BlobWriter> writer() = 0;
@@ -76,8 +78,8 @@ class Store : public StoreView {
   virtual Value put_file(const std::filesystem::path& file, bool move = false) = 0;
   /// The blob's bytes. Error{Internal} when it is absent or damaged.
   virtual std::string read(const Digest& digest) const = 0;
-  /// Read-only file, mode 0555 (executable so that checkouts can be hard links). Its bytes are not verified here: see `check`. Those that a
-  /// step takes are, by the graph, before the step is recorded.
+  /// Read-only file, mode 0555 (executable so that checkouts can be hard links). Its bytes are not verified here: see
+  /// `check`. Those that a step takes are, by the graph, before the step is recorded.
   virtual std::filesystem::path path(const Digest& digest) const = 0;
   /// Says that somebody takes a value's bytes by another way than `path`: a checkout that was there already.
   virtual void note_taken(const Value&) {}
@@ -108,7 +110,8 @@ class Store : public StoreView {
 /// The folder is for its owner alone (0700): blobs hold what overlays hold, passphrases and keys too.
 class DiskStore : public Store {
  public:
-  /// Error{Usage} for a folder that cannot be a store: another format, or a filesystem that runs no programs or has no symbolic links.
+  /// Error{Usage} for a folder that cannot be a store: another format, or a filesystem that runs no programs or has no
+  /// symbolic links.
   explicit DiskStore(std::filesystem::path root);
   ~DiskStore() override;
 
@@ -135,10 +138,12 @@ class DiskStore : public Store {
   std::vector<StepRecord> records() const;
   void drop_record(const Digest& key);
 
-  struct Collected { std::uint64_t blobs = 0, bytes = 0, records = 0, checkouts = 0; };
+  struct Collected {
+    std::uint64_t blobs = 0, bytes = 0, records = 0, checkouts = 0;
+  };
   /// Removes what no kept record reaches, and the quarantine. `references`: the blobs that a tree blob names.
-  /// Takes the exclusive lock; Error{Usage} if a build holds the store. Error{Internal}, and nothing is removed, when records or
-  /// the pointers to them cannot be read.
+  /// Takes the exclusive lock; Error{Usage} if a build holds the store. Error{Internal}, and nothing is removed, when
+  /// records or the pointers to them cannot be read.
   Collected collect(const std::function<std::vector<Digest>(const Value&)>& references,
                     const std::vector<Digest>& extra_roots = {}, bool dry_run = false);
 

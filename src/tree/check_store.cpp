@@ -19,7 +19,8 @@ namespace {
 
 class StoreChecker {
  public:
-  StoreChecker(DiskStore& store, bool repair, std::stop_token stop) : store_(store), repair_(repair), stop_(std::move(stop)) {}
+  StoreChecker(DiskStore& store, bool repair, std::stop_token stop)
+      : store_(store), repair_(repair), stop_(std::move(stop)) {}
 
   StoreCheck check(int threads, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
     hash_blobs(threads, progress);
@@ -44,7 +45,9 @@ class StoreChecker {
   void hash_blobs(int count, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
     std::vector<std::pair<std::uint64_t, Digest>> blobs;
     // A blob of no bytes that should have some has no path: store.path() would call it missing.
-    const auto path = [&](const Digest& digest) { return store_.root() / "blobs" / digest.hex().substr(0, 2) / digest.hex().substr(2); };
+    const auto path = [&](const Digest& digest) {
+      return store_.root() / "blobs" / digest.hex().substr(0, 2) / digest.hex().substr(2);
+    };
     std::uint64_t total = 0;
     for (const Digest& digest : store_.blobs()) {
       blobs.emplace_back(size_of(path(digest)), digest);
@@ -77,14 +80,17 @@ class StoreChecker {
     for (const auto& record : records)
       for (const auto& [output, value] : record.outputs) {
         if (damaged_.contains(value.digest)) names.try_emplace(value.digest, record.step + ": " + output);
-        if (value.kind != ValueKind::Tree || damaged_.empty() || store_.check(value.digest) != Condition::Whole) continue;
+        if (value.kind != ValueKind::Tree || damaged_.empty() || store_.check(value.digest) != Condition::Whole)
+          continue;
         const Tree tree = tree_of(value.digest);
         for (const auto& [path, node] : tree.nodes())
-          if (node.type == NodeType::File && damaged_.contains(node.content)) names.try_emplace(node.content, record.step + ": " + path);
+          if (node.type == NodeType::File && damaged_.contains(node.content))
+            names.try_emplace(node.content, record.step + ": " + path);
       }
     for (const Digest& digest : damaged_) {
       const auto name = names.find(digest);
-      add(StoreFinding::Kind::Blob, digest, fmt::format("blob {}{} is damaged", digest.hex(), name == names.end() ? "" : ", " + name->second + ","));
+      add(StoreFinding::Kind::Blob, digest,
+          fmt::format("blob {}{} is damaged", digest.hex(), name == names.end() ? "" : ", " + name->second + ","));
       if (repair_) store_.quarantine(digest);
     }
   }
@@ -100,7 +106,8 @@ class StoreChecker {
     const Tree tree = tree_of(value.digest);
     const bool whole = std::all_of(tree.nodes().begin(), tree.nodes().end(), [&](const auto& entry) {
       const Node& node = entry.second;
-      return node.type != NodeType::File || (store_.has(Value{ValueKind::Blob, node.content, node.size}) && !damaged_.contains(node.content));
+      return node.type != NodeType::File ||
+             (store_.has(Value{ValueKind::Blob, node.content, node.size}) && !damaged_.contains(node.content));
     });
     return whole_trees_[value.digest] = whole;
   }
@@ -110,7 +117,9 @@ class StoreChecker {
     ++result_.records;
     for (const auto& [output, value] : record.outputs) {
       if (is_whole(value)) continue;
-      add(StoreFinding::Kind::Record, record.key, fmt::format("record {} of step {}: its output {} ({}) is not whole", record.key.hex(), record.step, output, value.digest.hex()));
+      add(StoreFinding::Kind::Record, record.key,
+          fmt::format("record {} of step {}: its output {} ({}) is not whole", record.key.hex(), record.step, output,
+                      value.digest.hex()));
       if (repair_) store_.drop_record(record.key);
       return;
     }
@@ -135,7 +144,9 @@ class StoreChecker {
     }
   }
 
-  void add(StoreFinding::Kind kind, const Digest& digest, std::string text) { result_.findings.push_back({kind, digest, std::move(text)}); }
+  void add(StoreFinding::Kind kind, const Digest& digest, std::string text) {
+    result_.findings.push_back({kind, digest, std::move(text)});
+  }
 
   DiskStore& store_;
   const bool repair_;
@@ -147,8 +158,8 @@ class StoreChecker {
 
 }  // namespace
 
-StoreCheck check_store(DiskStore& store, bool repair, int threads, const std::function<void(std::uint64_t, std::uint64_t)>& progress,
-                       std::stop_token stop) {
+StoreCheck check_store(DiskStore& store, bool repair, int threads,
+                       const std::function<void(std::uint64_t, std::uint64_t)>& progress, std::stop_token stop) {
   return StoreChecker(store, repair, std::move(stop)).check(threads, progress);
 }
 

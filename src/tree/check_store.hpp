@@ -13,8 +13,8 @@ namespace k8simg {
 struct StoreFinding {
   enum class Kind { Blob, Record, Checkout };
   Kind kind = Kind::Blob;
-  Digest digest;      ///< of the blob, the record's key, or the checkout's tree
-  std::string text;   ///< for people: what it is, and what is wrong with it
+  Digest digest;     ///< of the blob, the record's key, or the checkout's tree
+  std::string text;  ///< for people: what it is, and what is wrong with it
 };
 
 struct StoreCheck {
@@ -22,11 +22,12 @@ struct StoreCheck {
   std::vector<StoreFinding> findings;
 };
 
-/// Hashes all blobs (with `threads` threads), looks for the outputs of all records, with the files of trees, and compares all checkouts with
-/// their trees. With `repair`, damaged blobs and checkouts are moved into the quarantine, and records whose outputs are not whole are dropped:
-/// the next build makes them again. A blob is named by the step and the path that it is known by, where a record tells.
-/// `progress(done, total)` in bytes. Error{Interrupted} after a stop request.
-StoreCheck check_store(DiskStore& store, bool repair, int threads, const std::function<void(std::uint64_t, std::uint64_t)>& progress,
-                       std::stop_token stop = {});
+/// Hashes all blobs (with `threads` threads), looks for the outputs of all records, with the files of trees, and
+/// compares all checkouts with their trees. With `repair`, damaged blobs and checkouts are moved into the quarantine,
+/// and records whose outputs are not whole are dropped: the next build makes them again. A blob is named by the step
+/// and the path that it is known by, where a record tells. `progress(done, total)` in bytes. Error{Interrupted} after a
+/// stop request.
+StoreCheck check_store(DiskStore& store, bool repair, int threads,
+                       const std::function<void(std::uint64_t, std::uint64_t)>& progress, std::stop_token stop = {});
 
 }  // namespace k8simg

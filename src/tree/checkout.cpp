@@ -1,9 +1,9 @@
 // A tree of the store as a folder that a sandbox can mount.
-#include <algorithm>
-#include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
 
 #include <fmt/format.h>
 
@@ -31,13 +31,16 @@ void place_node(const Store& store, const fs::path& target, const Node& node) {
     case NodeType::Directory:
       if (mkdir(target.c_str(), 0755) != 0) throw_errno("cannot create", target.string(), errno);
       break;
-    case NodeType::File: place_file(store.path(node.content), target); break;
+    case NodeType::File:
+      place_file(store.path(node.content), target);
+      break;
     case NodeType::Symlink:
       if (symlink(node.target.c_str(), target.c_str()) != 0) throw_errno("cannot create", target.string(), errno);
       break;
     case NodeType::CharDevice:
     case NodeType::BlockDevice:
-    case NodeType::Fifo: break;  // a build has no use for them, and an ordinary user cannot make devices
+    case NodeType::Fifo:
+      break;  // a build has no use for them, and an ordinary user cannot make devices
   }
 }
 
@@ -53,15 +56,16 @@ std::string node_difference(const Store& store, const std::string& folder, const
   const std::string file = folder + "/" + path;
   struct stat info {};
   if (::lstat(file.c_str(), &info) != 0) return path + " is missing";
-  if (type_of(info) != node.type || (node.type == NodeType::File && !S_ISREG(info.st_mode))) return path + " is of another type";
+  if (type_of(info) != node.type || (node.type == NodeType::File && !S_ISREG(info.st_mode)))
+    return path + " is of another type";
   if (node.type == NodeType::Symlink) {
     std::error_code error;
     if (fs::read_symlink(file, error).native() != node.target || error) return path + " leads elsewhere";
   }
   if (node.type == NodeType::File) {
     struct stat blob {};
-    const bool same_file = store.has(node.content) && ::lstat(store.path(node.content).c_str(), &blob) == 0 && blob.st_ino == info.st_ino &&
-                           blob.st_dev == info.st_dev;
+    const bool same_file = store.has(node.content) && ::lstat(store.path(node.content).c_str(), &blob) == 0 &&
+                           blob.st_ino == info.st_ino && blob.st_dev == info.st_dev;
     if (!same_file && (static_cast<std::uint64_t>(info.st_size) != node.size || sha256_file(file) != node.content))
       return path + " has other bytes";
   }
@@ -83,7 +87,8 @@ std::string checkout_difference(const Store& store, const Digest& digest, const 
     if (auto difference = node_difference(store, folder.native(), path, node); !difference.empty()) return difference;
   }
   std::size_t there = 0;
-  for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) ++there;
+  for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+    ++there;
   if (error) return "it cannot be read: " + error.message();
   return there == laid_out ? std::string() : "it has names that the tree has not";
 }
@@ -115,7 +120,8 @@ fs::path checkout(Store& store, const Value& value) {
   for (const auto& [path, node] : tree.nodes()) {
     // Never write through a symlink that the tree itself brought.
     if (const auto parent = parent_of(path); !parent.empty() && tree.find(parent)->type != NodeType::Directory) {
-      throw Error(ErrorKind::Internal, fmt::format("tree {}: /{} lies below /{}, which is no folder", value.digest.hex(), path, parent));
+      throw Error(ErrorKind::Internal,
+                  fmt::format("tree {}: /{} lies below /{}, which is no folder", value.digest.hex(), path, parent));
     }
     place_node(store, building.path() / path, node);
   }

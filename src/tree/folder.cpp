@@ -33,7 +33,8 @@ Node read_node(Store& store, const fs::path& file, const std::string& origin, Fo
   } else if (S_ISFIFO(status.st_mode)) {
     node.type = NodeType::Fifo;
   } else {
-    throw Error(ErrorKind::Usage, fmt::format("{} is neither file, folder, symlink nor fifo", file.string()), "Remove it from the folder.");
+    throw Error(ErrorKind::Usage, fmt::format("{} is neither file, folder, symlink nor fifo", file.string()),
+                "Remove it from the folder.");
   }
   return node;
 }
@@ -53,7 +54,8 @@ Tree read_folder(Store& store, const fs::path& folder, const std::string& origin
       tree.set(entry.path().lexically_relative(folder).generic_string(), read_node(store, entry.path(), origin, modes));
     }
   } catch (const fs::filesystem_error& failure) {
-    throw_errno("cannot read", failure.path1().empty() ? folder.string() : failure.path1().string(), failure.code().value());
+    throw_errno("cannot read", failure.path1().empty() ? folder.string() : failure.path1().string(),
+                failure.code().value());
   }
   return tree;
 }

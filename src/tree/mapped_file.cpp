@@ -1,10 +1,10 @@
 // Maps files read-only.
 #include "tree/mapped_file.hpp"
 
-#include <cerrno>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <cerrno>
 
 #include "util/error.hpp"
 #include "util/file.hpp"

@@ -16,8 +16,8 @@ bool joins(const Node& first, const Node& second) {
   if (first.type == NodeType::Directory) return true;
   if (first.uid != second.uid || first.gid != second.gid || first.xattrs != second.xattrs) return false;
   if (first.type == NodeType::Symlink) return first.target == second.target;
-  return first.mode == second.mode && first.content == second.content && first.size == second.size && first.major == second.major &&
-         first.minor == second.minor;
+  return first.mode == second.mode && first.content == second.content && first.size == second.size &&
+         first.major == second.major && first.minor == second.minor;
 }
 
 bool declared(const MergeRules& rules, std::string_view path) {
@@ -79,10 +79,13 @@ std::vector<Conflict> merge(Tree& into, const Tree& from, const MergeRules& rule
 }
 
 void throw_conflicts(const std::vector<Conflict>& conflicts) {
-  std::string message = conflicts.size() == 1 ? "a path is given by two sources:" : fmt::format("{} paths are given by two sources:", conflicts.size());
-  for (const auto& conflict : conflicts) message += fmt::format("\n  /{}: {} and {}", conflict.path, conflict.first, conflict.second);
+  std::string message = conflicts.size() == 1 ? "a path is given by two sources:"
+                                              : fmt::format("{} paths are given by two sources:", conflicts.size());
+  for (const auto& conflict : conflicts)
+    message += fmt::format("\n  /{}: {} and {}", conflict.path, conflict.first, conflict.second);
   throw Error(ErrorKind::Usage, message,
-              fmt::format("If the later one is meant to win, declare it in the defconfig: [[rootfs.replace]] path = \"{}\" with a reason; "
+              fmt::format("If the later one is meant to win, declare it in the defconfig: [[rootfs.replace]] path = "
+                          "\"{}\" with a reason; "
                           "otherwise leave one of the two out.",
                           conflicts.empty() ? "" : conflicts.front().path));
 }

@@ -13,7 +13,8 @@ bool is_tree_path(std::string_view path);
 /// "" for a path without a slash.
 std::string_view parent_of(std::string_view path);
 
-/// An archive member's name as a tree path: "./a//b/" becomes "a/b", the root becomes "". nullopt when it is absolute or has a ".." part.
+/// An archive member's name as a tree path: "./a//b/" becomes "a/b", the root becomes "". nullopt when it is absolute
+/// or has a ".." part.
 std::optional<std::string> clean_path(std::string_view name);
 
 /// Drops the first `count` parts; nullopt when nothing is left.

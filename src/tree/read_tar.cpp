@@ -1,10 +1,10 @@
-// Tar archives as trees. Two libarchive readers in a row: the first only decompresses, so that the stream's own check sums are verified to its
-// end (a tar reader stops at the end-of-archive mark); the second takes the tar apart.
+// Tar archives as trees. Two libarchive readers in a row: the first only decompresses, so that the stream's own check
+// sums are verified to its end (a tar reader stops at the end-of-archive mark); the second takes the tar apart.
 #include <archive.h>
 #include <archive_entry.h>
+#include <locale.h>
 #include <cerrno>
 #include <limits>
-#include <locale.h>
 #include <map>
 #include <memory>
 
@@ -19,8 +19,9 @@ namespace k8simg {
 
 namespace {
 
-/// libarchive converts UTF-8 names of pax headers to the locale's charset, and keeps the raw bytes when it cannot. In the C locale every
-/// name that is not ASCII stays raw, so the same archive gives the same tree under any locale. Only this thread is affected.
+/// libarchive converts UTF-8 names of pax headers to the locale's charset, and keeps the raw bytes when it cannot. In
+/// the C locale every name that is not ASCII stays raw, so the same archive gives the same tree under any locale. Only
+/// this thread is affected.
 class PlainLocale {
  public:
   PlainLocale() : plain_(newlocale(LC_ALL_MASK, "C", nullptr)), before_(uselocale(plain_)) {}
@@ -73,7 +74,8 @@ class TarReader {
       const int status = archive_read_next_header(tar_.get(), &entry);
       if (status == ARCHIVE_EOF) break;
       // A warning about a name that the C locale cannot express is expected: the raw bytes are what is wanted.
-      if (status != ARCHIVE_OK && !(status == ARCHIVE_WARN && reason(tar_.get()).find("can't be converted") != std::string::npos)) {
+      if (status != ARCHIVE_OK &&
+          !(status == ARCHIVE_WARN && reason(tar_.get()).find("can't be converted") != std::string::npos)) {
         fail_reading(last_member_.empty() ? "" : " after " + last_member_);
       }
       take(entry);
@@ -86,7 +88,8 @@ class TarReader {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error(ErrorKind::Fetch, fmt::format("{}: {}", name_, what), "The archive is damaged or not what it should be: get it again from its source.");
+    throw Error(ErrorKind::Fetch, fmt::format("{}: {}", name_, what),
+                "The archive is damaged or not what it should be: get it again from its source.");
   }
 
   /// A failure of the tar reader, told by its cause: the decompressor below it, when that is what failed.
@@ -157,16 +160,30 @@ class TarReader {
     node.gid = checked_id(archive_entry_gid(entry));
     node.mtime = archive_entry_mtime(entry);
     switch (archive_entry_filetype(entry)) {
-      case AE_IFREG: node.type = NodeType::File; break;
-      case AE_IFDIR: node.type = NodeType::Directory; break;
-      case AE_IFLNK: node.type = NodeType::Symlink; break;
-      case AE_IFCHR: node.type = NodeType::CharDevice; break;
-      case AE_IFBLK: node.type = NodeType::BlockDevice; break;
-      case AE_IFIFO: node.type = NodeType::Fifo; break;
-      default: fail(fmt::format("member '{}' is of an unknown type", last_member_));
+      case AE_IFREG:
+        node.type = NodeType::File;
+        break;
+      case AE_IFDIR:
+        node.type = NodeType::Directory;
+        break;
+      case AE_IFLNK:
+        node.type = NodeType::Symlink;
+        break;
+      case AE_IFCHR:
+        node.type = NodeType::CharDevice;
+        break;
+      case AE_IFBLK:
+        node.type = NodeType::BlockDevice;
+        break;
+      case AE_IFIFO:
+        node.type = NodeType::Fifo;
+        break;
+      default:
+        fail(fmt::format("member '{}' is of an unknown type", last_member_));
     }
     if (const auto* present = tree_.find(*path); present != nullptr) {
-      if (present->type != node.type) fail(fmt::format("member '{}' is given twice, as different things", last_member_));
+      if (present->type != node.type)
+        fail(fmt::format("member '{}' is given twice, as different things", last_member_));
       if (groups_.contains(*path)) fail(fmt::format("member '{}' is given twice, and is a hard link", last_member_));
     }
     if (node.type == NodeType::Symlink) {
@@ -192,7 +209,8 @@ class TarReader {
   }
 
   std::uint32_t checked_id(la_int64_t id) const {
-    if (id < 0 || id > std::numeric_limits<std::uint32_t>::max()) fail(fmt::format("member '{}' has owner {}", last_member_, id));
+    if (id < 0 || id > std::numeric_limits<std::uint32_t>::max())
+      fail(fmt::format("member '{}' has owner {}", last_member_, id));
     return static_cast<std::uint32_t>(id);
   }
 
@@ -200,8 +218,10 @@ class TarReader {
     const auto cleaned = clean_path(raw_target);
     const auto target = cleaned ? strip_parts(*cleaned, options_.strip_components) : std::nullopt;
     const auto* node = target ? tree_.find(*target) : nullptr;
-    if (node == nullptr) fail(fmt::format("'{}' is a hard link to '{}', which is not before it in the archive", last_member_, raw_target));
-    if (node->type == NodeType::Directory) fail(fmt::format("'{}' is a hard link to the folder '{}'", last_member_, raw_target));
+    if (node == nullptr)
+      fail(fmt::format("'{}' is a hard link to '{}', which is not before it in the archive", last_member_, raw_target));
+    if (node->type == NodeType::Directory)
+      fail(fmt::format("'{}' is a hard link to the folder '{}'", last_member_, raw_target));
     if (path == *target) return;  // a link to itself, as some writers repeat
     if (tree_.find(path) != nullptr) fail(fmt::format("member '{}' is given twice, and is a hard link", last_member_));
     if (node->type == NodeType::File) {
@@ -254,7 +274,8 @@ class TarReader {
       if (parent == known_folder) continue;
       for (auto above = parent; !above.empty(); above = parent_of(above)) {
         const auto* node_above = tree_.find(above);
-        if (node_above != nullptr && node_above->type != NodeType::Directory) fail(fmt::format("member '{}' lies below '{}', which is no folder", path, above));
+        if (node_above != nullptr && node_above->type != NodeType::Directory)
+          fail(fmt::format("member '{}' lies below '{}', which is no folder", path, above));
       }
       known_folder = parent;
     }
@@ -284,7 +305,8 @@ Tree read_tar(Store& store, const std::filesystem::path& archive, const ReadOpti
   return read_tar_bytes(store, file.bytes(), options, archive.string());
 }
 
-Tree read_tar_bytes(Store& store, std::string_view bytes, const ReadOptions& options, const std::string& name_for_errors) {
+Tree read_tar_bytes(Store& store, std::string_view bytes, const ReadOptions& options,
+                    const std::string& name_for_errors) {
   return TarReader(store, bytes, options, name_for_errors).read();
 }
 

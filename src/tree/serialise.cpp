@@ -1,6 +1,7 @@
 // The canonical text of a tree. Equal trees give equal bytes, and only canonical text is accepted back.
 //
-// A line is: path, type letter, mode (octal), uid, gid, mtime, what belongs to the type, origin, then NAME=VALUE for each extended attribute.
+// A line is: path, type letter, mode (octal), uid, gid, mtime, what belongs to the type, origin, then NAME=VALUE for
+// each extended attribute.
 //   f  size, SHA-256, link group        l  target        c, b  major, minor        d, p  nothing
 #include <array>
 #include <charconv>
@@ -50,12 +51,18 @@ void append_hex(std::string& out, const Digest& digest) {
 
 char letter(NodeType type) {
   switch (type) {
-    case NodeType::File: return 'f';
-    case NodeType::Directory: return 'd';
-    case NodeType::Symlink: return 'l';
-    case NodeType::CharDevice: return 'c';
-    case NodeType::BlockDevice: return 'b';
-    case NodeType::Fifo: return 'p';
+    case NodeType::File:
+      return 'f';
+    case NodeType::Directory:
+      return 'd';
+    case NodeType::Symlink:
+      return 'l';
+    case NodeType::CharDevice:
+      return 'c';
+    case NodeType::BlockDevice:
+      return 'b';
+    case NodeType::Fifo:
+      return 'p';
   }
   throw Error(ErrorKind::Internal, "a node has no type");
 }
@@ -89,7 +96,8 @@ class LineReader {
     const auto text = field(what);
     Number value{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-    if (error != std::errc{} || end != text.data() + text.size() || value > limit) fail(fmt::format("{} '{}' is not a number", what, text));
+    if (error != std::errc{} || end != text.data() + text.size() || value > limit)
+      fail(fmt::format("{} '{}' is not a number", what, text));
     const auto digits = text.starts_with('-') ? text.substr(1) : text;
     if ((digits.starts_with('0') && digits.size() > 1) || (text.starts_with('-') && value == 0)) {
       fail(fmt::format("{} '{}' is not in its shortest form", what, text));
@@ -104,15 +112,18 @@ class LineReader {
     bytes.reserve(escaped.size());
     for (std::size_t i = 0; i < escaped.size(); ++i) {
       if (escaped[i] != '\\') {
-        if (!plain(static_cast<unsigned char>(escaped[i])) || escaped[i] == also) fail(fmt::format("{} holds a byte that must be escaped", what));
+        if (!plain(static_cast<unsigned char>(escaped[i])) || escaped[i] == also)
+          fail(fmt::format("{} holds a byte that must be escaped", what));
         bytes += escaped[i];
         continue;
       }
-      const auto high = i + 3 < escaped.size() && escaped[i + 1] == 'x' ? hex_digits.find(escaped[i + 2]) : std::string_view::npos;
+      const auto high =
+          i + 3 < escaped.size() && escaped[i + 1] == 'x' ? hex_digits.find(escaped[i + 2]) : std::string_view::npos;
       const auto low = high != std::string_view::npos ? hex_digits.find(escaped[i + 3]) : std::string_view::npos;
       if (low == std::string_view::npos) fail(fmt::format("{} holds a malformed escape", what));
       const auto byte = static_cast<unsigned char>(high << 4 | low);
-      if (plain(byte) && static_cast<char>(byte) != also) fail(fmt::format("{} escapes a byte that stands for itself", what));
+      if (plain(byte) && static_cast<char>(byte) != also)
+        fail(fmt::format("{} escapes a byte that stands for itself", what));
       bytes += static_cast<char>(byte);
       i += 3;
     }
@@ -147,7 +158,8 @@ Node read_node(LineReader& line) {
     node.size = line.number<std::uint64_t>("size");
     const auto hex = line.field("content");
     const auto digest = Digest::parse(hex);
-    if (!digest || hex.find_first_not_of(hex_digits) != hex.npos) line.fail(fmt::format("content '{}' is not a SHA-256", hex));
+    if (!digest || hex.find_first_not_of(hex_digits) != hex.npos)
+      line.fail(fmt::format("content '{}' is not a SHA-256", hex));
     node.content = *digest;
     node.link_group = line.text("link group");
   } else if (node.type == NodeType::Symlink) {
@@ -163,7 +175,8 @@ Node read_node(LineReader& line) {
     if (equals == field.npos || equals == 0) line.fail(fmt::format("extended attribute '{}' is not NAME=VALUE", field));
     auto name = line.unescape(field.substr(0, equals), "extended attribute", '=');
     auto value = line.unescape(field.substr(equals + 1), "extended attribute", '\\');
-    if (!node.xattrs.empty() && !(node.xattrs.rbegin()->first < name)) line.fail(fmt::format("extended attribute '{}' is out of order", name));
+    if (!node.xattrs.empty() && !(node.xattrs.rbegin()->first < name))
+      line.fail(fmt::format("extended attribute '{}' is out of order", name));
     node.xattrs.emplace_hint(node.xattrs.end(), std::move(name), std::move(value));
   }
   return node;
@@ -176,7 +189,8 @@ std::string Tree::serialise() const {
   out.reserve(header.size() + nodes_.size() * 200);
   out += header;
   for (const auto& [path, node] : nodes_) {
-    if (node.mode > 07777) throw Error(ErrorKind::Internal, fmt::format("{}: mode {:o} has more than permission bits", path, node.mode));
+    if (node.mode > 07777)
+      throw Error(ErrorKind::Internal, fmt::format("{}: mode {:o} has more than permission bits", path, node.mode));
     append_escaped(out, path);
     out += '\t';
     out += letter(node.type);
@@ -220,7 +234,8 @@ std::string Tree::serialise() const {
 
 Tree Tree::parse(std::string_view text) {
   if (!text.starts_with(header)) {
-    throw Error(ErrorKind::Internal, "tree, line 1: not 'k8simg-tree 1'", "Another version of the program wrote it: use another store folder.");
+    throw Error(ErrorKind::Internal, "tree, line 1: not 'k8simg-tree 1'",
+                "Another version of the program wrote it: use another store folder.");
   }
   text.remove_prefix(header.size());
   Tree tree;
@@ -231,7 +246,8 @@ Tree Tree::parse(std::string_view text) {
     text.remove_prefix(newline + 1);
     auto path = line.text("path");
     if (!is_tree_path(path)) line.fail(fmt::format("'{}' is not a path of a tree", path));
-    if (!tree.nodes_.empty() && !(tree.nodes_.rbegin()->first < path)) line.fail(fmt::format("'{}' is out of order", path));
+    if (!tree.nodes_.empty() && !(tree.nodes_.rbegin()->first < path))
+      line.fail(fmt::format("'{}' is out of order", path));
     tree.nodes_.emplace_hint(tree.nodes_.end(), std::move(path), read_node(line));
   }
   return tree;

@@ -67,8 +67,8 @@ void Tree::add_missing_parents(const std::string& origin, std::int64_t mtime) {
 }
 
 std::optional<std::string> Tree::resolve(std::string_view path) const {
-  std::string resolved;           // without symlinks, exists
-  std::string rest(path);         // still to be walked
+  std::string resolved;    // without symlinks, exists
+  std::string rest(path);  // still to be walked
   int followed = 0;
   while (!rest.empty()) {
     const auto slash = rest.find('/');

@@ -18,16 +18,17 @@ enum class NodeType { File, Directory, Symlink, CharDevice, BlockDevice, Fifo };
 
 struct Node {
   NodeType type = NodeType::File;
-  std::uint32_t mode = 0644;        ///< permission bits with setuid, setgid, sticky (07777)
+  std::uint32_t mode = 0644;  ///< permission bits with setuid, setgid, sticky (07777)
   std::uint32_t uid = 0, gid = 0;
-  std::int64_t mtime = 0;           ///< seconds
-  std::uint64_t size = 0;           ///< bytes (files)
-  Digest content;                   ///< files
-  std::string target;               ///< symlinks: as stored in the link
-  std::uint32_t major = 0, minor = 0;  ///< devices
-  std::string link_group;           ///< files: non-empty and equal for names of one inode (hard links)
+  std::int64_t mtime = 0;                     ///< seconds
+  std::uint64_t size = 0;                     ///< bytes (files)
+  Digest content;                             ///< files
+  std::string target;                         ///< symlinks: as stored in the link
+  std::uint32_t major = 0, minor = 0;         ///< devices
+  std::string link_group;                     ///< files: non-empty and equal for names of one inode (hard links)
   std::map<std::string, std::string> xattrs;  ///< name → raw bytes, e.g. security.capability
-  std::string origin;               ///< provenance: "package:NAME=VERSION:ARCH", "component:NAME", "overlay:NAME", "rule:NAME", "board:NAME"
+  std::string
+      origin;  ///< provenance: "package:NAME=VERSION:ARCH", "component:NAME", "overlay:NAME", "rule:NAME", "board:NAME"
   bool operator==(const Node&) const = default;
 };
 
@@ -56,8 +57,8 @@ class Tree {
   void add_symlink(std::string path, std::string target, std::string origin);
   void add_directory(std::string path, std::uint32_t mode, std::string origin);
 
-  /// Canonical text: "k8simg-tree 1\n", then one line per node, fields separated by TAB, bytes outside printable ASCII, TAB, backslash
-  /// as \xNN. Equal trees give equal bytes. parse() throws Error{Internal} naming the line (fuzzed).
+  /// Canonical text: "k8simg-tree 1\n", then one line per node, fields separated by TAB, bytes outside printable ASCII,
+  /// TAB, backslash as \xNN. Equal trees give equal bytes. parse() throws Error{Internal} naming the line (fuzzed).
   std::string serialise() const;
   static Tree parse(std::string_view text);
 
@@ -80,8 +81,8 @@ struct Conflict {
   std::string path, first, second;  ///< origins
 };
 
-/// Lays `from` over `into`. Folders join (mode and owner must agree or the first wins as dpkg does); equal files join silently;
-/// any other collision is a Conflict unless declared. Nothing is changed for conflicting paths.
+/// Lays `from` over `into`. Folders join (mode and owner must agree or the first wins as dpkg does); equal files join
+/// silently; any other collision is a Conflict unless declared. Nothing is changed for conflicting paths.
 std::vector<Conflict> merge(Tree& into, const Tree& from, const MergeRules& rules = {});
 /// Error{Usage} listing every conflict: path and both origins, and how to declare one.
 [[noreturn]] void throw_conflicts(const std::vector<Conflict>& conflicts);

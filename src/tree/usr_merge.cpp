@@ -24,7 +24,8 @@ bool is_merged_folder(std::string_view name) {
 /// A compatibility link such as usr/bin/x -> /bin/x: after the merge it would point at itself.
 bool points_at_itself(const std::string& old_path, const std::string& path, const Node& node) {
   if (node.type != NodeType::Symlink || node.target.empty()) return false;
-  auto target = node.target.front() == '/' ? node.target.substr(1) : std::string(parent_of(old_path)) + '/' + node.target;
+  auto target =
+      node.target.front() == '/' ? node.target.substr(1) : std::string(parent_of(old_path)) + '/' + node.target;
   // ".." is taken textually: the folders walked are the merged ones, which are real.
   std::string walked;
   while (!target.empty()) {
@@ -46,8 +47,9 @@ bool same_thing(const Node& first, const Node& second) {
   if (first.type != second.type) return false;
   if (first.type == NodeType::Directory) return true;
   if (first.type == NodeType::Symlink) return first.target == second.target;
-  return first.mode == second.mode && first.uid == second.uid && first.gid == second.gid && first.content == second.content &&
-         first.size == second.size && first.major == second.major && first.minor == second.minor && first.xattrs == second.xattrs;
+  return first.mode == second.mode && first.uid == second.uid && first.gid == second.gid &&
+         first.content == second.content && first.size == second.size && first.major == second.major &&
+         first.minor == second.minor && first.xattrs == second.xattrs;
 }
 
 }  // namespace
@@ -66,12 +68,14 @@ Tree usr_merged(const Tree& tree) {
     Node moved = node;
     if (!moved.link_group.empty()) moved.link_group = usr_merged_path(moved.link_group);
     if (points_at_itself(path, new_path, moved)) continue;  // made for machines without the merge
-    // Every merged folder sorts before "usr": what is there already came from the short name, and this node from below usr/.
+    // Every merged folder sorts before "usr": what is there already came from the short name, and this node from below
+    // usr/.
     if (const auto* present = merged.find(new_path); present != nullptr && !same_thing(*present, moved)) {
-      throw Error(ErrorKind::Resolve,
-                  fmt::format("/{} ({}) and /{} ({}) differ, but are one file once /usr is merged", new_path.substr(4), present->origin, new_path,
-                              moved.origin),
-                  "Exclude one of the two in the defconfig, or choose a version of the package that is made for merged /usr.");
+      throw Error(
+          ErrorKind::Resolve,
+          fmt::format("/{} ({}) and /{} ({}) differ, but are one file once /usr is merged", new_path.substr(4),
+                      present->origin, new_path, moved.origin),
+          "Exclude one of the two in the defconfig, or choose a version of the package that is made for merged /usr.");
     }
     merged.set(std::move(new_path), std::move(moved));
   }

@@ -5,9 +5,10 @@
 
 namespace k8simg {
 
-/// Moves members (and link groups) of bin, sbin, lib, lib32, lib64, libo32, libx32 to usr/...; those names stay only as symlinks
-/// (base-files ships them). Folders join; equal nodes join; a symlink that would end up pointing at itself is dropped, as the usrmerge
-/// package does. Symlink targets stay as they are, as with dpkg. Error{Resolve} when bin/x and usr/bin/x differ.
+/// Moves members (and link groups) of bin, sbin, lib, lib32, lib64, libo32, libx32 to usr/...; those names stay only as
+/// symlinks (base-files ships them). Folders join; equal nodes join; a symlink that would end up pointing at itself is
+/// dropped, as the usrmerge package does. Symlink targets stay as they are, as with dpkg. Error{Resolve} when bin/x and
+/// usr/bin/x differ.
 Tree usr_merged(const Tree& tree);
 
 /// The path after the merge: "bin/sh" gives "usr/bin/sh". "bin" itself stays.

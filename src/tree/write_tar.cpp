@@ -1,15 +1,16 @@
-// Trees as tar archives, byte for byte the same everywhere: written here rather than by a library, whose choices change between versions.
-// Format: POSIX.1-1988 ustar headers, preceded by a POSIX.1-2001 extended ("pax") header only where a value does not fit.
+// Trees as tar archives, byte for byte the same everywhere: written here rather than by a library, whose choices change
+// between versions. Format: POSIX.1-1988 ustar headers, preceded by a POSIX.1-2001 extended ("pax") header only where a
+// value does not fit.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <map>
 #include <memory>
-#include <sys/stat.h>
 #include <tuple>
-#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -22,14 +23,14 @@ namespace k8simg {
 namespace {
 
 constexpr std::size_t block_size = 512;
-constexpr std::size_t record_size = 20 * block_size;  // POSIX: an archive's length is a multiple of this
-constexpr std::uint64_t max_small_number = 07777777;       // seven octal digits
-constexpr std::uint64_t max_large_number = 077777777777;   // eleven octal digits
+constexpr std::size_t record_size = 20 * block_size;      // POSIX: an archive's length is a multiple of this
+constexpr std::uint64_t max_small_number = 07777777;      // seven octal digits
+constexpr std::uint64_t max_large_number = 077777777777;  // eleven octal digits
 
 /// The fields of IEEE Std 1003.1, pax, "ustar Interchange Format".
 struct UstarHeader {
-  char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link_name[100], magic[6], version[2], user[32], group[32],
-      major[8], minor[8], prefix[155], padding[12];
+  char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link_name[100], magic[6], version[2],
+      user[32], group[32], major[8], minor[8], prefix[155], padding[12];
 };
 static_assert(sizeof(UstarHeader) == block_size);
 
@@ -64,7 +65,8 @@ bool is_utf8(std::string_view text) {
       code = code << 6 | (next & 0x3fu);
     }
     constexpr std::array<std::uint32_t, 4> smallest = {0, 0x80, 0x800, 0x10000};
-    if (code < smallest[static_cast<std::size_t>(more)] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return false;
+    if (code < smallest[static_cast<std::size_t>(more)] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+      return false;
     i += static_cast<std::size_t>(more) + 1;
   }
   return true;
@@ -169,7 +171,8 @@ class TarWriter {
   }
 
   template <std::size_t Size>
-  static void put_number(char (&field)[Size], std::uint64_t value, std::uint64_t limit, std::string& records, const char* key) {
+  static void put_number(char (&field)[Size], std::uint64_t value, std::uint64_t limit, std::string& records,
+                         const char* key) {
     put_octal(field, value <= limit ? value : 0);
     if (value > limit) append_record(records, key, std::to_string(value));
   }
@@ -184,7 +187,8 @@ class TarWriter {
     if (!is_utf8(path) || !is_utf8(link_name)) append_record(records, "hdrcharset", "BINARY");
     if (!put_name(header, name) || !is_ascii(name)) append_record(records, "path", name);
     put_text(header.link_name, link_name);
-    if (link_name.size() > sizeof header.link_name || !is_ascii(link_name)) append_record(records, "linkpath", link_name);
+    if (link_name.size() > sizeof header.link_name || !is_ascii(link_name))
+      append_record(records, "linkpath", link_name);
     put_octal(header.mode, node.mode & 07777);
     put_number(header.uid, node.uid, max_small_number, records, "uid");
     put_number(header.gid, node.gid, max_small_number, records, "gid");
@@ -197,7 +201,8 @@ class TarWriter {
     put_number(header.minor, node.minor, max_small_number, records, "SCHILY.devminor");
     for (const auto& [attribute, value] : node.xattrs) {
       if (attribute.empty() || attribute.find('=') != attribute.npos) {
-        throw Error(ErrorKind::Internal, fmt::format("/{}: extended attribute '{}' cannot be written to a tar", path, attribute));
+        throw Error(ErrorKind::Internal,
+                    fmt::format("/{}: extended attribute '{}' cannot be written to a tar", path, attribute));
       }
       append_record(records, "SCHILY.xattr." + attribute, value);
     }
@@ -209,21 +214,28 @@ class TarWriter {
 
   static char type_flag(const Node& node, bool linked) {
     switch (node.type) {
-      case NodeType::File: return linked ? '1' : '0';
-      case NodeType::Symlink: return '2';
-      case NodeType::CharDevice: return '3';
-      case NodeType::BlockDevice: return '4';
-      case NodeType::Directory: return '5';
-      case NodeType::Fifo: return '6';
+      case NodeType::File:
+        return linked ? '1' : '0';
+      case NodeType::Symlink:
+        return '2';
+      case NodeType::CharDevice:
+        return '3';
+      case NodeType::BlockDevice:
+        return '4';
+      case NodeType::Directory:
+        return '5';
+      case NodeType::Fifo:
+        return '6';
     }
     throw Error(ErrorKind::Internal, "a node has no type");
   }
 
-  /// The name under which this inode was written before. A group whose members came to differ (one was replaced by a merge) is written as
-  /// so many inodes: a reader would silently give all of them the first one's content otherwise.
+  /// The name under which this inode was written before. A group whose members came to differ (one was replaced by a
+  /// merge) is written as so many inodes: a reader would silently give all of them the first one's content otherwise.
   std::optional<std::string> earlier_name(const std::string& path, const Node& node) {
     if (node.type != NodeType::File || node.link_group.empty()) return std::nullopt;
-    const auto [known, inserted] = first_names_.try_emplace({node.link_group, node.content, node.mode, node.uid, node.gid, node.mtime, node.xattrs}, path);
+    const auto [known, inserted] = first_names_.try_emplace(
+        {node.link_group, node.content, node.mode, node.uid, node.gid, node.mtime, node.xattrs}, path);
     if (inserted) return std::nullopt;
     return known->second;
   }
@@ -246,7 +258,8 @@ class TarWriter {
     const auto file = Fd::open(blob, O_RDONLY);
     struct stat status {};
     if (::fstat(file.get(), &status) != 0) throw_errno("cannot read", blob.string(), errno);
-    if (static_cast<std::uint64_t>(status.st_size) != node.size) fail_size(node, static_cast<std::uint64_t>(status.st_size));
+    if (static_cast<std::uint64_t>(status.st_size) != node.size)
+      fail_size(node, static_cast<std::uint64_t>(status.st_size));
     for (std::uint64_t left = node.size; left > 0;) {
       const auto most = std::min<std::uint64_t>(left, room());
       const auto count = ::read(file.get(), buffer_.get() + used_, most);
@@ -269,10 +282,12 @@ class TarWriter {
   }
 
   [[noreturn]] static void fail_size(const Node& node, std::uint64_t found) {
-    throw Error(ErrorKind::Internal, fmt::format("blob {} has {} bytes where the tree says {}", node.content.hex(), found, node.size));
+    throw Error(ErrorKind::Internal,
+                fmt::format("blob {} has {} bytes where the tree says {}", node.content.hex(), found, node.size));
   }
 
-  using Inode = std::tuple<std::string, Digest, std::uint32_t, std::uint32_t, std::uint32_t, std::int64_t, std::map<std::string, std::string>>;
+  using Inode = std::tuple<std::string, Digest, std::uint32_t, std::uint32_t, std::uint32_t, std::int64_t,
+                           std::map<std::string, std::string>>;
   const Store& store_;
   int fd_;
   const WriteOptions& options_;
@@ -284,6 +299,8 @@ class TarWriter {
 
 }  // namespace
 
-void write_tar(const Store& store, const Tree& tree, int fd, const WriteOptions& options) { TarWriter(store, fd, options).write(tree); }
+void write_tar(const Store& store, const Tree& tree, int fd, const WriteOptions& options) {
+  TarWriter(store, fd, options).write(tree);
+}
 
 }  // namespace k8simg

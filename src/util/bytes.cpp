@@ -6,14 +6,18 @@ namespace k8simg {
 namespace {
 
 /// How far the byte at `index` of a number is shifted.
-unsigned shift_of(unsigned index, unsigned width, std::endian order) { return 8 * (order == std::endian::little ? index : width - 1 - index); }
+unsigned shift_of(unsigned index, unsigned width, std::endian order) {
+  return 8 * (order == std::endian::little ? index : width - 1 - index);
+}
 
 }  // namespace
 
-std::optional<std::uint64_t> read_number(std::string_view bytes, std::uint64_t offset, unsigned width, std::endian order) {
+std::optional<std::uint64_t> read_number(std::string_view bytes, std::uint64_t offset, unsigned width,
+                                         std::endian order) {
   if (offset > bytes.size() || bytes.size() - offset < width) return std::nullopt;
   std::uint64_t value = 0;
-  for (unsigned i = 0; i < width; ++i) value |= std::uint64_t{static_cast<unsigned char>(bytes[offset + i])} << shift_of(i, width, order);
+  for (unsigned i = 0; i < width; ++i)
+    value |= std::uint64_t{static_cast<unsigned char>(bytes[offset + i])} << shift_of(i, width, order);
   return value;
 }
 

@@ -9,8 +9,10 @@
 
 namespace k8simg {
 
-/// The number without sign that takes `width` bytes (1 to 8) from `offset` on; nullopt when they do not all lie within `bytes`.
-std::optional<std::uint64_t> read_number(std::string_view bytes, std::uint64_t offset, unsigned width, std::endian order = std::endian::little);
+/// The number without sign that takes `width` bytes (1 to 8) from `offset` on; nullopt when they do not all lie within
+/// `bytes`.
+std::optional<std::uint64_t> read_number(std::string_view bytes, std::uint64_t offset, unsigned width,
+                                         std::endian order = std::endian::little);
 /// Appends the lowest `width` bytes (1 to 8) of `value`.
 void append_number(std::string& bytes, std::uint64_t value, unsigned width, std::endian order = std::endian::little);
 

@@ -26,7 +26,7 @@ void remove_folder(int parent, const char* name) noexcept {
   if (fd < 0 && errno == EACCES && ::fchmodat(parent, name, 0700, 0) == 0)
     fd = ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd >= 0) {
-    struct stat status{};
+    struct stat status {};
     if (::fstat(fd, &status) == 0 && (status.st_mode & 0700) != 0700) ::fchmod(fd, 0700);
     DIR* folder = ::fdopendir(fd);
     if (folder == nullptr) {
@@ -36,7 +36,7 @@ void remove_folder(int parent, const char* name) noexcept {
         const std::string_view entry_name = entry->d_name;
         if (entry_name == "." || entry_name == "..") continue;
         if (entry->d_type != DT_DIR && ::unlinkat(fd, entry->d_name, 0) == 0) continue;
-        struct stat entry_status{};
+        struct stat entry_status {};
         if (::fstatat(fd, entry->d_name, &entry_status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(entry_status.st_mode))
           remove_folder(fd, entry->d_name);
       }
@@ -59,7 +59,8 @@ void copy_range(int from, int to, off_t start, off_t end, const fs::path& source
     if (count < 0 && errno == EIO) throw_errno("cannot copy to " + target.string(), source.string(), errno);
     // Refused between these filesystems, or 0 as on some that only pretend to support it: copy by hand.
     if (buffer.empty()) buffer.resize(std::size_t{1} << 20);
-    read_range(from, {start, end}, source, buffer, [&](std::string_view bytes, off_t at) { write_all_at(to, bytes, at, target); });
+    read_range(from, {start, end}, source, buffer,
+               [&](std::string_view bytes, off_t at) { write_all_at(to, bytes, at, target); });
     return;
   }
 }
@@ -74,7 +75,7 @@ void remove_all_forced(const fs::path& path) noexcept {
 
 void copy_sparse(const fs::path& from, const fs::path& to, unsigned mode) {
   const Fd source = Fd::open(from, O_RDONLY);
-  struct stat status{};
+  struct stat status {};
   if (::fstat(source.get(), &status) != 0) throw_errno("cannot read", from.string(), errno);
   if (!S_ISREG(status.st_mode))
     throw Error(ErrorKind::Internal, "cannot copy " + from.string() + ": it is not a regular file");

@@ -57,7 +57,8 @@ std::optional<Digest> Digest::parse(std::string_view hex) {
 
 namespace {
 
-// Fetched once: with EVP_sha256() OpenSSL 3 looks its implementation up again for each message, which costs more than hashing a small file.
+// Fetched once: with EVP_sha256() OpenSSL 3 looks its implementation up again for each message, which costs more than
+// hashing a small file.
 const EVP_MD* algorithm() {
   static EVP_MD* const fetched = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   return fetched;
@@ -119,7 +120,8 @@ Digest sha256_file(const std::filesystem::path& file) {
   const off_t size = S_ISREG(status.st_mode) ? status.st_size : 0;
   // Most files are small: a large buffer for each would cost more than its hash.
   constexpr off_t most = 1 << 17, block = 512;
-  const auto length = static_cast<std::size_t>(S_ISREG(status.st_mode) ? std::clamp<off_t>(size + 1, block, most) : most);
+  const auto length =
+      static_cast<std::size_t>(S_ISREG(status.st_mode) ? std::clamp<off_t>(size + 1, block, most) : most);
   const auto memory = std::make_unique_for_overwrite<char[]>(length);
   const std::span<char> buffer(memory.get(), length);
   Sha256 hash;
@@ -135,7 +137,8 @@ Digest sha256_file(const std::filesystem::path& file) {
     if (::lseek(fd.get(), size, SEEK_SET) != size) throw_errno("cannot read", file.string(), errno);
     at = size;
   }
-  // All of a file without holes; of others what was added meanwhile. What has no size to go by, such as the files of /proc, is read to its end.
+  // All of a file without holes; of others what was added meanwhile. What has no size to go by, such as the files of
+  // /proc, is read to its end.
   for (;;) {
     const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;

@@ -15,8 +15,8 @@ namespace k8simg {
 struct Digest {
   std::array<std::uint8_t, 32> bytes{};
 
-  std::string hex() const;                                     ///< 64 lower-case digits
-  static std::optional<Digest> parse(std::string_view hex);    ///< exactly 64 hex digits, else nullopt
+  std::string hex() const;                                   ///< 64 lower-case digits
+  static std::optional<Digest> parse(std::string_view hex);  ///< exactly 64 hex digits, else nullopt
   auto operator<=>(const Digest&) const = default;
 };
 

@@ -15,20 +15,23 @@ namespace k8simg {
 
 namespace {
 
-/// Who owns what keeps us out, and what gives it to us: only of folders below one of our own, for the rest of the machine is not to be changed hands.
+/// Who owns what keeps us out, and what gives it to us: only of folders below one of our own, for the rest of the
+/// machine is not to be changed hands.
 std::string owner_hint(const std::string& path) {
   namespace fs = std::filesystem;
   const uid_t me = ::geteuid();
-  struct stat status{};
+  struct stat status {};
   std::error_code error;
   fs::path place = fs::absolute(path, error).lexically_normal();
   while (::lstat(place.c_str(), &status) != 0 && place.has_relative_path()) place = place.parent_path();
   if (me == 0 || status.st_uid == me) return {};
   const uid_t owner = status.st_uid;
-  while (place.has_relative_path() && ::lstat(place.parent_path().c_str(), &status) == 0 && status.st_uid == owner) place = place.parent_path();
+  while (place.has_relative_path() && ::lstat(place.parent_path().c_str(), &status) == 0 && status.st_uid == owner)
+    place = place.parent_path();
   if (!place.has_relative_path() || status.st_uid != me) return {};
   const std::string whose = owner == 0 ? "root, perhaps since an earlier `sudo`" : "user " + std::to_string(owner);
-  return place.string() + " belongs to " + whose + ": `sudo chown -R " + std::to_string(me) + ":" + std::to_string(::getegid()) + " '" + place.string() + "'` gives it to you.";
+  return place.string() + " belongs to " + whose + ": `sudo chown -R " + std::to_string(me) + ":" +
+         std::to_string(::getegid()) + " '" + place.string() + "'` gives it to you.";
 }
 
 }  // namespace
@@ -64,7 +67,8 @@ std::string errno_hint(const std::string& path, int errno_value) {
 
 void throw_errno(const std::string& what, const std::string& path, int errno_value) {
   // std::system_category instead of strerror: the latter may share one buffer between threads.
-  throw Error(ErrorKind::Internal, what + " " + path + ": " + std::system_category().message(errno_value), errno_hint(path, errno_value));
+  throw Error(ErrorKind::Internal, what + " " + path + ": " + std::system_category().message(errno_value),
+              errno_hint(path, errno_value));
 }
 
 }  // namespace k8simg

@@ -10,12 +10,12 @@ namespace k8simg {
 /// Kinds are exit codes of the program.
 enum class ErrorKind : int {
   Internal = 1,
-  Usage = 2,        ///< command line or configuration
-  Resolve = 3,      ///< packages cannot be chosen, scripts nobody judged
-  Fetch = 4,        ///< download, size, hash or signature
-  Step = 5,         ///< a build step failed
-  Flash = 6,        ///< refused to write a device
-  Interrupted = 130 ///< the user pressed Ctrl-C
+  Usage = 2,         ///< command line or configuration
+  Resolve = 3,       ///< packages cannot be chosen, scripts nobody judged
+  Fetch = 4,         ///< download, size, hash or signature
+  Step = 5,          ///< a build step failed
+  Flash = 6,         ///< refused to write a device
+  Interrupted = 130  ///< the user pressed Ctrl-C
 };
 
 class Error : public std::exception {
@@ -53,8 +53,8 @@ auto with_context(const std::string& line, Body&& body) -> decltype(body()) {
   }
 }
 
-/// What to do about a failed call on `path`; "" when there is nothing to say. Of a path that may not be used because somebody else owns it, as after an
-/// earlier `sudo`, it names the topmost folder that is concerned.
+/// What to do about a failed call on `path`; "" when there is nothing to say. Of a path that may not be used because
+/// somebody else owns it, as after an earlier `sudo`, it names the topmost folder that is concerned.
 std::string errno_hint(const std::string& path, int errno_value);
 
 /// Throws Error{Internal} with `what: strerror(errno_value)` and the path.

@@ -14,14 +14,15 @@ namespace k8simg {
 namespace fs = std::filesystem;
 
 void throw_shorter(const fs::path& file) {
-  throw Error(ErrorKind::Internal, "cannot read " + file.string() + ": it became shorter while it was read", "leave the file alone while it is used, and try again");
+  throw Error(ErrorKind::Internal, "cannot read " + file.string() + ": it became shorter while it was read",
+              "leave the file alone while it is used, and try again");
 }
 
 namespace {
 
 /// ENXIO says that nothing is found up to the end of the file, wherever that is now.
 void check_size(int fd, off_t size, const fs::path& file) {
-  struct stat status{};
+  struct stat status {};
   if (::fstat(fd, &status) != 0) throw_errno("cannot read", file.string(), errno);
   if (status.st_size < size) throw_shorter(file);
 }
@@ -46,12 +47,13 @@ std::optional<DataRange> next_data(int fd, off_t at, off_t size, const fs::path&
   if (end < 0) {
     if (knows_no_holes(errno)) return DataRange{start, size};
     if (errno != ENXIO) throw_errno("cannot read", file.string(), errno);
-    throw_shorter(file);   // `start` lies beyond its end
+    throw_shorter(file);  // `start` lies beyond its end
   }
   return DataRange{start, end > start ? std::min(end, size) : size};
 }
 
-void read_range(int fd, DataRange range, const fs::path& file, std::span<char> buffer, const std::function<void(std::string_view, off_t)>& take) {
+void read_range(int fd, DataRange range, const fs::path& file, std::span<char> buffer,
+                const std::function<void(std::string_view, off_t)>& take) {
   for (off_t at = range.start; at < range.end;) {
     const auto wanted = static_cast<std::size_t>(std::min<off_t>(range.end - at, static_cast<off_t>(buffer.size())));
     const ssize_t count = ::pread(fd, buffer.data(), wanted, at);

@@ -38,7 +38,7 @@ Fd Fd::open(const fs::path& path, int flags, unsigned mode) {
 
 std::string read_file(const fs::path& file) {
   const Fd fd = Fd::open(file, O_RDONLY);
-  struct stat status{};
+  struct stat status {};
   if (::fstat(fd.get(), &status) != 0) throw_errno("cannot read", file.string(), errno);
   if (S_ISDIR(status.st_mode)) throw_errno("cannot read", file.string(), EISDIR);
   // Files of /proc say that they are empty: the size is only where to start.
@@ -69,8 +69,8 @@ AtomicFile::AtomicFile(fs::path target, unsigned mode, bool sync) : target_(std:
   static std::atomic<unsigned> counter{0};
   for (;;) {
     // A short name of its own: the target's may already be as long as names can be.
-    temporary_ = target_.parent_path() /
-                 (".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1)));
+    temporary_ =
+        target_.parent_path() / (".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1)));
     const int fd = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd >= 0) {
       fd_.reset(fd);
@@ -122,8 +122,7 @@ void write_file_atomically(const fs::path& file, std::string_view bytes, unsigne
 
 TempDir::TempDir(const fs::path& parent, const std::string& prefix) {
   std::string name = (parent / (prefix + "-XXXXXX")).string();
-  if (::mkdtemp(name.data()) == nullptr)
-    throw_errno("cannot create a temporary folder in", parent.string(), errno);
+  if (::mkdtemp(name.data()) == nullptr) throw_errno("cannot create a temporary folder in", parent.string(), errno);
   path_ = name;
 }
 
@@ -137,11 +136,13 @@ fs::path TempDir::release() { return std::exchange(path_, fs::path()); }
 
 namespace {
 
-// For writing, which an exclusive lock needs on NFS (flock(2)); a file of another user can at least be locked where that suffices.
+// For writing, which an exclusive lock needs on NFS (flock(2)); a file of another user can at least be locked where
+// that suffices.
 Fd open_lock(const fs::path& file) {
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd >= 0) return Fd(fd);
-  if (errno != EACCES && errno != EPERM && errno != EROFS && errno != EINTR) throw_errno("cannot open", file.string(), errno);
+  if (errno != EACCES && errno != EPERM && errno != EROFS && errno != EINTR)
+    throw_errno("cannot open", file.string(), errno);
   return Fd::open(file, errno == EINTR ? O_RDWR | O_CREAT : O_RDONLY);
 }
 

@@ -22,7 +22,11 @@ class Fd {
 
   int get() const { return fd_; }
   bool valid() const { return fd_ >= 0; }
-  int release() { int fd = fd_; fd_ = -1; return fd; }
+  int release() {
+    int fd = fd_;
+    fd_ = -1;
+    return fd;
+  }
   void reset(int fd = -1);
 
   /// open(2) with O_CLOEXEC; throws Error{Internal} naming the path.
@@ -55,8 +59,9 @@ class AtomicFile {
   bool sync_, committed_ = false;
 };
 
-/// Removes temporaries of AtomicFile that processes which have ended left in this folder: after a kill or a power cut they may be as large as
-/// what was to be written. Those of other machines that share the folder are told by nothing, so a live process's number is believed.
+/// Removes temporaries of AtomicFile that processes which have ended left in this folder: after a kill or a power cut
+/// they may be as large as what was to be written. Those of other machines that share the folder are told by nothing,
+/// so a live process's number is believed.
 void remove_stale_temporaries(const fs::path& folder);
 
 void write_file_atomically(const fs::path& file, std::string_view bytes, unsigned mode = 0644);

@@ -20,12 +20,14 @@ bool starts_with(const fs::path& path, const fs::path& root) {
 
 bool is_inside(const fs::path& relative) {
   if (relative.empty() || relative.is_absolute()) return false;
-  return std::none_of(relative.begin(), relative.end(), [](const fs::path& part) { return part.empty() || part == "." || part == ".."; });
+  return std::none_of(relative.begin(), relative.end(),
+                      [](const fs::path& part) { return part.empty() || part == "." || part == ".."; });
 }
 
 fs::path inside(const fs::path& root, const fs::path& relative, const std::string& hint) {
   if (!is_inside(relative))
-    throw Error(ErrorKind::Usage, "\"" + relative.string() + "\" does not name anything inside " + root.string(), "write a relative path without \"..\"");
+    throw Error(ErrorKind::Usage, "\"" + relative.string() + "\" does not name anything inside " + root.string(),
+                "write a relative path without \"..\"");
   std::error_code error;
   const fs::path real_root = fs::weakly_canonical(root, error);
   fs::path walked = root;
@@ -35,7 +37,10 @@ fs::path inside(const fs::path& root, const fs::path& relative, const std::strin
     // A link to nothing could lead anywhere once something is there.
     const fs::path target = fs::canonical(walked, error);
     if (error || !starts_with(target, real_root))
-      throw Error(ErrorKind::Usage, walked.string() + " is a symbolic link that leads out of " + root.string() + ", to " + fs::read_symlink(walked, error).string(), hint);
+      throw Error(ErrorKind::Usage,
+                  walked.string() + " is a symbolic link that leads out of " + root.string() + ", to " +
+                      fs::read_symlink(walked, error).string(),
+                  hint);
   }
   return root / relative;
 }

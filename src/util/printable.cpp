@@ -36,8 +36,10 @@ std::string escaped(std::string_view text, bool lines) {
     } else if (lines && text.starts_with("\r\n")) {
       // The end of a line on a serial console; the newline follows.
     } else if (first == '\n' || first == '\t') {
-      if (lines) result += static_cast<char>(first);
-      else result += first == '\n' ? "\\n" : "\\t";
+      if (lines)
+        result += static_cast<char>(first);
+      else
+        result += first == '\n' ? "\\n" : "\\t";
     } else if (first < 0x20) {
       result += fmt::format("\\x{:02x}", first);
     } else if (first == 0x7f) {
@@ -61,7 +63,8 @@ std::string printable_line(std::string_view text) { return escaped(text, false);
 std::string_view last_bytes(std::string_view text, std::size_t most) {
   if (text.size() <= most) return text;
   text.remove_prefix(text.size() - most);
-  for (int i = 0; i < 3 && !text.empty() && (static_cast<unsigned char>(text[0]) & 0xc0) == 0x80; ++i) text.remove_prefix(1);
+  for (int i = 0; i < 3 && !text.empty() && (static_cast<unsigned char>(text[0]) & 0xc0) == 0x80; ++i)
+    text.remove_prefix(1);
   return text;
 }
 

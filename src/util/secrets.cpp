@@ -1,4 +1,5 @@
-// What must not be told of a URL: its user information and its query (RFC 3986, section 3), where mirrors and proxies have passwords and tokens.
+// What must not be told of a URL: its user information and its query (RFC 3986, section 3), where mirrors and proxies
+// have passwords and tokens.
 #include <string>
 
 #include "util/text.hpp"
@@ -18,13 +19,15 @@ std::string without_secrets(std::string_view text) {
     std::string_view url = text.substr(0, text.find_first_of(ends_url));
     // A list without blanks, as GOPROXY is one: the next URL begins behind the last separator before its scheme.
     if (const auto next = url.find(scheme_end); next != std::string_view::npos)
-      if (const auto separator = url.substr(0, next).find_last_of(",|"); separator != std::string_view::npos) url = url.substr(0, separator);
+      if (const auto separator = url.substr(0, next).find_last_of(",|"); separator != std::string_view::npos)
+        url = url.substr(0, separator);
     text.remove_prefix(url.size());
-    // A password may hold a slash or a question mark that nobody escaped: the last @ before the host decides. One behind a path does not count
-    // unless what is before it looks like USER:PASSWORD.
+    // A password may hold a slash or a question mark that nobody escaped: the last @ before the host decides. One
+    // behind a path does not count unless what is before it looks like USER:PASSWORD.
     const auto slash = url.find_first_of("/?#");
     auto at = url.substr(0, slash).rfind('@');
-    if (at == std::string_view::npos && slash != std::string_view::npos && url.substr(0, slash).find(':') != std::string_view::npos) {
+    if (at == std::string_view::npos && slash != std::string_view::npos &&
+        url.substr(0, slash).find(':') != std::string_view::npos) {
       const auto port = url.substr(0, slash).substr(url.find(':') + 1);
       const bool is_port = !port.empty() && port.find_first_not_of("0123456789") == std::string_view::npos;
       if (!is_port && url.front() != '[') at = url.rfind('@');

@@ -119,8 +119,8 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
   std::string_view unit = text.substr(at);
   int shift = 0;
   if (!unit.empty() && unit != "B") {
-    const std::size_t index = std::string_view("KMGTP").find(
-        static_cast<char>(std::toupper(static_cast<unsigned char>(unit.front()))));
+    const std::size_t index =
+        std::string_view("KMGTP").find(static_cast<char>(std::toupper(static_cast<unsigned char>(unit.front()))));
     if (index == std::string_view::npos) return std::nullopt;
     unit.remove_prefix(1);
     if (!unit.empty() && unit != "i" && unit != "iB") return std::nullopt;
@@ -173,7 +173,7 @@ std::string expand(std::string_view text, const std::vector<std::pair<std::strin
       for (const auto& value : values) names.push_back(value.first);
       const auto near = nearest(name, names);
       throw Error(ErrorKind::Usage, fmt::format("{}: `${{{}}}` is not a known name", where, name),
-                  near           ? fmt::format("Did you mean `${{{}}}`?", *near)
+                  near            ? fmt::format("Did you mean `${{{}}}`?", *near)
                   : names.empty() ? std::string("No names can be used here.")
                                   : fmt::format("Known names: {}.", join(names, ", ")));
     }

@@ -10,8 +10,8 @@
 
 namespace k8simg {
 
-std::vector<std::string> split(std::string_view text, char separator);          ///< keeps empty parts
-std::vector<std::string> split_words(std::string_view text);                    ///< on blanks, no empty parts
+std::vector<std::string> split(std::string_view text, char separator);  ///< keeps empty parts
+std::vector<std::string> split_words(std::string_view text);            ///< on blanks, no empty parts
 std::string_view trim(std::string_view text);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 std::string replace_all(std::string text, std::string_view from, std::string_view to);
@@ -30,8 +30,8 @@ std::string expand(std::string_view text, const std::vector<std::pair<std::strin
                    const std::string& where);
 /// The text without what URLs in it keep secret: a user and password (`scheme://***@host`) and a query (`?***`).
 std::string without_secrets(std::string_view text);
-/// For people: control characters (C0 but newline and tab, DEL, C1) and bytes that are no UTF-8 become \xNN or \u00NN; "\r\n" becomes "\n".
-/// JSON stays the same JSON, provided that it is UTF-8.
+/// For people: control characters (C0 but newline and tab, DEL, C1) and bytes that are no UTF-8 become \xNN or \u00NN;
+/// "\r\n" becomes "\n". JSON stays the same JSON, provided that it is UTF-8.
 std::string printable(std::string_view text);
 /// The same for a name that stands within a line: newline and tab are escaped too.
 std::string printable_line(std::string_view text);

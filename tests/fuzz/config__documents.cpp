@@ -1,4 +1,5 @@
-// Any bytes as board.toml, defconfig, component.toml, scripts.toml, requirements.toml and --set: mistakes are listed, nothing else happens.
+// Any bytes as board.toml, defconfig, component.toml, scripts.toml, requirements.toml and --set: mistakes are listed,
+// nothing else happens.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -15,7 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Draft draft;
   const Table table = config_table(config, draft, names, BoardKind::Machine);
   Reader reader(diagnostics);
-  if (auto override = parse_override(text, diagnostics)) reader.read(table, override->document, CommandLine, !override->append);
+  if (auto override = parse_override(text, diagnostics))
+    reader.read(table, override->document, CommandLine, !override->append);
   if (auto document = parse_document(text, "fuzz.toml", diagnostics)) {
     reader.read(table, *document, Board);
     reader.read(table, *document, Defconfig);

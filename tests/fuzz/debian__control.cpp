@@ -7,7 +7,9 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace k8simg;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  const auto inside = [&](std::string_view view) { return view.data() >= text.data() && view.data() + view.size() <= text.data() + text.size(); };
+  const auto inside = [&](std::string_view view) {
+    return view.data() >= text.data() && view.data() + view.size() <= text.data() + text.size();
+  };
   ControlReader reader(text);
   ControlParagraph paragraph;
   for (;;) {

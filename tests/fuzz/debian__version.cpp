@@ -11,7 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (first == std::string_view::npos) return 0;
   const std::size_t second = text.find('\n', first + 1);
   if (second == std::string_view::npos) return 0;
-  const std::string_view a = text.substr(0, first), b = text.substr(first + 1, second - first - 1), c = text.substr(second + 1);
+  const std::string_view a = text.substr(0, first), b = text.substr(first + 1, second - first - 1),
+                         c = text.substr(second + 1);
   // The order is only defined for versions.
   if (!parse_version(a) || !parse_version(b) || !parse_version(c)) return 0;
   const int ab = compare_versions(a, b), bc = compare_versions(b, c), ac = compare_versions(a, c);

@@ -11,7 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Manifest manifest = parse_manifest({reinterpret_cast<const char*>(data), size}, "input");
     std::uint64_t end = 0;
     for (const Manifest::Area& area : manifest.areas) {
-      if (area.start != end || area.size == 0 || area.size > manifest.image.size - end || area.bytes.size() > area.size) std::abort();
+      if (area.start != end || area.size == 0 || area.size > manifest.image.size - end || area.bytes.size() > area.size)
+        std::abort();
       if (area.sha256 && !area.bytes.empty()) std::abort();
       end += area.size;
     }

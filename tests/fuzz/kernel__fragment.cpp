@@ -11,7 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     const auto merged = k8simg::merge_requests({k8simg::parse_fragment(text, "fuzz")});
     const std::string rendered = k8simg::render_requests(merged);
-    if (k8simg::render_requests(k8simg::merge_requests({k8simg::parse_fragment(rendered, "again")})) != rendered) std::abort();
+    if (k8simg::render_requests(k8simg::merge_requests({k8simg::parse_fragment(rendered, "again")})) != rendered)
+      std::abort();
     // The fragment read as a .config has what it asks for, unless it asks twice for different things.
     if (!k8simg::check_config(merged, k8simg::parse_kernel_config(rendered)).empty()) std::abort();
   } catch (const k8simg::Error& error) {

@@ -1,4 +1,5 @@
-// Any bytes as a maintainer script: the analysis ends, and analysing what is left finds no further block of debhelper's in it.
+// Any bytes as a maintainer script: the analysis ends, and analysing what is left finds no further block of debhelper's
+// in it.
 #include <cstdlib>
 #include <string_view>
 

@@ -1,5 +1,5 @@
-// An lseek() of the test program itself, which stands before the C library's: code under test meets filesystems and disks that answer as they are told.
-// To be included by one source of a program.
+// An lseek() of the test program itself, which stands before the C library's: code under test meets filesystems and
+// disks that answer as they are told. To be included by one source of a program.
 #pragma once
 
 #include <sys/syscall.h>
@@ -12,7 +12,9 @@
 
 namespace k8simg::test {
 
-inline off_t kernel_seek(int fd, off_t offset, int whence) { return static_cast<off_t>(::syscall(SYS_lseek, fd, offset, whence)); }
+inline off_t kernel_seek(int fd, off_t offset, int whence) {
+  return static_cast<off_t>(::syscall(SYS_lseek, fd, offset, whence));
+}
 
 /// What answers SEEK_DATA and SEEK_HOLE while a FakeSeek lives.
 inline std::function<off_t(int fd, off_t offset, int whence)> seek_answer;
@@ -38,5 +40,6 @@ inline auto seek_fails(int failing, int error) {
 
 extern "C" off_t lseek(int fd, off_t offset, int whence) noexcept {
   using namespace k8simg::test;
-  return seek_answer && (whence == SEEK_DATA || whence == SEEK_HOLE) ? seek_answer(fd, offset, whence) : kernel_seek(fd, offset, whence);
+  return seek_answer && (whence == SEEK_DATA || whence == SEEK_HOLE) ? seek_answer(fd, offset, whence)
+                                                                     : kernel_seek(fd, offset, whence);
 }

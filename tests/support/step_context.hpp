@@ -25,7 +25,9 @@ class NoPrograms : public CommandRunner {
 
 class TestContext : public StepContext {
  public:
-  TestContext() : folder_(fs::temp_directory_path(), "step"), store_(folder_.path() / "store") { fs::create_directory(folder_.path() / "scratch"); }
+  TestContext() : folder_(fs::temp_directory_path(), "step"), store_(folder_.path() / "store") {
+    fs::create_directory(folder_.path() / "scratch");
+  }
 
   Store& store() override { return store_; }
   Value input(const std::string& name) const override {

@@ -2,8 +2,9 @@
 //
 // resolver_oracle SETS DIFFERENCES WORK [--only SET] [--arch ARCH] [--keyring FILE] [--rotate]
 // --rotate: each set on one of its architectures instead of on all.
-// The indexes are fetched once from the mirrors of find_mirrors() into WORK/mirror, checked by IndexLoader, and given to a private apt as a file: mirror,
-// so that both read the same bytes. DIFFERENCES lists accepted differences; one that no longer exists is an error as well.
+// The indexes are fetched once from the mirrors of find_mirrors() into WORK/mirror, checked by IndexLoader, and given
+// to a private apt as a file: mirror, so that both read the same bytes. DIFFERENCES lists accepted differences; one
+// that no longer exists is an error as well.
 #include <fmt/format.h>
 
 #include <cstdlib>
@@ -37,7 +38,8 @@ std::vector<PackageSet> read_sets(const fs::path& file) {
   for (const std::string& line : split(read_file(file), '\n')) {
     if (trim(line).empty() || line.front() == '#') continue;
     const std::size_t colon = line.find(": ");
-    if (colon == std::string::npos) throw Error(ErrorKind::Usage, "no colon in line \"" + line + "\" of " + file.string());
+    if (colon == std::string::npos)
+      throw Error(ErrorKind::Usage, "no colon in line \"" + line + "\" of " + file.string());
     const std::vector<std::string> head = split_words(line.substr(0, colon));
     if (head.size() != 2) throw Error(ErrorKind::Usage, "not \"NAME ARCHITECTURES:\": " + line);
     sets.push_back({head[0], split(head[1], ','), split_words(line.substr(colon + 1))});
@@ -51,29 +53,42 @@ std::map<std::string, std::string> read_differences(const fs::path& file) {
   for (const std::string& line : split(read_file(file), '\n')) {
     if (trim(line).empty() || line.front() == '#') continue;
     const std::size_t colon = line.find(": ");
-    if (colon == std::string::npos || trim(line.substr(colon + 1)).empty()) throw Error(ErrorKind::Usage, "a difference without a reason: " + line);
+    if (colon == std::string::npos || trim(line.substr(colon + 1)).empty())
+      throw Error(ErrorKind::Usage, "a difference without a reason: " + line);
     known[line.substr(0, colon)] = line.substr(colon + 2);
   }
   return known;
 }
 
 // The suite that must be there comes first. trixie-backports must not change any answer.
-const std::vector<std::pair<std::string, std::string>> suites = {{"debian", "trixie"}, {"debian", "trixie-updates"}, {"debian-security", "trixie-security"}, {"debian", "trixie-backports"}};
+const std::vector<std::pair<std::string, std::string>> suites = {{"debian", "trixie"},
+                                                                 {"debian", "trixie-updates"},
+                                                                 {"debian-security", "trixie-security"},
+                                                                 {"debian", "trixie-backports"}};
 const std::vector<std::string> sections = {"main", "non-free-firmware"};
 
 class PrivateApt {
  public:
-  PrivateApt(const fs::path& work, const fs::path& mirror, const std::string& architecture, const std::vector<LockedSuite>& used, const fs::path& keyring) : root_(work / ("apt-" + architecture)) {
-    for (const char* folder : {"state/lists/partial", "cache/archives/partial", "etc/preferences.d", "etc/trusted.gpg.d"}) fs::create_directories(root_ / folder);
+  PrivateApt(const fs::path& work, const fs::path& mirror, const std::string& architecture,
+             const std::vector<LockedSuite>& used, const fs::path& keyring)
+      : root_(work / ("apt-" + architecture)) {
+    for (const char* folder :
+         {"state/lists/partial", "cache/archives/partial", "etc/preferences.d", "etc/trusted.gpg.d"})
+      fs::create_directories(root_ / folder);
     write_file_atomically(root_ / "state/status", "");
     std::string sources;
     for (const LockedSuite& suite : used)
-      sources += fmt::format("deb [signed-by={} arch={}] file:{} {} {}\n", keyring.string(), architecture, (mirror / suite.repository).string(), suite.suite, join(sections, " "));
+      sources += fmt::format("deb [signed-by={} arch={}] file:{} {} {}\n", keyring.string(), architecture,
+                             (mirror / suite.repository).string(), suite.suite, join(sections, " "));
     write_file_atomically(root_ / "sources.list", sources);
-    write_file_atomically(root_ / "apt.conf", fmt::format("Dir::State \"{0}/state\";\nDir::State::status \"{0}/state/status\";\nDir::Cache \"{0}/cache\";\nDir::Etc \"{0}/etc\";\n"
-                                                          "Dir::Etc::sourcelist \"{0}/sources.list\";\nDir::Etc::sourceparts \"/dev/null\";\nDir::Etc::parts \"/dev/null\";\n"
-                                                          "APT::Architecture \"{1}\";\nAPT::Architectures {{ \"{1}\"; }};\nAcquire::Languages \"none\";\nAPT::Sandbox::User \"root\";\n",
-                                                          root_.string(), architecture));
+    write_file_atomically(root_ / "apt.conf",
+                          fmt::format("Dir::State \"{0}/state\";\nDir::State::status \"{0}/state/status\";\nDir::Cache "
+                                      "\"{0}/cache\";\nDir::Etc \"{0}/etc\";\n"
+                                      "Dir::Etc::sourcelist \"{0}/sources.list\";\nDir::Etc::sourceparts "
+                                      "\"/dev/null\";\nDir::Etc::parts \"/dev/null\";\n"
+                                      "APT::Architecture \"{1}\";\nAPT::Architectures {{ \"{1}\"; "
+                                      "}};\nAcquire::Languages \"none\";\nAPT::Sandbox::User \"root\";\n",
+                                      root_.string(), architecture));
     run_checked(system_runner(), command({"apt-get", "update"}), "apt-get update for " + architecture);
   }
 
@@ -96,7 +111,8 @@ class PrivateApt {
   Command command(std::vector<std::string> argv) const {
     Command command;
     command.argv = std::move(argv);
-    command.environment = {{"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"}, {"LC_ALL", "C"}, {"APT_CONFIG", (root_ / "apt.conf").string()}};
+    command.environment = {
+        {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"}, {"LC_ALL", "C"}, {"APT_CONFIG", (root_ / "apt.conf").string()}};
     command.log = root_ / "log";
     command.capture_stdout = true;
     return command;
@@ -107,7 +123,8 @@ class PrivateApt {
 
 class Comparison {
  public:
-  Comparison(fs::path work, fs::path keyring, std::map<std::string, std::string> known) : work_(std::move(work)), keyring_(std::move(keyring)), known_(std::move(known)) {}
+  Comparison(fs::path work, fs::path keyring, std::map<std::string, std::string> known)
+      : work_(std::move(work)), keyring_(std::move(keyring)), known_(std::move(known)) {}
 
   void run(const std::string& architecture, const std::vector<PackageSet>& sets) {
     fs::create_directories(work_);
@@ -116,16 +133,20 @@ class Comparison {
     const auto downloader = make_curl_downloader();
     // apt looks under an index's own path: a file that IndexLoader found elsewhere by its hash is put there, too.
     std::map<std::string, std::vector<fs::path>> missed;
-    const IndexFetcher fetch = [&](const std::string& repository, const std::string& path, std::uint64_t limit) -> std::optional<std::string> {
+    const IndexFetcher fetch = [&](const std::string& repository, const std::string& path,
+                                   std::uint64_t limit) -> std::optional<std::string> {
       const fs::path file = mirror / repository / path;
       const std::size_t by_hash = path.find("/by-hash/SHA256/");
-      auto bytes = by_hash != std::string::npos && fs::exists(file) ? read_file(file) : fetch_text(*downloader, mirrors, repository, path, limit, work_);
+      auto bytes = by_hash != std::string::npos && fs::exists(file)
+                       ? read_file(file)
+                       : fetch_text(*downloader, mirrors, repository, path, limit, work_);
       if (!bytes) {
         if (by_hash != std::string::npos) missed[file.filename().string()].push_back(file);
         return std::nullopt;
       }
       std::vector<fs::path> places = {file};
-      if (const auto wanted = missed.find(sha256(*bytes).hex()); wanted != missed.end()) places.insert(places.end(), wanted->second.begin(), wanted->second.end());
+      if (const auto wanted = missed.find(sha256(*bytes).hex()); wanted != missed.end())
+        places.insert(places.end(), wanted->second.begin(), wanted->second.end());
       for (const fs::path& place : places) {
         fs::create_directories(place.parent_path());
         write_file_atomically(place, *bytes);
@@ -133,10 +154,12 @@ class Comparison {
       return bytes;
     };
     IndexSet indexes;
-    // A mirror may hold stale files of a suite for one architecture. Such a suite is left out on both sides, and that is said.
+    // A mirror may hold stale files of a suite for one architecture. Such a suite is left out on both sides, and that
+    // is said.
     for (const auto& [repository, suite] : suites) {
       try {
-        IndexSet more = IndexLoader(fetch, system_runner(), keyring_, Clock::system(), work_).load({{repository, {suite}, sections}}, {architecture});
+        IndexSet more = IndexLoader(fetch, system_runner(), keyring_, Clock::system(), work_)
+                            .load({{repository, {suite}, sections}}, {architecture});
         indexes.suites.insert(indexes.suites.end(), more.suites.begin(), more.suites.end());
         for (IndexSet::Packages& packages : more.packages) indexes.packages.push_back(std::move(packages));
       } catch (const Error& error) {
@@ -156,7 +179,8 @@ class Comparison {
       std::string said;
       try {
         ours.emplace();
-        for (const LockedPackage& package : resolve(indexes, {.architecture = architecture, .install = set.packages, .essential = true}).packages)
+        for (const LockedPackage& package :
+             resolve(indexes, {.architecture = architecture, .install = set.packages, .essential = true}).packages)
           (*ours)[package.name] = package.version;
       } catch (const Error& error) {
         if (error.kind() != ErrorKind::Resolve) throw;
@@ -170,8 +194,10 @@ class Comparison {
 
   int report() {
     for (const auto& [difference, reason] : known_)
-      if (!met_.contains(difference) && compared_names_.contains(difference.substr(0, difference.rfind(' ')))) fail("the table lists a difference that is not there: " + difference);
-    std::cout << fmt::format("{} sets compared, {} failures, slowest resolve {:.2f} s of processor time\n", compared_, failures_, slowest_);
+      if (!met_.contains(difference) && compared_names_.contains(difference.substr(0, difference.rfind(' '))))
+        fail("the table lists a difference that is not there: " + difference);
+    std::cout << fmt::format("{} sets compared, {} failures, slowest resolve {:.2f} s of processor time\n", compared_,
+                             failures_, slowest_);
     return failures_ == 0 && compared_ > 0 ? 0 : 1;
   }
 
@@ -202,11 +228,13 @@ class Comparison {
     ++failures_;
   }
 
-  void compare(const std::string& name, const std::optional<Versions>& ours, const std::optional<Versions>& theirs, const std::string& said) {
+  void compare(const std::string& name, const std::optional<Versions>& ours, const std::optional<Versions>& theirs,
+               const std::string& said) {
     ++compared_;
     compared_names_.insert(name);
     if (!ours || !theirs) {
-      if (ours.has_value() != theirs.has_value()) return fail(fmt::format("{}: {}", name, ours ? "apt finds no solution" : "resolve: " + said));
+      if (ours.has_value() != theirs.has_value())
+        return fail(fmt::format("{}: {}", name, ours ? "apt finds no solution" : "resolve: " + said));
       std::cout << "same " << name << ": neither has a solution (" << said << ")\n";
       return;
     }
@@ -220,8 +248,10 @@ class Comparison {
     };
     for (const auto& [package, version] : *ours) {
       const auto other = theirs->find(package);
-      if (other == theirs->end()) note("+" + package, version);
-      else if (other->second != version) note("~" + package, fmt::format("{} here, {} by apt", version, other->second));
+      if (other == theirs->end())
+        note("+" + package, version);
+      else if (other->second != version)
+        note("~" + package, fmt::format("{} here, {} by apt", version, other->second));
     }
     for (const auto& [package, version] : *theirs)
       if (!ours->contains(package)) note("-" + package, version);
@@ -246,9 +276,14 @@ int main(int argc, char** argv) {
       rotate = true;
       continue;
     }
-    std::string* option = arguments[i] == "--only" ? &only : arguments[i] == "--arch" ? &architecture : arguments[i] == "--keyring" ? &keyring : nullptr;
-    if (option && i + 1 < arguments.size()) *option = arguments[++i];
-    else files.push_back(arguments[i]);
+    std::string* option = arguments[i] == "--only"      ? &only
+                          : arguments[i] == "--arch"    ? &architecture
+                          : arguments[i] == "--keyring" ? &keyring
+                                                        : nullptr;
+    if (option && i + 1 < arguments.size())
+      *option = arguments[++i];
+    else
+      files.push_back(arguments[i]);
   }
   if (files.size() != 3) {
     std::cerr << "resolver_oracle SETS DIFFERENCES WORK [--only SET] [--arch ARCH] [--keyring FILE] [--rotate]\n";
@@ -260,7 +295,8 @@ int main(int argc, char** argv) {
     for (PackageSet set : read_sets(files[0])) {
       if (rotate) set.architectures = {set.architectures[number++ % set.architectures.size()]};
       for (const std::string& each : set.architectures)
-        if ((only.empty() || set.name == only) && (architecture.empty() || each == architecture)) by_architecture[each].push_back(set);
+        if ((only.empty() || set.name == only) && (architecture.empty() || each == architecture))
+          by_architecture[each].push_back(set);
     }
     Comparison comparison(files[2], keyring, read_differences(files[1]));
     for (const auto& [each, sets] : by_architecture) comparison.run(each, sets);

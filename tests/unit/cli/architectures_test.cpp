@@ -25,7 +25,8 @@ Session session() {
 TEST_CASE("all is every architecture, once; the order is that of the command line") {
   const Session here = session();
   const Names all = chosen_architectures(here, {"all"});
-  CHECK(all == Names{"linux-amd64", "linux-arm64", "linux-armv6", "linux-armv7", "linux-ppc64le", "linux-riscv64", "linux-s390x"});
+  CHECK(all == Names{"linux-amd64", "linux-arm64", "linux-armv6", "linux-armv7", "linux-ppc64le", "linux-riscv64",
+                     "linux-s390x"});
   CHECK(chosen_architectures(here, {"s390x", "armv6", "s390x"}) == Names{"linux-s390x", "linux-armv6"});
   CHECK(chosen_architectures(here, {"s390x", "all"}).size() == all.size());
 }
@@ -65,7 +66,8 @@ TEST_CASE("published files may lie in folders, programs can be run, and what is 
   test::TestContext context;
   const fs::path folder = context.folder() / "out";
   const Value program = context.store().put("#!/bin/sh\n"), text = context.store().put("text\n");
-  CHECK(publish(context.store(), {{"pause/pause", program}, {"SHA256SUMS", text}}, folder, {"pause/pause"}) == Names{"SHA256SUMS", "pause/pause"});
+  CHECK(publish(context.store(), {{"pause/pause", program}, {"SHA256SUMS", text}}, folder, {"pause/pause"}) ==
+        Names{"SHA256SUMS", "pause/pause"});
   CHECK((fs::status(folder / "pause/pause").permissions() & fs::perms::others_exec) != fs::perms::none);
   CHECK((fs::status(folder / "SHA256SUMS").permissions() & fs::perms::others_exec) == fs::perms::none);
   CHECK(publish(context.store(), {{"pause/pause", program}, {"SHA256SUMS", text}}, folder, {"pause/pause"}).empty());

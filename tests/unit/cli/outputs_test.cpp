@@ -44,9 +44,11 @@ TEST_CASE("an artifact that is no more is removed, with the folder that held not
 
 TEST_CASE("names in .outputs.json that lead out of the folder remove nothing") {
   Published here;
-  const auto outside = here.file("home/.ssh/authorized_keys"), source = here.file("project/src/main.c"), beside = here.file("project/output/other/disk.img");
+  const auto outside = here.file("home/.ssh/authorized_keys"), source = here.file("project/src/main.c"),
+             beside = here.file("project/output/other/disk.img");
   here.file("project/output/pc/.outputs.json",
-            "{\"../../../home/.ssh/authorized_keys\": {}, \"" + outside.string() + "\": {}, \"../other/disk.img\": {}, \"x/../../../src/main.c\": {}, \"\": {}, \".\": {}}");
+            "{\"../../../home/.ssh/authorized_keys\": {}, \"" + outside.string() +
+                "\": {}, \"../other/disk.img\": {}, \"x/../../../src/main.c\": {}, \"\": {}, \".\": {}}");
   here.publish({{"a", "1"}});
   for (const auto& file : {outside, source, beside}) CHECK(read_file(file) == "mine");
   CHECK(read_file(here.output / "a") == "1");

@@ -3,7 +3,8 @@
 
 namespace settings_project {
 
-// `KEY = VALUE  #> OTHER`: with OTHER instead, some key or the lock must be another. `#= REASON`: nothing that is built depends on it.
+// `KEY = VALUE  #> OTHER`: with OTHER instead, some key or the lock must be another. `#= REASON`: nothing that is built
+// depends on it.
 
 inline constexpr const char* qemu_is_no_input = R"(
 [qemu]                                   #= only `run` and `test` use it, on an image that is built
@@ -113,7 +114,8 @@ packages = ["linux-source", "linux-source-7", "loader", "loader-2"]  #> ["linux-
 essential = true                         #> false
 )";
 
-inline constexpr const char* defconfig = R"(board = "toy"  #= it is what board.toml says, and that is changed line by line
+inline constexpr const char* defconfig =
+    R"(board = "toy"  #= it is what board.toml says, and that is changed line by line
 description = "A node"                   #> "Another node"
 
 [[repository]]
@@ -238,7 +240,8 @@ folder = "engine/bin"                    #> "engine/sbin"
 programs = ["containerd-preload"]        #> ["link"]
 )";
 
-/// The same machine with a partition that systemd-repart makes, which a table of MBR cannot have, and a smaller one of its kind.
+/// The same machine with a partition that systemd-repart makes, which a table of MBR cannot have, and a smaller one of
+/// its kind.
 inline constexpr const char* data_defconfig = R"(extends = "toy"
 description = "With data"
 

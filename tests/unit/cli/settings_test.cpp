@@ -1,4 +1,5 @@
-// Every value of a configuration reaches a step's key or the lock: a value that nothing reads, or that a step reads behind its key's back, is found here.
+// Every value of a configuration reaches a step's key or the lock: a value that nothing reads, or that a step reads
+// behind its key's back, is found here.
 #include <fmt/format.h>
 
 #include <regex>
@@ -36,7 +37,9 @@ struct Projects {
       {"components/engine/component.toml", component},
       {"components/engine/go.mod", "module engine\n"},
       {"components/engine/go.sum", ""},
-      {"components/empty/component.toml", "name = \"empty\"\nversion = \"v1\"\ndescription = \"x\"\nlicense = \"MIT\"\n[[binary]]\nname = \"empty\"\npackage = \".\"\n"},
+      {"components/empty/component.toml",
+       "name = \"empty\"\nversion = \"v1\"\ndescription = \"x\"\nlicense = \"MIT\"\n[[binary]]\nname = "
+       "\"empty\"\npackage = \".\"\n"},
       {"components/empty/go.mod", "module empty\n"},
       {"components/empty/go.sum", ""},
       {"kernel-fragments/base.config", "CONFIG_NET=y\n"},
@@ -65,9 +68,12 @@ IndexSet indexes(const std::vector<Repository>& repositories, const std::string&
       set.suites.push_back({r.name, suite, 1763195591, sha256(suite)});
       asked += fmt::format(" {}/{}/{}", r.name, suite, join(r.sections, "+"));
       std::string text;
-      for (const char* name : {"bash", "base", "perl-base", "vim", "gcc", "make", "go", "coreutils", "e2fsprogs", "zstd", "qemu", "linux-image", "linux-source", "linux-source-7", "loader", "loader-2"})
-        text += fmt::format("Package: {0}\nVersion: 1\nArchitecture: {1}\n{2}{3}Filename: pool/{0}.deb\nSize: 10\nSHA256: {4}\n\n", name, architecture,
-                            std::string_view(name) == "bash" ? "Depends: perl-base\n" : "", std::string_view(name) == "base" ? "Essential: yes\n" : "", sha256(name).hex());
+      for (const char* name : {"bash", "base", "perl-base", "vim", "gcc", "make", "go", "coreutils", "e2fsprogs",
+                               "zstd", "qemu", "linux-image", "linux-source", "linux-source-7", "loader", "loader-2"})
+        text += fmt::format(
+            "Package: {0}\nVersion: 1\nArchitecture: {1}\n{2}{3}Filename: pool/{0}.deb\nSize: 10\nSHA256: {4}\n\n",
+            name, architecture, std::string_view(name) == "bash" ? "Depends: perl-base\n" : "",
+            std::string_view(name) == "base" ? "Essential: yes\n" : "", sha256(name).hex());
       set.packages.push_back({r.name, suite, "main", architecture, text, suite.ends_with("-backports")});
     }
   return set;
@@ -79,26 +85,37 @@ std::string fingerprint(const fs::path& project, const std::string& name) {
   std::string text;
   LockServices services;
   services.now = 1763195591;
-  services.indexes = [&](const std::vector<Repository>& repositories, const std::string& architecture) { return indexes(repositories, architecture, text); };
+  services.indexes = [&](const std::vector<Repository>& repositories, const std::string& architecture) {
+    return indexes(repositories, architecture, text);
+  };
   services.warn = [](const std::string&) {};
-  const Lock lock = make_lock(config, {config}, {.before = {}, .update = {}, .allow_older = false, .without = {}}, services).lock;
+  const Lock lock =
+      make_lock(config, {config}, {.before = {}, .update = {}, .allow_older = false, .without = {}}, services).lock;
   text += lock.serialise() + lock.tools.serialise();
   MemoryStore store;
   test::NoDownloads downloader;
   const Mirrors mirrors;
-  const Pipeline pipeline = make_pipeline({.config = config, .lock = lock, .store = store, .downloader = downloader, .mirrors = mirrors, .version = "1", .environment_epoch = {}});
+  const Pipeline pipeline = make_pipeline({.config = config,
+                                           .lock = lock,
+                                           .store = store,
+                                           .downloader = downloader,
+                                           .mirrors = mirrors,
+                                           .version = "1",
+                                           .environment_epoch = {}});
   for (const auto& [id, key] : test::keys_of(pipeline.graph)) text += id + " " + key.hex() + "\n";
-  for (const auto& [file, output] : pipeline.artifacts) text += fmt::format("{} {} {}\n", file, output.step, output.output);
+  for (const auto& [file, output] : pipeline.artifacts)
+    text += fmt::format("{} {} {}\n", file, output.step, output.output);
   return text;
 }
 
 struct Line {
-  std::string key;         ///< "disk.partition.mount", without the names of entries
-  std::size_t at, size;    ///< where it stands in the file
-  std::string other;       ///< the same with another value; "" for an exemption
+  std::string key;       ///< "disk.partition.mount", without the names of entries
+  std::size_t at, size;  ///< where it stands in the file
+  std::string other;     ///< the same with another value; "" for an exemption
 };
 
-/// The lines with a mark. Sections of `files` that are entries have no names here: [[disk.partition]] gives "disk.partition".
+/// The lines with a mark. Sections of `files` that are entries have no names here: [[disk.partition]] gives
+/// "disk.partition".
 std::vector<Line> marked_lines(const std::string& file, const std::string& text) {
   static const std::regex section(R"(\[\[?([^\]]+)\]\]?.*)"), line(R"(([a-z0-9-]+) = (.*?)\s+#([>=]) (.*))");
   std::vector<Line> lines;
@@ -110,17 +127,23 @@ std::vector<Line> marked_lines(const std::string& file, const std::string& text)
       inside = std::string(match[1]) + ".";
     } else if (std::regex_match(each, match, line)) {
       const std::string key = match[1];
-      lines.push_back({prefix + inside + key, at, each.size(), match[3] == ">" ? fmt::format("{} = {}", key, std::string(match[4])) : ""});
+      lines.push_back({prefix + inside + key, at, each.size(),
+                       match[3] == ">" ? fmt::format("{} = {}", key, std::string(match[4])) : ""});
     }
     at += each.size() + 1;
   }
   return lines;
 }
 
-/// "components.pause.binary.pause.check.1.argv" → "components.*.binary.check.argv": what stands in a line of the files above.
+/// "components.pause.binary.pause.check.1.argv" → "components.*.binary.check.argv": what stands in a line of the files
+/// above.
 std::string without_names(std::string key) {
   key = std::regex_replace(key, std::regex(R"(\."[^"]*")"), ".NAME");
-  key = std::regex_replace(key, std::regex(R"((^|\.)(boot\.files|disk\.partition|repository|rootfs\.replace|rootfs\.mode|audit\.allow|binary|image|release)\.[^.]+\.)"), "$1$2.");
+  key = std::regex_replace(
+      key,
+      std::regex(
+          R"((^|\.)(boot\.files|disk\.partition|repository|rootfs\.replace|rootfs\.mode|audit\.allow|binary|image|release)\.[^.]+\.)"),
+      "$1$2.");
   key = std::regex_replace(key, std::regex(R"(\.(check|edit|change)\.[0-9]+\.)"), ".$1.");
   key = std::regex_replace(key, std::regex(R"(\.(check|edit|change)\.[0-9]+\.)"), ".$1.");
   key = std::regex_replace(key, std::regex(R"(^rootfs\.alternatives\..*)"), "rootfs.alternatives.awk");
@@ -158,7 +181,8 @@ TEST_CASE("every value that `show` prints of a defconfig is among those that wer
   const Projects projects;
   std::set<std::string> tried;
   for (const auto& [file, text] : projects.files)
-    for (const auto& line : marked_lines(file, text)) tried.insert(std::regex_replace(line.key, std::regex(R"(^components\.engine\.)"), "components.*."));
+    for (const auto& line : marked_lines(file, text))
+      tried.insert(std::regex_replace(line.key, std::regex(R"(^components\.engine\.)"), "components.*."));
   const fs::path project = K8SIMG_SOURCE_DIR;
   for (const auto& summary : list_defconfigs(project)) {
     INFO(summary.name);

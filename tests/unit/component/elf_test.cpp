@@ -18,8 +18,8 @@ struct Maker {
   bool wide = true, little = true;
   std::uint16_t machine = 62;
   std::string interpreter;
-  std::vector<std::uint64_t> tags;          ///< of the dynamic section; empty: none
-  std::vector<std::string> sections;        ///< besides the null section and .shstrtab
+  std::vector<std::uint64_t> tags;    ///< of the dynamic section; empty: none
+  std::vector<std::string> sections;  ///< besides the null section and .shstrtab
 
   std::string bytes;
   void put(std::uint64_t value, int width) {
@@ -45,13 +45,19 @@ struct Maker {
     std::string names = std::string(1, '\0') + ".shstrtab" + '\0';
     std::vector<std::uint64_t> name_offsets;
     for (const auto& name : sections) name_offsets.push_back(names.size()), names += name + '\0';
-    const std::uint64_t interpreter_at = header + programs * entry, interpreter_size = interpreter.empty() ? 0 : interpreter.size() + 1;
-    const std::uint64_t dynamic_at = interpreter_at + interpreter_size, dynamic_size = tags.size() * 2 * static_cast<unsigned>(word());
+    const std::uint64_t interpreter_at = header + programs * entry,
+                        interpreter_size = interpreter.empty() ? 0 : interpreter.size() + 1;
+    const std::uint64_t dynamic_at = interpreter_at + interpreter_size,
+                        dynamic_size = tags.size() * 2 * static_cast<unsigned>(word());
     const std::uint64_t names_at = dynamic_at + dynamic_size, sections_at = names_at + names.size();
 
-    bytes = std::string("\x7f" "ELF") + static_cast<char>(wide ? 2 : 1) + static_cast<char>(little ? 1 : 2) + '\1' + std::string(9, '\0');
+    bytes = std::string(
+                "\x7f"
+                "ELF") +
+            static_cast<char>(wide ? 2 : 1) + static_cast<char>(little ? 1 : 2) + '\1' + std::string(9, '\0');
     put(2, 2), put(machine, 2), put(1, 4), put(0x1000, word()), put(header, word()), put(sections_at, word());
-    put(0x5000200, 4), put(header, 2), put(entry, 2), put(programs, 2), put(wide ? 64 : 40, 2), put(2 + sections.size(), 2), put(1, 2);
+    put(0x5000200, 4), put(header, 2), put(entry, 2), put(programs, 2), put(wide ? 64 : 40, 2),
+        put(2 + sections.size(), 2), put(1, 2);
     program(1, 0, names_at);
     if (!interpreter.empty()) program(3, interpreter_at, interpreter_size);
     if (!tags.empty()) program(2, dynamic_at, dynamic_size);
@@ -76,7 +82,13 @@ TEST_CASE("headers of both classes and byte orders") {
   for (const bool wide : {false, true}) {
     for (const bool little : {false, true}) {
       INFO(wide << little);
-      Maker maker{.wide = wide, .little = little, .machine = 40, .interpreter = {}, .tags = {}, .sections = {".text", ".rodata"}, .bytes = {}};
+      Maker maker{.wide = wide,
+                  .little = little,
+                  .machine = 40,
+                  .interpreter = {},
+                  .tags = {},
+                  .sections = {".text", ".rodata"},
+                  .bytes = {}};
       const ElfInfo info = read_elf(maker.make(), "x");
       CHECK(info.bits == (wide ? 64 : 32));
       CHECK(info.little_endian == little);
@@ -126,7 +138,8 @@ TEST_CASE("a dynamic section without needed libraries is static-pie, and what fo
 
 TEST_CASE("a file cut off anywhere is refused with its name") {
   for (const bool wide : {false, true}) {
-    Maker maker{.wide = wide, .interpreter = "/lib/ld.so", .tags = {1, 0}, .sections = {".text", ".symtab"}, .bytes = {}};
+    Maker maker{
+        .wide = wide, .interpreter = "/lib/ld.so", .tags = {1, 0}, .sections = {".text", ".symtab"}, .bytes = {}};
     const std::string whole = maker.make();
     for (std::size_t length = 0; length < whole.size(); ++length) {
       INFO(length << " of " << whole.size());
@@ -174,7 +187,7 @@ TEST_CASE("what is no ELF file is refused") {
   CHECK(contains(failure([&] { read_elf(odd_order, "a"); }), "unknown ELF byte order"));
   // Headers too small for their own fields: 65,535 of them in no room at all.
   std::string no_size = bytes;
-  no_size[58] = no_size[59] = 0;                                      // e_shentsize
+  no_size[58] = no_size[59] = 0;                                         // e_shentsize
   no_size[60] = no_size[61] = static_cast<char>(0xff), no_size[62] = 0;  // e_shnum, e_shstrndx
   CHECK(contains(failure([&] { read_elf(no_size, "a"); }), "a: "));
   std::string no_program_size = bytes;
@@ -191,7 +204,8 @@ TEST_CASE("programs of this machine") {
   CHECK(info.has_section(".text"));
   CHECK_FALSE(info.has_section(".symtab"));
   // Headers lie at both ends, so every cut hurts.
-  for (std::size_t length = 0; length < bytes.size(); length += length < 2000 || length + 3000 > bytes.size() ? 1 : 61) {
+  for (std::size_t length = 0; length < bytes.size();
+       length += length < 2000 || length + 3000 > bytes.size() ? 1 : 61) {
     INFO(length);
     CHECK_FALSE(failure([&] { read_elf(std::string_view(bytes).substr(0, length), "true"); }).empty());
   }
@@ -211,6 +225,7 @@ TEST_CASE("machines have names and architectures have machines") {
   CHECK(elf_target("arm").machine == 40);
   CHECK(elf_target("arm").bits == 32);
   CHECK(elf_target("s390x").little_endian == false);
-  for (const char* name : {"amd64", "arm", "arm64", "386", "ppc64le", "riscv64", "s390x"}) CHECK_FALSE(elf_machine_name(elf_target(name).machine).starts_with("machine"));
+  for (const char* name : {"amd64", "arm", "arm64", "386", "ppc64le", "riscv64", "s390x"})
+    CHECK_FALSE(elf_machine_name(elf_target(name).machine).starts_with("machine"));
   CHECK(contains(failure([] { elf_target("mips"); }), "mips"));
 }

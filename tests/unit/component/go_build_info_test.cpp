@@ -22,7 +22,8 @@ const std::string magic("\xff Go buildinf:", 14);
 /// What the linker writes: lines between two marks of 16 bytes.
 std::string section(const std::string& lines) {
   const std::string text = std::string(16, '\x30') + lines + std::string(16, '\xf9'), version = "go1.26.1";
-  return magic + std::string("\x08\x02", 2) + std::string(16, '\0') + length(version.size()) + version + length(text.size()) + text;
+  return magic + std::string("\x08\x02", 2) + std::string(16, '\0') + length(version.size()) + version +
+         length(text.size()) + text;
 }
 
 std::optional<GoBuildInfo> read(const std::string& bytes) {
@@ -34,7 +35,9 @@ std::optional<GoBuildInfo> read(const std::string& bytes) {
 }  // namespace
 
 TEST_CASE("modules, replacements and settings") {
-  const auto info = read(section("path\texample.org/x\nmod\texample.org/x\t(devel)\t\ndep\tz.org/last\tv2.0.0\th1:a=\ndep\tk8s.io/api\tv0.0.0\n=>\tk8s.io/api\tv0.37.1\th1:b=\nbuild\tGOARCH=arm\nbuild\t-ldflags=\"-X a=b\"\n"));
+  const auto info =
+      read(section("path\texample.org/x\nmod\texample.org/x\t(devel)\t\ndep\tz.org/last\tv2.0.0\th1:a=\ndep\tk8s.io/"
+                   "api\tv0.0.0\n=>\tk8s.io/api\tv0.37.1\th1:b=\nbuild\tGOARCH=arm\nbuild\t-ldflags=\"-X a=b\"\n"));
   REQUIRE(info);
   CHECK(info->go == "go1.26.1");
   REQUIRE(info->modules.size() == 2);
@@ -47,7 +50,8 @@ TEST_CASE("modules, replacements and settings") {
 }
 
 TEST_CASE("a module that a folder stands in for keeps its name and version, and is known to be changed") {
-  const auto info = read(section("path\tx\ndep\ta.org/x\tv1.0.0\th1:a=\n=>\t./.edited/a.org/x\t(devel)\t\ndep\tb.org/y\tv2.0.0\th1:b=\n"));
+  const auto info = read(
+      section("path\tx\ndep\ta.org/x\tv1.0.0\th1:a=\n=>\t./.edited/a.org/x\t(devel)\t\ndep\tb.org/y\tv2.0.0\th1:b=\n"));
   REQUIRE(info);
   REQUIRE(info->modules.size() == 2);
   CHECK(info->modules[0].path == "a.org/x");
@@ -71,5 +75,6 @@ TEST_CASE("other programs have none, old ones say nothing, and damage is an erro
   REQUIRE(old);
   CHECK(old->modules.empty());
   const std::string whole = section("dep\ta\tv1\t\n");
-  for (std::size_t size = magic.size(); size < whole.size(); ++size) CHECK(contains(failure([&] { read(whole.substr(0, size)); }), "its Go build information is cut off"));
+  for (std::size_t size = magic.size(); size < whole.size(); ++size)
+    CHECK(contains(failure([&] { read(whole.substr(0, size)); }), "its Go build information is cut off"));
 }

@@ -1,4 +1,5 @@
-// The ISA audit of single files: build attributes and Go settings planted in ELF files made by hand, boards of every kind, and damage at every offset.
+// The ISA audit of single files: build attributes and Go settings planted in ELF files made by hand, boards of every
+// kind, and damage at every offset.
 #include "component/isa.hpp"
 
 #include <cstdint>
@@ -31,7 +32,7 @@ std::string number(std::uint64_t value) {
 struct Elf {
   std::uint16_t machine = 40;
   bool wide = false, little = true;
-  bool headers = true;                                      ///< section headers at all
+  bool headers = true;                                        ///< section headers at all
   std::vector<std::pair<std::string, std::string>> sections;  ///< name, content
 
   std::string bytes;
@@ -51,18 +52,25 @@ struct Elf {
     }
     const std::size_t names_at = header + body.size(), names_name = names.size();
     names += std::string(".shstrtab") + '\0';
-    bytes = std::string("\x7f" "ELF") + static_cast<char>(wide ? 2 : 1) + static_cast<char>(little ? 1 : 2) + '\1' + std::string(9, '\0');
+    bytes = std::string(
+                "\x7f"
+                "ELF") +
+            static_cast<char>(wide ? 2 : 1) + static_cast<char>(little ? 1 : 2) + '\1' + std::string(9, '\0');
     put(2, 2), put(machine, 2), put(1, 4), put(0, word), put(0, word), put(headers ? names_at + names.size() : 0, word);
-    put(0x5000200, 4), put(wide ? 64 : 52, 2), put(0, 2), put(0, 2), put(wide ? 64 : 40, 2), put(headers ? sections.size() + 2 : 0, 2), put(headers ? sections.size() + 1 : 0, 2);
+    put(0x5000200, 4), put(wide ? 64 : 52, 2), put(0, 2), put(0, 2), put(wide ? 64 : 40, 2),
+        put(headers ? sections.size() + 2 : 0, 2), put(headers ? sections.size() + 1 : 0, 2);
     bytes.resize(header);
     bytes += body;
     if (!headers) return bytes;
     bytes += names;
     const auto section = [&](std::size_t name, std::uint32_t type, std::size_t at, std::size_t size) {
-      put(name, 4), put(type, 4), put(0, word), put(0, word), put(at, word), put(size, word), put(0, 4), put(0, 4), put(1, word), put(0, word);
+      put(name, 4), put(type, 4), put(0, word), put(0, word), put(at, word), put(size, word), put(0, 4), put(0, 4),
+          put(1, word), put(0, word);
     };
     section(0, 0, 0, 0);
-    for (std::size_t i = 0; i < sections.size(); ++i) section(name_offsets[i], sections[i].first == ".ARM.attributes" ? 0x70000003 : 1, offsets[i], sections[i].second.size());
+    for (std::size_t i = 0; i < sections.size(); ++i)
+      section(name_offsets[i], sections[i].first == ".ARM.attributes" ? 0x70000003 : 1, offsets[i],
+              sections[i].second.size());
     section(names_name, 3, names_at, names.size());
     return bytes;
   }
@@ -74,29 +82,47 @@ std::string word(std::size_t value, bool little = true) {
   return bytes;
 }
 
-std::string vendor(const std::string& name, const std::string& content, bool little = true) { return word(4 + name.size() + 1 + content.size(), little) + name + '\0' + content; }
+std::string vendor(const std::string& name, const std::string& content, bool little = true) {
+  return word(4 + name.size() + 1 + content.size(), little) + name + '\0' + content;
+}
 
-std::string scope(unsigned tag, const std::string& content, bool little = true) { return static_cast<char>(tag) + word(5 + content.size(), little) + content; }
+std::string scope(unsigned tag, const std::string& content, bool little = true) {
+  return static_cast<char>(tag) + word(5 + content.size(), little) + content;
+}
 
 /// As gcc writes it for a file with these numbers, with a name and other tags around them.
 std::string attributes(const Tags& tags, bool little = true) {
-  std::string list = std::string("\x05" "7-A") + '\0';
+  std::string list = std::string(
+                         "\x05"
+                         "7-A") +
+                     '\0';
   for (const auto& [tag, value] : tags) list += number(tag) + number(value);
   list += std::string("\x20\x01gnu", 5) + '\0' + number(34) + number(1) + number(67) + "2.09" + '\0';
   return "A" + vendor("aeabi", scope(1, list, little), little);
 }
 
-std::string arm(const Tags& tags) { return Elf{.sections = {{".text", "code"}, {".ARM.attributes", attributes(tags)}}, .bytes = {}}.make(); }
+std::string arm(const Tags& tags) {
+  return Elf{.sections = {{".text", "code"}, {".ARM.attributes", attributes(tags)}}, .bytes = {}}.make();
+}
 
 std::string go_section(const std::string& settings, const std::string& version = "go1.26") {
-  return std::string("\xff Go buildinf:\x04\x02", 16) + std::string(16, '\0') + number(version.size()) + version + number(settings.size()) + settings;
+  return std::string("\xff Go buildinf:\x04\x02", 16) + std::string(16, '\0') + number(version.size()) + version +
+         number(settings.size()) + settings;
 }
 std::string go_program(const std::string& settings, std::uint16_t machine = 40, bool wide = false) {
-  return Elf{.machine = machine, .wide = wide, .sections = {{".text", "code"}, {".go.buildinfo", go_section(settings)}}, .bytes = {}}.make();
+  return Elf{.machine = machine,
+             .wide = wide,
+             .sections = {{".text", "code"}, {".go.buildinfo", go_section(settings)}},
+             .bytes = {}}
+      .make();
 }
-std::string goarm(const std::string& value) { return "path\texample.org/x\nbuild\t-compiler=gc\nbuild\tGOARCH=arm\nbuild\tGOARM=" + value + "\n"; }
+std::string goarm(const std::string& value) {
+  return "path\texample.org/x\nbuild\t-compiler=gc\nbuild\tGOARCH=arm\nbuild\tGOARM=" + value + "\n";
+}
 
-std::string judged(const std::string& bytes, const IsaTarget& target) { return isa_violation(bytes, target).value_or("runs"); }
+std::string judged(const std::string& bytes, const IsaTarget& target) {
+  return isa_violation(bytes, target).value_or("runs");
+}
 
 }  // namespace
 
@@ -114,7 +140,8 @@ TEST_CASE("ARM1176 runs ARMv6KZ and ARMv6K with VFPv2, and nothing newer") {
   CHECK(judged(arm({{6, 8}}), zero) == "is for ARMv6T2");
   CHECK(judged(arm({{6, 99}}), zero) == "is for a newer ARM");
   CHECK(judged(arm({{6, 6}, {12, 1}}), zero) == "is for ARMv6, NEON");
-  for (const unsigned floating : {3u, 4u, 5u, 6u, 7u, 8u, 9u}) CHECK(contains(judged(arm({{6, 6}, {10, floating}}), zero), "is for ARMv6, "));
+  for (const unsigned floating : {3u, 4u, 5u, 6u, 7u, 8u, 9u})
+    CHECK(contains(judged(arm({{6, 6}, {10, floating}}), zero), "is for ARMv6, "));
   CHECK(contains(judged(arm({{6, 6}, {7, 'M'}}), zero), "microcontroller profile"));
   CHECK(contains(judged(arm({{6, 6}, {7, 'R'}}), zero), "real-time profile"));
   CHECK(judged(arm({{6, 6}, {7, 'S'}}), zero) == "runs");
@@ -133,11 +160,14 @@ TEST_CASE("ARMv5 has no floating point unit; ARMv7-A has 16 registers of it and 
 }
 
 TEST_CASE("attributes: other vendors, single sections, other tags and byte orders") {
-  const auto file = [](const std::string& section, bool little = true) { return Elf{.little = little, .sections = {{".ARM.attributes", section}}, .bytes = {}}.make(); };
+  const auto file = [](const std::string& section, bool little = true) {
+    return Elf{.little = little, .sections = {{".ARM.attributes", section}}, .bytes = {}}.make();
+  };
   const std::string v7 = number(6) + number(10);
   CHECK(judged(file("A" + vendor("ARM", scope(1, v7))), zero) == "runs");  // private to a tool chain
   CHECK(judged(file("A" + vendor("aeabi", scope(2, number(1) + number(0) + v7))), zero) == "runs");
-  CHECK(judged(file("A" + vendor("ARM", "anything") + vendor("aeabi", scope(2, number(1)) + scope(1, v7))), zero) == "is for ARMv7");
+  CHECK(judged(file("A" + vendor("ARM", "anything") + vendor("aeabi", scope(2, number(1)) + scope(1, v7))), zero) ==
+        "is for ARMv7");
   CHECK(judged(file("A"), zero) == "runs");
   CHECK(judged(file(""), zero) == "runs");
   CHECK(judged(file(attributes({{200, 300}, {6, 10}, {198, 1}})), zero) == "is for ARMv7");  // numbers of two bytes
@@ -147,7 +177,9 @@ TEST_CASE("attributes: other vendors, single sections, other tags and byte order
 }
 
 TEST_CASE("machines, classes and byte orders") {
-  const auto file = [](std::uint16_t machine, bool wide, bool little = true) { return Elf{.machine = machine, .wide = wide, .little = little, .sections = {}, .bytes = {}}.make(); };
+  const auto file = [](std::uint16_t machine, bool wide, bool little = true) {
+    return Elf{.machine = machine, .wide = wide, .little = little, .sections = {}, .bytes = {}}.make();
+  };
   CHECK(judged(file(40, false), zero) == "runs");
   CHECK(judged(file(62, true), zero) == "is for x86-64, 64 bits");
   CHECK(judged(file(183, true), zero) == "is for AArch64, 64 bits");
@@ -158,7 +190,9 @@ TEST_CASE("machines, classes and byte orders") {
   CHECK(judged(file(0x1234, true), pc) == "is for machine 0x1234, 64 bits");
   CHECK(judged(file(247, true), zero) == "runs");  // BPF: the kernel's own machine
   // Attributes are ARM's: the same section type means something else elsewhere.
-  CHECK(judged(Elf{.machine = 62, .wide = true, .sections = {{".ARM.attributes", attributes({{6, 10}})}}, .bytes = {}}.make(), pc) == "runs");
+  CHECK(judged(Elf{.machine = 62, .wide = true, .sections = {{".ARM.attributes", attributes({{6, 10}})}}, .bytes = {}}
+                   .make(),
+               pc) == "runs");
   CHECK(contains(failure([&] { isa_violation(file(8, false), {"mips", ""}); }), "mips"));
 }
 
@@ -181,8 +215,11 @@ TEST_CASE("Go programs say what they were built for") {
   // Settings of more than 127 bytes have a length of two.
   CHECK(judged(go_program("dep\t" + std::string(300, 'm') + "\n" + goarm("7")), zero) == "is a Go program for GOARM=7");
   // Before Go 1.18: pointers instead of texts.
-  CHECK(judged(Elf{.sections = {{".go.buildinfo", std::string("\xff Go buildinf:\x04\x00", 16) + std::string(16, '\0')}}, .bytes = {}}.make(), zero) ==
-        "is a Go program that does not say its GOARM");
+  CHECK(
+      judged(Elf{.sections = {{".go.buildinfo", std::string("\xff Go buildinf:\x04\x00", 16) + std::string(16, '\0')}},
+                 .bytes = {}}
+                 .make(),
+             zero) == "is a Go program that does not say its GOARM");
   // A section that only has the name.
   CHECK(judged(Elf{.sections = {{".go.buildinfo", "nothing"}}, .bytes = {}}.make(), zero) == "runs");
 }
@@ -198,13 +235,20 @@ TEST_CASE("other architectures have levels too") {
 TEST_CASE("without section headers the build information is found all the same") {
   Elf elf{.headers = false, .sections = {{"text", "0123456789"}, {"info", go_section(goarm("7"))}}, .bytes = {}};
   CHECK(judged(elf.make(), zero) == "is a Go program for GOARM=7");
-  elf.sections = {{"text", " \xff Go buildinf: is what Go programs look for"}};  // off the boundary: a text in some program
+  elf.sections = {
+      {"text", " \xff Go buildinf: is what Go programs look for"}};  // off the boundary: a text in some program
   CHECK(judged(elf.make(), zero) == "runs");
 }
 
 TEST_CASE("what is no ELF file is nobody's business; a damaged one cannot run") {
-  for (const char* bytes : {"", "\x7f", "\x7f" "EL", "#!/bin/sh\nexit 0\n", "!<arch>\n", "MZ"}) CHECK(judged(bytes, zero) == "runs");
-  CHECK(judged("\x7f" "ELF", zero) == "is a damaged ELF file: not an ELF file");
+  for (const char* bytes : {"", "\x7f",
+                            "\x7f"
+                            "EL",
+                            "#!/bin/sh\nexit 0\n", "!<arch>\n", "MZ"})
+    CHECK(judged(bytes, zero) == "runs");
+  CHECK(judged("\x7f"
+               "ELF",
+               zero) == "is a damaged ELF file: not an ELF file");
   for (const std::string& whole : {arm({{6, 10}}), go_program(goarm("7"))}) {
     REQUIRE(judged(whole, zero) != "runs");
     for (std::size_t length = 4; length < whole.size(); ++length) {
@@ -213,15 +257,21 @@ TEST_CASE("what is no ELF file is nobody's business; a damaged one cannot run") 
     }
   }
   // Headers that are whole around contents that are not.
-  const auto file = [](const std::string& name, const std::string& content) { return Elf{.sections = {{name, content}}, .bytes = {}}.make(); };
+  const auto file = [](const std::string& name, const std::string& content) {
+    return Elf{.sections = {{name, content}}, .bytes = {}}.make();
+  };
   const std::string section = attributes({{6, 4}});
-  for (std::size_t length = 2; length < section.size(); ++length) CHECK(contains(judged(file(".ARM.attributes", section.substr(0, length)), zero), "ARM build attributes"));
+  for (std::size_t length = 2; length < section.size(); ++length)
+    CHECK(contains(judged(file(".ARM.attributes", section.substr(0, length)), zero), "ARM build attributes"));
   CHECK(contains(judged(file(".ARM.attributes", "B"), zero), "a version nobody knows"));
   CHECK(contains(judged(file(".ARM.attributes", "A" + word(3)), zero), "too small"));
   CHECK(contains(judged(file(".ARM.attributes", "A" + vendor("aeabi", "\1" + word(4))), zero), "too small"));
-  CHECK(contains(judged(file(".ARM.attributes", "A" + vendor("aeabi", scope(1, std::string(11, '\x80')))), zero), "more than 64 bits"));
+  CHECK(contains(judged(file(".ARM.attributes", "A" + vendor("aeabi", scope(1, std::string(11, '\x80')))), zero),
+                 "more than 64 bits"));
   const std::string settings = go_section(goarm("6"));
-  for (std::size_t length = 14; length < settings.size(); ++length) CHECK(contains(judged(file(".go.buildinfo", settings.substr(0, length)), zero), "its Go build information is cut off"));
+  for (std::size_t length = 14; length < settings.size(); ++length)
+    CHECK(contains(judged(file(".go.buildinfo", settings.substr(0, length)), zero),
+                   "its Go build information is cut off"));
 }
 
 TEST_CASE("a program of this machine is for no other") {
@@ -242,7 +292,9 @@ TEST_CASE("a board's processor in words") {
 }
 
 TEST_CASE("levels of RISC-V and POWER: the first, which Go takes when nobody says anything, and no higher") {
-  const auto program = [](std::uint16_t machine, const std::string& setting) { return go_program("build\t" + setting + "\n", machine, true); };
+  const auto program = [](std::uint16_t machine, const std::string& setting) {
+    return go_program("build\t" + setting + "\n", machine, true);
+  };
   const IsaTarget riscv{"riscv64", ""}, power{"ppc64le", ""};
   CHECK(judged(program(243, "GORISCV64=rva20u64"), riscv) == "runs");
   CHECK(judged(program(243, "GOARCH=riscv64"), riscv) == "runs");

@@ -10,7 +10,9 @@ namespace {
 /// A project whose defconfig "cpu" is of an architecture.
 struct Architecture : Project {
   Architecture() {
-    write("boards/cpu/board.toml", "name = \"cpu\"\ndescription = \"A processor\"\n\n[arch]\ndebian = \"riscv64\"\ngo = \"riscv64\"\ncross = \"riscv64-linux-gnu-\"\ntriplet = \"riscv64-linux-gnu\"\n");
+    write("boards/cpu/board.toml",
+          "name = \"cpu\"\ndescription = \"A processor\"\n\n[arch]\ndebian = \"riscv64\"\ngo = \"riscv64\"\ncross = "
+          "\"riscv64-linux-gnu-\"\ntriplet = \"riscv64-linux-gnu\"\n");
     write("defconfigs/cpu.toml", R"(board = "cpu"
 description = "Programs"
 
@@ -58,16 +60,21 @@ TEST_CASE("what only a machine has is refused where it was written") {
   Architecture project;
   project.append("defconfigs/cpu.toml", "\n[overlays]\nuse = [\"base\"]\n\n[system]\nhostname = \"x\"\n");
   CHECK(project.wrong() ==
-        "defconfigs/cpu.toml:19:2: overlays has no place here: the board \"cpu\" is an architecture, without kernel and disk\n"
-        "defconfigs/cpu.toml:22:2: system has no place here: the board \"cpu\" is an architecture, without kernel and disk");
+        "defconfigs/cpu.toml:19:2: overlays has no place here: the board \"cpu\" is an architecture, without kernel "
+        "and disk\n"
+        "defconfigs/cpu.toml:22:2: system has no place here: the board \"cpu\" is an architecture, without kernel and "
+        "disk");
   CHECK(project.mistakes({"disk.file=x"}, "cpu").find("--set: disk has no place here") != std::string::npos);
 }
 
 TEST_CASE("a board with any part of a machine must have all of it") {
   Architecture project;
-  project.append("boards/cpu/board.toml", "\n[qemu]\nbinary = \"qemu-system-riscv64\"\nmachine = \"virt\"\nmemory = 512\ncpus = 1\ndisk = \"virtio\"\nfirmware = [\"kernel\"]\n");
+  project.append("boards/cpu/board.toml",
+                 "\n[qemu]\nbinary = \"qemu-system-riscv64\"\nmachine = \"virt\"\nmemory = 512\ncpus = 1\ndisk = "
+                 "\"virtio\"\nfirmware = [\"kernel\"]\n");
   const std::string wrong = project.wrong();
-  for (const char* key : {"kernel.package", "disk.file", "system.hostname", "arch.kernel"}) CHECK(wrong.find(std::string(key) + " is missing") != std::string::npos);
+  for (const char* key : {"kernel.package", "disk.file", "system.hostname", "arch.kernel"})
+    CHECK(wrong.find(std::string(key) + " is missing") != std::string::npos);
 }
 
 TEST_CASE("an unknown architecture is told the nearest") {
@@ -79,7 +86,8 @@ TEST_CASE("an unknown architecture is told the nearest") {
 
 TEST_CASE("releases name programs that there are") {
   Project project;
-  project.append("components/engine/component.toml", "\n[[release]]\nname = \"engine-node\"\nfolder = \"engine/bin\"\nprograms = [\"one\", \"tool\"]\n");
+  project.append("components/engine/component.toml",
+                 "\n[[release]]\nname = \"engine-node\"\nfolder = \"engine/bin\"\nprograms = [\"one\", \"tool\"]\n");
   const Config config = project.load();
   REQUIRE(config.components.at(0).releases.size() == 1);
   CHECK(config.components[0].releases[0].folder == "engine/bin");
@@ -87,7 +95,9 @@ TEST_CASE("releases name programs that there are") {
   // The multi-call binary answers to any name; separate ones do not.
   project.edit("components/engine/component.toml", "programs = [\"one\", \"tool\"]", "programs = [\"one\", \"tol\"]");
   CHECK(project.mistakes() == "");
-  CHECK(project.mistakes({"components.engine.link=separate"}) == "components/engine/component.toml:34:20: release.engine-node.programs: the component has no binary \"tol\" (did you mean \"tool\"?)");
+  CHECK(project.mistakes({"components.engine.link=separate"}) ==
+        "components/engine/component.toml:34:20: release.engine-node.programs: the component has no binary \"tol\" "
+        "(did you mean \"tool\"?)");
   project.edit("components/engine/component.toml", "folder = \"engine/bin\"", "folder = \"../bin\"");
   CHECK(project.mistakes().find("release.engine-node.folder must ") != std::string::npos);
 }

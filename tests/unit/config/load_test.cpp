@@ -12,7 +12,8 @@ std::string shown(const Config& config) {
   std::string text;
   for (const auto& setting : config.settings) {
     Strings places;
-    for (const auto& at : setting.set_by) places.push_back(at.line ? at.file + ":" + std::to_string(at.line) + ":" + std::to_string(at.column) : at.file);
+    for (const auto& at : setting.set_by)
+      places.push_back(at.line ? at.file + ":" + std::to_string(at.line) + ":" + std::to_string(at.column) : at.file);
     text += setting.key + " = " + setting.value + "  # " + join(places, ", ") + "\n";
   }
   return text;
@@ -38,7 +39,8 @@ TEST_CASE("a defconfig loads with its board, parents and components") {
   CHECK_THROWS_AS(config.tool_set("hammers"), Error);
   CHECK(config.repositories.at(0).suites == Strings{"trixie"});
   CHECK(config.overlays == Strings{"base"});
-  CHECK(config.kernel.fragments == std::vector<std::filesystem::path>{"kernel-fragments/base.config", "boards/toy/kernel.config"});
+  CHECK(config.kernel.fragments ==
+        std::vector<std::filesystem::path>{"kernel-fragments/base.config", "boards/toy/kernel.config"});
   CHECK(config.kernel.cmdline == "console=ttyS0 rw");
   REQUIRE(config.kernel.required.size() == 2);
   CHECK(config.kernel.required[0].any_of == Strings{"CONFIG_CGROUPS"});
@@ -69,7 +71,8 @@ TEST_CASE("edits of modules' sources are read in their order, text as it stands"
   Project project;
   project.append("components/engine/component.toml",
                  "\n[[edit]]\nmodule = \"a.org/x\"\nfile = \"y/z.go\"\nreason = \"it is slow\"\n"
-                 "[[edit.change]]\nfrom = 'a(\"b\")'\nto = \"\"\"\nc(\n\td)\"\"\"\ntimes = 2\n[[edit.change]]\nfrom = \"e\"\nto = \"\"\n");
+                 "[[edit.change]]\nfrom = 'a(\"b\")'\nto = \"\"\"\nc(\n\td)\"\"\"\ntimes = 2\n[[edit.change]]\nfrom = "
+                 "\"e\"\nto = \"\"\n");
   const Config config = project.load();
   REQUIRE(config.components.at(0).edits.size() == 1);
   const SourceEditConfig& edit = config.components[0].edits[0];
@@ -174,7 +177,9 @@ create-on-device = true
   CHECK(config.board == "toy");
   CHECK(config.packages == Strings{"systemd", "crun", "less"});
   CHECK(config.kernel.cmdline == "console=ttyS0 ro");
-  CHECK(config.kernel.fragments == std::vector<std::filesystem::path>{"kernel-fragments/base.config", "kernel-fragments/vxlan.config", "boards/toy/kernel.config"});
+  CHECK(config.kernel.fragments == std::vector<std::filesystem::path>{"kernel-fragments/base.config",
+                                                                      "kernel-fragments/vxlan.config",
+                                                                      "boards/toy/kernel.config"});
   CHECK(config.hostname == "small");
   REQUIRE(config.disk.partitions.size() == 2);
   CHECK(config.disk.partitions[0].free == 1u << 30);
@@ -214,7 +219,8 @@ TEST_CASE("--set replaces with = and adds with +=") {
 
 TEST_CASE("a board may bring packages and services of its own") {
   Project project;
-  project.append("boards/toy/board.toml", "[packages]\ninstall = [\"firmware-toy\"]\n[system.services]\nenable = [\"toy.service\"]\n");
+  project.append("boards/toy/board.toml",
+                 "[packages]\ninstall = [\"firmware-toy\"]\n[system.services]\nenable = [\"toy.service\"]\n");
   Config config = project.load();
   CHECK(config.packages == Strings{"firmware-toy", "systemd", "udev", "crun"});
   CHECK(config.enable_units == Strings{"toy.service"});
@@ -222,7 +228,8 @@ TEST_CASE("a board may bring packages and services of its own") {
 
 TEST_CASE("script judgements are read from the shared table") {
   Project project;
-  project.write("defconfigs/scripts.toml", "[[judgement]]\npackage = \"bash\"\nscript = \"postinst\"\nremainder = \"" + std::string(64, 'a') +
+  project.write("defconfigs/scripts.toml", "[[judgement]]\npackage = \"bash\"\nscript = \"postinst\"\nremainder = \"" +
+                                               std::string(64, 'a') +
                                                "\"\nrule = \"sh\"\nreason = \"makes the link\"\n");
   Config config = project.load();
   REQUIRE(config.judgements.size() == 1);

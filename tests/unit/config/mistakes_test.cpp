@@ -1,4 +1,5 @@
-// Every kind of mistake in a project's files: said with file, line, column, key and the nearest name, all of them at once.
+// Every kind of mistake in a project's files: said with file, line, column, key and the nearest name, all of them at
+// once.
 #include <string>
 
 #include "config/document.hpp"
@@ -16,9 +17,12 @@ TEST_CASE("an unknown key is named with its place and the nearest key") {
 TEST_CASE("an unknown key deep inside is named in full") {
   Project project;
   project.edit("boards/toy/board.toml", "grow = true", "gorw = true");
-  CHECK(project.mistakes() == "boards/toy/board.toml:40:1: unknown key disk.partition.root.gorw (did you mean \"grow\"?)");
+  CHECK(project.mistakes() ==
+        "boards/toy/board.toml:40:1: unknown key disk.partition.root.gorw (did you mean \"grow\"?)");
   project.edit("boards/toy/board.toml", "gorw = true", "zzz = true");
-  CHECK(project.mistakes() == "boards/toy/board.toml:40:1: unknown key disk.partition.root.zzz (there is bootable, create-on-device, filesystem, free, grow, label, mount, size, type)");
+  CHECK(project.mistakes() ==
+        "boards/toy/board.toml:40:1: unknown key disk.partition.root.zzz (there is bootable, create-on-device, "
+        "filesystem, free, grow, label, mount, size, type)");
 }
 
 TEST_CASE("a wrong type is named with what it should be") {
@@ -26,7 +30,8 @@ TEST_CASE("a wrong type is named with what it should be") {
   project.edit("boards/toy/board.toml", "memory = 512", "memory = \"512\"");
   CHECK(project.mistakes() == "boards/toy/board.toml:45:10: qemu.memory must be a whole number, not a string");
   project.edit("boards/toy/board.toml", "memory = \"512\"", "memory = 512.5");
-  CHECK(project.mistakes() == "boards/toy/board.toml:45:10: qemu.memory must be a whole number, not a number with a fraction");
+  CHECK(project.mistakes() ==
+        "boards/toy/board.toml:45:10: qemu.memory must be a whole number, not a number with a fraction");
   project.edit("boards/toy/board.toml", "memory = 512.5", "memory = 0");
   CHECK(project.mistakes() == "boards/toy/board.toml:45:10: qemu.memory must be from 32 to 1048576, not 0");
 }
@@ -39,7 +44,8 @@ TEST_CASE("wrong types of lists, flags, sizes and tables") {
   project.edit("defconfigs/base.toml", "[system]\nhostname = \"node\"\ntimezone = \"Etc/UTC\"\n", "");
   project.edit("defconfigs/base.toml", "abstract = true\n", "abstract = true\nsystem = 3\n");
   CHECK(project.mistakes() ==
-        "boards/toy/board.toml:39:8: disk.partition.root.free must be a size such as \"256M\" or a number of bytes, not \"much\"\n"
+        "boards/toy/board.toml:39:8: disk.partition.root.free must be a size such as \"256M\" or a number of bytes, "
+        "not \"much\"\n"
         "boards/toy/board.toml:40:8: disk.partition.root.grow must be true or false, not a string\n"
         "defconfigs/base.toml:2:10: system must be a table, not a whole number\n"
         "defconfigs/node.toml:6:11: packages.install must be a list of strings, not a string");
@@ -48,7 +54,8 @@ TEST_CASE("wrong types of lists, flags, sizes and tables") {
 TEST_CASE("an item of the wrong type is named by its own place") {
   Project project;
   project.edit("defconfigs/node.toml", "install = [\"crun\"]", "install = [\"crun\", 7]");
-  CHECK(project.mistakes() == "defconfigs/node.toml:6:20: packages.install must be a list of strings, but this is a whole number");
+  CHECK(project.mistakes() ==
+        "defconfigs/node.toml:6:20: packages.install must be a list of strings, but this is a whole number");
 }
 
 TEST_CASE("all mistakes of all files come at once") {
@@ -69,7 +76,8 @@ TEST_CASE("all mistakes of all files come at once") {
         "defconfigs/scripts.toml:1:1: judgement.1.script is missing\n"
         "defconfigs/scripts.toml:1:1: judgement.1.remainder is missing\n"
         "defconfigs/scripts.toml:1:1: judgement.1.reason is missing\n"
-        "kernel-fragments/requirements.toml:9:9: requirement.2.level must be \"required\" or \"recommended\", not \"optional\"");
+        "kernel-fragments/requirements.toml:9:9: requirement.2.level must be \"required\" or \"recommended\", not "
+        "\"optional\"");
 }
 
 TEST_CASE("broken TOML is named by its place, in every file that is broken") {
@@ -85,14 +93,19 @@ TEST_CASE("broken TOML is named by its place, in every file that is broken") {
 
 TEST_CASE("characters beyond ASCII are welcome in comments and quotes, and named elsewhere") {
   const std::string bad = "\xEF\xBB\xBB", odd = "\xC3\xA4";
-  for (const std::string& text : {"# " + bad + "\nx = 1", "x = \"" + odd + "\"", "x = '" + odd + "' # " + odd, "x = \"\"\"\n" + odd + "\\\"\"\"" + bad + "\"\"\"\"\"",
-                                  "x = '''" + odd + "\n''''", std::string("\xEF\xBB\xBFx = 1")}) {
+  for (const std::string& text : {"# " + bad + "\nx = 1", "x = \"" + odd + "\"", "x = '" + odd + "' # " + odd,
+                                  "x = \"\"\"\n" + odd + "\\\"\"\"" + bad + "\"\"\"\"\"", "x = '''" + odd + "\n''''",
+                                  std::string("\xEF\xBB\xBFx = 1")}) {
     INFO(text);
     config::Diagnostics diagnostics;
     CHECK(config::parse_document(text, "file", diagnostics));
     CHECK(diagnostics.empty());
   }
-  for (const auto& [text, place] : std::vector<std::pair<std::string, std::string>>{{"x = 1\n" + odd + " = 2", "file:2:1: "}, {"x = \"a\" " + bad, "file:1:9: "}, {"x = '\n" + odd, "file:2:1: "}, {odd, "file:1:1: "}}) {
+  for (const auto& [text, place] :
+       std::vector<std::pair<std::string, std::string>>{{"x = 1\n" + odd + " = 2", "file:2:1: "},
+                                                        {"x = \"a\" " + bad, "file:1:9: "},
+                                                        {"x = '\n" + odd, "file:2:1: "},
+                                                        {odd, "file:1:1: "}}) {
     INFO(text);
     config::Diagnostics diagnostics;
     CHECK_FALSE(config::parse_document(text, "file", diagnostics));
@@ -118,8 +131,10 @@ TEST_CASE("a board without a whole section") {
   std::string text = board_toml;
   project.write("boards/toy/board.toml", text.substr(0, text.find("[qemu]")));
   CHECK(project.mistakes().find("boards/toy/board.toml:1:1: qemu.binary is missing\n") == 0);
-  project.write("boards/toy/board.toml", text.substr(0, text.find("[[disk.partition]]")) + text.substr(text.find("[qemu]")));
-  CHECK(project.mistakes() == "boards/toy/board.toml:29:2: disk.partition is missing: write at least one [[disk.partition]]");
+  project.write("boards/toy/board.toml",
+                text.substr(0, text.find("[[disk.partition]]")) + text.substr(text.find("[qemu]")));
+  CHECK(project.mistakes() ==
+        "boards/toy/board.toml:29:2: disk.partition is missing: write at least one [[disk.partition]]");
 }
 
 TEST_CASE("unknown names are said with the nearest that exists") {
@@ -130,7 +145,8 @@ TEST_CASE("unknown names are said with the nearest that exists") {
   }
   SECTION("component") {
     project.edit("defconfigs/node.toml", "\"engine\"", "\"engin\"");
-    CHECK(project.mistakes() == "defconfigs/node.toml:9:11: components.enable: unknown component \"engin\" (did you mean \"engine\"?)");
+    CHECK(project.mistakes() ==
+          "defconfigs/node.toml:9:11: components.enable: unknown component \"engin\" (did you mean \"engine\"?)");
   }
   SECTION("settings of a component") {
     project.append("defconfigs/node.toml", "[components.engin]\nlink = \"separate\"\n");
@@ -138,16 +154,19 @@ TEST_CASE("unknown names are said with the nearest that exists") {
   }
   SECTION("fragment") {
     project.append("defconfigs/node.toml", "[kernel]\nfragments = [\"vlxan\"]\n");
-    CHECK(project.mistakes() == "defconfigs/node.toml:14:14: kernel.fragments: unknown fragment \"vlxan\" (did you mean \"vxlan\"?)");
+    CHECK(project.mistakes() ==
+          "defconfigs/node.toml:14:14: kernel.fragments: unknown fragment \"vlxan\" (did you mean \"vxlan\"?)");
   }
   SECTION("parent") {
     project.edit("defconfigs/node.toml", "extends = \"base\"", "extends = \"bsae\"");
-    CHECK(project.mistakes() == "defconfigs/node.toml:2:11: extends: unknown defconfig \"bsae\" (did you mean \"base\"?)");
+    CHECK(project.mistakes() ==
+          "defconfigs/node.toml:2:11: extends: unknown defconfig \"bsae\" (did you mean \"base\"?)");
   }
   SECTION("partition") {
     project.append("defconfigs/node.toml", "[disk.partition.rot]\nfree = 0\n");
     CHECK(project.mistakes() ==
-          "defconfigs/node.toml:13:17: disk.partition.rot: no disk.partition has that name (did you mean \"root\"?); a new one is written [[disk.partition]] with name = \"rot\"");
+          "defconfigs/node.toml:13:17: disk.partition.rot: no disk.partition has that name (did you mean \"root\"?); a "
+          "new one is written [[disk.partition]] with name = \"rot\"");
   }
   SECTION("defconfig") {
     CHECK(project.mistakes({}, "nod") == "unknown defconfig \"nod\" (did you mean \"node\"?)");
@@ -175,7 +194,9 @@ TEST_CASE("abstract defconfigs and defconfigs without a board are not built") {
 TEST_CASE("!x must take something out") {
   Project project;
   project.edit("defconfigs/node.toml", "[\"crun\"]", "[\"!udv\"]");
-  CHECK(project.mistakes() == "defconfigs/node.toml:6:12: packages.install: \"!udv\" takes out what nothing before it put in (did you mean \"udev\"?)");
+  CHECK(project.mistakes() ==
+        "defconfigs/node.toml:6:12: packages.install: \"!udv\" takes out what nothing before it put in (did you mean "
+        "\"udev\"?)");
   project.edit("defconfigs/node.toml", "[\"!udv\"]", "[\"less\", \"!less\"]");
   CHECK(project.mistakes().find("defconfigs/node.toml:6:20: packages.install: \"!less\" takes out") == 0);
   project.edit("defconfigs/node.toml", "[\"less\", \"!less\"]", "[\"less\", \"less\"]");
@@ -185,7 +206,8 @@ TEST_CASE("!x must take something out") {
 TEST_CASE("keys that belong elsewhere say so") {
   Project project;
   project.append("defconfigs/node.toml", "[arch]\ndebian = \"arm64\"\n");
-  CHECK(project.mistakes() == "defconfigs/node.toml:13:2: arch cannot be set here: it belongs in the board's board.toml");
+  CHECK(project.mistakes() ==
+        "defconfigs/node.toml:13:2: arch cannot be set here: it belongs in the board's board.toml");
   Project other;
   other.edit("boards/toy/board.toml", "name = \"toy\"", "name = \"toy\"\nextends = \"base\"");
   CHECK(other.mistakes() == "boards/toy/board.toml:2:1: extends cannot be set here: it belongs in a defconfig");
@@ -206,28 +228,41 @@ TEST_CASE("--set is checked like a file") {
 TEST_CASE("values that do not fit each other") {
   Project project;
   auto mistake = [&](const std::string& set) { return project.mistakes({set}); };
-  CHECK(mistake("disk.partition.root.filesystem=vfat") == "--set: disk.partition.root.filesystem cannot be \"vfat\": the root filesystem needs owners and modes");
-  CHECK(mistake("disk.partition.root.mount=/data") == "boards/toy/board.toml:34:8: disk.partition: none has mount = \"/\"");
-  CHECK(mistake("disk.partition.root.label=a-label-that-is-too-long").find("is longer than the 16 characters") != std::string::npos);
-  CHECK(mistake("disk.compress=zstd") == "--set: disk.compress is \"zstd\": that needs disk.compress-level from 1 to 19");
+  CHECK(mistake("disk.partition.root.filesystem=vfat") ==
+        "--set: disk.partition.root.filesystem cannot be \"vfat\": the root filesystem needs owners and modes");
+  CHECK(mistake("disk.partition.root.mount=/data") ==
+        "boards/toy/board.toml:34:8: disk.partition: none has mount = \"/\"");
+  CHECK(mistake("disk.partition.root.label=a-label-that-is-too-long").find("is longer than the 16 characters") !=
+        std::string::npos);
+  CHECK(mistake("disk.compress=zstd") ==
+        "--set: disk.compress is \"zstd\": that needs disk.compress-level from 1 to 19");
   CHECK(mistake("disk.boot-code=x.bin").find("disk.boot-code needs disk.boot-code-package") != std::string::npos);
   CHECK(mistake("qemu.firmware=uefi").find("qemu.firmware has \"uefi\": that needs") != std::string::npos);
   CHECK(mistake("kernel.cmdline+=root=/dev/sda1").find("must not say root=") != std::string::npos);
-  CHECK(mistake("kernel.package=linux-source-6.13").find("--set: kernel.package is \"linux-source-6.13\", which tools.files.packages does not name (did you mean \"linux-source-6.12\"?)") == 0);
-  CHECK(mistake("packages.exclude=crun") == "--set: packages.exclude: \"crun\" is in packages.install too (defconfigs/node.toml:6:12)");
+  CHECK(mistake("kernel.package=linux-source-6.13")
+            .find("--set: kernel.package is \"linux-source-6.13\", which tools.files.packages does not name (did you "
+                  "mean \"linux-source-6.12\"?)") == 0);
+  CHECK(mistake("packages.exclude=crun") ==
+        "--set: packages.exclude: \"crun\" is in packages.install too (defconfigs/node.toml:6:12)");
   CHECK(mistake("components.engine.link=multi").find("must be \"multicall\" or \"separate\"") != std::string::npos);
-  CHECK(mistake("boot.files.bzImage.from=dtb:toy.dtb").find("names the DTB \"toy.dtb\", which is not in kernel.dtbs") != std::string::npos);
+  CHECK(mistake("boot.files.bzImage.from=dtb:toy.dtb").find("names the DTB \"toy.dtb\", which is not in kernel.dtbs") !=
+        std::string::npos);
   CHECK(mistake("boot.files.bzImage.from=package:firmware").find("needs source") != std::string::npos);
   CHECK(mistake("boot.files.bzImage.from=nowhere").find("must be \"kernel\", \"dtb:NAME\"") != std::string::npos);
-  CHECK(mistake("qemu.dtb=bzImag") == "--set: qemu.dtb is \"bzImag\", which is not in boot.files (did you mean \"bzImage\"?)");
+  CHECK(mistake("qemu.dtb=bzImag") ==
+        "--set: qemu.dtb is \"bzImag\", which is not in boot.files (did you mean \"bzImage\"?)");
   CHECK(mistake("qemu.dtb=bzImage") == "");
   CHECK(mistake("disk.partition.root.size=2T") == "");
-  CHECK(project.mistakes({"disk.table=dos", "disk.partition.root.size=2T"}).find("disk.partition.root.size is more than a disk with disk.table = \"dos\" can have: 2 TiB") != std::string::npos);
-  CHECK(project.mistakes({"disk.table=dos", "disk.partition.root.free=3T"}).find("disk.partition.root.free is more than") != std::string::npos);
+  CHECK(project.mistakes({"disk.table=dos", "disk.partition.root.size=2T"})
+            .find("disk.partition.root.size is more than a disk with disk.table = \"dos\" can have: 2 TiB") !=
+        std::string::npos);
+  CHECK(project.mistakes({"disk.table=dos", "disk.partition.root.free=3T"})
+            .find("disk.partition.root.free is more than") != std::string::npos);
   CHECK(mistake("rootfs.exclude=usr/share/doc").find("must be an absolute path or glob") != std::string::npos);
   CHECK(mistake("packages.install+=Bad_Name").find("must be the name of a Debian package") != std::string::npos);
   CHECK(mistake("system.services.enable=networkd").find("must be a systemd unit with its suffix") != std::string::npos);
-  CHECK(project.mistakes({"system.services.enable=a.service", "system.services.mask=a.service"}).find("system.services.mask: \"a.service\" is in system.services.enable too") != std::string::npos);
+  CHECK(project.mistakes({"system.services.enable=a.service", "system.services.mask=a.service"})
+            .find("system.services.mask: \"a.service\" is in system.services.enable too") != std::string::npos);
 }
 
 TEST_CASE("what the audit allows needs a reason, and is known by its path") {
@@ -250,9 +285,13 @@ TEST_CASE("files that are named must be there") {
   project.remove("components/engine/go.sum");
   project.remove("kernel-fragments/requirements.toml");
   std::string mistakes = project.mistakes();
-  CHECK(mistakes.find("boards/toy/board.toml:14:11: kernel.config: boards/toy/kernel.config is missing") != std::string::npos);
-  CHECK(mistakes.find("boards/toy/board.toml:26:10: boot.files.\"loader/entry.conf\".source: boards/toy/entry.conf is missing") != std::string::npos);
-  CHECK(mistakes.find("components/engine/component.toml:1:1: components/engine/go.sum is missing") != std::string::npos);
+  CHECK(mistakes.find("boards/toy/board.toml:14:11: kernel.config: boards/toy/kernel.config is missing") !=
+        std::string::npos);
+  CHECK(mistakes.find(
+            "boards/toy/board.toml:26:10: boot.files.\"loader/entry.conf\".source: boards/toy/entry.conf is missing") !=
+        std::string::npos);
+  CHECK(mistakes.find("components/engine/component.toml:1:1: components/engine/go.sum is missing") !=
+        std::string::npos);
   CHECK(mistakes.find("kernel-fragments/requirements.toml:1:1: cannot be read") != std::string::npos);
 }
 
@@ -277,18 +316,25 @@ TEST_CASE("components are held against their own schema") {
   }
   SECTION("no binary of that link mode") {
     project.edit(file, "link = \"separate\"\n", "");
-    CHECK(project.mistakes({"components.engine.link=separate"}) == "--set: components.engine.link: " + file + " has no binary with link = \"separate\"");
+    CHECK(project.mistakes({"components.engine.link=separate"}) ==
+          "--set: components.engine.link: " + file + " has no binary with link = \"separate\"");
   }
 }
 
 TEST_CASE("entries of the root filesystem are called after absolute paths") {
   Project project;
-  project.append("defconfigs/node.toml", "\n[[rootfs.mode]]\npath = \"etc/key\"\nmode = \"0600\"\n\n[[rootfs.mode]]\npath = \"/etc/../key\"\nmode = \"600\"\n"
-                                         "\n[[rootfs.replace]]\npath = \"usr/bin/x\"\nreason = \"ours\"\n\n[[audit.allow]]\npath = \"lib/x\"\nreason = \"ours\"\n");
+  project.append("defconfigs/node.toml",
+                 "\n[[rootfs.mode]]\npath = \"etc/key\"\nmode = \"0600\"\n\n[[rootfs.mode]]\npath = "
+                 "\"/etc/../key\"\nmode = \"600\"\n"
+                 "\n[[rootfs.replace]]\npath = \"usr/bin/x\"\nreason = \"ours\"\n\n[[audit.allow]]\npath = "
+                 "\"lib/x\"\nreason = \"ours\"\n");
   const std::string text = project.mistakes();
   INFO(text);
-  CHECK(text.find("defconfigs/node.toml:14:1: rootfs.mode.path must be an absolute path or glob such as \"/usr/share/doc/**\", not \"etc/key\"") != std::string::npos);
-  CHECK(text.find("rootfs.mode.path must be an absolute path or glob such as \"/usr/share/doc/**\", not \"/etc/../key\"") != std::string::npos);
+  CHECK(text.find("defconfigs/node.toml:14:1: rootfs.mode.path must be an absolute path or glob such as "
+                  "\"/usr/share/doc/**\", not \"etc/key\"") != std::string::npos);
+  CHECK(text.find(
+            "rootfs.mode.path must be an absolute path or glob such as \"/usr/share/doc/**\", not \"/etc/../key\"") !=
+        std::string::npos);
   CHECK(text.find("a mode of four octal digits, such as \"0600\", not \"600\"") != std::string::npos);
   CHECK(text.find("rootfs.replace.path must be an absolute path") != std::string::npos);
   CHECK(text.find("audit.allow.path must be an absolute path") != std::string::npos);

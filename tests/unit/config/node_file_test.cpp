@@ -1,4 +1,5 @@
-// node.toml: the corpus that the device's own parser is run over as well (tests/e2e/35-node), and the words that mistakes are told with.
+// node.toml: the corpus that the device's own parser is run over as well (tests/e2e/35-node), and the words that
+// mistakes are told with.
 #include "config/node_file.hpp"
 
 #include <algorithm>
@@ -38,10 +39,12 @@ std::vector<std::string> mistakes(const std::string& text) {
   return {};
 }
 
-/// What the device's own reader says of each file of the folder: its name, and the lines of its mistakes: "17.toml", "17.toml 2 3".
+/// What the device's own reader says of each file of the folder: its name, and the lines of its mistakes: "17.toml",
+/// "17.toml 2 3".
 std::vector<std::string> device_verdicts(const fs::path& folder) {
   const auto script = folder / "verdicts.bash";
-  std::ofstream(script) << "set -uo pipefail\n. \"" << K8SIMG_SOURCE_DIR << R"(/overlays/node/usr/lib/k8simg/node-file.bash"
+  std::ofstream(script) << "set -uo pipefail\n. \"" << K8SIMG_SOURCE_DIR
+                        << R"(/overlays/node/usr/lib/k8simg/node-file.bash"
 cd "${0%/*}" || exit
 for file in *.toml; do
   read_node_file "$file"
@@ -63,17 +66,60 @@ done
 
 /// One to three changes that a slip of the hand, an editor or a bad card makes; `others`: files to take pieces from.
 std::string mutated(std::string text, const std::vector<std::string>& others, std::mt19937& random) {
-  static const std::vector<std::string> pieces{"\r", "\n", "\t", " ", "\f", "\v", "#", "\"", "'", "=", "\\", ".", "/", "0", "9", "\xc3\xa9", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80",
-                                               "\xed\xa0\x80", "\xc0\x80", "\xef\xbb\xbf", "\x7f", "\x1b", "\xc2\x85", "\xc2\xa0", "-", "_", "a", "Z", "[", "]", ":", "255", "/24", "true",
-                                               "# token: removed after use", "token", "role"};
+  static const std::vector<std::string> pieces{"\r",
+                                               "\n",
+                                               "\t",
+                                               " ",
+                                               "\f",
+                                               "\v",
+                                               "#",
+                                               "\"",
+                                               "'",
+                                               "=",
+                                               "\\",
+                                               ".",
+                                               "/",
+                                               "0",
+                                               "9",
+                                               "\xc3\xa9",
+                                               "\xf4\x90\x80\x80",
+                                               "\xf8\x88\x80\x80\x80",
+                                               "\xed\xa0\x80",
+                                               "\xc0\x80",
+                                               "\xef\xbb\xbf",
+                                               "\x7f",
+                                               "\x1b",
+                                               "\xc2\x85",
+                                               "\xc2\xa0",
+                                               "-",
+                                               "_",
+                                               "a",
+                                               "Z",
+                                               "[",
+                                               "]",
+                                               ":",
+                                               "255",
+                                               "/24",
+                                               "true",
+                                               "# token: removed after use",
+                                               "token",
+                                               "role"};
   const auto below = [&](std::size_t count) { return count == 0 ? 0 : random() % count; };
   for (std::size_t change = 1 + below(3); change > 0; --change) {
     const std::size_t at = below(text.size() + 1);
     switch (below(6)) {
-      case 0: text.insert(at, pieces[below(pieces.size())]); break;
-      case 1: text.erase(at, 1 + below(3)); break;
-      case 2: text.replace(at, std::min<std::size_t>(1, text.size() - at), pieces[below(pieces.size())]); break;
-      case 3: if (at < text.size()) text[at] = static_cast<char>(1 + below(255)); break;
+      case 0:
+        text.insert(at, pieces[below(pieces.size())]);
+        break;
+      case 1:
+        text.erase(at, 1 + below(3));
+        break;
+      case 2:
+        text.replace(at, std::min<std::size_t>(1, text.size() - at), pieces[below(pieces.size())]);
+        break;
+      case 3:
+        if (at < text.size()) text[at] = static_cast<char>(1 + below(255));
+        break;
       case 4: {
         const auto& other = others[below(others.size())];
         text.insert(at, other.substr(below(other.size() + 1), below(30)));
@@ -127,7 +173,8 @@ TEST_CASE("every file of the corpus gets its verdict, each mistake with its line
 }
 
 TEST_CASE("values are read, and what is not said stays empty") {
-  const auto node = read_node_file("role = 'control-plane'  # the only one\nhostname = \"cp-1\"\r\npod-network=\"10.32.0.0/16\"", "node.toml");
+  const auto node = read_node_file(
+      "role = 'control-plane'  # the only one\nhostname = \"cp-1\"\r\npod-network=\"10.32.0.0/16\"", "node.toml");
   CHECK(node.role == "control-plane");
   CHECK(node.hostname == "cp-1");
   CHECK(node.pod_network == "10.32.0.0/16");
@@ -137,9 +184,12 @@ TEST_CASE("values are read, and what is not said stays empty") {
 
 TEST_CASE("mistakes are told with file, line, column, key and the nearest name, all at once") {
   CHECK(mistakes("role = \"worke\"\n\nhostnme = \"a\"\n pod-network = 7\n") ==
-        std::vector<std::string>{"node.toml:1:8: role must be \"single\" or \"control-plane\" or \"worker\" or \"standalone\", not \"worke\" (did you mean \"worker\"?)",
-                                 "node.toml:3:1: unknown key hostnme (did you mean \"hostname\"?)", "node.toml:4:16: pod-network must be a string, not a whole number"});
-  CHECK(mistakes("role = \"single\"\nrole = \"single\"\n") == std::vector<std::string>{"node.toml:2:1: role is already set on line 1"});
+        std::vector<std::string>{"node.toml:1:8: role must be \"single\" or \"control-plane\" or \"worker\" or "
+                                 "\"standalone\", not \"worke\" (did you mean \"worker\"?)",
+                                 "node.toml:3:1: unknown key hostnme (did you mean \"hostname\"?)",
+                                 "node.toml:4:16: pod-network must be a string, not a whole number"});
+  CHECK(mistakes("role = \"single\"\nrole = \"single\"\n") ==
+        std::vector<std::string>{"node.toml:2:1: role is already set on line 1"});
 }
 
 TEST_CASE("a token is a secret, and is not repeated") {
@@ -152,7 +202,8 @@ TEST_CASE("the device takes and refuses the same files, whatever is changed in t
   std::vector<std::string> corpus;
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(fs::path(K8SIMG_SOURCE_DIR) / "tests/data/node"))
-    if (entry.path().extension() == ".toml" && entry.path().filename() != "bad-large.toml") files.push_back(entry.path());
+    if (entry.path().extension() == ".toml" && entry.path().filename() != "bad-large.toml")
+      files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   std::vector<std::string> good_ones;  // most changes of a good file are bad, and few the other way round
   for (const auto& file : files) {
@@ -194,7 +245,8 @@ TEST_CASE("an example is no secret, and the mistake says where a token comes fro
 
 TEST_CASE("a worker's file lacks its token only where the device has removed it") {
   const std::string head = "role = \"worker\"\nserver = \"192.168.1.10:6443\"\n";
-  const std::string hash = "ca-cert-hash = \"sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"\n";
+  const std::string hash =
+      "ca-cert-hash = \"sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"\n";
   CHECK(mistakes(head + hash).size() == 1);
   const auto node = read_node_file(head + "# token: removed after use. And more\n" + hash, "node.toml");
   CHECK(node.token_removed);

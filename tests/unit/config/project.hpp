@@ -173,9 +173,13 @@ class Project {
     REQUIRE(changed != text);
     write(file, changed);
   }
-  void append(const std::string& file, const std::string& text) { write(file, k8simg::read_file(path() / file) + text); }
+  void append(const std::string& file, const std::string& text) {
+    write(file, k8simg::read_file(path() / file) + text);
+  }
 
-  k8simg::Config load(const std::vector<std::string>& set = {}, const std::string& name = "node") const { return k8simg::load_config(name, {path(), set}); }
+  k8simg::Config load(const std::vector<std::string>& set = {}, const std::string& name = "node") const {
+    return k8simg::load_config(name, {path(), set});
+  }
   /// The mistakes, one a line; "" when it loads.
   std::string mistakes(const std::vector<std::string>& set = {}, const std::string& name = "node") const {
     try {

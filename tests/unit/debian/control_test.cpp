@@ -20,7 +20,8 @@ std::string error_of(std::string_view text) {
 }  // namespace
 
 TEST_CASE("paragraphs are views into the text") {
-  const std::string text = "\n\nPackage: a\nVersion:  1.0 \nDescription: short\n long\n .\n more\n\n  \n# note\nPackage: b\nEmpty:\nLast: x";
+  const std::string text =
+      "\n\nPackage: a\nVersion:  1.0 \nDescription: short\n long\n .\n more\n\n  \n# note\nPackage: b\nEmpty:\nLast: x";
   ControlReader reader(text);
   ControlParagraph paragraph;
   REQUIRE(reader.next(paragraph).value());
@@ -57,7 +58,9 @@ TEST_CASE("malformed control data names the line") {
   CHECK(error_of(": value\n").starts_with("1: a field name that deb822 does not allow"));
   CHECK(error_of("Pack age: a\n").starts_with("1: a field name"));
   CHECK(error_of("-Package: a\n").starts_with("1: a field name"));
-  CHECK(error_of("P\xc3\xa4" "ckchen: a\n").starts_with("1: a field name"));
+  CHECK(error_of("P\xc3\xa4"
+                 "ckchen: a\n")
+            .starts_with("1: a field name"));
   CHECK(error_of("A: 1\nB: 2\na: 3\n").starts_with("3: field a twice"));
   CHECK(error_of(std::string_view("A: 1\nB: x\0y\n", 12)).starts_with("2: a NUL byte"));
   CHECK(error_of("") == "no error");

@@ -44,7 +44,8 @@ std::string tar(const std::vector<Entry>& entries, int (*filter)(archive*) = arc
 }
 
 std::string member(const std::string& name, const std::string& bytes) {
-  return fmt::format("{:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", name, 1700000000, 0, 0, "100644", bytes.size()) + bytes + (bytes.size() % 2 != 0 ? "\n" : "");
+  return fmt::format("{:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", name, 1700000000, 0, 0, "100644", bytes.size()) + bytes +
+         (bytes.size() % 2 != 0 ? "\n" : "");
 }
 
 std::string ar(const std::vector<std::string>& members) {
@@ -54,10 +55,13 @@ std::string ar(const std::vector<std::string>& members) {
 }
 
 const std::string format = member("debian-binary", "2.0\n");
-const std::vector<Entry> control_entries = {{"./", "", AE_IFDIR}, {"./control", "Package: x\nVersion: 1\n"}, {"./postinst", "#!/bin/sh\nexit 0\n"}};
+const std::vector<Entry> control_entries = {
+    {"./", "", AE_IFDIR}, {"./control", "Package: x\nVersion: 1\n"}, {"./postinst", "#!/bin/sh\nexit 0\n"}};
 const std::vector<Entry> data_entries = {{"./", "", AE_IFDIR}, {"./usr/", "", AE_IFDIR}, {"./usr/tool", "#!tool"}};
 
-std::string good() { return ar({format, member("control.tar.xz", tar(control_entries)), member("data.tar.xz", tar(data_entries))}); }
+std::string good() {
+  return ar({format, member("control.tar.xz", tar(control_entries)), member("data.tar.xz", tar(data_entries))});
+}
 
 std::string error_of(std::string_view bytes) {
   MemoryStore store;
@@ -75,12 +79,18 @@ std::string error_of(std::string_view bytes) {
 
 TEST_CASE("a package gives its control members and its files") {
   MemoryStore store;
-  for (auto* filter : {archive_write_add_filter_none, archive_write_add_filter_gzip, archive_write_add_filter_xz, archive_write_add_filter_zstd}) {
-    const std::string suffix = filter == archive_write_add_filter_none ? "" : filter == archive_write_add_filter_gzip ? ".gz" : filter == archive_write_add_filter_xz ? ".xz" : ".zst";
-    const auto bytes = ar({format, member("_extra", "any"), member("control.tar" + suffix, tar(control_entries, filter)),
-                           member("data.tar" + suffix, tar(data_entries, filter)), member("later", "any")});
+  for (auto* filter : {archive_write_add_filter_none, archive_write_add_filter_gzip, archive_write_add_filter_xz,
+                       archive_write_add_filter_zstd}) {
+    const std::string suffix = filter == archive_write_add_filter_none   ? ""
+                               : filter == archive_write_add_filter_gzip ? ".gz"
+                               : filter == archive_write_add_filter_xz   ? ".xz"
+                                                                         : ".zst";
+    const auto bytes =
+        ar({format, member("_extra", "any"), member("control.tar" + suffix, tar(control_entries, filter)),
+            member("data.tar" + suffix, tar(data_entries, filter)), member("later", "any")});
     const auto package = read_deb_bytes(store, bytes, "package:x=1:all", "x.deb");
-    CHECK(package.control_files == std::map<std::string, std::string>{{"control", "Package: x\nVersion: 1\n"}, {"postinst", "#!/bin/sh\nexit 0\n"}});
+    CHECK(package.control_files == std::map<std::string, std::string>{{"control", "Package: x\nVersion: 1\n"},
+                                                                      {"postinst", "#!/bin/sh\nexit 0\n"}});
     CHECK(package.data.nodes().size() == 2);
     CHECK(store.read(package.data.find("usr/tool")->content) == "#!tool");
     CHECK(package.data.find("usr/tool")->origin == "package:x=1:all");
@@ -100,7 +110,8 @@ TEST_CASE("the package as one tree, and back") {
   CHECK(apart.control_files == package.control_files);
   CHECK(apart.data.nodes() == package.data.nodes());
 
-  write_file_atomically(file, ar({format, member("control.tar.xz", tar(control_entries)), member("data.tar.xz", tar({{"./DEBIAN/control", "x"}}))}));
+  write_file_atomically(file, ar({format, member("control.tar.xz", tar(control_entries)),
+                                  member("data.tar.xz", tar({{"./DEBIAN/control", "x"}}))}));
   try {
     deb_tree(store, file, "package:x=1:all");
     FAIL("no error");
@@ -117,14 +128,19 @@ TEST_CASE("damage has a name") {
   CHECK(error_of("<html>404</html>") == "x.deb: not a Debian package (no ar archive)");
   CHECK(error_of("!<arch>\n") == "x.deb: not a Debian package (its first member is not debian-binary)");
   CHECK(error_of(ar({control, data})) == "x.deb: not a Debian package (its first member is not debian-binary)");
-  CHECK(error_of(ar({member("debian-binary", "3.0\n"), control, data})) == "x.deb: its format is not version 2 of deb(5)");
+  CHECK(error_of(ar({member("debian-binary", "3.0\n"), control, data})) ==
+        "x.deb: its format is not version 2 of deb(5)");
   CHECK(error_of(ar({format})) == "x.deb: control.tar is missing");
   CHECK(error_of(ar({format, control})) == "x.deb: data.tar is missing");
   CHECK(error_of(ar({format, data})) == "x.deb: unexpected member data.tar.xz where control.tar should be");
-  CHECK(error_of(ar({format, member("junk", ""), control, data})) == "x.deb: unexpected member junk where control.tar should be");
-  CHECK(error_of(ar({format, member("control.tar.xz", tar({{"./postinst", ""}})), data})) == "x.deb: control.tar.xz: the file 'control' is missing");
-  CHECK(error_of(ar({format, member("control.tar.xz", tar({{"./control", "", AE_IFDIR}})), data})) == "x.deb: control.tar.xz: 'control' is not a plain file at the top");
-  CHECK(error_of(ar({format, control, member("data.tar.xz", tar({{"../x", "1"}}))})) == "x.deb: data.tar.xz: member '../x' leaves the archive's folder");
+  CHECK(error_of(ar({format, member("junk", ""), control, data})) ==
+        "x.deb: unexpected member junk where control.tar should be");
+  CHECK(error_of(ar({format, member("control.tar.xz", tar({{"./postinst", ""}})), data})) ==
+        "x.deb: control.tar.xz: the file 'control' is missing");
+  CHECK(error_of(ar({format, member("control.tar.xz", tar({{"./control", "", AE_IFDIR}})), data})) ==
+        "x.deb: control.tar.xz: 'control' is not a plain file at the top");
+  CHECK(error_of(ar({format, control, member("data.tar.xz", tar({{"../x", "1"}}))})) ==
+        "x.deb: data.tar.xz: member '../x' leaves the archive's folder");
   CHECK(error_of(ar({format, control, member("data.tar.xz", "garbage, not xz")})).starts_with("x.deb: data.tar.xz: "));
   CHECK(error_of(ar({format, control, member("data.tar.xz", "")})) == "x.deb: data.tar.xz: it is empty");
 
@@ -148,5 +164,6 @@ TEST_CASE("a package cut anywhere is refused") {
   }
   // One byte less than whole, padding aside.
   const bool padded = bytes.back() == '\n';
-  CHECK(error_of(std::string_view(bytes).substr(0, bytes.size() - (padded ? 2 : 1))).find("cut short: member data.tar.xz should have") != std::string::npos);
+  CHECK(error_of(std::string_view(bytes).substr(0, bytes.size() - (padded ? 2 : 1)))
+            .find("cut short: member data.tar.xz should have") != std::string::npos);
 }

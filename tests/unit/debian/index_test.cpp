@@ -13,7 +13,9 @@ using namespace k8simg::test;
 namespace {
 
 constexpr std::int64_t now = 1789200000;
-const std::string packages = "Package: a\nVersion: 1\nArchitecture: amd64\nFilename: pool/a.deb\nSize: 1\nSHA256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n";
+const std::string packages =
+    "Package: a\nVersion: 1\nArchitecture: amd64\nFilename: pool/a.deb\nSize: 1\nSHA256: "
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n";
 
 struct Loading {
   Archive archive;
@@ -23,7 +25,8 @@ struct Loading {
   IndexSet load() {
     TempDir scratch(fs::temp_directory_path());
     const FixedClock clock(now);
-    return IndexLoader(archive.fetcher(), system_runner(), shared_key().keyring(), clock, scratch.path()).load(repositories, architectures);
+    return IndexLoader(archive.fetcher(), system_runner(), shared_key().keyring(), clock, scratch.path())
+        .load(repositories, architectures);
   }
   std::string refusal() {
     try {
@@ -55,7 +58,12 @@ struct CountingRunner : CommandRunner {
 TEST_CASE("indexes are loaded with where they came from") {
   Loading loading;
   publish(loading.archive, {.indexes = {{"main/binary-amd64", packages}, {"main/binary-armel", ""}}}, shared_key());
-  publish(loading.archive, {.suite = "trixie-backports", .codename = "trixie-backports", .more = "NotAutomatic: yes\n", .indexes = {{"contrib/binary-amd64", packages}}}, shared_key());
+  publish(loading.archive,
+          {.suite = "trixie-backports",
+           .codename = "trixie-backports",
+           .more = "NotAutomatic: yes\n",
+           .indexes = {{"contrib/binary-amd64", packages}}},
+          shared_key());
   loading.repositories = {{"debian", {"trixie", "trixie-backports"}, {"main", "contrib"}}};
   loading.architectures = {"amd64", "armel"};
   const IndexSet set = loading.load();
@@ -85,7 +93,10 @@ TEST_CASE("a suite is fetched and verified once, for whatever is loaded from it"
   const int verifications = runner.runs;
   CHECK(verifications > 0);
   // The mirror moves on meanwhile: both sets are of one state.
-  publish(loading.archive, {.date = "Sat, 12 Sep 2026 08:55:41 UTC", .indexes = {{"main/binary-amd64", packages}, {"main/binary-armel", ""}}}, shared_key());
+  publish(loading.archive,
+          {.date = "Sat, 12 Sep 2026 08:55:41 UTC",
+           .indexes = {{"main/binary-amd64", packages}, {"main/binary-armel", ""}}},
+          shared_key());
   const IndexSet second = loader.load(loading.repositories, {"armel"});
   CHECK(runner.runs == verifications);
   CHECK(std::count(loading.archive.asked.begin(), loading.archive.asked.end(), "debian/dists/trixie/InRelease") == 1);
@@ -97,7 +108,8 @@ TEST_CASE("a suite is fetched and verified once, for whatever is loaded from it"
 
 TEST_CASE("by-hash paths are used where the release offers them") {
   Loading loading;
-  publish(loading.archive, {.more = "Acquire-By-Hash: yes\n", .indexes = {{"main/binary-amd64", packages}}}, shared_key());
+  publish(loading.archive, {.more = "Acquire-By-Hash: yes\n", .indexes = {{"main/binary-amd64", packages}}},
+          shared_key());
   const std::string plain = "debian/dists/trixie/main/binary-amd64/Packages.xz";
   const std::string bytes = loading.archive.files.at(plain);
   SECTION("and there") {
@@ -110,7 +122,10 @@ TEST_CASE("by-hash paths are used where the release offers them") {
 
 TEST_CASE("an index that the mirror has lost is taken from another path with the same hash") {
   Loading loading;
-  publish(loading.archive, {.more = "Acquire-By-Hash: yes\n", .indexes = {{"main/binary-amd64", packages}, {"main/binary-armel", packages}}}, shared_key());
+  publish(
+      loading.archive,
+      {.more = "Acquire-By-Hash: yes\n", .indexes = {{"main/binary-amd64", packages}, {"main/binary-armel", packages}}},
+      shared_key());
   loading.archive.files["debian/dists/trixie/main/binary-amd64/Packages.xz"] = "an older version";
   CHECK(loading.load().packages.at(0).text == packages);
   CHECK(loading.asked_for("binary-amd64/by-hash"));
@@ -121,14 +136,16 @@ TEST_CASE("an index that the mirror has lost is taken from another path with the
 TEST_CASE("a repository with separate indexes for architecture all") {
   Loading loading;
   SuiteText suite{.indexes = {{"main/binary-amd64", packages}, {"main/binary-all", packages}}};
-  const std::string release = replace_all(publish_indexes(loading.archive, suite), "No-Support-for-Architecture-all: Packages\n", "");
+  const std::string release =
+      replace_all(publish_indexes(loading.archive, suite), "No-Support-for-Architecture-all: Packages\n", "");
   loading.archive.files["debian/dists/trixie/InRelease"] = shared_key().clear_sign(release);
   REQUIRE(loading.load().packages.size() == 2);
 }
 
 TEST_CASE("indexes that are not what was signed are refused") {
   Loading loading;
-  publish(loading.archive, {.valid_until = "Sun, 13 Sep 2026 07:55:41 UTC", .indexes = {{"main/binary-amd64", packages}}}, shared_key());
+  publish(loading.archive,
+          {.valid_until = "Sun, 13 Sep 2026 07:55:41 UTC", .indexes = {{"main/binary-amd64", packages}}}, shared_key());
   std::string& inrelease = loading.archive.files.at("debian/dists/trixie/InRelease");
   std::string& index = loading.archive.files.at("debian/dists/trixie/main/binary-amd64/Packages.xz");
   CHECK(loading.refusal() == "accepted");
@@ -174,7 +191,11 @@ TEST_CASE("indexes that are not what was signed are refused") {
 
 TEST_CASE("an expired suite is refused") {
   Loading loading;
-  publish(loading.archive, {.date = "Sat, 05 Sep 2026 07:55:41 UTC", .valid_until = "Fri, 11 Sep 2026 07:55:41 UTC", .indexes = {{"main/binary-amd64", packages}}}, shared_key());
+  publish(loading.archive,
+          {.date = "Sat, 05 Sep 2026 07:55:41 UTC",
+           .valid_until = "Fri, 11 Sep 2026 07:55:41 UTC",
+           .indexes = {{"main/binary-amd64", packages}}},
+          shared_key());
   CHECK(loading.refusal().find("has expired") != std::string::npos);
 }
 
@@ -184,13 +205,24 @@ TEST_CASE("signed bytes that do not decompress to what the release says") {
   std::string release = publish_indexes(loading.archive, suite);
   std::string& index = loading.archive.files.at("debian/dists/trixie/main/binary-amd64/Packages.xz");
   const auto replace_index = [&](const std::string& bytes) {
-    release = replace_all(release, sha256(index).hex() + " " + std::to_string(index.size()), sha256(bytes).hex() + " " + std::to_string(bytes.size()));
+    release = replace_all(release, sha256(index).hex() + " " + std::to_string(index.size()),
+                          sha256(bytes).hex() + " " + std::to_string(bytes.size()));
     index = bytes;
     loading.archive.files["debian/dists/trixie/InRelease"] = shared_key().clear_sign(release);
     return loading.refusal();
   };
-  SECTION("broken xz") { CHECK(replace_index(index.substr(0, index.size() - 12)).find("cannot be decompressed") != std::string::npos); }
-  SECTION("longer than announced") { CHECK(replace_index(compress_xz(packages + packages)).find("it is longer than the release says") != std::string::npos); }
-  SECTION("shorter than announced") { CHECK(replace_index(compress_xz("x")).find("1 bytes came out") != std::string::npos); }
-  SECTION("a bomb stops at the announced size") { CHECK(replace_index(compress_xz(std::string(50000000, 'x'))).find("it is longer than the release says") != std::string::npos); }
+  SECTION("broken xz") {
+    CHECK(replace_index(index.substr(0, index.size() - 12)).find("cannot be decompressed") != std::string::npos);
+  }
+  SECTION("longer than announced") {
+    CHECK(replace_index(compress_xz(packages + packages)).find("it is longer than the release says") !=
+          std::string::npos);
+  }
+  SECTION("shorter than announced") {
+    CHECK(replace_index(compress_xz("x")).find("1 bytes came out") != std::string::npos);
+  }
+  SECTION("a bomb stops at the announced size") {
+    CHECK(replace_index(compress_xz(std::string(50000000, 'x'))).find("it is longer than the release says") !=
+          std::string::npos);
+  }
 }

@@ -6,7 +6,8 @@
 using namespace k8simg;
 
 TEST_CASE("a Depends field is a list of alternatives") {
-  const std::string field = "libc6 (>= 2.38), default-mta | mail-transport-agent,\n python3:any (>=3.11~) | foo:amd64(<<2),bar ( = 1:2-3 ) ,";
+  const std::string field =
+      "libc6 (>= 2.38), default-mta | mail-transport-agent,\n python3:any (>=3.11~) | foo:amd64(<<2),bar ( = 1:2-3 ) ,";
   const auto relations = parse_relations(field).value();
   REQUIRE(relations.size() == 4);
   CHECK(relations[0].size() == 1);
@@ -36,7 +37,8 @@ TEST_CASE("the old operators mean or-equal") {
 }
 
 TEST_CASE("malformed relations are refused with the place") {
-  for (const char* field : {"a |", "| a", "a b", "a (", "a (>= )", "a (>= 1", "a (1)", "a (=> 1)", "a () ", "-a", "+a", "a:", "a [amd64]", "a <!nocheck>", "a; b", "a (>= 1) (<= 2)", "(>= 1)", "a\x01"}) {
+  for (const char* field : {"a |", "| a", "a b", "a (", "a (>= )", "a (>= 1", "a (1)", "a (=> 1)", "a () ", "-a", "+a",
+                            "a:", "a [amd64]", "a <!nocheck>", "a; b", "a (>= 1) (<= 2)", "(>= 1)", "a\x01"}) {
     INFO(field);
     const auto relations = parse_relations(field);
     REQUIRE_FALSE(relations.has_value());

@@ -13,8 +13,10 @@ using namespace k8simg::test;
 namespace {
 
 const std::string text =
-    "Origin: Test\nSuite: stable\nCodename: trixie\nDate: Sat, 12 Sep 2026 07:55:41 UTC\nValid-Until: Sat, 19 Sep 2026 07:55:41 UTC\nAcquire-By-Hash: yes\nNotAutomatic: yes\n"
-    "Architectures: all amd64\nComponents: main\nSHA256:\n e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 0 main/binary-amd64/Packages\n";
+    "Origin: Test\nSuite: stable\nCodename: trixie\nDate: Sat, 12 Sep 2026 07:55:41 UTC\nValid-Until: Sat, 19 Sep 2026 "
+    "07:55:41 UTC\nAcquire-By-Hash: yes\nNotAutomatic: yes\n"
+    "Architectures: all amd64\nComponents: main\nSHA256:\n "
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 0 main/binary-amd64/Packages\n";
 constexpr std::int64_t date = 1789199741;
 
 std::string verify(const std::string& inrelease, const fs::path& keyring = shared_key().keyring()) {
@@ -57,7 +59,9 @@ TEST_CASE("a release's fields") {
   CHECK(release.architectures == std::vector<std::string>{"all", "amd64"});
   REQUIRE(release.files.contains("main/binary-amd64/Packages"));
   CHECK(release.files.at("main/binary-amd64/Packages").sha256 == sha256(""));
-  CHECK_FALSE(parse_release(replace_all(text, "Components", "No-Support-for-Architecture-all: Packages\nComponents")).value().separate_all_index);
+  CHECK_FALSE(parse_release(replace_all(text, "Components", "No-Support-for-Architecture-all: Packages\nComponents"))
+                  .value()
+                  .separate_all_index);
 }
 
 TEST_CASE("dates") {
@@ -65,9 +69,11 @@ TEST_CASE("dates") {
   CHECK(parse_release_date("12 Sep 2026 07:55:41 +0000").value() == date);
   CHECK(parse_release_date("Thu, 01 Jan 1970 00:00:00 GMT").value() == 0);
   CHECK(parse_release_date("Thu, 29 Feb 2024 23:59:59 Z").value() == 1709251199);
-  for (const char* wrong : {"", "yesterday", "Sat, 12 Sep 2026", "Sat, 12 Sep 2026 07:55:41", "Sat, 12 Sep 2026 07:55:41 CEST", "Sat, 31 Sep 2026 07:55:41 UTC", "Fri, 29 Feb 2023 00:00:00 UTC",
-                            "Sat, 12 Sep 2026 24:00:00 UTC", "Sat, 12 Sep 2026 07:61:00 UTC", "Sat, 12 Foo 2026 07:55:41 UTC", "Sat, 12 Sep 1950 07:55:41 UTC", "Sat, -1 Sep 2026 07:55:41 UTC",
-                            "Sat, 12 Sep 99999999999 07:55:41 UTC", "2026-09-12 07:55:41 UTC"}) {
+  for (const char* wrong :
+       {"", "yesterday", "Sat, 12 Sep 2026", "Sat, 12 Sep 2026 07:55:41", "Sat, 12 Sep 2026 07:55:41 CEST",
+        "Sat, 31 Sep 2026 07:55:41 UTC", "Fri, 29 Feb 2023 00:00:00 UTC", "Sat, 12 Sep 2026 24:00:00 UTC",
+        "Sat, 12 Sep 2026 07:61:00 UTC", "Sat, 12 Foo 2026 07:55:41 UTC", "Sat, 12 Sep 1950 07:55:41 UTC",
+        "Sat, -1 Sep 2026 07:55:41 UTC", "Sat, 12 Sep 99999999999 07:55:41 UTC", "2026-09-12 07:55:41 UTC"}) {
     INFO(wrong);
     CHECK_FALSE(parse_release_date(wrong).has_value());
   }
@@ -86,7 +92,8 @@ TEST_CASE("a malformed release says what is wrong") {
   CHECK(error_of("e3b0c442", "e3b0c44x").find("malformed hash of main/binary-amd64/Packages") != std::string::npos);
   CHECK(error_of(" 0 main", " -1 main").find("malformed size") != std::string::npos);
   CHECK(error_of(" 0 main", " main").find("not \"hash size path\"") != std::string::npos);
-  const auto twice = parse_release(text + " e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 1 main/binary-amd64/Packages\n");
+  const auto twice = parse_release(
+      text + " e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 1 main/binary-amd64/Packages\n");
   REQUIRE_FALSE(twice.has_value());
   CHECK(twice.error().line == 12);
   CHECK(parse_release(text + "\nSecond: paragraph\n").error().message.find("second paragraph") != std::string::npos);
@@ -111,19 +118,30 @@ TEST_CASE("only what was signed is taken") {
     }
   }
   SECTION("unsigned") { CHECK(refusal(text).find("is not signed") != std::string::npos); }
-  SECTION("text before the message") { CHECK(refusal("Suite: evil\n" + signed_text).find("is not signed") != std::string::npos); }
-  SECTION("text after the message") { CHECK(refusal(signed_text + "Suite: evil\n").find("has text after its PGP signature") != std::string::npos); }
-  SECTION("two messages") { CHECK(refusal(signed_text + signed_text).find("more than one signed message") != std::string::npos); }
-  SECTION("cut short") { CHECK(refusal(signed_text.substr(0, signed_text.size() / 2)).find("cut short") != std::string::npos); }
+  SECTION("text before the message") {
+    CHECK(refusal("Suite: evil\n" + signed_text).find("is not signed") != std::string::npos);
+  }
+  SECTION("text after the message") {
+    CHECK(refusal(signed_text + "Suite: evil\n").find("has text after its PGP signature") != std::string::npos);
+  }
+  SECTION("two messages") {
+    CHECK(refusal(signed_text + signed_text).find("more than one signed message") != std::string::npos);
+  }
+  SECTION("cut short") {
+    CHECK(refusal(signed_text.substr(0, signed_text.size() / 2)).find("cut short") != std::string::npos);
+  }
   SECTION("an empty signature") {
     const std::size_t body = signed_text.find("-----BEGIN PGP SIGNATURE-----") + 30;
-    CHECK(refusal(signed_text.substr(0, body) + signed_text.substr(signed_text.find("-----END PGP SIGNATURE-----"))) != "accepted");
+    CHECK(refusal(signed_text.substr(0, body) + signed_text.substr(signed_text.find("-----END PGP SIGNATURE-----"))) !=
+          "accepted");
   }
   SECTION("a key that is not in the keyring") {
     const SigningKey stranger;
     CHECK(refusal(stranger.clear_sign(text)).find("no signature is by a key of") != std::string::npos);
   }
-  SECTION("no keyring") { CHECK(refusal(signed_text, "/nonexistent/keyring.gpg").find("is missing") != std::string::npos); }
+  SECTION("no keyring") {
+    CHECK(refusal(signed_text, "/nonexistent/keyring.gpg").find("is missing") != std::string::npos);
+  }
 }
 
 TEST_CASE("age and name of a release") {
@@ -131,7 +149,8 @@ TEST_CASE("age and name of a release") {
   CHECK(check_at(date + 60, "stable") == "accepted");
   CHECK(check_at(date + 60, "bookworm").find("is of another suite: asked for \"bookworm\"") != std::string::npos);
   CHECK(check_at(date + 7 * 86400, "trixie") == "accepted");
-  CHECK(check_at(date + 7 * 86400 + 1, "trixie").find("has expired: it was valid until 2026-09-19 07:55:41 UTC") != std::string::npos);
+  CHECK(check_at(date + 7 * 86400 + 1, "trixie").find("has expired: it was valid until 2026-09-19 07:55:41 UTC") !=
+        std::string::npos);
   CHECK(check_at(date - 3600, "trixie") == "accepted");
   CHECK(check_at(date - 2 * 86400, "trixie").find("is dated in the future") != std::string::npos);
   const std::string endless = replace_all(text, "Valid-Until: Sat, 19 Sep 2026 07:55:41 UTC\n", "");
@@ -164,7 +183,8 @@ TEST_CASE("gpgv's word on several signatures") {
   const std::string good = "[GNUPG:] GOODSIG AAAA new\n[GNUPG:] VALIDSIG AAAA 2026\n";
   const std::string expired = "[GNUPG:] EXPKEYSIG BBBB old\n[GNUPG:] VALIDSIG BBBB 2026\n";
   const std::string revoked = "[GNUPG:] REVKEYSIG CCCC gone\n[GNUPG:] VALIDSIG CCCC 2026\n";
-  const std::string bad = "[GNUPG:] BADSIG DDDD x\n", unknown = "[GNUPG:] ERRSIG EEEE 22 10 01 1 9 F\n", weak = "[GNUPG:] ERRSIG FFFF 22 2 01 1 5 F\n";
+  const std::string bad = "[GNUPG:] BADSIG DDDD x\n", unknown = "[GNUPG:] ERRSIG EEEE 22 10 01 1 9 F\n",
+                    weak = "[GNUPG:] ERRSIG FFFF 22 2 01 1 5 F\n";
   CHECK(judge(good) == "the text");
   CHECK(judge(expired + good) == "the text");
   CHECK(judge(good + expired) == "the text");

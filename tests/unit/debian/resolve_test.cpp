@@ -25,15 +25,22 @@ struct Suites {
 IndexSet trixie(const std::string& text) { return Suites{}.add("trixie", text).set; }
 
 /// "a 1, b 2".
-std::string resolved(const IndexSet& set, const std::vector<std::string>& install, const std::vector<std::string>& exclude = {}, bool essential = false,
+std::string resolved(const IndexSet& set, const std::vector<std::string>& install,
+                     const std::vector<std::string>& exclude = {}, bool essential = false,
                      const std::vector<std::string>& off = {}) {
   std::vector<std::string> lines;
-  for (const LockedPackage& package : resolve(set, {.architecture = "amd64", .install = install, .essential = essential, .exclude = exclude, .prefer_suites = off}).packages)
+  for (const LockedPackage& package : resolve(set, {.architecture = "amd64",
+                                                    .install = install,
+                                                    .essential = essential,
+                                                    .exclude = exclude,
+                                                    .prefer_suites = off})
+                                          .packages)
     lines.push_back(package.name + " " + package.version);
   return join(lines, ", ");
 }
 
-std::string refusal(const IndexSet& set, const std::vector<std::string>& install, const std::vector<std::string>& exclude = {}) {
+std::string refusal(const IndexSet& set, const std::vector<std::string>& install,
+                    const std::vector<std::string>& exclude = {}) {
   try {
     return "resolved: " + resolved(set, install, exclude);
   } catch (const Error& error) {
@@ -47,20 +54,25 @@ std::string refusal(const IndexSet& set, const std::vector<std::string>& install
 }  // namespace
 
 TEST_CASE("the locked package says where it came from") {
-  const auto packages = resolve(trixie("Package: libx1\nSource: x (2.0)\nVersion: 2.0+b1\nArchitecture: all\nFilename: pool/main/x/x/libx1_2.0+b1_all.deb\nSize: 4321\nSHA256: " + sha256("x").hex() + "\n"),
+  const auto packages = resolve(trixie("Package: libx1\nSource: x (2.0)\nVersion: 2.0+b1\nArchitecture: all\nFilename: "
+                                       "pool/main/x/x/libx1_2.0+b1_all.deb\nSize: 4321\nSHA256: " +
+                                       sha256("x").hex() + "\n"),
                                 {.architecture = "amd64", .install = {"libx1"}})
                             .packages;
   REQUIRE(packages.size() == 1);
-  CHECK(packages[0] == LockedPackage{"libx1", "2.0+b1", "all", "x", "debian", "trixie", "pool/main/x/x/libx1_2.0+b1_all.deb", 4321, sha256("x")});
+  CHECK(packages[0] == LockedPackage{"libx1", "2.0+b1", "all", "x", "debian", "trixie",
+                                     "pool/main/x/x/libx1_2.0+b1_all.deb", 4321, sha256("x")});
 }
 
 TEST_CASE("dependencies come in, recommendations do not") {
-  const auto set = trixie(stanza("a", "1", "Pre-Depends: c\nDepends: b (>= 2)\nRecommends: d\nSuggests: d\n") + stanza("b", "2") + stanza("c", "1") + stanza("d", "1"));
+  const auto set = trixie(stanza("a", "1", "Pre-Depends: c\nDepends: b (>= 2)\nRecommends: d\nSuggests: d\n") +
+                          stanza("b", "2") + stanza("c", "1") + stanza("d", "1"));
   CHECK(resolved(set, {"a"}) == "a 1, b 2, c 1");
 }
 
 TEST_CASE("alternatives: the first, unless another is there already") {
-  const std::string text = stanza("a", "1", "Depends: x | y\n") + stanza("x", "1") + stanza("y", "1") + stanza("b", "1", "Depends: gone | y\n") + stanza("c", "1", "Depends: x (>= 2) | y\n");
+  const std::string text = stanza("a", "1", "Depends: x | y\n") + stanza("x", "1") + stanza("y", "1") +
+                           stanza("b", "1", "Depends: gone | y\n") + stanza("c", "1", "Depends: x (>= 2) | y\n");
   CHECK(resolved(trixie(text), {"a"}) == "a 1, x 1");
   CHECK(resolved(trixie(text), {"a", "y"}) == "a 1, y 1");
   CHECK(resolved(trixie(text), {"b"}) == "b 1, y 1");
@@ -68,15 +80,17 @@ TEST_CASE("alternatives: the first, unless another is there already") {
 }
 
 TEST_CASE("a first alternative that cannot be installed is passed over, with what it would have brought") {
-  const std::string text = stanza("a", "1", "Depends: x | y\n") + stanza("x", "1", "Depends: helper, missing\n") + stanza("y", "1") + stanza("helper", "1") +
-                           stanza("b", "1", "Depends: deep | y\n") + stanza("deep", "1", "Depends: helper, x\n");
+  const std::string text = stanza("a", "1", "Depends: x | y\n") + stanza("x", "1", "Depends: helper, missing\n") +
+                           stanza("y", "1") + stanza("helper", "1") + stanza("b", "1", "Depends: deep | y\n") +
+                           stanza("deep", "1", "Depends: helper, x\n");
   CHECK(resolved(trixie(text), {"a"}) == "a 1, y 1");
   CHECK(resolved(trixie(text), {"b"}) == "b 1, y 1");
 }
 
 TEST_CASE("providers of a virtual package: priority, then the one mentioned last") {
   const std::string important = "Priority: important\n";
-  const std::string text = stanza("a", "1", "Depends: mta\n") + stanza("p1", "1", "Provides: mta\n") + stanza("p2", "1", "Provides: mta\n");
+  const std::string text =
+      stanza("a", "1", "Depends: mta\n") + stanza("p1", "1", "Provides: mta\n") + stanza("p2", "1", "Provides: mta\n");
   CHECK(resolved(trixie(text), {"a"}) == "a 1, p2 1");
   CHECK(resolved(trixie(text), {"a", "p1"}) == "a 1, p1 1");
   const std::string preferred = replace_all(stanza("p0", "1", "Provides: mta\n"), "Priority: optional\n", important);
@@ -84,20 +98,26 @@ TEST_CASE("providers of a virtual package: priority, then the one mentioned last
 }
 
 TEST_CASE("provides: versions must match, unversioned ones satisfy no version") {
-  const std::string text = stanza("a", "1", "Depends: api (>= 2)\n") + stanza("p1", "1", "Provides: api\n") + stanza("p2", "1", "Provides: api (= 2.1)\n") + stanza("p3", "9", "Provides: api (= 1)\n");
+  const std::string text = stanza("a", "1", "Depends: api (>= 2)\n") + stanza("p1", "1", "Provides: api\n") +
+                           stanza("p2", "1", "Provides: api (= 2.1)\n") + stanza("p3", "9", "Provides: api (= 1)\n");
   CHECK(resolved(trixie(text), {"a"}) == "a 1, p2 1");
-  CHECK(refusal(trixie(stanza("a", "1", "Depends: api (>= 2)\n") + stanza("p1", "1", "Provides: api\n")), {"a"}).starts_with("a 1 depends on api (>= 2), which no suite has; trixie p1 1 provides api"));
+  CHECK(refusal(trixie(stanza("a", "1", "Depends: api (>= 2)\n") + stanza("p1", "1", "Provides: api\n")), {"a"})
+            .starts_with("a 1 depends on api (>= 2), which no suite has; trixie p1 1 provides api"));
 }
 
 TEST_CASE("qualifiers: any needs Multi-Arch: allowed, foreign architectures are never met") {
-  CHECK(resolved(trixie(stanza("a", "1", "Depends: py:any (>= 3)\n") + stanza("py", "3", "Multi-Arch: allowed\n")), {"a"}) == "a 1, py 3");
-  CHECK(refusal(trixie(stanza("a", "1", "Depends: py:any\n") + stanza("py", "3", "Multi-Arch: same\n")), {"a"}).starts_with("a 1 depends on py:any, which no suite has"));
+  CHECK(resolved(trixie(stanza("a", "1", "Depends: py:any (>= 3)\n") + stanza("py", "3", "Multi-Arch: allowed\n")),
+                 {"a"}) == "a 1, py 3");
+  CHECK(refusal(trixie(stanza("a", "1", "Depends: py:any\n") + stanza("py", "3", "Multi-Arch: same\n")), {"a"})
+            .starts_with("a 1 depends on py:any, which no suite has"));
   CHECK(resolved(trixie(stanza("a", "1", "Depends: py:amd64\n") + stanza("py", "3")), {"a"}) == "a 1, py 3");
-  CHECK(refusal(trixie(stanza("a", "1", "Depends: py:armel\n") + stanza("py", "3")), {"a"}).starts_with("a 1 depends on py:armel, which no suite has"));
+  CHECK(refusal(trixie(stanza("a", "1", "Depends: py:armel\n") + stanza("py", "3")), {"a"})
+            .starts_with("a 1 depends on py:armel, which no suite has"));
 }
 
 TEST_CASE("essential packages are added unless excluded") {
-  const auto set = trixie(stanza("a", "1") + stanza("dash", "1", "Essential: yes\nDepends: libc\n") + stanza("libc", "1"));
+  const auto set =
+      trixie(stanza("a", "1") + stanza("dash", "1", "Essential: yes\nDepends: libc\n") + stanza("libc", "1"));
   CHECK(resolved(set, {"a"}, {}, true) == "a 1, dash 1, libc 1");
   CHECK(resolved(set, {"a"}, {"dash"}, true) == "a 1");
   CHECK(resolved(set, {"a"}, {}, false) == "a 1");
@@ -111,14 +131,19 @@ TEST_CASE("the newest version of all suites is taken, from the first suite that 
 }
 
 TEST_CASE("backports are used only when asked for, and only as far as needed") {
-  const auto set = Suites{}
-                       .add("trixie", stanza("a", "1", "Depends: lib\n") + stanza("lib", "1") + stanza("other", "1"))
-                       .add("trixie-backports", stanza("a", "2", "Depends: lib (>= 2), other, fresh\n") + stanza("lib", "2") + stanza("other", "2") + stanza("fresh", "2", "Depends: fresher\n") + stanza("fresher", "2"), true)
-                       .set;
+  const auto set =
+      Suites{}
+          .add("trixie", stanza("a", "1", "Depends: lib\n") + stanza("lib", "1") + stanza("other", "1"))
+          .add("trixie-backports",
+               stanza("a", "2", "Depends: lib (>= 2), other, fresh\n") + stanza("lib", "2") + stanza("other", "2") +
+                   stanza("fresh", "2", "Depends: fresher\n") + stanza("fresher", "2"),
+               true)
+          .set;
   CHECK(resolved(set, {"a"}) == "a 1, lib 1");
   CHECK(resolved(set, {"a/trixie-backports"}) == "a 2, fresh 2, fresher 2, lib 2, other 1");
   CHECK(resolved(set, {"a/trixie"}) == "a 1, lib 1");
-  CHECK(refusal(set, {"fresh"}) == "fresh is only in a suite that is used on request: 2 in trixie-backports; ask for fresh/trixie-backports");
+  CHECK(refusal(set, {"fresh"}) ==
+        "fresh is only in a suite that is used on request: 2 in trixie-backports; ask for fresh/trixie-backports");
   auto unmarked = set;
   unmarked.packages[1].not_automatic = false;
   CHECK(resolved(unmarked, {"lib"}) == "lib 2");
@@ -126,7 +151,10 @@ TEST_CASE("backports are used only when asked for, and only as far as needed") {
 }
 
 TEST_CASE("a version can be asked for") {
-  const auto set = Suites{}.add("trixie", stanza("a", "1") + stanza("b", "1", "Depends: a\n")).add("trixie-updates", stanza("a", "2")).set;
+  const auto set = Suites{}
+                       .add("trixie", stanza("a", "1") + stanza("b", "1", "Depends: a\n"))
+                       .add("trixie-updates", stanza("a", "2"))
+                       .set;
   CHECK(resolved(set, {"a=1"}) == "a 1");
   CHECK(resolved(set, {"b", "a=1"}) == "a 1, b 1");
   CHECK(refusal(set, {"a=3"}) == "no suite has a 3; there is 2 in trixie-updates, 1 in trixie");
@@ -134,7 +162,8 @@ TEST_CASE("a version can be asked for") {
 }
 
 TEST_CASE("excluded packages count as installed in any version, with what they provide") {
-  const auto set = trixie(stanza("a", "1", "Depends: perl-base (>= 99), perlapi, b\nBreaks: perl-base (<< 99)\n") + stanza("b", "1", "Depends: nowhere | perl-base:any\n") +
+  const auto set = trixie(stanza("a", "1", "Depends: perl-base (>= 99), perlapi, b\nBreaks: perl-base (<< 99)\n") +
+                          stanza("b", "1", "Depends: nowhere | perl-base:any\n") +
                           stanza("perl-base", "5", "Provides: perlapi\nDepends: libcrypt\n") + stanza("libcrypt", "1"));
   CHECK(resolved(set, {"a"}, {"perl-base"}) == "a 1, b 1");
   CHECK(resolved(set, {"a"}, {"perl-base", "not-in-this-architecture"}) == "a 1, b 1");
@@ -142,53 +171,79 @@ TEST_CASE("excluded packages count as installed in any version, with what they p
 }
 
 TEST_CASE("a conflict between choices is repaired") {
-  const std::string text = stanza("a", "1", "Depends: x | y\n") + stanza("x", "1") + stanza("y", "1") + stanza("b", "1", "Depends: c\n") + stanza("c", "1", "Conflicts: x\n");
+  const std::string text = stanza("a", "1", "Depends: x | y\n") + stanza("x", "1") + stanza("y", "1") +
+                           stanza("b", "1", "Depends: c\n") + stanza("c", "1", "Conflicts: x\n");
   CHECK(resolved(trixie(text), {"a", "b"}) == "a 1, b 1, c 1, y 1");
   CHECK(resolved(trixie(text), {"b", "a"}) == "a 1, b 1, c 1, y 1");
 }
 
 TEST_CASE("a package may conflict with what it provides itself") {
   CHECK(resolved(trixie(stanza("a", "1", "Provides: mta\nConflicts: mta\n")), {"a"}) == "a 1");
-  CHECK(refusal(trixie(stanza("a", "1", "Provides: mta\nConflicts: mta\n") + stanza("b", "1", "Provides: mta\nConflicts: mta\n")), {"a", "b"}).find("conflicts with") != std::string::npos);
+  CHECK(refusal(trixie(stanza("a", "1", "Provides: mta\nConflicts: mta\n") +
+                       stanza("b", "1", "Provides: mta\nConflicts: mta\n")),
+                {"a", "b"})
+            .find("conflicts with") != std::string::npos);
 }
 
 TEST_CASE("cycles end") {
-  CHECK(resolved(trixie(stanza("a", "1", "Depends: b\n") + stanza("b", "1", "Depends: c\n") + stanza("c", "1", "Depends: a, d | b\n") + stanza("d", "1")), {"a"}) == "a 1, b 1, c 1");
+  CHECK(resolved(trixie(stanza("a", "1", "Depends: b\n") + stanza("b", "1", "Depends: c\n") +
+                        stanza("c", "1", "Depends: a, d | b\n") + stanza("d", "1")),
+                 {"a"}) == "a 1, b 1, c 1");
 }
 
 TEST_CASE("what cannot be met is said in words, with who needs it") {
-  const std::string text = stanza("web", "2", "Depends: server\n") + stanza("server", "1:10", "Depends: libfoo (>= 2) | libbar\n") + stanza("libfoo", "1.4");
+  const std::string text = stanza("web", "2", "Depends: server\n") +
+                           stanza("server", "1:10", "Depends: libfoo (>= 2) | libbar\n") + stanza("libfoo", "1.4");
   const std::string said = refusal(trixie(text), {"web"});
-  CHECK(said.starts_with("server 1:10 depends on libfoo (>= 2) | libbar, which no suite has; trixie has libfoo 1.4 (needed by web, which was asked for)"));
+  CHECK(
+      said.starts_with("server 1:10 depends on libfoo (>= 2) | libbar, which no suite has; trixie has libfoo 1.4 "
+                       "(needed by web, which was asked for)"));
   CHECK(said.find("web 2 depends on server") != std::string::npos);
   CHECK(refusal(trixie(text), {"server"}).find("(server was asked for)") != std::string::npos);
-  const auto off = Suites{}.add("trixie", stanza("a", "1", "Depends: lib (>= 2)\n")).add("trixie-backports", stanza("lib", "2"), true).set;
-  CHECK(refusal(off, {"a"}).starts_with("a 1 depends on lib (>= 2), which no suite has; trixie-backports has lib 2, but is only used when asked for as lib/trixie-backports"));
+  const auto off = Suites{}
+                       .add("trixie", stanza("a", "1", "Depends: lib (>= 2)\n"))
+                       .add("trixie-backports", stanza("lib", "2"), true)
+                       .set;
+  CHECK(refusal(off, {"a"})
+            .starts_with("a 1 depends on lib (>= 2), which no suite has; trixie-backports has lib 2, but is only used "
+                         "when asked for as lib/trixie-backports"));
 }
 
 TEST_CASE("mistakes in the request are listed together") {
-  const auto set = trixie(stanza("openssh-server", "1") + stanza("p1", "1", "Provides: mta\n") + stanza("p2", "1", "Provides: mta\n") + stanza("only", "1", "Provides: single\n"));
-  const std::string said = refusal(set, {"opensh-server", "mta", "openssh-server/bookworm", "openssh-server:armel", "=1", "a="});
-  CHECK(said == "no suite has a package opensh-server for amd64; did you mean openssh-server?\n"
-                "mta is provided by several packages: ask for one of p1, p2\n"
-                "openssh-server/bookworm: there is no suite \"bookworm\"; there is trixie\n"
-                "openssh-server:armel is of another architecture: packages are taken for amd64 only\n"
-                "\"=1\" is not a package: name, name=version or name/suite\n"
-                "\"a=\" is not a package: name, name=version or name/suite");
+  const auto set = trixie(stanza("openssh-server", "1") + stanza("p1", "1", "Provides: mta\n") +
+                          stanza("p2", "1", "Provides: mta\n") + stanza("only", "1", "Provides: single\n"));
+  const std::string said =
+      refusal(set, {"opensh-server", "mta", "openssh-server/bookworm", "openssh-server:armel", "=1", "a="});
+  CHECK(said ==
+        "no suite has a package opensh-server for amd64; did you mean openssh-server?\n"
+        "mta is provided by several packages: ask for one of p1, p2\n"
+        "openssh-server/bookworm: there is no suite \"bookworm\"; there is trixie\n"
+        "openssh-server:armel is of another architecture: packages are taken for amd64 only\n"
+        "\"=1\" is not a package: name, name=version or name/suite\n"
+        "\"a=\" is not a package: name, name=version or name/suite");
   CHECK(resolved(set, {"single"}) == "only 1");
 }
 
 TEST_CASE("a broken index names suite and line") {
-  CHECK(refusal(trixie(stanza("a", "1") + "Package: b\nno colon\n"), {"a"}) == "the Packages index of trixie main, amd64, line 10: neither a field nor a continuation line: \"no colon\"");
+  CHECK(refusal(trixie(stanza("a", "1") + "Package: b\nno colon\n"), {"a"}) ==
+        "the Packages index of trixie main, amd64, line 10: neither a field nor a continuation line: \"no colon\"");
   CHECK(refusal(trixie("Version: 1\n"), {"a"}).ends_with("line 1: a stanza without Package"));
   CHECK(refusal(trixie(stanza("../a", "1")), {"a"}).ends_with("line 1: \"../a\" is not a package name"));
-  CHECK(refusal(trixie(stanza("a", "x")), {"a"}).find("line 1: a \"x\": the version's upstream part") != std::string::npos);
-  CHECK(refusal(trixie(stanza("a", "1", "Depends: b (\n")), {"a"}).find("line 5: Depends of a 1: a version without one of") != std::string::npos);
-  CHECK(refusal(trixie(stanza("a", "1", "Provides: b (\n")), {"a"}).find("line 5: Provides of a 1") != std::string::npos);
-  CHECK(refusal(trixie(replace_all(stanza("a", "1"), "pool/main/", "../../")), {"a"}).find("has the unusable Filename \"../../a_1_amd64.deb\"") != std::string::npos);
-  CHECK(refusal(trixie(replace_all(stanza("a", "1"), "pool/main/", "/")), {"a"}).find("unusable Filename") != std::string::npos);
-  CHECK(refusal(trixie(replace_all(stanza("a", "1"), "Size: 100", "Size: 1e2")), {"a"}).find("has the unusable Size \"1e2\"") != std::string::npos);
-  CHECK(refusal(trixie(replace_all(stanza("a", "1"), "SHA256: ", "SHA256: 0")), {"a"}).find("has the unusable SHA256") != std::string::npos);
+  CHECK(refusal(trixie(stanza("a", "x")), {"a"}).find("line 1: a \"x\": the version's upstream part") !=
+        std::string::npos);
+  CHECK(refusal(trixie(stanza("a", "1", "Depends: b (\n")), {"a"})
+            .find("line 5: Depends of a 1: a version without one of") != std::string::npos);
+  CHECK(refusal(trixie(stanza("a", "1", "Provides: b (\n")), {"a"}).find("line 5: Provides of a 1") !=
+        std::string::npos);
+  CHECK(refusal(trixie(replace_all(stanza("a", "1"), "pool/main/", "../../")), {"a"})
+            .find("has the unusable Filename \"../../a_1_amd64.deb\"") != std::string::npos);
+  CHECK(refusal(trixie(replace_all(stanza("a", "1"), "pool/main/", "/")), {"a"}).find("unusable Filename") !=
+        std::string::npos);
+  CHECK(refusal(trixie(replace_all(stanza("a", "1"), "Size: 100", "Size: 1e2")), {"a"})
+            .find("has the unusable Size \"1e2\"") != std::string::npos);
+  CHECK(
+      refusal(trixie(replace_all(stanza("a", "1"), "SHA256: ", "SHA256: 0")), {"a"}).find("has the unusable SHA256") !=
+      std::string::npos);
   CHECK(refusal(trixie(""), {"a"}) == "no index has a package for the architecture \"amd64\"");
 }
 
@@ -197,16 +252,28 @@ TEST_CASE("a broken index names suite and line") {
 namespace {
 
 LockedPackage kept(const std::string& name, const std::string& version, const std::string& suite = "trixie") {
-  return {name, version, "amd64", name, "debian", suite, "pool/main/" + name + "_" + version + "_amd64.deb", 100, sha256(name + version), 1763195591};
+  return {name,
+          version,
+          "amd64",
+          name,
+          "debian",
+          suite,
+          "pool/main/" + name + "_" + version + "_amd64.deb",
+          100,
+          sha256(name + version),
+          1763195591};
 }
 
 /// "a 1*, b 2 (c)": * for kept ones; behind a package that gave way, who needs another version of it.
-std::string keeping(const IndexSet& set, const std::vector<LockedPackage>& keep, const std::vector<std::string>& install) {
+std::string keeping(const IndexSet& set, const std::vector<LockedPackage>& keep,
+                    const std::vector<std::string>& install) {
   std::vector<std::string> lines;
-  const Resolution resolution = resolve(set, {.architecture = "amd64", .install = install, .essential = false, .keep = keep});
+  const Resolution resolution =
+      resolve(set, {.architecture = "amd64", .install = install, .essential = false, .keep = keep});
   for (const auto& package : resolution.packages) {
     const auto released = resolution.released.find(package.name);
-    lines.push_back(package.name + " " + package.version + (package.date ? "*" : "") + (released == resolution.released.end() ? "" : " (" + released->second + ")"));
+    lines.push_back(package.name + " " + package.version + (package.date ? "*" : "") +
+                    (released == resolution.released.end() ? "" : " (" + released->second + ")"));
   }
   return join(lines, ", ");
 }
@@ -214,7 +281,8 @@ std::string keeping(const IndexSet& set, const std::vector<LockedPackage>& keep,
 }  // namespace
 
 TEST_CASE("locked versions stay although the suites have newer ones; what nothing needs any more goes") {
-  const std::string newer = stanza("a", "2", "Depends: lib\n") + stanza("lib", "2") + stanza("b", "1", "Depends: lib\n");
+  const std::string newer =
+      stanza("a", "2", "Depends: lib\n") + stanza("lib", "2") + stanza("b", "1", "Depends: lib\n");
   const auto set = trixie(newer + stanza("a", "1", "Depends: lib\n") + stanza("lib", "1") + stanza("gone", "1"));
   const std::vector<LockedPackage> keep{kept("a", "1"), kept("gone", "1"), kept("lib", "1")};
   CHECK(keeping(set, keep, {"a"}) == "a 1*, lib 1*");
@@ -223,12 +291,15 @@ TEST_CASE("locked versions stay although the suites have newer ones; what nothin
 }
 
 TEST_CASE("a locked version that the suites have no more is offered by what its .deb says") {
-  IndexSet set = trixie(stanza("a", "2", "Depends: lib (>= 2)\n") + stanza("lib", "2") + stanza("b", "1", "Depends: lib\n"));
+  IndexSet set =
+      trixie(stanza("a", "2", "Depends: lib (>= 2)\n") + stanza("lib", "2") + stanza("b", "1", "Depends: lib\n"));
   const std::vector<LockedPackage> keep{kept("a", "1"), kept("lib", "1")};
   const auto missing = not_offered(set, "amd64", keep);
   REQUIRE(missing.size() == 2);
   for (const auto& package : missing)
-    add_offer(set, "amd64", package, fmt::format("Package: {}\nVersion: 1\nArchitecture: amd64\n{}Description: x\n more\n", package.name, package.name == "a" ? "Depends: lib\n" : ""));
+    add_offer(set, "amd64", package,
+              fmt::format("Package: {}\nVersion: 1\nArchitecture: amd64\n{}Description: x\n more\n", package.name,
+                          package.name == "a" ? "Depends: lib\n" : ""));
   CHECK(not_offered(set, "amd64", keep).empty());
   CHECK(keeping(set, keep, {"a", "b"}) == "a 1*, b 1, lib 1*");
   // Who keeps nothing takes nothing of it.
@@ -245,8 +316,10 @@ TEST_CASE("the same version with other bytes is not what was locked") {
 }
 
 TEST_CASE("a locked version gives way to a need, and so does what belongs to it") {
-  const auto set = trixie(stanza("lib", "1") + stanza("lib-dev", "1", "Depends: lib (= 1)\n") + stanza("lib", "2") + stanza("lib-dev", "2", "Depends: lib (= 2)\n") +
-                          stanza("new", "1", "Depends: lib (>= 2)\n") + stanza("other", "1") + stanza("other", "2") + stanza("strict", "1", "Conflicts: other (<< 2)\n"));
+  const auto set =
+      trixie(stanza("lib", "1") + stanza("lib-dev", "1", "Depends: lib (= 1)\n") + stanza("lib", "2") +
+             stanza("lib-dev", "2", "Depends: lib (= 2)\n") + stanza("new", "1", "Depends: lib (>= 2)\n") +
+             stanza("other", "1") + stanza("other", "2") + stanza("strict", "1", "Conflicts: other (<< 2)\n"));
   const std::vector<LockedPackage> keep{kept("lib", "1"), kept("lib-dev", "1"), kept("other", "1")};
   CHECK(keeping(set, keep, {"lib-dev", "other"}) == "lib 1*, lib-dev 1*, other 1*");
   CHECK(keeping(set, keep, {"lib-dev", "other", "new"}) == "lib 2 (new), lib-dev 2 (lib), new 1, other 1*");
@@ -261,19 +334,27 @@ TEST_CASE("a locked version gives way to a need, and so does what belongs to it"
 }
 
 TEST_CASE("a suite that is asked for is content with what was locked of it") {
-  const auto set = Suites{}.add("trixie", stanza("go", "1")).add("trixie-backports", stanza("go", "3") + stanza("go", "2"), true).set;
+  const auto set = Suites{}
+                       .add("trixie", stanza("go", "1"))
+                       .add("trixie-backports", stanza("go", "3") + stanza("go", "2"), true)
+                       .set;
   CHECK(keeping(set, {kept("go", "2", "trixie-backports")}, {"go/trixie-backports"}) == "go 2*");
   CHECK(keeping(set, {kept("go", "1")}, {"go/trixie-backports"}) == "go 3");
   CHECK(keeping(set, {kept("go", "2", "trixie-backports")}, {"go=3"}) == "go 3");
 }
 
 TEST_CASE("each package is there for a reason") {
-  const auto set = trixie(stanza("a", "1", "Depends: b\n") + stanza("b", "1", "Depends: c\n") + stanza("c", "1") + stanza("base", "1", "Essential: yes\n"));
+  const auto set = trixie(stanza("a", "1", "Depends: b\n") + stanza("b", "1", "Depends: c\n") + stanza("c", "1") +
+                          stanza("base", "1", "Essential: yes\n"));
   const auto resolution = resolve(set, {.architecture = "amd64", .install = {"a"}});
   CHECK(resolution.needed_by == std::map<std::string, std::string>{{"a", ""}, {"b", "a"}, {"base", ""}, {"c", "b"}});
 }
 
 TEST_CASE("security suites say which locked versions are superseded") {
-  const auto set = Suites{}.add("trixie", stanza("a", "1") + stanza("b", "5")).add("trixie-security", stanza("a", "1+deb13u1") + stanza("b", "2")).set;
-  CHECK(superseded_by_security(set, "amd64", {kept("a", "1"), kept("b", "3")}) == std::map<std::string, std::string>{{"a", "trixie-security"}});
+  const auto set = Suites{}
+                       .add("trixie", stanza("a", "1") + stanza("b", "5"))
+                       .add("trixie-security", stanza("a", "1+deb13u1") + stanza("b", "2"))
+                       .set;
+  CHECK(superseded_by_security(set, "amd64", {kept("a", "1"), kept("b", "3")}) ==
+        std::map<std::string, std::string>{{"a", "trixie-security"}});
 }

@@ -16,7 +16,10 @@ namespace k8simg::test {
 namespace {
 
 std::map<std::string, std::string> environment_of(const std::filesystem::path& home) {
-  return {{"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"}, {"LC_ALL", "C"}, {"HOME", home.string()}, {"GNUPGHOME", home.string()}};
+  return {{"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"},
+          {"LC_ALL", "C"},
+          {"HOME", home.string()},
+          {"GNUPGHOME", home.string()}};
 }
 
 }  // namespace
@@ -70,8 +73,10 @@ std::string compress_xz(const std::string& text) {
   archive_entry* entry = archive_entry_new();
   archive_entry_set_filetype(entry, AE_IFREG);
   archive_entry_set_pathname(entry, "Packages");
-  const bool fine = archive_write_open_memory(writer, bytes.data(), bytes.size(), &used) == ARCHIVE_OK && archive_write_header(writer, entry) == ARCHIVE_OK &&
-                    archive_write_data(writer, text.data(), text.size()) == static_cast<la_ssize_t>(text.size()) && archive_write_close(writer) == ARCHIVE_OK;
+  const bool fine = archive_write_open_memory(writer, bytes.data(), bytes.size(), &used) == ARCHIVE_OK &&
+                    archive_write_header(writer, entry) == ARCHIVE_OK &&
+                    archive_write_data(writer, text.data(), text.size()) == static_cast<la_ssize_t>(text.size()) &&
+                    archive_write_close(writer) == ARCHIVE_OK;
   archive_entry_free(entry);
   archive_write_free(writer);
   if (!fine) throw std::runtime_error("libarchive cannot write xz");
@@ -80,7 +85,8 @@ std::string compress_xz(const std::string& text) {
 }
 
 IndexFetcher Archive::fetcher() {
-  return [this](const std::string& repository, const std::string& path, std::uint64_t limit) -> std::optional<std::string> {
+  return [this](const std::string& repository, const std::string& path,
+                std::uint64_t limit) -> std::optional<std::string> {
     asked.push_back(repository + "/" + path);
     const auto file = files.find(asked.back());
     if (file == files.end()) return std::nullopt;
@@ -90,19 +96,23 @@ IndexFetcher Archive::fetcher() {
 }
 
 std::string publish_indexes(Archive& archive, const SuiteText& suite) {
-  std::string release = fmt::format("Origin: Test\nSuite: {}\nCodename: {}\nDate: {}\n", suite.suite, suite.codename, suite.date);
+  std::string release =
+      fmt::format("Origin: Test\nSuite: {}\nCodename: {}\nDate: {}\n", suite.suite, suite.codename, suite.date);
   if (!suite.valid_until.empty()) release += fmt::format("Valid-Until: {}\n", suite.valid_until);
-  release += "Architectures: all amd64 armel\nNo-Support-for-Architecture-all: Packages\nComponents: main contrib\n" + suite.more + "SHA256:\n";
+  release += "Architectures: all amd64 armel\nNo-Support-for-Architecture-all: Packages\nComponents: main contrib\n" +
+             suite.more + "SHA256:\n";
   for (const auto& [folder, text] : suite.indexes) {
     const std::string packed = compress_xz(text);
     archive.files[fmt::format("{}/dists/{}/{}/Packages.xz", suite.repository, suite.suite, folder)] = packed;
-    release += fmt::format(" {} {} {}/Packages\n {} {} {}/Packages.xz\n", sha256(text).hex(), text.size(), folder, sha256(packed).hex(), packed.size(), folder);
+    release += fmt::format(" {} {} {}/Packages\n {} {} {}/Packages.xz\n", sha256(text).hex(), text.size(), folder,
+                           sha256(packed).hex(), packed.size(), folder);
   }
   return release;
 }
 
 void publish(Archive& archive, const SuiteText& suite, const SigningKey& key) {
-  archive.files[fmt::format("{}/dists/{}/InRelease", suite.repository, suite.suite)] = key.clear_sign(publish_indexes(archive, suite));
+  archive.files[fmt::format("{}/dists/{}/InRelease", suite.repository, suite.suite)] =
+      key.clear_sign(publish_indexes(archive, suite));
 }
 
 }  // namespace k8simg::test

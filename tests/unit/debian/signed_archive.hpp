@@ -30,7 +30,7 @@ class SigningKey {
   SigningKey(const SigningKey&) = delete;
   SigningKey& operator=(const SigningKey&) = delete;
 
-  const std::filesystem::path& keyring() const { return keyring_; }   ///< the public key, as gpgv reads it
+  const std::filesystem::path& keyring() const { return keyring_; }  ///< the public key, as gpgv reads it
   std::string clear_sign(const std::string& text) const;
 
  private:
@@ -55,8 +55,8 @@ struct Archive {
 
 struct SuiteText {
   std::string repository = "debian", suite = "trixie", codename = "trixie";
-  std::string date = "Sat, 12 Sep 2026 07:55:41 UTC", valid_until, more;   ///< `more`: further lines of the release
-  std::map<std::string, std::string> indexes;   ///< "main/binary-amd64" → text of Packages
+  std::string date = "Sat, 12 Sep 2026 07:55:41 UTC", valid_until, more;  ///< `more`: further lines of the release
+  std::map<std::string, std::string> indexes;                             ///< "main/binary-amd64" → text of Packages
 };
 
 /// The Release text of the suite; puts the compressed indexes into the archive.

@@ -20,14 +20,42 @@ bool dpkg_says(const std::string& a, const std::string& op, const std::string& b
   return system_runner().run(command).exit_code == 0;
 }
 
-int dpkg_order(const std::string& a, const std::string& b) { return dpkg_says(a, "lt", b) ? -1 : dpkg_says(a, "gt", b) ? 1 : 0; }
+int dpkg_order(const std::string& a, const std::string& b) {
+  return dpkg_says(a, "lt", b) ? -1 : dpkg_says(a, "gt", b) ? 1 : 0;
+}
 
 }  // namespace
 
 TEST_CASE("versions are ordered as deb-version says") {
   // Ascending.
-  const std::vector<std::string> versions = {"~~", "~~a", "~", "0", "0.1~rc1", "0.1", "0.1a", "0.1+b1", "0.1.1", "1.0~~", "1.0~", "1.0~rc1-1", "1.0", "1.0-0.1", "1.0-1", "1.0-1+b1", "1.0-1+deb13u1",
-                                             "1.0-10", "1.0a-1", "1.0+dfsg-1", "1.0.1-1", "1.2", "1.10", "99999999999999999999999999", "100000000000000000000000000", "1:0.1", "2:0", "10:0"};
+  const std::vector<std::string> versions = {"~~",
+                                             "~~a",
+                                             "~",
+                                             "0",
+                                             "0.1~rc1",
+                                             "0.1",
+                                             "0.1a",
+                                             "0.1+b1",
+                                             "0.1.1",
+                                             "1.0~~",
+                                             "1.0~",
+                                             "1.0~rc1-1",
+                                             "1.0",
+                                             "1.0-0.1",
+                                             "1.0-1",
+                                             "1.0-1+b1",
+                                             "1.0-1+deb13u1",
+                                             "1.0-10",
+                                             "1.0a-1",
+                                             "1.0+dfsg-1",
+                                             "1.0.1-1",
+                                             "1.2",
+                                             "1.10",
+                                             "99999999999999999999999999",
+                                             "100000000000000000000000000",
+                                             "1:0.1",
+                                             "2:0",
+                                             "10:0"};
   for (std::size_t i = 0; i < versions.size(); ++i)
     for (std::size_t j = 0; j < versions.size(); ++j) {
       INFO(versions[i] << " and " << versions[j]);
@@ -80,7 +108,8 @@ TEST_CASE("a version has an epoch, an upstream part and a revision") {
 }
 
 TEST_CASE("malformed versions are refused") {
-  for (const char* text : {"", ":1", "a:1", "-1:1", "1:", "1-", "1:-1", "x1", "1.0 ", "1.0_1", "1.0-1:2", "1.0-1_", "99999999999:1", "1/2", "1.\n0"}) {
+  for (const char* text : {"", ":1", "a:1", "-1:1", "1:", "1-", "1:-1", "x1", "1.0 ", "1.0_1", "1.0-1:2", "1.0-1_",
+                           "99999999999:1", "1/2", "1.\n0"}) {
     INFO('"' << text << '"');
     CHECK_FALSE(parse_version(text).has_value());
   }

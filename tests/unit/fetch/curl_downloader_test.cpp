@@ -35,8 +35,10 @@ class Environment {
     setenv(name, value.c_str(), 1);
   }
   ~Environment() {
-    if (before_) setenv(name_, before_->c_str(), 1);
-    else unsetenv(name_);
+    if (before_)
+      setenv(name_, before_->c_str(), 1);
+    else
+      unsetenv(name_);
   }
 
  private:
@@ -53,16 +55,23 @@ struct Fixture {
   fs::path file = folder.path() / "file";
 
   /// Straight to a file that has `already` in it.
-  std::optional<std::uint64_t> get(const std::string& url, const std::string& already = "", std::stop_token stop = {}, std::uint64_t limit = 1 << 30) {
+  std::optional<std::uint64_t> get(const std::string& url, const std::string& already = "", std::stop_token stop = {},
+                                   std::uint64_t limit = 1 << 30) {
     write_file_atomically(file, already);
     const Fd fd = Fd::open(file, O_RDWR | O_APPEND);
-    return downloader->download(url, fd.get(), already.size(), limit, stop, [&](std::uint64_t done, std::uint64_t total) { progress.emplace_back(done, total); });
+    return downloader->download(url, fd.get(), already.size(), limit, stop,
+                                [&](std::uint64_t done, std::uint64_t total) { progress.emplace_back(done, total); });
   }
   std::string got() const { return read_file(file); }
   /// Through fetch(), from one mirror.
   Value fetch_from(const std::string& base) {
     return fetch(store, *downloader, {.bases = {{"debian", {base}}}, .archive = {}},
-                 {.repository = "debian", .path = "x.deb", .size = content.size(), .sha256 = sha256(content), .name = "x", .date = 0});
+                 {.repository = "debian",
+                  .path = "x.deb",
+                  .size = content.size(),
+                  .sha256 = sha256(content),
+                  .name = "x",
+                  .date = 0});
   }
 };
 
@@ -132,7 +141,9 @@ TEST_CASE("an answer cut short by a server without ranges comes out right too") 
 
 TEST_CASE("not found is an answer, not an error, and its page is no content") {
   Fixture f;
-  HttpServer server([](const HttpRequest& request) { return HttpResponse{request.target == "/gone" ? 410 : 404, "<html>no such file</html>"}; });
+  HttpServer server([](const HttpRequest& request) {
+    return HttpResponse{request.target == "/gone" ? 410 : 404, "<html>no such file</html>"};
+  });
   CHECK(f.get(server.url("/x")) == std::nullopt);
   CHECK(f.get(server.url("/gone"), "abc") == std::nullopt);
   CHECK(f.got() == "abc");
@@ -284,7 +295,7 @@ TEST_CASE("a server that sends more than it may is cut off, whatever it says of 
       f.get(server.url(), already, {}, content.size() - 1);
     } catch (const Error& error) {
       CHECK(error.hint().empty());  // asking again would give the same
-      CHECK(f.got().empty());  // nothing to go on from
+      CHECK(f.got().empty());       // nothing to go on from
       return error.message().find(std::to_string(content.size() - 1) + " bytes that it may have") != std::string::npos;
     }
     return false;
@@ -298,7 +309,10 @@ TEST_CASE("a server that sends more than it may is cut off, whatever it says of 
 TEST_CASE("an error tells no password of a mirror") {
   Fixture f;
   HttpServer server([](const HttpRequest&) { return HttpResponse{403, "no"}; });
-  const std::string url = "http:/" "/alice:M1rrorPw@" + server.url("/x?token=t0ken").substr(7);
+  const std::string url =
+      "http:/"
+      "/alice:M1rrorPw@" +
+      server.url("/x?token=t0ken").substr(7);
   try {
     f.get(url);
     FAIL("no error");

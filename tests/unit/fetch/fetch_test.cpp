@@ -41,7 +41,9 @@ Answer missing() {
 
 class ScriptedDownloader : public Downloader {
  public:
-  std::optional<std::uint64_t> download(const std::string& url, int fd, std::uint64_t offset, std::uint64_t limit, std::stop_token, const std::function<void(std::uint64_t, std::uint64_t)>&) override {
+  std::optional<std::uint64_t> download(const std::string& url, int fd, std::uint64_t offset, std::uint64_t limit,
+                                        std::stop_token,
+                                        const std::function<void(std::uint64_t, std::uint64_t)>&) override {
     Answer answer;
     {
       const std::lock_guard guard(mutex_);
@@ -72,7 +74,12 @@ struct Fixture {
   DiskStore store{folder.path() / "store"};
   ScriptedDownloader downloader;
   Mirrors mirrors{.bases = {{"debian", {"http://a.example/debian", "http://b.example/debian/"}}}, .archive = {}};
-  FetchRequest request{.repository = "debian", .path = "pool/x.deb", .size = content.size(), .sha256 = sha256(content), .name = "x=1:amd64", .date = 1763195591};
+  FetchRequest request{.repository = "debian",
+                       .path = "pool/x.deb",
+                       .size = content.size(),
+                       .sha256 = sha256(content),
+                       .name = "x=1:amd64",
+                       .date = 1763195591};
   const std::string a = "http://a.example/debian/pool/x.deb", b = "http://b.example/debian/pool/x.deb";
 
   Value run(std::stop_token stop = {}) { return fetch(store, downloader, mirrors, request, stop); }
@@ -146,7 +153,8 @@ TEST_CASE("a wrong size is said as such") {
   Fixture f;
   f.mirrors.bases["debian"].pop_back();
   f.downloader.answers[f.a] = {whole(content + "x")};
-  CHECK(contains(failure([&] { f.run(); }), std::to_string(content.size() + 1) + " bytes, the lock says " + std::to_string(content.size())));
+  CHECK(contains(failure([&] { f.run(); }),
+                 std::to_string(content.size() + 1) + " bytes, the lock says " + std::to_string(content.size())));
   f.downloader.answers[f.a] = {whole(content.substr(1))};
   CHECK(contains(failure([&] { f.run(); }), std::to_string(content.size() - 1) + " bytes"));
   CHECK(f.downloader.calls.size() == 2);
@@ -200,7 +208,9 @@ TEST_CASE("what may pass is tried four times, what may not once; faults of our o
   CHECK(f.downloader.calls.size() == 4);
   CHECK(std::chrono::steady_clock::now() - before > 5s);  // 0.25, 1 and 4 seconds between them
 
-  f.downloader.answers[f.a] = {[](int, std::uint64_t) -> std::optional<std::uint64_t> { throw Error(ErrorKind::Internal, "no room on the disk"); }};
+  f.downloader.answers[f.a] = {[](int, std::uint64_t) -> std::optional<std::uint64_t> {
+    throw Error(ErrorKind::Internal, "no room on the disk");
+  }};
   try {
     f.run();
     FAIL("no error");
@@ -213,7 +223,8 @@ TEST_CASE("what may pass is tried four times, what may not once; faults of our o
 TEST_CASE("a stop request ends the wait before a retry") {
   Fixture f;
   std::stop_source source;
-  f.downloader.answers[f.a] = {broken("", true), broken("", true), [&](int, std::uint64_t) -> std::optional<std::uint64_t> {
+  f.downloader.answers[f.a] = {broken("", true), broken("", true),
+                               [&](int, std::uint64_t) -> std::optional<std::uint64_t> {
                                  source.request_stop();
                                  throw Error(ErrorKind::Fetch, "the line is cut", "retryable");
                                }};
@@ -230,7 +241,8 @@ TEST_CASE("a stop request ends the wait before a retry") {
 
 TEST_CASE("a stop request ends the wait for another build that fetches the same") {
   Fixture f;
-  const FileLock other = FileLock::wait(f.store.folder("partial") / (f.request.sha256.hex() + ".lock"), FileLock::Mode::Exclusive);
+  const FileLock other =
+      FileLock::wait(f.store.folder("partial") / (f.request.sha256.hex() + ".lock"), FileLock::Mode::Exclusive);
   std::stop_source source;
   std::atomic<bool> interrupted = false;
   std::jthread build([&] {

@@ -18,16 +18,16 @@
 namespace k8simg::test {
 
 struct HttpRequest {
-  std::string target;                    ///< as sent: a path, or a whole URL when the server is used as a proxy
-  std::optional<std::uint64_t> from;     ///< Range: bytes=FROM-
+  std::string target;                 ///< as sent: a path, or a whole URL when the server is used as a proxy
+  std::optional<std::uint64_t> from;  ///< Range: bytes=FROM-
 };
 
 struct HttpResponse {
   int status = 200;
   std::string body;
-  std::string headers{};                 ///< further lines, each ended by \r\n
-  std::optional<std::size_t> cut{};      ///< close the connection after this many bytes of the body
-  std::chrono::milliseconds delay{0};    ///< before every 16 bytes of the body
+  std::string headers{};               ///< further lines, each ended by \r\n
+  std::optional<std::size_t> cut{};    ///< close the connection after this many bytes of the body
+  std::chrono::milliseconds delay{0};  ///< before every 16 bytes of the body
 };
 
 /// A mirror as it should be.
@@ -35,7 +35,8 @@ inline HttpResponse serve(const HttpRequest& request, const std::string& body) {
   if (!request.from) return {200, body};
   if (*request.from >= body.size()) return {416, "", "Content-Range: bytes */" + std::to_string(body.size()) + "\r\n"};
   return {206, body.substr(*request.from),
-          "Content-Range: bytes " + std::to_string(*request.from) + "-" + std::to_string(body.size() - 1) + "/" + std::to_string(body.size()) + "\r\n"};
+          "Content-Range: bytes " + std::to_string(*request.from) + "-" + std::to_string(body.size() - 1) + "/" +
+              std::to_string(body.size()) + "\r\n"};
 }
 
 class HttpServer {
@@ -116,14 +117,18 @@ class HttpServer {
       HttpRequest request;
       const auto space = head.find(' ');
       request.target = head.substr(space + 1, head.find(' ', space + 1) - space - 1);
-      if (const auto range = head.find("\r\nRange: bytes="); range != std::string::npos) request.from = std::stoull(head.substr(range + 15));
+      if (const auto range = head.find("\r\nRange: bytes="); range != std::string::npos)
+        request.from = std::stoull(head.substr(range + 15));
       {
         const std::lock_guard guard(mutex_);
         requests_.push_back(request);
       }
       const HttpResponse response = handler_(request);
-      if (!send_all(client, "HTTP/1.1 " + std::to_string(response.status) + " Answer\r\nContent-Length: " + std::to_string(response.body.size()) + "\r\n" + response.headers + "\r\n")) return;
-      const std::string_view body = std::string_view(response.body).substr(0, response.cut.value_or(response.body.size()));
+      if (!send_all(client, "HTTP/1.1 " + std::to_string(response.status) + " Answer\r\nContent-Length: " +
+                                std::to_string(response.body.size()) + "\r\n" + response.headers + "\r\n"))
+        return;
+      const std::string_view body =
+          std::string_view(response.body).substr(0, response.cut.value_or(response.body.size()));
       const std::size_t piece = response.delay.count() ? 16 : std::max<std::size_t>(body.size(), 1);
       for (std::size_t at = 0; at < body.size(); at += piece) {
         std::this_thread::sleep_for(response.delay);

@@ -15,7 +15,9 @@ using List = std::vector<std::string>;
 struct AptFolder {
   TempDir folder{fs::temp_directory_path(), "apt"};
   AptFolder() { fs::create_directory(folder.path() / "sources.list.d"); }
-  void write(const std::string& name, const std::string& text) const { write_file_atomically(folder.path() / name, text); }
+  void write(const std::string& name, const std::string& text) const {
+    write_file_atomically(folder.path() / name, text);
+  }
   Mirrors mirrors(MirrorOptions options = {}) const {
     options.apt_folder = folder.path();
     return find_mirrors(options);
@@ -100,7 +102,8 @@ deb
 
 TEST_CASE("deb822 sources: continuation lines, comments, several URIs, switched off, field names in any case") {
   AptFolder apt;
-  apt.write("sources.list.d/a.sources", "# top\r\n\nTypes: deb-src\nURIs: http://src.example/debian\nSuites: trixie\nComponents: main\n");
+  apt.write("sources.list.d/a.sources",
+            "# top\r\n\nTypes: deb-src\nURIs: http://src.example/debian\nSuites: trixie\nComponents: main\n");
   apt.write("sources.list.d/b.sources", R"(Enabled: no
 Types: deb
 URIs: http://off.example/debian
@@ -116,19 +119,27 @@ Suites:
 	trixie-updates
 Components: main non-free-firmware
 Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp)");
-  apt.write("sources.list.d/ignored.sources.save", "Types: deb\nURIs: http://saved.example/debian\nSuites: trixie\nComponents: main\n");
-  CHECK(apt.mirrors().bases == std::map<std::string, List>{{"debian", {"http://one.example/debian", "http://two.example/debian"}}});
+  apt.write("sources.list.d/ignored.sources.save",
+            "Types: deb\nURIs: http://saved.example/debian\nSuites: trixie\nComponents: main\n");
+  CHECK(apt.mirrors().bases ==
+        std::map<std::string, List>{{"debian", {"http://one.example/debian", "http://two.example/debian"}}});
 }
 
 TEST_CASE("third-party sources are not Debian's, though they use its suite names") {
   AptFolder apt;
   // Before Debian's own in the order of names.
-  apt.write("sources.list.d/a.sources", "Types: deb\nURIs: http://a.example/linux/debian\nSuites: bookworm\nComponents: main\nSigned-By: /etc/apt/keyrings/a.asc\n");
-  apt.write("sources.list.d/b.list", "deb [arch=amd64 signed-by=/etc/apt/keyrings/b.gpg] http://b.example/ bookworm main\n");
+  apt.write("sources.list.d/a.sources",
+            "Types: deb\nURIs: http://a.example/linux/debian\nSuites: bookworm\nComponents: main\nSigned-By: "
+            "/etc/apt/keyrings/a.asc\n");
+  apt.write("sources.list.d/b.list",
+            "deb [arch=amd64 signed-by=/etc/apt/keyrings/b.gpg] http://b.example/ bookworm main\n");
   apt.write("sources.list.d/c.sources",
-            "Types: deb\nURIs: http://c.example/\nSuites: stable\nComponents: main\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n xsFNB\n -----END PGP PUBLIC KEY BLOCK-----\n");
+            "Types: deb\nURIs: http://c.example/\nSuites: stable\nComponents: main\nSigned-By:\n -----BEGIN PGP PUBLIC "
+            "KEY BLOCK-----\n .\n xsFNB\n -----END PGP PUBLIC KEY BLOCK-----\n");
   apt.write("sources.list.d/d.list", "deb http://d.example/debian bookworm stable\n");
-  apt.write("sources.list.d/e.list", "deb http://e.example/deb nodistro main\ndeb http://f.example/ ./\ndeb http://g.example/ubuntu noble main\n");
+  apt.write(
+      "sources.list.d/e.list",
+      "deb http://e.example/deb nodistro main\ndeb http://f.example/ ./\ndeb http://g.example/ubuntu noble main\n");
   apt.write("sources.list.d/z.list", "deb http://debian.example/debian bookworm main\n");
   CHECK(apt.mirrors().bases == std::map<std::string, List>{{"debian", {"http://debian.example/debian"}}});
 }
@@ -166,19 +177,25 @@ TEST_CASE("the archive mirror comes from the user's configuration") {
 TEST_CASE("mirror lists of apt are read, as Debian's cloud images have them") {
   AptFolder apt;
   const std::string list = (apt.folder.path() / "debian.list").string();
-  apt.write("sources.list.d/debian.sources", "Types: deb deb-src\nURIs: mirror+file:" + list + "\nSuites: trixie trixie-updates\nComponents: main\n\n"
-                                             "Types: deb\nURIs: mirror+file://" + list + "-security\nSuites: trixie-security\nComponents: main\n");
-  apt.write("debian.list", "# comment\nhttps://third.example/debian\n\nhttp://second.example/debian\tpriority:2\n"
-                           "http://first.example/debian\tpriority:1 arch:amd64\nhttp://src.example/debian\ttype:src\nmirror://other.example/list\n");
+  apt.write("sources.list.d/debian.sources", "Types: deb deb-src\nURIs: mirror+file:" + list +
+                                                 "\nSuites: trixie trixie-updates\nComponents: main\n\n"
+                                                 "Types: deb\nURIs: mirror+file://" +
+                                                 list + "-security\nSuites: trixie-security\nComponents: main\n");
+  apt.write("debian.list",
+            "# comment\nhttps://third.example/debian\n\nhttp://second.example/debian\tpriority:2\n"
+            "http://first.example/debian\tpriority:1 "
+            "arch:amd64\nhttp://src.example/debian\ttype:src\nmirror://other.example/list\n");
   apt.write("debian.list-security", "https://sec.example/debian-security\n");
-  CHECK(apt.mirrors().bases.at("debian") == List{"http://first.example/debian", "http://second.example/debian", "https://third.example/debian"});
+  CHECK(apt.mirrors().bases.at("debian") ==
+        List{"http://first.example/debian", "http://second.example/debian", "https://third.example/debian"});
   CHECK(apt.mirrors().bases.at("debian-security") == List{"https://sec.example/debian-security"});
 }
 
 TEST_CASE("sources that only apt can ask are passed over, and the error names the ways") {
   AptFolder apt;
-  apt.write("sources.list", "deb mirror+http://lists.example/debian trixie main\ndeb tor+https://onion.example/debian trixie main\n"
-                            "deb mirror+file:/nonexistent/list trixie main\ndeb cdrom:[Debian]/ trixie main\n");
+  apt.write("sources.list",
+            "deb mirror+http://lists.example/debian trixie main\ndeb tor+https://onion.example/debian trixie main\n"
+            "deb mirror+file:/nonexistent/list trixie main\ndeb cdrom:[Debian]/ trixie main\n");
   const std::string text = failure([&] { apt.mirrors(); });
   CHECK(contains(text, "--mirror URL"));
   apt.write("sources.list", "deb copy:/srv/debian trixie main\n");

@@ -37,7 +37,7 @@ class Loop {
       config.info.lo_flags = flags;
       config.block_size = block_size;
       if (fd.valid() && ::ioctl(fd.get(), LOOP_CONFIGURE, &config) == 0) return Loop(path);
-      if (errno != EBUSY) return std::nullopt;   // else somebody was faster
+      if (errno != EBUSY) return std::nullopt;  // else somebody was faster
     }
     return std::nullopt;
   }
@@ -56,14 +56,16 @@ class Loop {
     for (int attempt = 0; attempt < 100; ++attempt) {
       if (const Fd fd(::open(path_.c_str(), O_RDWR | O_CLOEXEC)); fd.valid()) ::ioctl(fd.get(), LOOP_CLR_FD, 0);
       // It is cleared when the last one who has it open closes it.
-      if (const Fd fd(::open(path_.c_str(), O_RDWR | O_CLOEXEC)); fd.valid() && ::ioctl(fd.get(), LOOP_CONFIGURE, &config) == 0) return true;
+      if (const Fd fd(::open(path_.c_str(), O_RDWR | O_CLOEXEC));
+          fd.valid() && ::ioctl(fd.get(), LOOP_CONFIGURE, &config) == 0)
+        return true;
       ::usleep(10'000);
     }
     return false;
   }
   Disk disk() const { return find_disk("/", fmt::format("{}:{}", major(number()), minor(number()))); }
   dev_t number() const {
-    struct stat status{};
+    struct stat status {};
     REQUIRE(::stat(path_.c_str(), &status) == 0);
     return status.st_rdev;
   }
@@ -73,7 +75,11 @@ class Loop {
   fs::path path_;
 };
 
-#define NEED_LOOP(loop) if (!(loop)) { WARN("this machine lets nobody make loop devices: not tested"); return; }
+#define NEED_LOOP(loop)                                             \
+  if (!(loop)) {                                                    \
+    WARN("this machine lets nobody make loop devices: not tested"); \
+    return;                                                         \
+  }
 
 }  // namespace
 
@@ -165,7 +171,8 @@ TEST_CASE("a loop device as the target") {
   for (const auto& range : map.ranges) expected.replace(range.start, range.size, image, range.start, range.size);
   CHECK((read_file(back) == expected));
   // Another disk may have taken the name since it was checked.
-  CHECK(contains(failure_of([&] { open_device({loop->path(), makedev(8, 0)}); }).text, "was replaced by something else"));
+  CHECK(
+      contains(failure_of([&] { open_device({loop->path(), makedev(8, 0)}); }).text, "was replaced by something else"));
 }
 
 TEST_CASE("a disk that was changed for another of the same size after it was shown is not written") {
@@ -183,7 +190,7 @@ TEST_CASE("a disk that was changed for another of the same size after it was sho
     return;
   }
   CHECK(open_disk("/", shown, loop->path())->size() == 4 * mib);
-  CHECK(open_disk("/", shown, loop->path())->size() == 4 * mib);   // opening it changes nothing
+  CHECK(open_disk("/", shown, loop->path())->size() == 4 * mib);  // opening it changes nothing
   if (!loop->change(other_file.get())) {
     WARN("the loop device could not be given another file: not tested");
     return;
@@ -191,7 +198,9 @@ TEST_CASE("a disk that was changed for another of the same size after it was sho
   const Failure failure = failure_of([&] { open_disk("/", shown, loop->path()); });
   INFO(failure.text);
   CHECK(failure.kind == ErrorKind::Flash);
-  CHECK(contains(failure.text, "is not the disk that was shown (it was taken out, or changed for one that looks the same): nothing was written"));
+  CHECK(contains(failure.text,
+                 "is not the disk that was shown (it was taken out, or changed for one that looks the same): nothing "
+                 "was written"));
   CHECK(open_disk("/", loop->disk(), loop->path())->size() == 4 * mib);
 }
 
@@ -201,7 +210,8 @@ TEST_CASE("a loop device with sectors of 4096 bytes is refused") {
   const Fd fd = Fd::open(folder.path() / "back", O_RDWR);
   const auto loop = Loop::over(fd.get(), 0, 4096);
   NEED_LOOP(loop);
-  CHECK(objections(loop->disk(), mib, true) == std::vector<std::string>{"its sectors have 4096 bytes; the image's partition table counts in sectors of 512"});
+  CHECK(objections(loop->disk(), mib, true) ==
+        std::vector<std::string>{"its sectors have 4096 bytes; the image's partition table counts in sectors of 512"});
 }
 
 TEST_CASE("a loop device that is read-only") {
@@ -219,7 +229,8 @@ TEST_CASE("a loop device that is read-only") {
 }
 
 TEST_CASE("a disk that fails half way, as the kernel tells it") {
-  // The file behind it was cut after the device was made and may not grow again: writes beyond its end fail, as on bad blocks.
+  // The file behind it was cut after the device was made and may not grow again: writes beyond its end fail, as on bad
+  // blocks.
   const Fd memory(::memfd_create("card", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   REQUIRE(memory.valid());
   REQUIRE(::ftruncate(memory.get(), 12 * mib) == 0);
@@ -233,7 +244,9 @@ TEST_CASE("a disk that fails half way, as the kernel tells it") {
   write_file_atomically(folder.path() / "a.img", image);
   const auto device = open_device({loop->path(), loop->number()});
   Listener listener;
-  const Failure failure = failure_of([&] { flash_image(*open_image_source(folder.path() / "a.img"), whole_image(image.size()), *device, true, listener, {}); });
+  const Failure failure = failure_of([&] {
+    flash_image(*open_image_source(folder.path() / "a.img"), whole_image(image.size()), *device, true, listener, {});
+  });
   INFO(failure.text);
   CHECK(failure.kind == ErrorKind::Step);
   CHECK(contains(failure.text, fmt::format("cannot be written at byte {}: Input/output error", 8 * mib)));

@@ -33,9 +33,10 @@ TEST_CASE("a block map is read") {
   CHECK(map.ranges[0].size == 3 * 4096);
   CHECK(map.ranges[1].start == 4 * 4096);
   CHECK(map.ranges[1].size == 4096);
-  CHECK(map.ranges[2].size == 4096 + 100);   // the last block is a part of one
+  CHECK(map.ranges[2].size == 4096 + 100);  // the last block is a part of one
   CHECK(map.mapped_bytes() == 5 * 4096 + 100);
-  for (const auto& range : map.ranges) CHECK(range.digest == sha256(std::string_view(image).substr(range.start, range.size)));
+  for (const auto& range : map.ranges)
+    CHECK(range.digest == sha256(std::string_view(image).substr(range.start, range.size)));
   check_own_checksum(text, map, "a.bmap");
   // Comments, blanks and elements that a later 2.x may bring do not matter.
   CHECK(parse_block_map(changed(text, "<BlockMap>", "<New>1</New><BlockMap><!-- x -->"), "a.bmap").ranges.size() == 3);
@@ -54,13 +55,18 @@ TEST_CASE("what is wrong with a block map is said") {
   CHECK(contains(complaint("hello"), "a.bmap:1: is no XML"));
   CHECK(contains(complaint(text.substr(0, text.size() / 2)), "is no XML"));
   CHECK(contains(complaint("<html/>"), "is no block map"));
-  CHECK(contains(complaint("<!DOCTYPE bmap [<!ENTITY a \"4096\">]>" + text.substr(text.find("<bmap"))), "document type"));
-  CHECK(contains(complaint(changed(text, "version=\"2.0\"", "version=\"1.4\"")), "a.bmap:3: is a block map of version \"1.4\""));
+  CHECK(
+      contains(complaint("<!DOCTYPE bmap [<!ENTITY a \"4096\">]>" + text.substr(text.find("<bmap"))), "document type"));
+  CHECK(contains(complaint(changed(text, "version=\"2.0\"", "version=\"1.4\"")),
+                 "a.bmap:3: is a block map of version \"1.4\""));
   CHECK(contains(complaint(changed(text, "<bmap version=\"2.0\">", "<bmap>")), "version \"\""));
   CHECK(contains(complaint(changed(text, " sha256 ", " md5 ")), "\"md5\"; only sha256"));
   CHECK(contains(complaint(changed(text, "<BlockSize> 4096 </BlockSize>", "")), "there is no <BlockSize>"));
-  CHECK(contains(complaint(changed(text, "<BlockSize> 4096 </BlockSize>", "<BlockSize>4096</BlockSize><BlockSize>4096</BlockSize>")), "second <BlockSize>"));
-  CHECK(contains(complaint(changed(text, "> 4096 <", "> 4k <")), "a.bmap:5: <BlockSize> holds \"4k\", which is no number"));
+  CHECK(contains(complaint(changed(text, "<BlockSize> 4096 </BlockSize>",
+                                   "<BlockSize>4096</BlockSize><BlockSize>4096</BlockSize>")),
+                 "second <BlockSize>"));
+  CHECK(contains(complaint(changed(text, "> 4096 <", "> 4k <")),
+                 "a.bmap:5: <BlockSize> holds \"4k\", which is no number"));
   CHECK(contains(complaint(changed(text, "> 4096 <", "> 0 <")), "block size 0"));
   CHECK(contains(complaint(changed(text, "> 4096 <", "> 1000 <")), "block size 1000"));
   CHECK(contains(complaint(changed(text, "> 40960 <", "> 0 <")), "size of the image"));
@@ -68,7 +74,8 @@ TEST_CASE("what is wrong with a block map is said") {
   CHECK(contains(complaint(changed(text, "> 40960 <", "> 99999999999999999999 <")), "no number"));
   CHECK(contains(complaint(changed(text, "> 40960 <", "> -1 <")), "no number"));
   CHECK(contains(complaint(changed(text, "<BlocksCount> 10 <", "<BlocksCount> 11 <")), "states 11 blocks"));
-  CHECK(contains(complaint(changed(text, "<MappedBlocksCount> 5 <", "<MappedBlocksCount> 6 <")), "states 6 mapped blocks, but its ranges have 5"));
+  CHECK(contains(complaint(changed(text, "<MappedBlocksCount> 5 <", "<MappedBlocksCount> 6 <")),
+                 "states 6 mapped blocks, but its ranges have 5"));
   CHECK(contains(complaint(changed(text, "<BmapFileChecksum> ", "<BmapFileChecksum> 0")), "BmapFileChecksum"));
 }
 
@@ -76,7 +83,8 @@ TEST_CASE("ranges that cannot be are refused by line") {
   const std::string text = map_text(random_bytes(10 * 4096, 3), {{0, 2}, {4, 5}});
   CHECK(contains(complaint(changed(text, "> 4-5 <", "> 5-4 <")), "a.bmap:12: the range 5-4 ends before it begins"));
   CHECK(contains(complaint(changed(text, "> 4-5 <", "> 2-3 <")), "overlaps or precedes"));
-  CHECK(contains(complaint(changed(text, "> 0-2 <", "> 6-8 <")), "the range 4-5 overlaps or precedes the one before it, which ends at block 8"));
+  CHECK(contains(complaint(changed(text, "> 0-2 <", "> 6-8 <")),
+                 "the range 4-5 overlaps or precedes the one before it, which ends at block 8"));
   CHECK(contains(complaint(changed(text, "> 4-5 <", "> 9-10 <")), "leaves the image, whose last block is 9"));
   CHECK(contains(complaint(changed(text, "> 4-5 <", "> 4-18446744073709551615 <")), "leaves the image"));
   CHECK(contains(complaint(changed(text, "> 4-5 <", "> x <")), "no number"));

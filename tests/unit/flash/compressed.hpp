@@ -16,10 +16,11 @@ enum class Packing { None, Xz, Zstd };
 inline std::string packed(std::string_view bytes, Packing packing) {
   if (packing == Packing::None) return std::string(bytes);
   archive* writer = archive_write_new();
-  REQUIRE((packing == Packing::Xz ? archive_write_add_filter_xz(writer) : archive_write_add_filter_zstd(writer)) == ARCHIVE_OK);
+  REQUIRE((packing == Packing::Xz ? archive_write_add_filter_xz(writer) : archive_write_add_filter_zstd(writer)) ==
+          ARCHIVE_OK);
   REQUIRE(archive_write_set_filter_option(writer, nullptr, "compression-level", "1") == ARCHIVE_OK);
   REQUIRE(archive_write_set_format_raw(writer) == ARCHIVE_OK);
-  REQUIRE(archive_write_set_bytes_in_last_block(writer, 1) == ARCHIVE_OK);   // no padding
+  REQUIRE(archive_write_set_bytes_in_last_block(writer, 1) == ARCHIVE_OK);  // no padding
   std::string out;
   const auto write = [](archive*, void* target, const void* data, std::size_t size) {
     static_cast<std::string*>(target)->append(static_cast<const char*>(data), size);

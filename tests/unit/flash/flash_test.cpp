@@ -11,7 +11,8 @@ namespace {
 
 /// An image file with its map, and a disk that is a little larger.
 struct Desk {
-  explicit Desk(std::size_t size, std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges) : image(random_bytes(size, 7)), map(parse_block_map(map_text(image, ranges), "map")), device(size + mib) {
+  explicit Desk(std::size_t size, std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges)
+      : image(random_bytes(size, 7)), map(parse_block_map(map_text(image, ranges), "map")), device(size + mib) {
     write_file_atomically(file(), image);
   }
   fs::path file() const { return folder.path() / "card.img"; }
@@ -19,7 +20,9 @@ struct Desk {
     const auto source = open_image_source(file());
     return flash_image(*source, map, device, verify, listener, stop);
   }
-  Failure fails(bool verify = true) { return failure_of([&] { flash(verify); }); }
+  Failure fails(bool verify = true) {
+    return failure_of([&] { flash(verify); });
+  }
   bool start_is_empty() const { return device.bytes.substr(0, mib) == std::string(mib, '\0'); }
 
   TempDir folder{fs::temp_directory_path()};
@@ -47,7 +50,8 @@ TEST_CASE("only what is mapped is written, and all of that") {
   CHECK_FALSE(desk.device.read_from_cache);
   std::string expected(desk.device.bytes.size(), '\xee');
   expected.replace(0, mib, mib, '\0');
-  for (const auto& range : desk.map.ranges) expected.replace(range.start, range.size, desk.image, range.start, range.size);
+  for (const auto& range : desk.map.ranges)
+    expected.replace(range.start, range.size, desk.image, range.start, range.size);
   CHECK((desk.device.bytes == expected));
 }
 
@@ -69,7 +73,8 @@ TEST_CASE("progress adds up, and steps come in order") {
   std::vector<std::string> names;
   std::uint64_t last = 0;
   for (const Event& event : desk.listener.events) {
-    if (event.kind == Event::Kind::StepFinished) names.push_back(event.step.substr(0, event.step.find(' ')) + " " + event.step.substr(event.step.rfind(' ') + 1));
+    if (event.kind == Event::Kind::StepFinished)
+      names.push_back(event.step.substr(0, event.step.find(' ')) + " " + event.step.substr(event.step.rfind(' ') + 1));
     if (event.kind == Event::Kind::StepProgress && names.empty()) last = event.done;
   }
   CHECK(names == std::vector<std::string>{"write /dev/sdz", "read back", "write /dev/sdz"});
@@ -77,7 +82,8 @@ TEST_CASE("progress adds up, and steps come in order") {
 }
 
 TEST_CASE("small images, odd sizes, disks that just fit, no reading back") {
-  for (const std::size_t size : {std::size_t{4096}, std::size_t{5000}, std::size_t{mib}, std::size_t{mib + 1}, std::size_t{4 * mib + 511}}) {
+  for (const std::size_t size :
+       {std::size_t{4096}, std::size_t{5000}, std::size_t{mib}, std::size_t{mib + 1}, std::size_t{4 * mib + 511}}) {
     INFO(size);
     Desk desk(size, {{0, (size - 1) / 4096}});
     desk.device.bytes.resize(size);
@@ -115,7 +121,8 @@ TEST_CASE("a damaged image is noticed by its range, and its partition table does
   write_file_atomically(desk.file(), damaged);
   const Failure failure = desk.fails();
   CHECK(failure.kind == ErrorKind::Fetch);
-  CHECK(contains(failure.text, fmt::format("card.img is not what its block map says: bytes {} to {} have", 3000 * 4096, 4001 * 4096 - 1)));
+  CHECK(contains(failure.text, fmt::format("card.img is not what its block map says: bytes {} to {} have", 3000 * 4096,
+                                           4001 * 4096 - 1)));
   CHECK(contains(failure.text, left_empty));
   CHECK(desk.start_is_empty());
   // Asked before, nothing is written at all.
@@ -136,7 +143,8 @@ TEST_CASE("an image that is too short or not the map's") {
   fs::resize_file(desk.file(), 10 * mib);
   Failure failure = desk.fails();
   CHECK(failure.kind == ErrorKind::Fetch);
-  CHECK(contains(failure.text, fmt::format("card.img ends at byte {}, but should have {} bytes", 10 * mib, desk.image.size())));
+  CHECK(contains(failure.text,
+                 fmt::format("card.img ends at byte {}, but should have {} bytes", 10 * mib, desk.image.size())));
   CHECK(desk.start_is_empty());
   const auto source = open_image_source(desk.file());
   failure = failure_of([&] { check_image(*source, desk.map, "card.img.bmap", desk.listener, {}); });
@@ -151,10 +159,12 @@ TEST_CASE("a disk that is unplugged half way") {
     Desk desk = large();
     desk.device.write_fails_at = 14 * mib + 512;
     desk.device.write_error = error;
-    desk.device.gone_after_failure = error == EIO;   // the kernel says EIO for both; then the disk has no size any more
+    desk.device.gone_after_failure = error == EIO;  // the kernel says EIO for both; then the disk has no size any more
     const Failure failure = desk.fails();
     CHECK(failure.kind == ErrorKind::Step);
-    CHECK(contains(failure.text, fmt::format("/dev/sdz was removed, or lost its connection, while it was written at byte {}", 14 * mib + 512)));
+    CHECK(contains(
+        failure.text,
+        fmt::format("/dev/sdz was removed, or lost its connection, while it was written at byte {}", 14 * mib + 512)));
     CHECK(contains(failure.text, "plug it in again"));
     CHECK(contains(failure.text, left_empty));
     CHECK(desk.start_is_empty());
@@ -174,7 +184,8 @@ TEST_CASE("bad blocks, short writes and disks that are smaller than they say") {
   desk.device.write_error = 0;
   failure = desk.fails();
   CHECK(failure.kind == ErrorKind::Step);
-  CHECK(contains(failure.text, fmt::format("/dev/sdz ends at byte {}, though it says that it has {} bytes", 13 * mib, desk.device.size())));
+  CHECK(contains(failure.text, fmt::format("/dev/sdz ends at byte {}, though it says that it has {} bytes", 13 * mib,
+                                           desk.device.size())));
 
   desk.device.write_error = ENOSPC;
   CHECK(contains(desk.fails().text, fmt::format("/dev/sdz ends at byte {}", 13 * mib)));
@@ -206,10 +217,11 @@ TEST_CASE("a disk that does not keep what was written") {
   desk.device.forgets_at = 15 * mib + 3;
   Failure failure = desk.fails();
   CHECK(failure.kind == ErrorKind::Fetch);
-  CHECK(contains(failure.text, fmt::format("/dev/sdz did not keep what was written: bytes {} to {} have", 12 * mib, 4001 * 4096 - 1)));
+  CHECK(contains(failure.text, fmt::format("/dev/sdz did not keep what was written: bytes {} to {} have", 12 * mib,
+                                           4001 * 4096 - 1)));
   CHECK(contains(failure.text, left_empty));
   CHECK(desk.start_is_empty());
-  desk.flash(false);   // nobody looks
+  desk.flash(false);  // nobody looks
   desk.device.forgets_at = 100;
   failure = desk.fails();
   CHECK(contains(failure.text, "did not keep what was written: bytes 0 to 8191 have"));

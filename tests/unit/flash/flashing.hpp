@@ -30,7 +30,10 @@ inline std::string random_bytes(std::size_t size, unsigned seed) {
   return bytes;
 }
 
-struct Failure { ErrorKind kind = ErrorKind::Internal; std::string text; };
+struct Failure {
+  ErrorKind kind = ErrorKind::Internal;
+  std::string text;
+};
 
 template <class Body>
 Failure failure_of(Body&& body) {
@@ -45,18 +48,22 @@ Failure failure_of(Body&& body) {
 inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// A map of `image` with these ranges of 4096-byte blocks, both ends included, signed as it must be.
-inline std::string map_text(const std::string& image, const std::vector<std::pair<std::uint64_t, std::uint64_t>>& ranges) {
+inline std::string map_text(const std::string& image,
+                            const std::vector<std::pair<std::uint64_t, std::uint64_t>>& ranges) {
   std::string lines;
   std::uint64_t mapped = 0;
   for (const auto& [first, last] : ranges) {
-    lines += fmt::format("    <Range chksum=\"{}\"> {} </Range>\n", sha256(std::string_view(image).substr(first * 4096, (last - first + 1) * 4096)).hex(),
+    lines += fmt::format("    <Range chksum=\"{}\"> {} </Range>\n",
+                         sha256(std::string_view(image).substr(first * 4096, (last - first + 1) * 4096)).hex(),
                          first == last ? std::to_string(first) : fmt::format("{}-{}", first, last));
     mapped += last - first + 1;
   }
   const std::string zeros(64, '0');
   const std::string text = fmt::format(
-      "<?xml version=\"1.0\" ?>\n<!-- A map. -->\n<bmap version=\"2.0\">\n  <ImageSize> {} </ImageSize>\n  <BlockSize> 4096 </BlockSize>\n  <BlocksCount> {} </BlocksCount>\n"
-      "  <MappedBlocksCount> {} </MappedBlocksCount>\n  <ChecksumType> sha256 </ChecksumType>\n  <BmapFileChecksum> {} </BmapFileChecksum>\n  <BlockMap>\n{}  </BlockMap>\n</bmap>\n",
+      "<?xml version=\"1.0\" ?>\n<!-- A map. -->\n<bmap version=\"2.0\">\n  <ImageSize> {} </ImageSize>\n  <BlockSize> "
+      "4096 </BlockSize>\n  <BlocksCount> {} </BlocksCount>\n"
+      "  <MappedBlocksCount> {} </MappedBlocksCount>\n  <ChecksumType> sha256 </ChecksumType>\n  <BmapFileChecksum> {} "
+      "</BmapFileChecksum>\n  <BlockMap>\n{}  </BlockMap>\n</bmap>\n",
       image.size(), (image.size() + 4095) / 4096, mapped, zeros, lines);
   return replace_all(text, zeros, sha256(text).hex());
 }
@@ -82,7 +89,8 @@ class MemoryDevice : public BlockDevice {
     const Transfer done = reach(offset, from.size(), write_fails_at, write_error);
     std::copy_n(from.begin(), done.bytes, bytes.begin() + static_cast<std::ptrdiff_t>(offset));
     // A medium that forgets: the byte is not what was written.
-    if (forgets_at >= offset && forgets_at < offset + done.bytes) bytes[forgets_at] = static_cast<char>(~bytes[forgets_at]);
+    if (forgets_at >= offset && forgets_at < offset + done.bytes)
+      bytes[forgets_at] = static_cast<char>(~bytes[forgets_at]);
     return done;
   }
   int sync() override {

@@ -1,10 +1,10 @@
 // Images as streams: plain, xz and zstd, several streams in one file, damage and false names.
 #include "flash/image_source.hpp"
 
+#include "compressed.hpp"
 #include "flash/flash.hpp"
 #include "flashing.hpp"
 #include "util/file.hpp"
-#include "compressed.hpp"
 
 using namespace k8simg;
 using namespace k8simg::test;
@@ -20,7 +20,9 @@ std::string read_all(const fs::path& file, std::size_t step = 100'000) {
 }
 
 /// Half of it compresses, half does not.
-std::string image_bytes() { return random_bytes(2 * mib, 11) + std::string(3 * mib, '\0') + random_bytes(mib + 77, 12); }
+std::string image_bytes() {
+  return random_bytes(2 * mib, 11) + std::string(3 * mib, '\0') + random_bytes(mib + 77, 12);
+}
 
 }  // namespace
 
@@ -28,7 +30,9 @@ TEST_CASE("what is read is the image, however it is packed") {
   const TempDir folder(fs::temp_directory_path());
   const std::string image = image_bytes();
   for (const Packing packing : {Packing::None, Packing::Xz, Packing::Zstd}) {
-    const fs::path file = folder.path() / (packing == Packing::None ? "a.img" : packing == Packing::Xz ? "a.img.xz" : "a.img.zst");
+    const fs::path file = folder.path() / (packing == Packing::None ? "a.img"
+                                           : packing == Packing::Xz ? "a.img.xz"
+                                                                    : "a.img.zst");
     INFO(file.string());
     write_file_atomically(file, packed(image, packing));
     CHECK((read_all(file) == image));

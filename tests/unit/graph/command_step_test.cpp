@@ -1,4 +1,5 @@
-// Command steps in the real sandbox, with a tools tree made of this machine's shell; what is asked of bwrap where there is none.
+// Command steps in the real sandbox, with a tools tree made of this machine's shell; what is asked of bwrap where there
+// is none.
 #include <thread>
 
 #include "process/sandbox.hpp"
@@ -33,7 +34,8 @@ Value shell_tree(Store& store) {
   };
   for (const std::string program : {"/bin/sh", "/bin/cat", "/bin/mkdir", "/bin/ln", "/bin/sleep"}) {
     add(program);
-    const auto result = system_runner().run({.argv = {"ldd", program}, .environment = {{"PATH", "/usr/bin:/bin"}}, .capture_stdout = true});
+    const auto result = system_runner().run(
+        {.argv = {"ldd", program}, .environment = {{"PATH", "/usr/bin:/bin"}}, .capture_stdout = true});
     for (const auto& word : split_words(result.output))
       if (word.starts_with('/') && fs::exists(word)) add(word);
   }
@@ -54,15 +56,20 @@ struct DiskShop {
   RunOptions options{.defconfig = "pc", .jobs = 2};
   Value tools;
 
-  std::map<OutputRef, Value> run(const StepGraph& graph, CommandRunner& runner = system_runner(), std::stop_token stop = {}) {
+  std::map<OutputRef, Value> run(const StepGraph& graph, CommandRunner& runner = system_runner(),
+                                 std::stop_token stop = {}) {
     reporter.clear();
     return run_plan(graph, make_plan(graph, store, options.defconfig), store, runner, reporter, options, stop).values;
   }
   std::string log_of(const std::string& step) { return read_file(store.folder("logs") / "pc" / (step + ".log")); }
 
-  Step shell_step(const std::string& id, const std::string& script, std::vector<Input> inputs = {}, std::vector<Mount> mounts = {}) {
+  Step shell_step(const std::string& id, const std::string& script, std::vector<Input> inputs = {},
+                  std::vector<Mount> mounts = {}) {
     inputs.insert(inputs.begin(), {"tools", tools});
-    CommandAction action{.tools = "tools", .argv = {"/bin/sh", "-c", script}, .environment = {{"GREETING", "hello"}}, .mounts = std::move(mounts),
+    CommandAction action{.tools = "tools",
+                         .argv = {"/bin/sh", "-c", script},
+                         .environment = {{"GREETING", "hello"}},
+                         .mounts = std::move(mounts),
                          .captures = {{"out", "/out/result"}}};
     return {.id = id, .inputs = std::move(inputs), .action = std::move(action)};
   }
@@ -84,7 +91,8 @@ bool contains(const std::string& text, const std::string& part) { return text.fi
 // Remembers what it was asked to run and does in /out on the host what a command would.
 class PretendRunner : public CommandRunner {
  public:
-  explicit PretendRunner(std::function<void(const fs::path& out)> act, int exit_code = 0) : act_(std::move(act)), exit_code_(exit_code) {}
+  explicit PretendRunner(std::function<void(const fs::path& out)> act, int exit_code = 0)
+      : act_(std::move(act)), exit_code_(exit_code) {}
   CommandResult run(const Command& command, std::stop_token) override {
     asked = command;
     for (std::size_t i = 0; i + 2 < command.argv.size(); ++i)
@@ -107,12 +115,14 @@ TEST_CASE("a command reads its inputs, writes its outputs, keeps its caches") {
   Tree source;
   source.add_file(shop.store, "deep/file", "from the tree", 0644, "test");
   source.add_missing_parents("test");
-  Step step = shop.shell_step("make/it",
-                              "set -e; cat /in/blob /in/source/deep/file > /out/result; echo $GREETING $JOBS >> /out/result; "
-                              "mkdir -p /out/tree/sub; echo x > /out/tree/sub/x; ln -s sub/x /out/tree/link; "
-                              "echo run >> /cache/test/count; cat /cache/test/count > /out/tree/count; echo scratch > /build/s; echo to the log",
-                              {{"blob", shop.store.put("from the blob, ")}, {"source", put_tree(shop.store, source)}},
-                              {{"blob", "/in/blob"}, {"source", "/in/source"}});
+  Step step =
+      shop.shell_step("make/it",
+                      "set -e; cat /in/blob /in/source/deep/file > /out/result; echo $GREETING $JOBS >> /out/result; "
+                      "mkdir -p /out/tree/sub; echo x > /out/tree/sub/x; ln -s sub/x /out/tree/link; "
+                      "echo run >> /cache/test/count; cat /cache/test/count > /out/tree/count; echo scratch > "
+                      "/build/s; echo to the log",
+                      {{"blob", shop.store.put("from the blob, ")}, {"source", put_tree(shop.store, source)}},
+                      {{"blob", "/in/blob"}, {"source", "/in/source"}});
   auto& action = std::get<CommandAction>(step.action);
   action.caches = {{"test", "/cache/test"}};
   action.captures.push_back({"tree", "/out/tree", ValueKind::Tree});
@@ -134,7 +144,8 @@ TEST_CASE("a command reads its inputs, writes its outputs, keeps its caches") {
   CHECK(log.ends_with("to the log\n"));
   CHECK(fs::exists(shop.store.folder("cache/test") / "count"));
   std::size_t left = 0;
-  for (const auto& entry : fs::directory_iterator(shop.store.folder("scratch"))) left += entry.path().filename() != "held";
+  for (const auto& entry : fs::directory_iterator(shop.store.folder("scratch")))
+    left += entry.path().filename() != "held";
   CHECK(left == 0);
 
   // Another environment: another key, the same cache, a log that starts anew.
@@ -143,7 +154,8 @@ TEST_CASE("a command reads its inputs, writes its outputs, keeps its caches") {
   graph.add_target({"make/it", "tree"});
   values = shop.run(graph);
   CHECK(shop.store.read(values.at({"make/it", "out"}).digest) == "from the blob, from the treeagain 2\n");
-  CHECK(shop.store.read(get_tree(shop.store, values.at({"make/it", "tree"}).digest).find("count")->content) == "run\nrun\n");
+  CHECK(shop.store.read(get_tree(shop.store, values.at({"make/it", "tree"}).digest).find("count")->content) ==
+        "run\nrun\n");
   CHECK(shop.log_of("make__it").starts_with("step: make/it\nreason: recipe changed\n"));
   CHECK_FALSE(contains(shop.log_of("make__it"), "GREETING=hello"));
 }
@@ -156,9 +168,12 @@ TEST_CASE("a command cannot write to its tools or inputs, nor see the host") {
   source.add_file(shop.store, "file", "untouched", 0644, "test");
   const auto values = shop.run(graph_of(
       {shop.shell_step("nosy",
-                       "for f in /in/source/file /in/source/new /in/blob /bin/sh /usr/new; do (echo bad > $f) 2>/dev/null && echo wrote $f; done > /out/result; "
-                       "test -e " + shop.temp.path().string() + " && echo saw the host >> /out/result; echo end >> /out/result",
-                       {{"blob", shop.store.put("blob")}, {"source", put_tree(shop.store, source)}}, {{"blob", "/in/blob"}, {"source", "/in/source"}})},
+                       "for f in /in/source/file /in/source/new /in/blob /bin/sh /usr/new; do (echo bad > $f) "
+                       "2>/dev/null && echo wrote $f; done > /out/result; "
+                       "test -e " +
+                           shop.temp.path().string() + " && echo saw the host >> /out/result; echo end >> /out/result",
+                       {{"blob", shop.store.put("blob")}, {"source", put_tree(shop.store, source)}},
+                       {{"blob", "/in/blob"}, {"source", "/in/source"}})},
       {"nosy"}));
   CHECK(shop.store.read(values.at({"nosy", "out"}).digest) == "end\n");
   CHECK(shop.store.read(sha256("untouched")) == "untouched");
@@ -168,8 +183,9 @@ TEST_CASE("a failing command shows its step, argv, last lines and log") {
   if (!sandbox_works()) return;
   DiskShop shop;
   shop.tools = shell_tree(shop.store);
-  const std::string text = describe_error([&] { shop.run(graph_of({shop.shell_step("kernel/build", "echo the last words; exit 7")}, {"kernel/build"})); },
-                                          ErrorKind::Step);
+  const std::string text = describe_error(
+      [&] { shop.run(graph_of({shop.shell_step("kernel/build", "echo the last words; exit 7")}, {"kernel/build"})); },
+      ErrorKind::Step);
   CHECK(contains(text, "kernel/build"));
   CHECK(contains(text, "exit code 7"));
   CHECK(contains(text, "'echo the last words; exit 7'"));
@@ -184,13 +200,15 @@ TEST_CASE("a stop request kills a command at once") {
   shop.tools = shell_tree(shop.store);
   std::stop_source user;
   std::jthread presser([&] {
-    while (shop.reporter.steps(Event::Kind::StepStarted).empty()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    while (shop.reporter.steps(Event::Kind::StepStarted).empty())
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
     user.request_stop();
   });
   const auto start = std::chrono::steady_clock::now();
-  describe_error([&] { shop.run(graph_of({shop.shell_step("sleep", "sleep 60")}, {"sleep"}), system_runner(), user.get_token()); },
-                 ErrorKind::Interrupted);
+  describe_error(
+      [&] { shop.run(graph_of({shop.shell_step("sleep", "sleep 60")}, {"sleep"}), system_runner(), user.get_token()); },
+      ErrorKind::Interrupted);
   CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
 }
 
@@ -199,18 +217,26 @@ TEST_CASE("what a command left out or put wrongly is named") {
   Tree root;
   root.add_directory("usr", 0755, "test");
   shop.tools = put_tree(shop.store, root);
-  const auto failure = [&](const std::function<void(const fs::path&)>& act, const std::function<void(CommandAction&)>& change = {}) {
+  const auto failure = [&](const std::function<void(const fs::path&)>& act,
+                           const std::function<void(CommandAction&)>& change = {}) {
     PretendRunner runner(act);
     Step step = shop.shell_step("make", "true");
     if (change) change(std::get<CommandAction>(step.action));
-    return describe_error([&] { shop.run(graph_of({step}, {"make"}), runner); }, change ? ErrorKind::Internal : ErrorKind::Step);
+    return describe_error([&] { shop.run(graph_of({step}, {"make"}), runner); },
+                          change ? ErrorKind::Internal : ErrorKind::Step);
   };
-  CHECK(contains(failure([](const fs::path&) {}), "step \"make\" was to give \"out\" as /out/result, but it is not there"));
-  CHECK(contains(failure([](const fs::path& out) { fs::create_directory(out / "result"); }), "result is not a regular file"));
+  CHECK(contains(failure([](const fs::path&) {}),
+                 "step \"make\" was to give \"out\" as /out/result, but it is not there"));
+  CHECK(contains(failure([](const fs::path& out) { fs::create_directory(out / "result"); }),
+                 "result is not a regular file"));
   // A link to the host's files is not followed.
-  CHECK(contains(failure([](const fs::path& out) { fs::create_symlink("/etc/passwd", out / "result"); }), "result is not a regular file"));
-  CHECK(contains(failure([](const fs::path&) {}, [](CommandAction& action) { action.captures[0].path = "/out/../build/x"; }), "not below /out"));
-  CHECK(contains(failure([](const fs::path&) {}, [](CommandAction& action) { action.tools = "hammer"; }), "has no input \"hammer\""));
+  CHECK(contains(failure([](const fs::path& out) { fs::create_symlink("/etc/passwd", out / "result"); }),
+                 "result is not a regular file"));
+  CHECK(contains(
+      failure([](const fs::path&) {}, [](CommandAction& action) { action.captures[0].path = "/out/../build/x"; }),
+      "not below /out"));
+  CHECK(contains(failure([](const fs::path&) {}, [](CommandAction& action) { action.tools = "hammer"; }),
+                 "has no input \"hammer\""));
 }
 
 TEST_CASE("what is asked of the sandbox") {
@@ -237,15 +263,17 @@ TEST_CASE("what is asked of the sandbox") {
 TEST_CASE("built-in steps on a disk have scratch and a log") {
   DiskShop shop;
   fs::path scratch;
-  Step step{.id = "own", .action = BuiltinAction{.function = "test.own", .run = [&](StepContext& context) {
-              scratch = context.scratch();
-              CHECK(context.scratch() == scratch);
-              write_file_atomically(scratch / "result", "made");
-              context.log("line 1");
-              context.log("line 2");
-              CHECK(context.log_file() == shop.store.folder("logs") / "pc" / "own.log");
-              return std::map<std::string, Value>{{"out", context.store().put_file(scratch / "result", true)}};
-            }}};
+  Step step{.id = "own",
+            .action = BuiltinAction{.function = "test.own", .run = [&](StepContext& context) {
+                                      scratch = context.scratch();
+                                      CHECK(context.scratch() == scratch);
+                                      write_file_atomically(scratch / "result", "made");
+                                      context.log("line 1");
+                                      context.log("line 2");
+                                      CHECK(context.log_file() == shop.store.folder("logs") / "pc" / "own.log");
+                                      return std::map<std::string, Value>{
+                                          {"out", context.store().put_file(scratch / "result", true)}};
+                                    }}};
   const auto values = shop.run(graph_of({step}, {"own"}));
   CHECK(shop.store.read(values.at({"own", "out"}).digest) == "made");
   CHECK_FALSE(fs::exists(scratch));

@@ -21,7 +21,8 @@ std::vector<std::string> warnings(const Recorder& reporter) {
   return texts;
 }
 
-// unpack gives a tree of two files, merge a tree with the files of both its inputs, read the bytes of all files of a tree.
+// unpack gives a tree of two files, merge a tree with the files of both its inputs, read the bytes of all files of a
+// tree.
 Step unpack_step(const std::string& id, std::vector<Input> inputs, const std::string& text) {
   BuiltinAction action{.function = "test.unpack", .parameters = text};
   action.run = [text, id](StepContext& context) {
@@ -46,7 +47,8 @@ Step merge_step(const std::string& id, std::vector<Input> inputs) {
 }
 
 // What a step may do before anybody knows that its input is damaged: it takes the bytes as they are.
-Step careless_step(const std::string& id, std::vector<Input> inputs, const std::string& text, std::map<Digest, std::string>* disk) {
+Step careless_step(const std::string& id, std::vector<Input> inputs, const std::string& text,
+                   std::map<Digest, std::string>* disk) {
   BuiltinAction action{.function = "test.careless", .parameters = text};
   action.run = [text, disk](StepContext& context) {
     std::string result = text;
@@ -55,9 +57,12 @@ Step careless_step(const std::string& id, std::vector<Input> inputs, const std::
       const Tree tree = get_tree(context.store(), input.value.digest);
       for (const auto& [path, node] : tree.nodes()) {
         const auto damaged = disk->find(node.content);
-        if (damaged != disk->end() && context.store().check(node.content) != Condition::Whole) result += damaged->second;
-        else if (context.store().check(node.content) == Condition::Whole) result += context.store().read(node.content);
-        else throw Error(ErrorKind::Step, path + " is not there");
+        if (damaged != disk->end() && context.store().check(node.content) != Condition::Whole)
+          result += damaged->second;
+        else if (context.store().check(node.content) == Condition::Whole)
+          result += context.store().read(node.content);
+        else
+          throw Error(ErrorKind::Step, path + " is not there");
       }
     }
     return std::map<std::string, Value>{{"out", context.store().put(result)}};
@@ -86,8 +91,9 @@ TEST_CASE("a file of a tree that is damaged or missing comes from the package th
   Workshop shop;
   std::map<Digest, std::string> disk;
   const auto graph = [&](const std::string& text) {
-    return graph_of({fetch_step("fetch/p", "deb p"), fetch_step("fetch/q", "deb q"), unpack_step("unpack/p", {from("fetch/p")}, "p"),
-                     unpack_step("unpack/q", {from("fetch/q")}, "q"), merge_step("merge", {from("unpack/p"), from("unpack/q")}),
+    return graph_of({fetch_step("fetch/p", "deb p"), fetch_step("fetch/q", "deb q"),
+                     unpack_step("unpack/p", {from("fetch/p")}, "p"), unpack_step("unpack/q", {from("fetch/q")}, "q"),
+                     merge_step("merge", {from("unpack/p"), from("unpack/q")}),
                      careless_step("image", {from("merge")}, text, &disk)},
                     {"image"});
   };
@@ -156,8 +162,8 @@ TEST_CASE("the store is synced once for a build, and not for one with nothing to
   CHECK(shop.store.syncs() == 1);
 }
 
-// A power cut in a model: after it, of what was written since the last sync some files are gone, empty, cut off or other bytes, and the
-// records of that start of the machine are dropped. What was synced stays.
+// A power cut in a model: after it, of what was written since the last sync some files are gone, empty, cut off or
+// other bytes, and the records of that start of the machine are dropped. What was synced stays.
 TEST_CASE("after a power cut at any moment the next build gives the right result") {
   class Unsynced : public DiskStore {
    public:
@@ -175,10 +181,10 @@ TEST_CASE("after a power cut at any moment the next build gives the right result
     int version = 0;
     const auto graph = [&](Store& store) {
       const std::string text = std::to_string(version);
-      return graph_of({unpack_step("p", {{"local", store.put("p" + text)}}, "p" + text), unpack_step("q", {}, "q"),
-                       merge_step("merge", {from("p"), from("q")}),
-                       join_step("image", {from("merge")}, "image" + text)},
-                      {"image", "merge"});
+      return graph_of(
+          {unpack_step("p", {{"local", store.put("p" + text)}}, "p" + text), unpack_step("q", {}, "q"),
+           merge_step("merge", {from("p"), from("q")}), join_step("image", {from("merge")}, "image" + text)},
+          {"image", "merge"});
     };
     const auto build = [&](Store& store) {
       const StepGraph steps = graph(store);
@@ -202,19 +208,27 @@ TEST_CASE("after a power cut at any moment the next build gives the right result
       // Without a store object: the machine is off.
       for (const auto& entry : fs::recursive_directory_iterator(root / "blobs")) {
         if (!entry.is_regular_file()) continue;
-        const auto digest = Digest::parse(entry.path().parent_path().filename().string() + entry.path().filename().string());
+        const auto digest =
+            Digest::parse(entry.path().parent_path().filename().string() + entry.path().filename().string());
         if (durable.contains(*digest)) continue;
         const auto size = fs::file_size(entry.path());
         ::chmod(entry.path().c_str(), 0755);
         switch (dice() % 5) {
-          case 0: fs::remove(entry.path()); break;
-          case 1: fs::resize_file(entry.path(), 0); break;
-          case 2: fs::resize_file(entry.path(), size / 2); break;
+          case 0:
+            fs::remove(entry.path());
+            break;
+          case 1:
+            fs::resize_file(entry.path(), 0);
+            break;
+          case 2:
+            fs::resize_file(entry.path(), size / 2);
+            break;
           case 3:
             fs::resize_file(entry.path(), 0);
             fs::resize_file(entry.path(), size);  // the right size, and zeros
             break;
-          default: break;
+          default:
+            break;
         }
       }
     }

@@ -17,9 +17,11 @@ void check(const Plan& plan, const std::string& id, State state, const std::stri
 }
 
 // fetch/deb → unpack → merge → image, with a local file into merge.
-StepGraph chain(Store& store, const std::string& overlay = "overlay 1", const std::string& recipe = "merge", const std::string& deb = "deb 1") {
+StepGraph chain(Store& store, const std::string& overlay = "overlay 1", const std::string& recipe = "merge",
+                const std::string& deb = "deb 1") {
   return graph_of({fetch_step("fetch/deb", deb), join_step("unpack", {from("fetch/deb")}, "unpack"),
-                   join_step("merge", {from("unpack"), {"overlay", store.put(overlay)}}, recipe), join_step("image", {from("merge")}, "image")},
+                   join_step("merge", {from("unpack"), {"overlay", store.put(overlay)}}, recipe),
+                   join_step("image", {from("merge")}, "image")},
                   {"image"});
 }
 
@@ -57,7 +59,8 @@ TEST_CASE("reasons name what changed") {
   check(shop.plan(chain(shop.store, "overlay 2")), "fetch/deb", State::Unneeded);
   check(shop.plan(chain(shop.store, "overlay 2")), "image", State::Maybe, "waits for merge");
   check(shop.plan(chain(shop.store, "overlay 1", "merge 2")), "merge", State::Run, "recipe changed");
-  check(shop.plan(chain(shop.store, "overlay 2", "merge 2")), "merge", State::Run, "recipe changed, input overlay changed");
+  check(shop.plan(chain(shop.store, "overlay 2", "merge 2")), "merge", State::Run,
+        "recipe changed, input overlay changed");
   const Plan relocked = shop.plan(chain(shop.store, "overlay 1", "merge", "deb 2"));
   check(relocked, "fetch/deb", State::Run, "needed by unpack, which runs");
   check(relocked, "unpack", State::Run, "input fetch/deb changed");
@@ -75,7 +78,8 @@ TEST_CASE("reasons name inputs that came and went, three at most") {
   check(shop.plan(graph({"a"}, "1")), "merge", State::Run, "input b removed");
   check(shop.plan(graph({"b", "a"}, "1")), "merge", State::Run, "the order of its inputs changed");
   check(shop.plan(graph({"a", "c"}, "2")), "merge", State::Run, "input a changed, input c added, input b removed");
-  check(shop.plan(graph({"a", "b", "c", "d", "e"}, "2")), "merge", State::Run, "input a changed, input b changed, input c added, +2 more");
+  check(shop.plan(graph({"a", "b", "c", "d", "e"}, "2")), "merge", State::Run,
+        "input a changed, input b changed, input c added, +2 more");
 }
 
 TEST_CASE("bytes that are gone are made again, up to where bytes are") {
@@ -106,8 +110,8 @@ TEST_CASE("bytes that are gone are made again, up to where bytes are") {
 TEST_CASE("downloads for a step that may run are only needed if it does") {
   Workshop shop;
   const auto graph = [&](const std::string& source) {
-    return graph_of({constant_step("tools", {{"source", shop.store.put(source)}}, "tools"), fetch_step("fetch/deb", "deb"),
-                     join_step("build", {from("tools"), from("fetch/deb")}, "build")},
+    return graph_of({constant_step("tools", {{"source", shop.store.put(source)}}, "tools"),
+                     fetch_step("fetch/deb", "deb"), join_step("build", {from("tools"), from("fetch/deb")}, "build")},
                     {"build"});
   };
   shop.run(graph("1"));
@@ -123,9 +127,10 @@ TEST_CASE("downloads for a step that may run are only needed if it does") {
 TEST_CASE("a download that needs a tool runs when its bytes are gone, whatever its key") {
   Workshop shop;
   const auto graph = [&](const std::string& source) {
-    return graph_of({join_step("tools", {{"source", shop.store.put(source)}}, "tools"), fetch_step("fetch/modules", "modules", {from("tools")}),
-                     join_step("build", {from("fetch/modules")}, "build")},
-                    {"build"});
+    return graph_of(
+        {join_step("tools", {{"source", shop.store.put(source)}}, "tools"),
+         fetch_step("fetch/modules", "modules", {from("tools")}), join_step("build", {from("fetch/modules")}, "build")},
+        {"build"});
   };
   shop.run(graph("1"));
   // Other tools, the same modules: nothing behind them changes.
@@ -150,7 +155,8 @@ TEST_CASE("a download can be a target") {
 
 TEST_CASE("steps that no target reaches are not needed") {
   Workshop shop;
-  const StepGraph graph = graph_of({join_step("a", {}, "a"), join_step("b", {}, "b"), join_step("c", {from("b")}, "c")}, {"a"});
+  const StepGraph graph =
+      graph_of({join_step("a", {}, "a"), join_step("b", {}, "b"), join_step("c", {from("b")}, "c")}, {"a"});
   const Plan plan = shop.plan(graph);
   check(plan, "a", State::Run, "never built here");
   check(plan, "b", State::Unneeded);

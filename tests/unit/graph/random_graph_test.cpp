@@ -1,4 +1,5 @@
-// Random graphs, random changes and losses: the plan keeps its word, the result is always right, a second run has nothing to do.
+// Random graphs, random changes and losses: the plan keeps its word, the result is always right, a second run has
+// nothing to do.
 #include <random>
 
 #include "support/catch.hpp"
@@ -29,7 +30,8 @@ struct Blueprint {
       part.text = part.id;
       const unsigned kind = dice() % 5;
       part.kind = kind == 0 ? Part::Fetch : kind == 1 ? Part::Constant : Part::Join;
-      for (std::size_t n = i ? dice() % std::min<std::size_t>(i + 1, 4) : 0; n > 0; --n) part.inputs.push_back(dice() % i);
+      for (std::size_t n = i ? dice() % std::min<std::size_t>(i + 1, 4) : 0; n > 0; --n)
+        part.inputs.push_back(dice() % i);
       if (dice() % 3 == 0) part.local = "local " + part.id;
       print.parts.push_back(part);
     }
@@ -49,7 +51,8 @@ struct Blueprint {
     std::vector<Step> steps;
     for (const Part& part : parts) {
       std::vector<Input> inputs;
-      for (const std::size_t input : part.inputs) inputs.push_back({"in" + std::to_string(inputs.size()), OutputRef{parts[input].id, "out"}});
+      for (const std::size_t input : part.inputs)
+        inputs.push_back({"in" + std::to_string(inputs.size()), OutputRef{parts[input].id, "out"}});
       if (!part.local.empty()) inputs.push_back({"local", store.put(part.local)});
       steps.push_back(part.kind == Part::Fetch      ? fetch_step(part.id, part.text, inputs)
                       : part.kind == Part::Constant ? constant_step(part.id, inputs, part.text.substr(0, 2))

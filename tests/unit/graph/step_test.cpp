@@ -32,7 +32,8 @@ Step builtin_step(const std::string& function, const std::string& parameters) {
   return {.id = "unpack", .action = BuiltinAction{.function = function, .parameters = parameters}};
 }
 
-const std::vector<RecordedInput> inputs{{"tools", {ValueKind::Tree, sha256("tools"), 5}}, {"source", {ValueKind::Tree, sha256("source"), 6}}};
+const std::vector<RecordedInput> inputs{{"tools", {ValueKind::Tree, sha256("tools"), 5}},
+                                        {"source", {ValueKind::Tree, sha256("source"), 6}}};
 
 }  // namespace
 
@@ -67,7 +68,8 @@ TEST_CASE("all that matters changes the action's digest") {
 
 TEST_CASE("caches, resources and ids do not matter") {
   const Digest digest = action_digest(command_step());
-  CHECK(action_digest(with([](auto& action) { action.caches = {{"other", "/cache/other"}, {"x", "/cache/x"}}; })) == digest);
+  CHECK(action_digest(with([](auto& action) { action.caches = {{"other", "/cache/other"}, {"x", "/cache/x"}}; })) ==
+        digest);
   Step step = command_step();
   step.resource = Resource::Cpu;
   step.id = "kernel/again";
@@ -94,7 +96,8 @@ TEST_CASE("all that matters changes the key") {
 }
 
 TEST_CASE("keys of commands stay the same from release to release") {
-  // A change here makes every user build kernels and components again: raise the format in step.cpp and say so in the changelog.
+  // A change here makes every user build kernels and components again: raise the format in step.cpp and say so in the
+  // changelog.
   CHECK(step_key(command_step(), inputs).hex() == "77b0f6d68469d09582ca0e3f5304c1620a2197299a7c43177a86cb6b9a6ce0b8");
 }
 

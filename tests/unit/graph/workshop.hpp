@@ -17,8 +17,12 @@ namespace k8simg::test {
 /// A store in memory from which bytes and records can be taken away.
 class LossyStore : public Store {
  public:
-  void lose(const Digest& digest) { guarded([&] { lost_.insert(digest); }); }
-  void lose_record(const Digest& key) { guarded([&] { lost_.insert(key); }); }
+  void lose(const Digest& digest) {
+    guarded([&] { lost_.insert(digest); });
+  }
+  void lose_record(const Digest& key) {
+    guarded([&] { lost_.insert(key); });
+  }
 
   void damage(const Digest& digest, std::string bytes) { store_.damage(digest, std::move(bytes)); }
 
@@ -35,13 +39,17 @@ class LossyStore : public Store {
   }
   void quarantine(const Digest& digest) override { store_.quarantine(digest); }
   void set_aside(const std::filesystem::path& path, const std::string& name) override { store_.set_aside(path, name); }
-  void sync() override { guarded([&] { ++syncs_; }); }
+  void sync() override {
+    guarded([&] { ++syncs_; });
+  }
   int syncs() const {
     std::lock_guard guard(mutex_);
     return syncs_;
   }
   bool has_folders() const override { return false; }
-  std::optional<StepRecord> find_record(const Digest& key) const override { return is_lost(key) ? std::nullopt : store_.find_record(key); }
+  std::optional<StepRecord> find_record(const Digest& key) const override {
+    return is_lost(key) ? std::nullopt : store_.find_record(key);
+  }
   std::optional<StepRecord> last_record(const std::string& defconfig, const std::string& step) const override {
     auto record = store_.last_record(defconfig, step);
     return record && is_lost(record->key) ? std::nullopt : record;
@@ -124,14 +132,17 @@ class Recorder : public Reporter {
 
 class NoRunner : public CommandRunner {
  public:
-  CommandResult run(const Command&, std::stop_token) override { throw Error(ErrorKind::Internal, "no commands in this test"); }
+  CommandResult run(const Command&, std::stop_token) override {
+    throw Error(ErrorKind::Internal, "no commands in this test");
+  }
 };
 
 inline Value value_of(const std::string& bytes) { return {ValueKind::Blob, sha256(bytes), bytes.size()}; }
 inline Input from(const std::string& step) { return {step, OutputRef{step, "out"}}; }
 
 /// Gives "TEXT(first input,second input)".
-inline Step join_step(const std::string& id, std::vector<Input> inputs, const std::string& text, Resource resource = Resource::Cpu) {
+inline Step join_step(const std::string& id, std::vector<Input> inputs, const std::string& text,
+                      Resource resource = Resource::Cpu) {
   BuiltinAction action{.function = "test.join", .parameters = text};
   action.run = [text](StepContext& context) {
     std::string result = text + "(";
@@ -158,7 +169,11 @@ inline Step fetch_step(const std::string& id, const std::string& bytes, std::vec
     for (const auto& input : context.inputs()) context.store().read(input.value.digest);
     return std::map<std::string, Value>{{"out", context.store().put(bytes)}};
   };
-  return {.id = id, .inputs = std::move(inputs), .action = action, .resource = Resource::Network, .known_outputs = {{"out", value_of(bytes)}}};
+  return {.id = id,
+          .inputs = std::move(inputs),
+          .action = action,
+          .resource = Resource::Network,
+          .known_outputs = {{"out", value_of(bytes)}}};
 }
 
 inline StepGraph graph_of(std::vector<Step> steps, const std::vector<std::string>& targets) {
@@ -179,7 +194,9 @@ struct Workshop {
     reporter.clear();
     return run_plan(graph, plan(graph), store, runner, reporter, options).values;
   }
-  std::string text(const StepGraph& graph, const std::string& target) { return store.read(run(graph).at({target, "out"}).digest); }
+  std::string text(const StepGraph& graph, const std::string& target) {
+    return store.read(run(graph).at({target, "out"}).digest);
+  }
   std::set<std::string> started() const { return reporter.set_of(Event::Kind::StepStarted); }
   std::set<std::string> cached() const { return reporter.set_of(Event::Kind::StepCached); }
 };

@@ -22,8 +22,10 @@ class Watcher : public CommandRunner {
       if (command.argv[i] != "--bind") continue;
       ++writable;
       for (const auto& entry : fs::recursive_directory_iterator(command.argv[i + 1])) {
-        struct stat status{};
-        if (entry.is_regular_file() && !entry.is_symlink() && ::stat(entry.path().c_str(), &status) == 0 && status.st_nlink > 1) links.push_back(entry.path().string());
+        struct stat status {};
+        if (entry.is_regular_file() && !entry.is_symlink() && ::stat(entry.path().c_str(), &status) == 0 &&
+            status.st_nlink > 1)
+          links.push_back(entry.path().string());
       }
     }
     if (calls == 2) throw Error(ErrorKind::Step, "that was supermin");
@@ -36,12 +38,16 @@ class Watcher : public CommandRunner {
 
 }  // namespace
 
-TEST_CASE("no link to a blob is bound writable while the appliance is built, and nothing is left of an attempt that failed") {
+TEST_CASE(
+    "no link to a blob is bound writable while the appliance is built, and nothing is left of an attempt that failed") {
   const TempDir folder(fs::temp_directory_path());
-  const fs::path blobs = folder.path() / "blobs", tools = folder.path() / "tools", modules = tools / "usr/lib/modules/6.1-test", cache = folder.path() / "cache", scratch = folder.path() / "scratch";
+  const fs::path blobs = folder.path() / "blobs", tools = folder.path() / "tools",
+                 modules = tools / "usr/lib/modules/6.1-test", cache = folder.path() / "cache",
+                 scratch = folder.path() / "scratch";
   for (const auto& each : {blobs, modules / "kernel/fs", tools / "boot", scratch}) fs::create_directories(each);
   // A checkout: its files are links to blobs.
-  for (const char* name : {"boot/vmlinuz-6.1-test", "usr/lib/modules/6.1-test/modules.order", "usr/lib/modules/6.1-test/kernel/fs/ext4.ko"}) {
+  for (const char* name : {"boot/vmlinuz-6.1-test", "usr/lib/modules/6.1-test/modules.order",
+                           "usr/lib/modules/6.1-test/kernel/fs/ext4.ko"}) {
     const fs::path blob = blobs / fs::path(name).filename();
     write_file_atomically(blob, name, 0555);
     fs::create_hard_link(blob, tools / name);
@@ -60,7 +66,7 @@ TEST_CASE("no link to a blob is bound writable while the appliance is built, and
     CHECK(error.message() == "that was supermin");
   }
   CHECK(watcher.calls == 2);
-  CHECK(watcher.writable == 2);   // depmod's folder, supermin's
+  CHECK(watcher.writable == 2);  // depmod's folder, supermin's
   CHECK(watcher.links == std::vector<std::string>{});
   CHECK(watcher.readable.find((modules / "kernel").string() + "\n") != std::string::npos);
   CHECK(read_file(blobs / "ext4.ko") == "usr/lib/modules/6.1-test/kernel/fs/ext4.ko");

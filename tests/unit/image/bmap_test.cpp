@@ -30,9 +30,11 @@ void write_with_bmaptool(TestContext& context, const std::string& image, const s
   write_file_atomically(folder / "disk.img.bmap", map);
   fs::remove(target);
   INFO(map);
-  output_of({"bmaptool", "-q", "copy", "--no-verify", source.string(), target.string(), "--bmap", (folder / "disk.img.bmap").string()});
+  output_of({"bmaptool", "-q", "copy", "--no-verify", source.string(), target.string(), "--bmap",
+             (folder / "disk.img.bmap").string()});
   fs::remove(target);
-  output_of({"bmaptool", "-q", "copy", "--bmap", (folder / "disk.img.bmap").string(), source.string(), target.string()});
+  output_of(
+      {"bmaptool", "-q", "copy", "--bmap", (folder / "disk.img.bmap").string(), source.string(), target.string()});
   std::string written = read_file(target);
   REQUIRE(written.size() >= image.size());
   written.resize(image.size());
@@ -49,9 +51,12 @@ void write_with_bmaptool(TestContext& context, const std::string& image, const s
 TEST_CASE("the text of a block map") {
   TestContext context;
   const std::string image = random_bytes(5 * 4096 + 100, 1);
-  const auto part = [&](std::size_t first, std::size_t end) { return sha256(std::string_view(image).substr(first * 4096, (end - first) * 4096)).hex(); };
+  const auto part = [&](std::size_t first, std::size_t end) {
+    return sha256(std::string_view(image).substr(first * 4096, (end - first) * 4096)).hex();
+  };
   // The second range covers block 3 only in part, so only block 2 of it is left out.
-  const std::string map = make_bmap(context.store(), context.store().put(image), "disk.img", {{4096 - 10, 20}, {2 * 4096, 4096 + 50}});
+  const std::string map =
+      make_bmap(context.store(), context.store().put(image), "disk.img", {{4096 - 10, 20}, {2 * 4096, 4096 + 50}});
   const std::string expected = fmt::format(R"(<?xml version="1.0" ?>
 <!-- Block map of disk.img: only these blocks need to be written. -->
 <bmap version="2.0">
@@ -66,8 +71,10 @@ TEST_CASE("the text of a block map") {
     <Range chksum="{}"> 3-5 </Range>
   </BlockMap>
 </bmap>
-)", part(0, 2), part(3, 6));
-  CHECK(map == replace_all(expected, "CHECKSUM", sha256(replace_all(expected, "CHECKSUM", std::string(64, '0'))).hex()));
+)",
+                                           part(0, 2), part(3, 6));
+  CHECK(map ==
+        replace_all(expected, "CHECKSUM", sha256(replace_all(expected, "CHECKSUM", std::string(64, '0'))).hex()));
 }
 
 TEST_CASE("bmaptool takes the map and writes what it must") {
@@ -98,7 +105,8 @@ TEST_CASE("an altered map or image is refused by bmaptool") {
     write_file_atomically(context.folder() / "disk.img", bytes);
     write_file_atomically(context.folder() / "disk.img.bmap", text);
     fs::remove(context.folder() / "out");
-    const Command command{.argv = {"bmaptool", "-q", "copy", "--bmap", (context.folder() / "disk.img.bmap").string(), (context.folder() / "disk.img").string(), (context.folder() / "out").string()},
+    const Command command{.argv = {"bmaptool", "-q", "copy", "--bmap", (context.folder() / "disk.img.bmap").string(),
+                                   (context.folder() / "disk.img").string(), (context.folder() / "out").string()},
                           .environment = {{"PATH", "/usr/bin:/bin"}, {"LC_ALL", "C.UTF-8"}}};
     return system_runner().run(command).exit_code == 0;
   };

@@ -38,10 +38,13 @@ struct Partition {
   Partition() {
     for (const char* name : {"bootcode.bin", "start_cd.elf", "fixup_cd.dat", "bcm2835-rpi-zero.dtb"}) file(name, "x");
     file("kernel.img", zimage(4096, 4096));
-    file("config.txt", "# A comment may be as long as it likes: the firmware skips it. " + std::string(100, '-') + "\n\ngpu_mem=16\r\n[pi0]\n  kernel=kernel.img\n[all]\nupstream_kernel=1\n");
+    file("config.txt", "# A comment may be as long as it likes: the firmware skips it. " + std::string(100, '-') +
+                           "\n\ngpu_mem=16\r\n[pi0]\n  kernel=kernel.img\n[all]\nupstream_kernel=1\n");
     file("cmdline.txt", "console=ttyAMA0 root=PARTUUID=1234abcd-02 rootwait\n");
   }
-  void file(const std::string& path, const std::string& content) { tree.add_file(store, path, content, 0755, "board:toy"); }
+  void file(const std::string& path, const std::string& content) {
+    tree.add_file(store, path, content, 0755, "board:toy");
+  }
   void config(const std::string& lines) { file("config.txt", "gpu_mem=16\n" + lines); }
   std::string check() const {
     return failure([&] { check_firmware_files(tree, store, target); });
@@ -76,14 +79,16 @@ TEST_CASE("lines that the firmware would not understand") {
   CHECK(contains(p.of("=1\n"), "config.txt:2: \"=1\" is no KEY=VALUE"));
   CHECK(contains(p.of("enable uart=1\n"), "config.txt:2: \"enable uart\" is no name of a setting"));
   CHECK(p.of("dtparam=" + std::string(90, 'x') + "\n") == "");
-  CHECK(contains(p.of("dtparam=" + std::string(91, 'x') + "\n"), "config.txt:2: has 99 characters; the firmware reads 98"));
+  CHECK(contains(p.of("dtparam=" + std::string(91, 'x') + "\n"),
+                 "config.txt:2: has 99 characters; the firmware reads 98"));
   CHECK(p.of("dtparam=" + std::string(90, 'x') + "\r\n") == "");
   CHECK(p.of("hdmi_group:0=2\ngpio=4=op,dh\nenable_uart = 1") == "");
 }
 
 TEST_CASE("filters") {
   Partition p;
-  for (const char* filter : {"all", "pi0", "PI0W", "pi3+", " pi1 ", "tryboot", "EDID=VSC-TD2220", "0x12345678", "gpio4=1", "HDMI:0", "board-type=0x14"}) {
+  for (const char* filter : {"all", "pi0", "PI0W", "pi3+", " pi1 ", "tryboot", "EDID=VSC-TD2220", "0x12345678",
+                             "gpio4=1", "HDMI:0", "board-type=0x14"}) {
     INFO(filter);
     CHECK(p.of(fmt::format("[{}]\nenable_uart=1\n", filter)) == "");
   }
@@ -172,7 +177,8 @@ TEST_CASE("the kernel is there, whole, of the right width and within its limits"
 
   // In the first 128 MiB, and beside the GPU's memory.
   p.file("kernel.img", zimage(4096, 4096));
-  CHECK(contains(p.of("kernel_address=0x8000000\n"), "kernel.img takes 4.0 KiB from address 0x8000000; it must end before 128.0 MiB"));
+  CHECK(contains(p.of("kernel_address=0x8000000\n"),
+                 "kernel.img takes 4.0 KiB from address 0x8000000; it must end before 128.0 MiB"));
   CHECK(p.of("kernel_address=0x7fff000\n") == "");
   CHECK(contains(p.of("kernel_address=0x7fff001\n"), "must end before"));
   p.target.memory = 32 * mebibyte;
@@ -189,7 +195,8 @@ TEST_CASE("64-bit kernels say how much memory they take") {
   CHECK(p.of("arm_64bit=1\n") == "");
   CHECK(contains(p.of(""), "a 64-bit kernel needs arm_64bit=1"));
   p.file("kernel8.img", image64(600 * mebibyte));
-  CHECK(contains(p.of("arm_64bit=1\n"), "kernel8.img takes 600.0 MiB from address 0x200000; it must end before 496.0 MiB"));
+  CHECK(contains(p.of("arm_64bit=1\n"),
+                 "kernel8.img takes 600.0 MiB from address 0x200000; it must end before 496.0 MiB"));
   p.file("kernel8.img", zimage(4096, 4096));
   CHECK(contains(p.of("arm_64bit=1\n"), "is a 32-bit kernel"));
   p.file("kernel8.img", image64(~std::uint64_t{0}));
@@ -200,14 +207,17 @@ TEST_CASE("64-bit kernels say how much memory they take") {
 
 TEST_CASE("device trees, overlays, initramfs and stubs are there") {
   Partition p;
-  CHECK(contains(p.of("device_tree=bcm2835-rpi-a.dtb\n"), "config.txt:2: device_tree: the boot partition has no bcm2835-rpi-a.dtb"));
+  CHECK(contains(p.of("device_tree=bcm2835-rpi-a.dtb\n"),
+                 "config.txt:2: device_tree: the boot partition has no bcm2835-rpi-a.dtb"));
   CHECK(p.of("device_tree=bcm2835-rpi-zero.dtb\n") == "");
   CHECK(contains(p.of("armstub=stub.bin\n"), "config.txt:2: armstub: the boot partition has no stub.bin"));
-  CHECK(contains(p.of("dtoverlay=dwc2,dr_mode=peripheral\n"), "config.txt:2: dtoverlay: the boot partition has no overlays/dwc2.dtbo"));
+  CHECK(contains(p.of("dtoverlay=dwc2,dr_mode=peripheral\n"),
+                 "config.txt:2: dtoverlay: the boot partition has no overlays/dwc2.dtbo"));
   p.file("overlays/dwc2.dtbo", "x");
   CHECK(p.of("dtoverlay=dwc2,dr_mode=peripheral\ndtoverlay=\n") == "");
   CHECK(contains(p.of("overlay_prefix=mine/\ndtoverlay=dwc2\n"), "no mine/dwc2.dtbo"));
-  CHECK(contains(p.of("initramfs initrd.gz followkernel\n"), "config.txt:2: initramfs: the boot partition has no initrd.gz"));
+  CHECK(contains(p.of("initramfs initrd.gz followkernel\n"),
+                 "config.txt:2: initramfs: the boot partition has no initrd.gz"));
   CHECK(contains(p.of("initramfs initrd.gz\n"), "config.txt:2: write initramfs FILE ADDRESS"));
   p.file("initrd.gz", "x");
   CHECK(p.of("initramfs initrd.gz followkernel\n") == "");
@@ -239,7 +249,8 @@ TEST_CASE("the command line: one line, within the limit, naming the root partiti
   CHECK(contains(line(root + "\nrootwait\n"), "cmdline.txt:2: must be one line"));
   CHECK(contains(line("\n"), "cmdline.txt:1: has no root=PARTUUID=1234abcd-02"));
   CHECK(contains(line("rootwait notroot=x\n"), "cmdline.txt:1: has no root="));
-  CHECK(contains(line("root=PARTUUID=1234abcd-01"), "cmdline.txt:1: root=PARTUUID=1234abcd-01 is not the root partition"));
+  CHECK(contains(line("root=PARTUUID=1234abcd-01"),
+                 "cmdline.txt:1: root=PARTUUID=1234abcd-01 is not the root partition"));
   CHECK(contains(line(root + " root=/dev/mmcblk0p2"), "cmdline.txt:1: root=/dev/mmcblk0p2 is not the root partition"));
   // 1024 with the final zero on arm, 2048 on arm64, less 300 for the firmware's own words.
   const auto padded = [&](std::size_t size) { return root + " " + std::string(size - root.size() - 1, 'x') + "\n"; };

@@ -24,8 +24,16 @@ struct Fixture {
   std::string small = std::string(1234567, 's'), large = std::string(3 * mebibyte, 'L');
   DiskSpec gpt{.table = "gpt",
                .disk_uuid = uuid5("pc/disk"),
-               .partitions = {{.name = "esp", .type = "esp", .uuid = uuid5("pc/esp/partition"), .content = context.store().put(small), .bootable = true},
-                              {.name = "root", .type = "root-x86-64", .uuid = uuid5("pc/root/partition"), .content = context.store().put(large), .bootable = false}},
+               .partitions = {{.name = "esp",
+                               .type = "esp",
+                               .uuid = uuid5("pc/esp/partition"),
+                               .content = context.store().put(small),
+                               .bootable = true},
+                              {.name = "root",
+                               .type = "root-x86-64",
+                               .uuid = uuid5("pc/root/partition"),
+                               .content = context.store().put(large),
+                               .bootable = false}},
                .boot_code = {}};
 
   Disk make(const DiskSpec& spec) {
@@ -80,7 +88,8 @@ TEST_CASE("the content lies where the table says, zeros elsewhere") {
   Fixture f;
   const std::string bytes = f.bytes(f.make(f.gpt));
   CHECK((bytes.substr(mebibyte, f.small.size()) == f.small));
-  CHECK((bytes.substr(mebibyte + f.small.size(), 2 * mebibyte - f.small.size()) == std::string(2 * mebibyte - f.small.size(), '\0')));
+  CHECK((bytes.substr(mebibyte + f.small.size(), 2 * mebibyte - f.small.size()) ==
+         std::string(2 * mebibyte - f.small.size(), '\0')));
   CHECK((bytes.substr(3 * mebibyte, f.large.size()) == f.large));
   CHECK(bytes.substr(7 * mebibyte - 512, 8) == "EFI PART");  // the second header, in the last sector
 }
@@ -91,7 +100,8 @@ TEST_CASE("the same disk comes out byte for byte, another one does not") {
     INFO(table);
     DiskSpec spec = f.gpt;
     spec.table = table;
-    if (spec.table == "dos") spec.partitions[1].type = "linux", spec.partitions[0].uuid = spec.partitions[1].uuid = std::nullopt;
+    if (spec.table == "dos")
+      spec.partitions[1].type = "linux", spec.partitions[0].uuid = spec.partitions[1].uuid = std::nullopt;
     const Disk one = f.make(spec), two = f.make(spec);
     CHECK(one.image == two.image);
     spec.disk_uuid = uuid5("other/disk");
@@ -101,13 +111,15 @@ TEST_CASE("the same disk comes out byte for byte, another one does not") {
 
 TEST_CASE("dos: identifier, types and the active flag") {
   Fixture f;
-  DiskSpec spec{.table = "dos",
-                .disk_uuid = uuid5("pc/disk"),
-                .partitions = {{.name = "boot", .type = "fat32-lba", .uuid = {}, .content = f.gpt.partitions[0].content, .bootable = true},
-                               {.name = "root", .type = "root", .uuid = {}, .content = f.gpt.partitions[1].content},
-                               {.name = "data", .type = "0x8e", .uuid = {}, .content = f.gpt.partitions[0].content},
-                               {.name = "esp", .type = "esp", .uuid = {}, .content = f.gpt.partitions[0].content}},
-                .boot_code = {}};
+  DiskSpec spec{
+      .table = "dos",
+      .disk_uuid = uuid5("pc/disk"),
+      .partitions =
+          {{.name = "boot", .type = "fat32-lba", .uuid = {}, .content = f.gpt.partitions[0].content, .bootable = true},
+           {.name = "root", .type = "root", .uuid = {}, .content = f.gpt.partitions[1].content},
+           {.name = "data", .type = "0x8e", .uuid = {}, .content = f.gpt.partitions[0].content},
+           {.name = "esp", .type = "esp", .uuid = {}, .content = f.gpt.partitions[0].content}},
+      .boot_code = {}};
   const Disk disk = f.make(spec);
   const json table = f.table(disk);
   CHECK(table.at("label") == "dos");
@@ -146,7 +158,7 @@ TEST_CASE("holes stay holes") {
   }
   f.gpt.partitions[1].content = f.context.store().put_file(file, false);
   const Disk disk = f.make(f.gpt);
-  struct stat info{};
+  struct stat info {};
   REQUIRE(stat(f.context.store().path(disk.image.digest).c_str(), &info) == 0);
   CHECK(info.st_size == 68 * static_cast<off_t>(mebibyte));
   CHECK(info.st_blocks * 512 < 4 * static_cast<off_t>(mebibyte));
@@ -182,9 +194,11 @@ TEST_CASE("what no table can hold is refused with a reason") {
     return failure([&] { f.make(spec); });
   };
   CHECK(contains(refused([](DiskSpec& s) { s.table = "apm"; }), "unknown partition table \"apm\""));
-  CHECK(contains(refused([](DiskSpec& s) { s.partitions[0].type = "roof"; }), "unknown partition type \"roof\" for a gpt table"));
+  CHECK(contains(refused([](DiskSpec& s) { s.partitions[0].type = "roof"; }),
+                 "unknown partition type \"roof\" for a gpt table"));
   CHECK(contains(refused([](DiskSpec& s) { s.partitions[0].type = "0x0c"; }), "use esp, root, linux or a GUID"));
-  CHECK(contains(refused([](DiskSpec& s) { s.table = "dos"; }), "unknown partition type \"root-x86-64\" for a dos table"));
+  CHECK(contains(refused([](DiskSpec& s) { s.table = "dos"; }),
+                 "unknown partition type \"root-x86-64\" for a dos table"));
   CHECK(contains(refused([](DiskSpec& s) { s.partitions[0].uuid.reset(); }), "UUID"));
   CHECK(contains(refused([](DiskSpec& s) {
                    s.table = "dos";

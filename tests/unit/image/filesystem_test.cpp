@@ -22,8 +22,12 @@ struct Fixture {
     return node;
   }
   /// What make_fat says; no program may have been asked for.
-  std::string fat(const FatOptions& options = {.label = "BOOT", .volume_id = 1, .syslinux = {}}) { return checked([&] { make_fat(tools, tree, options); }); }
-  std::string ext4(const Ext4Options& options) { return checked([&] { make_ext4(tools, tree, options); }); }
+  std::string fat(const FatOptions& options = {.label = "BOOT", .volume_id = 1, .syslinux = {}}) {
+    return checked([&] { make_fat(tools, tree, options); });
+  }
+  std::string ext4(const Ext4Options& options) {
+    return checked([&] { make_ext4(tools, tree, options); });
+  }
 
  private:
   template <class Body>
@@ -58,7 +62,8 @@ TEST_CASE("FAT: owners, links and devices are refused with the file and where it
 }
 
 TEST_CASE("FAT: names that it cannot hold") {
-  for (const char* name : {"a:b", "a*b", "what?", "a<b", "a>b", "a|b", "a\\b", "quote\"", "dot.", "blank ", "bell\a", "caf\xc3\xa9", "del\x7f"}) {
+  for (const char* name : {"a:b", "a*b", "what?", "a<b", "a>b", "a|b", "a\\b", "quote\"", "dot.", "blank ", "bell\a",
+                           "caf\xc3\xa9", "del\x7f"}) {
     Fixture f;
     f.tree.set("EFI/" + std::string(name), f.file());
     INFO(name);
@@ -94,8 +99,11 @@ TEST_CASE("FAT: a label too long, a size too small") {
 
 TEST_CASE("ext4: a size too small says how much the tree needs") {
   Fixture f;
-  for (int i = 0; i < 100; ++i) f.tree.add_file(f.context.store(), "d/" + std::to_string(i), std::string(30000, static_cast<char>('a' + i % 20)), 0644, "");
-  const std::string text = f.ext4({.label = "root", .uuid = {}, .hash_seed = {}, .size = 2 * mebibyte, .free = mebibyte});
+  for (int i = 0; i < 100; ++i)
+    f.tree.add_file(f.context.store(), "d/" + std::to_string(i), std::string(30000, static_cast<char>('a' + i % 20)),
+                    0644, "");
+  const std::string text =
+      f.ext4({.label = "root", .uuid = {}, .hash_seed = {}, .size = 2 * mebibyte, .free = mebibyte});
   CHECK(contains(text, "an image of 2.0 MiB is too small for its tree, which needs 3."));
   CHECK(contains(text, "1.0 MiB free space"));
   CHECK(contains(text, "raise the partition's size"));

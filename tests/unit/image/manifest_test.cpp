@@ -27,12 +27,28 @@ struct Fixture {
     device.origin = "rule:devices";
     root.set("dev/null", device);
     boot.add_file(store, "bzImage", "kernel", 0755, "kernel");
-    input = {.defconfig = "pc", .board = "pc", .version = "0.1.0", .kernel_release = "6.12.1", .source_date_epoch = 1763195591, .table = "gpt",
-             .layout = {.size = 1000, .partitions = {{"esp", 10, 20, "esp", "aa"}, {"root", 30, 40, "root-x86-64", "bb"}},
-                        .areas = {{"boot code", 0, 30, std::nullopt, "\x90\x01"}, {"partition root", 30, 970, sha256("root"), ""}}},
+    input = {.defconfig = "pc",
+             .board = "pc",
+             .version = "0.1.0",
+             .kernel_release = "6.12.1",
+             .source_date_epoch = 1763195591,
+             .table = "gpt",
+             .layout = {.size = 1000,
+                        .partitions = {{"esp", 10, 20, "esp", "aa"}, {"root", 30, 40, "root-x86-64", "bb"}},
+                        .areas = {{"boot code", 0, 30, std::nullopt, "\x90\x01"},
+                                  {"partition root", 30, 970, sha256("root"), ""}}},
              .partitions = {{"esp", "vfat", "BOOT", "ABCD-1234", &boot}, {"root", "ext4", "root", "cc", &root}},
-             .artifacts = {{"disk.img", {ValueKind::Blob, sha256("d"), 1000}}, {"bzImage", {ValueKind::Blob, sha256("b"), 6}}},
-             .packages = {{.name = "bash", .version = "5.2", .architecture = "amd64", .source = "bash", .repository = "debian", .suite = "trixie", .path = "pool/bash.deb", .size = 1, .sha256 = sha256("bash")}},
+             .artifacts = {{"disk.img", {ValueKind::Blob, sha256("d"), 1000}},
+                           {"bzImage", {ValueKind::Blob, sha256("b"), 6}}},
+             .packages = {{.name = "bash",
+                           .version = "5.2",
+                           .architecture = "amd64",
+                           .source = "bash",
+                           .repository = "debian",
+                           .suite = "trixie",
+                           .path = "pool/bash.deb",
+                           .size = 1,
+                           .sha256 = sha256("bash")}},
              .components = {{"etcd", "v3.7.2"}}};
   }
 };
@@ -48,12 +64,18 @@ TEST_CASE("the manifest is JSON and says all of the image") {
   CHECK(manifest.at("k8simg") == "0.1.0");
   CHECK(manifest.at("kernel") == "6.12.1");
   CHECK(manifest.at("source_date_epoch") == 1763195591);
-  CHECK(manifest.at("artifacts") == json{{"bzImage", {{"size", 6}, {"sha256", sha256("b").hex()}}}, {"disk.img", {{"size", 1000}, {"sha256", sha256("d").hex()}}}});
+  CHECK(manifest.at("artifacts") == json{{"bzImage", {{"size", 6}, {"sha256", sha256("b").hex()}}},
+                                         {"disk.img", {{"size", 1000}, {"sha256", sha256("d").hex()}}}});
   CHECK(manifest.at("disk").at("table") == "gpt");
   CHECK(manifest.at("disk").at("size") == 1000);
-  CHECK(manifest.at("disk").at("areas") == json::array({{{"name", "boot code"}, {"start", 0}, {"size", 30}, {"hex", "9001"}},
-                                                        {{"name", "partition root"}, {"start", 30}, {"size", 970}, {"sha256", sha256("root").hex()}}}));
-  CHECK(manifest.at("packages") == json::array({{{"name", "bash"}, {"version", "5.2"}, {"architecture", "amd64"}, {"source", "bash"}, {"sha256", sha256("bash").hex()}}}));
+  CHECK(manifest.at("disk").at("areas") ==
+        json::array({{{"name", "boot code"}, {"start", 0}, {"size", 30}, {"hex", "9001"}},
+                     {{"name", "partition root"}, {"start", 30}, {"size", 970}, {"sha256", sha256("root").hex()}}}));
+  CHECK(manifest.at("packages") == json::array({{{"name", "bash"},
+                                                 {"version", "5.2"},
+                                                 {"architecture", "amd64"},
+                                                 {"source", "bash"},
+                                                 {"sha256", sha256("bash").hex()}}}));
   CHECK(manifest.at("components") == json::array({{{"name", "etcd"}, {"version", "v3.7.2"}}}));
 
   const json& partitions = manifest.at("disk").at("partitions");
@@ -68,8 +90,15 @@ TEST_CASE("the manifest is JSON and says all of the image") {
   CHECK(partitions[1].at("label") == "root");
 
   const json& paths = partitions[1].at("paths");
-  CHECK(paths.at("/usr/bin/ping") == json{{"type", "file"}, {"mode", "0755"}, {"uid", 0}, {"gid", 0}, {"mtime", 0}, {"size", 4}, {"sha256", sha256("ping").hex()},
-                                          {"xattrs", {{"security.capability", "0100ff"}}}, {"origin", "package:iputils-ping=1:amd64"}});
+  CHECK(paths.at("/usr/bin/ping") == json{{"type", "file"},
+                                          {"mode", "0755"},
+                                          {"uid", 0},
+                                          {"gid", 0},
+                                          {"mtime", 0},
+                                          {"size", 4},
+                                          {"sha256", sha256("ping").hex()},
+                                          {"xattrs", {{"security.capability", "0100ff"}}},
+                                          {"origin", "package:iputils-ping=1:amd64"}});
   CHECK(paths.at("/bin").at("target") == "usr/bin");
   CHECK(paths.at("/bin").at("type") == "symlink");
   CHECK(paths.at("/tmp").at("mode") == "1777");
@@ -77,7 +106,8 @@ TEST_CASE("the manifest is JSON and says all of the image") {
   CHECK(paths.at("/dev/null").at("uid") == 1);
   CHECK(paths.size() == 4);
   // FAT holds no owners and modes.
-  CHECK(partitions[0].at("paths").at("/bzImage") == json{{"type", "file"}, {"size", 6}, {"sha256", sha256("kernel").hex()}, {"origin", "kernel"}});
+  CHECK(partitions[0].at("paths").at("/bzImage") ==
+        json{{"type", "file"}, {"size", 6}, {"sha256", sha256("kernel").hex()}, {"origin", "kernel"}});
 }
 
 TEST_CASE("the same image gives the same manifest, with a line for each path") {
@@ -86,7 +116,8 @@ TEST_CASE("the same image gives the same manifest, with a line for each path") {
   CHECK(text == make_manifest(g.input));
   for (const auto& line : split(text, '\n')) {
     int paths = 0;
-    for (const char* path : {"\"/usr/bin/ping\"", "\"/bin\"", "\"/tmp\"", "\"/dev/null\"", "\"/bzImage\""}) paths += contains(line, path);
+    for (const char* path : {"\"/usr/bin/ping\"", "\"/bin\"", "\"/tmp\"", "\"/dev/null\"", "\"/bzImage\""})
+      paths += contains(line, path);
     CHECK(paths <= 1);
   }
   g.root.find("usr/bin/ping")->mode = 04755;
@@ -129,9 +160,12 @@ TEST_CASE("a layout survives being written and read; a damaged one is refused") 
   CHECK(again.areas[0].bytes == "\x90\x01");
   CHECK(again.areas[1].digest == sha256("root"));
   CHECK(serialise_layout(again) == text);
-  for (const char* bad : {"", "[]", "{}", "{\"size\": 1}", "{\"size\": \"1\", \"partitions\": []}", "{\"size\": 1, \"partitions\": [{}]}", "{\"size\": 1, \"partitions\": []}",
-                          "{\"size\": 1, \"partitions\": [], \"areas\": [{\"name\": \"a\", \"start\": 0, \"size\": 1, \"hex\": \"0g\"}]}",
-                          "{\"size\": 1, \"partitions\": [], \"areas\": [{\"name\": \"a\", \"start\": 0, \"size\": 1, \"sha256\": \"00\"}]}"}) {
+  for (const char* bad :
+       {"", "[]", "{}", "{\"size\": 1}", "{\"size\": \"1\", \"partitions\": []}", "{\"size\": 1, \"partitions\": [{}]}",
+        "{\"size\": 1, \"partitions\": []}",
+        "{\"size\": 1, \"partitions\": [], \"areas\": [{\"name\": \"a\", \"start\": 0, \"size\": 1, \"hex\": \"0g\"}]}",
+        "{\"size\": 1, \"partitions\": [], \"areas\": [{\"name\": \"a\", \"start\": 0, \"size\": 1, \"sha256\": "
+        "\"00\"}]}"}) {
     INFO(bad);
     CHECK(contains(failure([&] { parse_layout(bad); }), "malformed disk layout"));
   }

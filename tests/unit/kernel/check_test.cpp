@@ -1,4 +1,5 @@
-// The steps of the kernel that need no compiler: the merged request, and the check that says why a symbol did not survive.
+// The steps of the kernel that need no compiler: the merged request, and the check that says why a symbol did not
+// survive.
 #include "kernel/steps.hpp"
 
 #include "support/catch.hpp"
@@ -21,19 +22,33 @@ struct Fixture {
     graph.add({.id = "tools", .action = BuiltinAction{}});
     graph.add({.id = "package", .action = BuiltinAction{}});
     add_kernel_steps(graph, context.store(),
-                     {.package = "linux-source-6.12", .arch = "x86", .cross = "", .base = "allnoconfig", .fragments = {base, vxlan}, .requirements = requirements, .targets = {"bzImage"}, .dtbs = dtbs,
-                      .image = "arch/x86/boot/bzImage", .source_date_epoch = 7},
+                     {.package = "linux-source-6.12",
+                      .arch = "x86",
+                      .cross = "",
+                      .base = "allnoconfig",
+                      .fragments = {base, vxlan},
+                      .requirements = requirements,
+                      .targets = {"bzImage"},
+                      .dtbs = dtbs,
+                      .image = "arch/x86/boot/bzImage",
+                      .source_date_epoch = 7},
                      {"tools", "tree"}, {"package", "tree"});
     Tree tree;
-    tree.add_file(context.store(), "Kconfig", "if NETDEVICES\nsource \"drivers/net/Kconfig\"\nendif\nsource \"arch/$(SRCARCH)/Kconfig\"\n", 0644, "");
-    tree.add_file(context.store(), "drivers/net/Kconfig", "config VXLAN\n\ttristate \"VXLAN\"\n\tdepends on INET && NET\nconfig NET_CORE\n\tbool\n", 0644, "");
+    tree.add_file(context.store(), "Kconfig",
+                  "if NETDEVICES\nsource \"drivers/net/Kconfig\"\nendif\nsource \"arch/$(SRCARCH)/Kconfig\"\n", 0644,
+                  "");
+    tree.add_file(context.store(), "drivers/net/Kconfig",
+                  "config VXLAN\n\ttristate \"VXLAN\"\n\tdepends on INET && NET\nconfig NET_CORE\n\tbool\n", 0644, "");
     tree.add_file(context.store(), "arch/x86/Kconfig", "config HZ\n\tint\n", 0644, "");
     tree.add_file(context.store(), "drivers/net/vxlan.c", "config VXLAN\n", 0644, "");
-    tree.add_file(context.store(), "arch/arm/boot/dts/toys/Makefile", "dtb-$(CONFIG_ARCH_TOY) += \\\n\ttoy-zero.dtb \\\n\ttoy-one.dtb\n", 0644, "");
+    tree.add_file(context.store(), "arch/arm/boot/dts/toys/Makefile",
+                  "dtb-$(CONFIG_ARCH_TOY) += \\\n\ttoy-zero.dtb \\\n\ttoy-one.dtb\n", 0644, "");
     tree.add_file(context.store(), "arch/arm/boot/dts/toys/toy-two.dts", "", 0644, "");
     source = put_tree(context.store(), tree);
   }
-  std::vector<RecordedInput> fragments() const { return {{base.name, std::get<Value>(base.source)}, {vxlan.name, std::get<Value>(vxlan.source)}}; }
+  std::vector<RecordedInput> fragments() const {
+    return {{base.name, std::get<Value>(base.source)}, {vxlan.name, std::get<Value>(vxlan.source)}};
+  }
   std::map<std::string, Value> check(const std::string& config) {
     std::vector<RecordedInput> inputs{{"config", context.store().put(config)}, {"source", source}};
     for (const auto& fragment : fragments()) inputs.push_back(fragment);
@@ -70,12 +85,15 @@ TEST_CASE("a symbol that did not survive is told with fragment, place and unmet 
 }
 
 TEST_CASE("what the node needs is checked, what is only recommended is reported") {
-  Fixture f({{{"CONFIG_MEMCG"}, {"kubelet", "runc"}, true, "memory limits"}, {{"CONFIG_AUFS_FS", "CONFIG_OVERLAY_FS"}, {"kubeadm"}, true, ""}, {{"CONFIG_ZRAM"}, {"us"}, false, ""}});
+  Fixture f({{{"CONFIG_MEMCG"}, {"kubelet", "runc"}, true, "memory limits"},
+             {{"CONFIG_AUFS_FS", "CONFIG_OVERLAY_FS"}, {"kubeadm"}, true, ""},
+             {{"CONFIG_ZRAM"}, {"us"}, false, ""}});
   const std::string good = "CONFIG_NET=y\nCONFIG_HZ=250\nCONFIG_VXLAN=y\n";
   const std::string text = failure([&] { f.check(good + "CONFIG_MEMCG=y\n"); });
   CHECK(contains(text, "CONFIG_AUFS_FS or CONFIG_OVERLAY_FS (needed by kubeadm)"));
   CHECK_FALSE(contains(text, "CONFIG_MEMCG"));
-  CHECK(contains(failure([&] { f.check(good + "CONFIG_OVERLAY_FS=y\n"); }), "CONFIG_MEMCG (needed by kubelet, runc): memory limits"));
+  CHECK(contains(failure([&] { f.check(good + "CONFIG_OVERLAY_FS=y\n"); }),
+                 "CONFIG_MEMCG (needed by kubelet, runc): memory limits"));
   const auto outputs = f.check(good + "CONFIG_OVERLAY_FS=m\nCONFIG_MEMCG=y\n");
   CHECK(f.context.store().read(outputs.at("report").digest) == "recommended, not set: CONFIG_ZRAM (needed by us)\n");
 }
@@ -83,17 +101,21 @@ TEST_CASE("what the node needs is checked, what is only recommended is reported"
 TEST_CASE("a source package without the tarball is named") {
   Fixture f;
   const Value empty = put_tree(f.context.store(), Tree());
-  CHECK(contains(failure([&] { f.context.run(*f.graph.find("kernel/source"), {{"package", empty}}); }), "linux-source-6.12 does not ship usr/src/linux-source-6.12.tar.xz"));
+  CHECK(contains(failure([&] { f.context.run(*f.graph.find("kernel/source"), {{"package", empty}}); }),
+                 "linux-source-6.12 does not ship usr/src/linux-source-6.12.tar.xz"));
 }
 
 TEST_CASE("device trees that the kernel does not build are told before it is compiled") {
   const std::string config = "CONFIG_NET=y\nCONFIG_HZ=250\nCONFIG_VXLAN=y\n", folder = "arch/arm/boot/dts/toys/";
   Fixture good({}, {folder + "toy-zero.dtb", folder + "toy-one.dtb"});
   CHECK(good.check(config).at("config").digest == sha256(config));
-  Fixture bad({}, {folder + "toy-zero.dtb", folder + "toy-zeros.dtb", folder + "toy-two.dtb", "arch/arm/boot/dts/toy-zero.dtb", "toy-zero.dtb"});
+  Fixture bad({}, {folder + "toy-zero.dtb", folder + "toy-zeros.dtb", folder + "toy-two.dtb",
+                   "arch/arm/boot/dts/toy-zero.dtb", "toy-zero.dtb"});
   const std::string text = failure([&] { bad.check(config); });
   INFO(text);
-  CHECK(contains(text, "arch/arm/boot/dts/toys/toy-zeros.dtb: arch/arm/boot/dts/toys/Makefile has no toy-zeros.dtb (did you mean toy-zero.dtb?)"));
+  CHECK(contains(text,
+                 "arch/arm/boot/dts/toys/toy-zeros.dtb: arch/arm/boot/dts/toys/Makefile has no toy-zeros.dtb (did you "
+                 "mean toy-zero.dtb?)"));
   CHECK(contains(text, "toys/toy-two.dtb: "));  // a source that no Makefile lists
   CHECK(contains(text, "\n  arch/arm/boot/dts/toy-zero.dtb: no device tree is built in this folder"));
   CHECK(contains(text, "\n  toy-zero.dtb: no device tree"));

@@ -14,7 +14,8 @@ using Config = std::map<std::string, std::string>;
 
 std::vector<std::string> symbols(const std::vector<KernelMismatch>& mismatches) {
   std::vector<std::string> result;
-  for (const auto& mismatch : mismatches) result.push_back(mismatch.request.symbol + " " + mismatch.request.value + " " + mismatch.actual);
+  for (const auto& mismatch : mismatches)
+    result.push_back(mismatch.request.symbol + " " + mismatch.request.value + " " + mismatch.actual);
   return result;
 }
 
@@ -34,9 +35,11 @@ TEST_CASE("a fragment: values of every kind, comments, blank lines, line numbers
       "CONFIG_EMPTY=\"\"\n"
       "CONFIG_N=n",
       "kernel-fragments/x.config");
-  const std::vector<std::pair<std::string, std::string>> expected{{"CONFIG_VXLAN", "y"},         {"CONFIG_NET", "m"},  {"CONFIG_WIRELESS", "n"},
-                                                                  {"CONFIG_HZ", "-100"},         {"CONFIG_BASE", "0xC0000000"},
-                                                                  {"CONFIG_NAME", "\"a = \\\"b\\\" # c\""}, {"CONFIG_EMPTY", "\"\""}, {"CONFIG_N", "n"}};
+  const std::vector<std::pair<std::string, std::string>> expected{
+      {"CONFIG_VXLAN", "y"},         {"CONFIG_NET", "m"},
+      {"CONFIG_WIRELESS", "n"},      {"CONFIG_HZ", "-100"},
+      {"CONFIG_BASE", "0xC0000000"}, {"CONFIG_NAME", "\"a = \\\"b\\\" # c\""},
+      {"CONFIG_EMPTY", "\"\""},      {"CONFIG_N", "n"}};
   REQUIRE(requests.size() == expected.size());
   for (std::size_t i = 0; i < expected.size(); ++i) {
     CHECK(requests[i].symbol == expected[i].first);
@@ -49,8 +52,9 @@ TEST_CASE("a fragment: values of every kind, comments, blank lines, line numbers
 }
 
 TEST_CASE("a line that is no request is named by file and number") {
-  for (const char* bad : {"VXLAN=y", "CONFIG_VXLAN", "CONFIG_VXLAN=", "CONFIG_=y", "CONFIG_A-B=y", "CONFIG_A=yes", "CONFIG_A=\"open", "CONFIG_A=\"", "CONFIG_A=0x", "CONFIG_A=0xg",
-                          "CONFIG_A=1.5", "CONFIG_A=-", "CONFIG_A = y", "config_a=y", "include other.config", "CONFIG_A=y # why"}) {
+  for (const char* bad : {"VXLAN=y", "CONFIG_VXLAN", "CONFIG_VXLAN=", "CONFIG_=y", "CONFIG_A-B=y", "CONFIG_A=yes",
+                          "CONFIG_A=\"open", "CONFIG_A=\"", "CONFIG_A=0x", "CONFIG_A=0xg", "CONFIG_A=1.5", "CONFIG_A=-",
+                          "CONFIG_A = y", "config_a=y", "include other.config", "CONFIG_A=y # why"}) {
     INFO(bad);
     const std::string text = failure([&] { parse_fragment("CONFIG_OK=y\n\n" + std::string(bad) + "\n", "f.config"); });
     CHECK(contains(text, "f.config:3: "));
@@ -60,7 +64,8 @@ TEST_CASE("a line that is no request is named by file and number") {
 }
 
 TEST_CASE("a .config: set symbols only, anything else is passed over") {
-  CHECK(parse_kernel_config("#\n# Automatically generated\n#\nCONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=\"x\"\nCONFIG_D=n\nnonsense\nCONFIG_E=3\n") ==
+  CHECK(parse_kernel_config("#\n# Automatically generated\n#\nCONFIG_A=y\n# CONFIG_B is not "
+                            "set\nCONFIG_C=\"x\"\nCONFIG_D=n\nnonsense\nCONFIG_E=3\n") ==
         Config{{"CONFIG_A", "y"}, {"CONFIG_C", "\"x\""}, {"CONFIG_E", "3"}});
 }
 
@@ -80,23 +85,32 @@ TEST_CASE("later fragments win, whole and sorted") {
 }
 
 TEST_CASE("every request that did not survive is found, with what came instead") {
-  const auto merged = merge_requests({parse_fragment(
-      "CONFIG_SAME=y\nCONFIG_GONE=y\nCONFIG_MODULE=y\nCONFIG_BUILTIN=m\n# CONFIG_SELECTED is not set\n# CONFIG_OFF is not set\nCONFIG_NUMBER=4\nCONFIG_TEXT=\"a\"\n", "f")});
-  const auto config = parse_kernel_config("CONFIG_SAME=y\nCONFIG_MODULE=m\nCONFIG_BUILTIN=y\nCONFIG_SELECTED=y\nCONFIG_NUMBER=8\nCONFIG_TEXT=\"b\"\nCONFIG_OTHER=y\n");
-  CHECK(symbols(check_config(merged, config)) == std::vector<std::string>{"CONFIG_BUILTIN m y", "CONFIG_GONE y n", "CONFIG_MODULE y m", "CONFIG_NUMBER 4 8", "CONFIG_SELECTED n y",
-                                                                          "CONFIG_TEXT \"a\" \"b\""});
+  const auto merged = merge_requests(
+      {parse_fragment("CONFIG_SAME=y\nCONFIG_GONE=y\nCONFIG_MODULE=y\nCONFIG_BUILTIN=m\n# CONFIG_SELECTED is not "
+                      "set\n# CONFIG_OFF is not set\nCONFIG_NUMBER=4\nCONFIG_TEXT=\"a\"\n",
+                      "f")});
+  const auto config = parse_kernel_config(
+      "CONFIG_SAME=y\nCONFIG_MODULE=m\nCONFIG_BUILTIN=y\nCONFIG_SELECTED=y\nCONFIG_NUMBER=8\nCONFIG_TEXT=\"b\"\nCONFIG_"
+      "OTHER=y\n");
+  CHECK(symbols(check_config(merged, config)) ==
+        std::vector<std::string>{"CONFIG_BUILTIN m y", "CONFIG_GONE y n", "CONFIG_MODULE y m", "CONFIG_NUMBER 4 8",
+                                 "CONFIG_SELECTED n y", "CONFIG_TEXT \"a\" \"b\""});
   CHECK(check_config({}, config).empty());
 }
 
 TEST_CASE("a requirement is met by any of its symbols, built in or as a module") {
-  const std::vector<KernelRequirement> requirements{{{"CONFIG_A"}, {"kubeadm"}, true, ""}, {{"CONFIG_B", "CONFIG_C"}, {"runc"}, true, ""}, {{"CONFIG_D"}, {"runc"}, false, "for x"}};
+  const std::vector<KernelRequirement> requirements{{{"CONFIG_A"}, {"kubeadm"}, true, ""},
+                                                    {{"CONFIG_B", "CONFIG_C"}, {"runc"}, true, ""},
+                                                    {{"CONFIG_D"}, {"runc"}, false, "for x"}};
   const auto unmet = [&](const Config& config) {
     std::vector<std::string> result;
-    for (const auto& requirement : unmet_requirements(requirements, config)) result.push_back(requirement.any_of.front());
+    for (const auto& requirement : unmet_requirements(requirements, config))
+      result.push_back(requirement.any_of.front());
     return result;
   };
   CHECK(unmet({{"CONFIG_A", "y"}, {"CONFIG_C", "m"}, {"CONFIG_D", "y"}}).empty());
   CHECK(unmet({{"CONFIG_B", "y"}, {"CONFIG_C", "y"}}) == std::vector<std::string>{"CONFIG_A", "CONFIG_D"});
   CHECK(unmet({}) == std::vector<std::string>{"CONFIG_A", "CONFIG_B", "CONFIG_D"});
-  CHECK(unmet({{"CONFIG_A", "n"}, {"CONFIG_B", "\"y\""}, {"CONFIG_D", "7"}}) == std::vector<std::string>{"CONFIG_A", "CONFIG_B", "CONFIG_D"});
+  CHECK(unmet({{"CONFIG_A", "n"}, {"CONFIG_B", "\"y\""}, {"CONFIG_D", "7"}}) ==
+        std::vector<std::string>{"CONFIG_A", "CONFIG_B", "CONFIG_D"});
 }

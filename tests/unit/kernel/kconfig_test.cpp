@@ -153,10 +153,12 @@ TEST_CASE("a backslash that ends a help text does not swallow the next definitio
 }
 
 TEST_CASE("a symbol defined in several files has them all, and an architecture sees its own files only") {
-  const auto index = index_of({{"Kconfig", "mainmenu \"Linux\"\nsource \"arch/$(SRCARCH)/Kconfig\"\nsource \"absent/Kconfig\"\nsource init/Kconfig\n"},
-                               {"arch/arm/Kconfig", "config SMP\n\tbool \"SMP\"\n\tdepends on CPU_V7\n"},
-                               {"arch/x86/Kconfig", "config SMP\n\tbool \"SMP\"\n"},
-                               {"init/Kconfig", "config SMP\n\tbool\n"}});
+  const auto index = index_of(
+      {{"Kconfig",
+        "mainmenu \"Linux\"\nsource \"arch/$(SRCARCH)/Kconfig\"\nsource \"absent/Kconfig\"\nsource init/Kconfig\n"},
+       {"arch/arm/Kconfig", "config SMP\n\tbool \"SMP\"\n\tdepends on CPU_V7\n"},
+       {"arch/x86/Kconfig", "config SMP\n\tbool \"SMP\"\n"},
+       {"init/Kconfig", "config SMP\n\tbool\n"}});
   const auto found = index.find("SMP");
   REQUIRE(found.size() == 2);
   CHECK(found[0].file == "arch/arm/Kconfig");
@@ -166,9 +168,14 @@ TEST_CASE("a symbol defined in several files has them all, and an architecture s
 }
 
 TEST_CASE("what stands around a source line holds in the file that it names") {
-  const auto index = index_of({{"Kconfig", "if NET\nmenu \"Drivers\"\n\tdepends on PCI\nsource \"drivers/Kconfig\"\nendmenu\nendif\nconfig AFTER\n\tbool \"after\"\n"},
-                               {"drivers/Kconfig", "config WIFI\n\tbool \"Wireless\"\n\tdepends on USB\nendif\nif USB\nsource \"drivers/usb/Kconfig\"\nendif\n"},
-                               {"drivers/usb/Kconfig", "config STICK\n\tbool \"stick\"\nsource \"Kconfig\"\nsource \"drivers/usb/Kconfig\"\n"}});
+  const auto index = index_of(
+      {{"Kconfig",
+        "if NET\nmenu \"Drivers\"\n\tdepends on PCI\nsource \"drivers/Kconfig\"\nendmenu\nendif\nconfig AFTER\n\tbool "
+        "\"after\"\n"},
+       {"drivers/Kconfig",
+        "config WIFI\n\tbool \"Wireless\"\n\tdepends on USB\nendif\nif USB\nsource \"drivers/usb/Kconfig\"\nendif\n"},
+       {"drivers/usb/Kconfig",
+        "config STICK\n\tbool \"stick\"\nsource \"Kconfig\"\nsource \"drivers/usb/Kconfig\"\n"}});
   REQUIRE(index.find("WIFI").size() == 1);
   CHECK(index.find("WIFI")[0].depends == Strings{"NET", "PCI", "USB"});
   REQUIRE(index.find("STICK").size() == 1);
@@ -178,7 +185,9 @@ TEST_CASE("what stands around a source line holds in the file that it names") {
 }
 
 TEST_CASE("broken Kconfig text gives what can be had") {
-  for (const char* text : {"", "endif\nendmenu\n", "depends on X\n", "config\n", "config A B\n", "\\", "\\\n\\\n", "help\n", "if\nconfig A\n", "config A\n\tdepends on\n", "\t \x01\xff\n", "menu\n\tdepends on X"}) {
+  for (const char* text :
+       {"", "endif\nendmenu\n", "depends on X\n", "config\n", "config A B\n", "\\", "\\\n\\\n", "help\n",
+        "if\nconfig A\n", "config A\n\tdepends on\n", "\t \x01\xff\n", "menu\n\tdepends on X"}) {
     INFO(text);
     index_of({{"Kconfig", text}});
   }

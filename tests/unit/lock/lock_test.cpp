@@ -14,21 +14,33 @@ using namespace k8simg;
 namespace {
 
 LockedPackage package(const std::string& name, const std::string& version) {
-  return {name, version, "amd64", name, "debian", "trixie", "pool/main/" + name + "_" + version + "_amd64.deb", 1000 + version.size(), sha256(name + version), 1763195591};
+  return {name,
+          version,
+          "amd64",
+          name,
+          "debian",
+          "trixie",
+          "pool/main/" + name + "_" + version + "_amd64.deb",
+          1000 + version.size(),
+          sha256(name + version),
+          1763195591};
 }
 
 Lock sample() {
   Lock lock;
   lock.defconfig = "pc";
   lock.date = 1763195591;
-  lock.suites = {{"debian", "trixie", 1763195591, sha256("a")}, {"debian-security", "trixie-security", 1763100000, sha256("b")}};
+  lock.suites = {{"debian", "trixie", 1763195591, sha256("a")},
+                 {"debian-security", "trixie-security", 1763100000, sha256("b")}};
   lock.target = {package("bash", "5.2.37-2+b5"), package("systemd", "257.9-1~deb13u1")};
-  lock.components = {{"containerd", "v2.3.3", sha256("mod"), sha256("sum")}, {"etcd", "v3.7.0", sha256("m"), sha256("s")}};
+  lock.components = {{"containerd", "v2.3.3", sha256("mod"), sha256("sum")},
+                     {"etcd", "v3.7.0", sha256("m"), sha256("s")}};
   lock.tools.date = 1763195591;
   lock.tools.suites = lock.suites;
   lock.tools.packages = {package("gcc", "14.2.0-1"), package("libc6", "2.41-12"), package("zstd", "1.5.7")};
-  lock.tools.sets = {{.asked = {.name = "c", .packages = {"gcc"}}, .packages = {"gcc", "libc6"}},
-                     {.asked = {.name = "compression", .essential = false, .packages = {"zstd"}}, .packages = {"libc6", "zstd"}}};
+  lock.tools.sets = {
+      {.asked = {.name = "c", .packages = {"gcc"}}, .packages = {"gcc", "libc6"}},
+      {.asked = {.name = "compression", .essential = false, .packages = {"zstd"}}, .packages = {"libc6", "zstd"}}};
   return lock;
 }
 
@@ -111,7 +123,8 @@ TEST_CASE("the tools' lock: each package once, and the sets that have it") {
   const ToolsLock again = ToolsLock::parse(text, "tools.lock");
   CHECK(again.packages == tools.packages);
   CHECK(again.serialise() == text);
-  // Found by what was asked for, in whatever order; the name alone is not enough, for boards ask for different packages.
+  // Found by what was asked for, in whatever order; the name alone is not enough, for boards ask for different
+  // packages.
   REQUIRE(again.find({.name = "c", .packages = {"gcc"}}));
   CHECK(again.find({.name = "c", .packages = {"gcc"}})->packages == std::vector<std::string>{"gcc", "libc6"});
   CHECK_FALSE(again.find({.name = "c", .packages = {"gcc", "make"}}));
@@ -127,22 +140,31 @@ TEST_CASE("a damaged lock of the tools is named by line and field") {
     REQUIRE(contains(text, from));
     return failure<ToolsLock>(replace_all(text, from, to));
   };
-  CHECK(after("[\"libc6\", \"zstd\"]", "[\"libc6\", \"zst\"]") == "pc.lock:14: \"packages\" of set 2 names \"zst\", which is not among the lock's packages");
-  CHECK(contains(after("[\"libc6\", \"zstd\"]", "[\"zstd\", \"libc6\"]"), "\"libc6\" must come after \"zstd\" only once: \"packages\" is sorted"));
+  CHECK(after("[\"libc6\", \"zstd\"]", "[\"libc6\", \"zst\"]") ==
+        "pc.lock:14: \"packages\" of set 2 names \"zst\", which is not among the lock's packages");
+  CHECK(contains(after("[\"libc6\", \"zstd\"]", "[\"zstd\", \"libc6\"]"),
+                 "\"libc6\" must come after \"zstd\" only once: \"packages\" is sorted"));
   CHECK(contains(after("\"essential\": false", "\"essential\": 0"), "\"essential\" of set 2 must be "));
   CHECK(contains(after("[\"zstd\"]", "[1]"), "\"asked\" is a list of names"));
-  CHECK(contains(after("{\"name\": \"compression\", \"essential\": false,\n   \"asked\": [\"zstd\"]", "{\"name\": \"c\", \"essential\": true,\n   \"asked\": [\"gcc\"]"),
+  CHECK(contains(after("{\"name\": \"compression\", \"essential\": false,\n   \"asked\": [\"zstd\"]",
+                       "{\"name\": \"c\", \"essential\": true,\n   \"asked\": [\"gcc\"]"),
                  "set c is there twice for the same packages"));
   CHECK(contains(after("\"format\": 2", "\"format\": 1"), "must be 2"));
   CHECK(contains(after("\"format\": 2", "\"format\": 3"), "has format 3"));
-  for (std::size_t length = 0; length + 2 < text.size(); length += 7) CHECK(contains(failure<ToolsLock>(text.substr(0, length)), "not valid JSON"));
+  for (std::size_t length = 0; length + 2 < text.size(); length += 7)
+    CHECK(contains(failure<ToolsLock>(text.substr(0, length)), "not valid JSON"));
 }
 
 TEST_CASE("a lock of format 1, which held the tools and go.sum too, is read") {
   std::string text = replace_all(expected_text(), "\"format\": 2", "\"format\": 1");
-  text = replace_all(text, " \"components\": [", " \"tools\": [\n  " + std::string(R"({"name": "gcc", "version": "1", "architecture": "amd64", "source": "gcc", "repository": "debian", "suite": "trixie", "path": "pool/gcc.deb", "size": 1, "sha256": ")") +
-                                             sha256("gcc").hex() + "\"}\n ],\n \"components\": [");
-  text = replace_all(text, sha256("sum").hex() + "\"}", sha256("sum").hex() + R"(", "modules": [{"path": "a", "version": "v1", "h1": "h1:A="}]})");
+  text = replace_all(
+      text, " \"components\": [",
+      " \"tools\": [\n  " +
+          std::string(
+              R"({"name": "gcc", "version": "1", "architecture": "amd64", "source": "gcc", "repository": "debian", "suite": "trixie", "path": "pool/gcc.deb", "size": 1, "sha256": ")") +
+          sha256("gcc").hex() + "\"}\n ],\n \"components\": [");
+  text = replace_all(text, sha256("sum").hex() + "\"}",
+                     sha256("sum").hex() + R"(", "modules": [{"path": "a", "version": "v1", "h1": "h1:A="}]})");
   text = replace_all(text, sha256("s").hex() + "\"}", sha256("s").hex() + R"(", "modules": []})");
   const Lock lock = Lock::parse(text, "pc.lock");
   CHECK(lock.target == sample().target);
@@ -194,22 +216,32 @@ TEST_CASE("a lock cut off anywhere is refused, with the line") {
 }
 
 TEST_CASE("a damaged lock is named by line and field") {
-  CHECK(failure_after("\"size\": 1015", "\"size\": \"1015\"") == "pc.lock:11: \"size\" of package 2 of \"target\" must be a whole number, not a string");
+  CHECK(failure_after("\"size\": 1015", "\"size\": \"1015\"") ==
+        "pc.lock:11: \"size\" of package 2 of \"target\" must be a whole number, not a string");
   CHECK(contains(failure_after("\"size\": 1015", "\"size\": -1"), "pc.lock:11: \"size\" of package 2"));
   CHECK(contains(failure_after("\"size\": 1015", "\"size\": 1.5"), "pc.lock:11: \"size\" of package 2"));
   CHECK(contains(failure_after("\"size\": 1015", "\"size\": 0"), "must be more than 0"));
-  CHECK(contains(failure_after("\"size\": 1015", "\"sizes\": 1015"), "pc.lock:11: package 2 of \"target\" has no \"size\""));
+  CHECK(contains(failure_after("\"size\": 1015", "\"sizes\": 1015"),
+                 "pc.lock:11: package 2 of \"target\" has no \"size\""));
   CHECK(failure_after("\"size\": 1015", "\"size\": 1015, \"sha25\": 1") ==
         "pc.lock:11: package 2 of \"target\" has an unknown field \"sha25\" (did you mean \"sha256\"?)");
-  CHECK(contains(failure_after("\"size\": 1015", "\"size\": 1015, \"size\": 1015"), "pc.lock:11: the key \"size\" is there twice"));
-  CHECK(contains(failure_after(sha256("mod").hex(), "abc"), "pc.lock:14: \"go_mod\" of component 1 must be 64 hexadecimal digits"));
-  CHECK(contains(failure_after("\"name\": \"bash\"", "\"name\": \"systemd\""), "pc.lock:11: package \"systemd\" must come after \"systemd\" only once"));
-  CHECK(contains(failure_after("\"name\": \"etcd\"", "\"name\": \"a\""), "pc.lock:15: component \"a\" is out of order"));
-  CHECK(contains(failure_after("2025-11-14T06:00:00Z", "2025-02-30T06:00:00Z"), "pc.lock:7: \"date\" of suite 2 must be a date"));
+  CHECK(contains(failure_after("\"size\": 1015", "\"size\": 1015, \"size\": 1015"),
+                 "pc.lock:11: the key \"size\" is there twice"));
+  CHECK(contains(failure_after(sha256("mod").hex(), "abc"),
+                 "pc.lock:14: \"go_mod\" of component 1 must be 64 hexadecimal digits"));
+  CHECK(contains(failure_after("\"name\": \"bash\"", "\"name\": \"systemd\""),
+                 "pc.lock:11: package \"systemd\" must come after \"systemd\" only once"));
+  CHECK(
+      contains(failure_after("\"name\": \"etcd\"", "\"name\": \"a\""), "pc.lock:15: component \"a\" is out of order"));
+  CHECK(contains(failure_after("2025-11-14T06:00:00Z", "2025-02-30T06:00:00Z"),
+                 "pc.lock:7: \"date\" of suite 2 must be a date"));
   CHECK(contains(failure_after("2025-11-14T06:00:00Z", "2025-11-14 06:00:00Z"), "must be a date"));
-  CHECK(contains(failure_after("\"components\": [", "\"components\": {}, \"x\": ["), "pc.lock:13: \"components\" of the lock must be a list, not an object"));
-  CHECK(contains(failure_after("\"components\": [", "\"components\": [1, "), "pc.lock:13: component 1 must be an object"));
-  CHECK(contains(failure_after("\"version\": \"257.9-1~deb13u1\"", "\"version\": \"\""), "\"version\" of package 2 of \"target\" is empty"));
+  CHECK(contains(failure_after("\"components\": [", "\"components\": {}, \"x\": ["),
+                 "pc.lock:13: \"components\" of the lock must be a list, not an object"));
+  CHECK(contains(failure_after("\"components\": [", "\"components\": [1, "),
+                 "pc.lock:13: component 1 must be an object"));
+  CHECK(contains(failure_after("\"version\": \"257.9-1~deb13u1\"", "\"version\": \"\""),
+                 "\"version\" of package 2 of \"target\" is empty"));
   CHECK(contains(failure("[]"), "the lock must be an object, not a list"));
   CHECK(contains(failure(std::string(100, '[')), "nested deeper"));
 }
@@ -257,9 +289,12 @@ TEST_CASE("changes between two locks read as a list") {
   after.components[1].version = "v3.7.1";
   after.components[0].go_sum = sha256("another sum");
   CHECK(describe_changes(before, after) ==
-        std::vector<std::string>{"- bash", "+ foo 1.2", "systemd 257.9-1~deb13u1 → 257.10-1", "tools: gcc 14.2.0-1: the same version with other bytes",
-                                 "component: containerd v2.3.3: the same version with other bytes", "component: etcd v3.7.0 → v3.7.1"});
-  CHECK(describe_changes(before, after, {{"foo", "asked for"}, {"systemd", "needed by foo"}}, {{"gcc", "update"}}).at(1) == "+ foo 1.2 (asked for)");
+        std::vector<std::string>{"- bash", "+ foo 1.2", "systemd 257.9-1~deb13u1 → 257.10-1",
+                                 "tools: gcc 14.2.0-1: the same version with other bytes",
+                                 "component: containerd v2.3.3: the same version with other bytes",
+                                 "component: etcd v3.7.0 → v3.7.1"});
+  CHECK(describe_changes(before, after, {{"foo", "asked for"}, {"systemd", "needed by foo"}}, {{"gcc", "update"}})
+            .at(1) == "+ foo 1.2 (asked for)");
   // A date says where to look for the bytes and is no change.
   Lock dated = before;
   dated.target[0].date += 1;
@@ -270,7 +305,8 @@ TEST_CASE("suites that were left out are named, and only then") {
   Lock lock = sample();
   lock.without_suites = {"trixie-security", "trixie-updates"};
   const std::string text = lock.serialise();
-  CHECK(text.find("\n \"without_suites\": [\"trixie-security\", \"trixie-updates\"],\n \"target\"") != std::string::npos);
+  CHECK(text.find("\n \"without_suites\": [\"trixie-security\", \"trixie-updates\"],\n \"target\"") !=
+        std::string::npos);
   CHECK(Lock::parse(text, "x.lock").without_suites == lock.without_suites);
   CHECK(Lock::parse(text, "x.lock").serialise() == text);
   CHECK(sample().serialise().find("without") == std::string::npos);

@@ -1,4 +1,5 @@
-// Locks made from suites in memory: what stays, what is added, what is updated and why, and the tools that all configurations share.
+// Locks made from suites in memory: what stays, what is added, what is updated and why, and the tools that all
+// configurations share.
 #include "locking/locking.hpp"
 
 #include <fmt/format.h>
@@ -22,9 +23,12 @@ constexpr std::int64_t first_day = 1763195591, a_day = 86400;
 /// A mirror whose suites change from day to day, and a project of two configurations.
 struct Site {
   std::int64_t today = first_day;
-  std::map<std::string, std::string> suites{{"trixie", stanza("app", "1", "Depends: lib\n") + stanza("lib", "1") + stanza("htop", "1", "Depends: lib, ncurses\n") + stanza("ncurses", "1") +
-                                                           stanza("gcc", "1", "Depends: libc\n") + stanza("libc", "1") + stanza("cross", "1", "Depends: gcc (= 1), libc\n") + stanza("zstd", "1", "Depends: libc\n")},
-                                            {"trixie-security", ""}};
+  std::map<std::string, std::string> suites{
+      {"trixie", stanza("app", "1", "Depends: lib\n") + stanza("lib", "1") +
+                     stanza("htop", "1", "Depends: lib, ncurses\n") + stanza("ncurses", "1") +
+                     stanza("gcc", "1", "Depends: libc\n") + stanza("libc", "1") +
+                     stanza("cross", "1", "Depends: gcc (= 1), libc\n") + stanza("zstd", "1", "Depends: libc\n")},
+      {"trixie-security", ""}};
   Config pc = config("pc", {"gcc"}), pi = config("pi", {"cross"});
   Names loaded, warnings;
   std::map<std::string, std::string> debs;
@@ -33,7 +37,8 @@ struct Site {
   static Config config(const std::string& name, const Names& compilers) {
     Config config;
     config.name = name, config.arch.debian = "amd64", config.packages = {"app"}, config.essential_packages = false;
-    config.repositories = {{.name = "debian", .suites = {"trixie", "trixie-security"}, .tools_suites = {}, .sections = {"main"}}};
+    config.repositories = {
+        {.name = "debian", .suites = {"trixie", "trixie-security"}, .tools_suites = {}, .sections = {"main"}}};
     for (const char* set : tool_set_names) config.tools.push_back({.name = set, .essential = false, .packages = {}});
     for (ToolSet& set : config.tools) {
       if (set.name == "c") set.packages = compilers;
@@ -62,7 +67,8 @@ struct Site {
       return controls;
     };
     services.warn = [&](const std::string& text) { warnings.push_back(text); };
-    return make_lock(of, {pc, pi}, {.before = before, .update = update, .allow_older = allow_older, .without = {}}, services);
+    return make_lock(of, {pc, pi}, {.before = before, .update = update, .allow_older = allow_older, .without = {}},
+                     services);
   }
 };
 
@@ -72,7 +78,9 @@ std::string words(const std::vector<LockedPackage>& packages) {
   return join(list, ", ");
 }
 
-std::string changes(const Lock& before, const LockResult& after) { return join(describe_changes(before, after.lock, after.target, after.tools), "; "); }
+std::string changes(const Lock& before, const LockResult& after) {
+  return join(describe_changes(before, after.lock, after.target, after.tools), "; ");
+}
 
 }  // namespace
 
@@ -95,9 +103,13 @@ TEST_CASE("adding a package adds it and what it needs: nothing else moves, and t
   Site site;
   const Lock before = site.lock(site.pc, {}).lock;
   site.today += a_day;
-  for (auto& [name, text] : site.suites) text = replace_all(text, "Version: 1", "Version: 2"), text = replace_all(text, "_1_", "_2_");
-  site.debs = {{"app 1", "Package: app\nVersion: 1\nArchitecture: amd64\nDepends: lib\n"}, {"lib 1", "Package: lib\nVersion: 1\nArchitecture: amd64\n"}};
-  for (const char* name : {"app", "lib", "htop", "ncurses"}) site.suites["trixie"] = replace_all(site.suites["trixie"], sha256(std::string(name) + "1").hex(), sha256(std::string(name) + "2").hex());
+  for (auto& [name, text] : site.suites)
+    text = replace_all(text, "Version: 1", "Version: 2"), text = replace_all(text, "_1_", "_2_");
+  site.debs = {{"app 1", "Package: app\nVersion: 1\nArchitecture: amd64\nDepends: lib\n"},
+               {"lib 1", "Package: lib\nVersion: 1\nArchitecture: amd64\n"}};
+  for (const char* name : {"app", "lib", "htop", "ncurses"})
+    site.suites["trixie"] = replace_all(site.suites["trixie"], sha256(std::string(name) + "1").hex(),
+                                        sha256(std::string(name) + "2").hex());
   site.pc.packages.push_back("htop");
   const LockResult after = site.lock(site.pc, before);
   CHECK(words(after.lock.target) == "app 1, htop 2, lib 1, ncurses 2");
@@ -126,24 +138,31 @@ TEST_CASE("--update takes everything, --update PACKAGE what it needs, --security
   Site site;
   const Lock before = site.lock(site.pc, {}).lock;
   site.today += a_day;
-  site.suites["trixie"] += stanza("app", "2", "Depends: lib (>= 2)\n") + stanza("lib", "2") + stanza("zstd", "2", "Depends: libc\n");
+  site.suites["trixie"] +=
+      stanza("app", "2", "Depends: lib (>= 2)\n") + stanza("lib", "2") + stanza("zstd", "2", "Depends: libc\n");
   site.suites["trixie-security"] += stanza("lib", "1+deb13u1") + stanza("libc", "1+deb13u1");
 
-  CHECK(changes(before, site.lock(site.pc, before, {What::Packages, {"app"}})) == "app 1 → 2 (update); lib 1 → 2 (needed by app)");
+  CHECK(changes(before, site.lock(site.pc, before, {What::Packages, {"app"}})) ==
+        "app 1 → 2 (update); lib 1 → 2 (needed by app)");
   CHECK(changes(before, site.lock(site.pc, before, {What::Packages, {"zstd"}})) == "tools: zstd 1 → 2 (update)");
-  CHECK(changes(before, site.lock(site.pc, before, {What::Security, {}})) == "lib 1 → 2 (trixie-security has it); tools: libc 1 → 1+deb13u1 (trixie-security has it)");
+  CHECK(changes(before, site.lock(site.pc, before, {What::Security, {}})) ==
+        "lib 1 → 2 (trixie-security has it); tools: libc 1 → 1+deb13u1 (trixie-security has it)");
   const LockResult all = site.lock(site.pc, before, {What::Everything, {}});
-  CHECK(changes(before, all) == "app 1 → 2 (update); lib 1 → 2 (update); tools: libc 1 → 1+deb13u1 (update); tools: zstd 1 → 2 (update)");
+  CHECK(changes(before, all) ==
+        "app 1 → 2 (update); lib 1 → 2 (update); tools: libc 1 → 1+deb13u1 (update); tools: zstd 1 → 2 (update)");
   CHECK(all.lock.date == first_day + a_day);
   CHECK(all.lock.serialise().find("\"date\": \"2025-11-16T08:33:11Z\"}") == std::string::npos);
   CHECK_THROWS_AS(site.lock(site.pc, before, {What::Packages, {"apt"}}), Error);
 }
 
-TEST_CASE("a set that is asked for differently is locked again, with the versions of the others; what no configuration asks for goes") {
+TEST_CASE(
+    "a set that is asked for differently is locked again, with the versions of the others; what no configuration asks "
+    "for goes") {
   Site site;
   const Lock before = site.lock(site.pc, {}).lock;
   site.today += a_day;
-  site.suites["trixie"] += stanza("gcc", "2", "Depends: libc\n") + stanza("libc", "2") + stanza("make", "1", "Depends: libc\n");
+  site.suites["trixie"] +=
+      stanza("gcc", "2", "Depends: libc\n") + stanza("libc", "2") + stanza("make", "1", "Depends: libc\n");
   for (ToolSet& set : site.pc.tools)
     if (set.name == "c") set.packages = {"gcc", "make"};
   const LockResult after = site.lock(site.pc, before);
@@ -157,12 +176,14 @@ TEST_CASE("a set that is asked for differently is locked again, with the version
 TEST_CASE("each tool has one version: what one set must update, all do") {
   Site site;
   const Lock before = site.lock(site.pc, {}).lock;
-  site.suites["trixie"] += stanza("gcc", "2", "Depends: libc\n") + stanza("cross", "2", "Depends: gcc (= 2), libc\n") + stanza("plugin", "1", "Depends: gcc (>= 2)\n");
+  site.suites["trixie"] += stanza("gcc", "2", "Depends: libc\n") + stanza("cross", "2", "Depends: gcc (= 2), libc\n") +
+                           stanza("plugin", "1", "Depends: gcc (>= 2)\n");
   for (ToolSet& set : site.pc.tools)
     if (set.name == "c") set.packages = {"gcc", "plugin"};
   const LockResult after = site.lock(site.pc, before);
   CHECK(words(after.lock.tools.packages) == "cross 2, gcc 2, libc 1, plugin 1, zstd 1");
-  CHECK(changes(before, after) == "tools: cross 1 → 2 (needed by gcc); tools: gcc 1 → 2 (needed by plugin); tools: + plugin 1 (asked for)");
+  CHECK(changes(before, after) ==
+        "tools: cross 1 → 2 (needed by gcc); tools: gcc 1 → 2 (needed by plugin); tools: + plugin 1 (asked for)");
 }
 
 TEST_CASE("an older mirror is refused, and a suite of long ago is warned of") {
@@ -174,7 +195,8 @@ TEST_CASE("an older mirror is refused, and a suite of long ago is warned of") {
     FAIL("it was locked");
   } catch (const Error& error) {
     CHECK(error.kind() == ErrorKind::Fetch);
-    CHECK(error.message().find("suite trixie of debian is of 2025-11-14T08:33:11Z on the mirror, and the lock was made from one of 2025-11-15T08:33:11Z") != std::string::npos);
+    CHECK(error.message().find("suite trixie of debian is of 2025-11-14T08:33:11Z on the mirror, and the lock was made "
+                               "from one of 2025-11-15T08:33:11Z") != std::string::npos);
   }
   CHECK(words(site.lock(site.pc, before, {}, true).lock.target) == "app 1, lib 1");
 }
@@ -182,5 +204,7 @@ TEST_CASE("an older mirror is refused, and a suite of long ago is warned of") {
 TEST_CASE("suites to leave out must be suites") {
   Site site;
   LockServices services;
-  CHECK_THROWS_AS(make_lock(site.pc, {site.pc}, {.before = {}, .update = {}, .allow_older = false, .without = {"sid"}}, services), Error);
+  CHECK_THROWS_AS(
+      make_lock(site.pc, {site.pc}, {.before = {}, .update = {}, .allow_older = false, .without = {"sid"}}, services),
+      Error);
 }

@@ -16,8 +16,12 @@ namespace {
 
 std::string output_of(const std::vector<std::string>& argv, const std::string& input = "") {
   const fs::path folder = fs::temp_directory_path();
-  const CommandResult result = system_runner().run({.argv = argv, .environment = {{"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"}, {"LC_ALL", "C.UTF-8"}, {"HOME", "/nonexistent"}}, .working_folder = folder,
-                                                    .capture_stdout = true, .input = input});
+  const CommandResult result = system_runner().run(
+      {.argv = argv,
+       .environment = {{"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"}, {"LC_ALL", "C.UTF-8"}, {"HOME", "/nonexistent"}},
+       .working_folder = folder,
+       .capture_stdout = true,
+       .input = input});
   INFO(quote_argv(argv) << "\n" << result.output);
   REQUIRE(result.exit_code == 0);
   return result.output;
@@ -36,11 +40,30 @@ struct Fixture {
     app.add_file(context.store(), "etc/owned", "x", 0640, "");
     app.find("etc/owned")->uid = 65535;
     app.add_missing_parents("");
-    images = {{.reference = "registry.k8s.io/kube-proxy:v1.37.1", .architecture = "arm", .variant = "v6", .layers = {base, app}, .entrypoint = {"/usr/bin/kube-proxy"}, .command = {"--help"},
-               .environment = {"A=b"}, .user = "65535:65535", .labels = {}, .contents = {}},
-              {.reference = "registry.k8s.io/pause:3.10.2", .architecture = "amd64", .variant = "", .layers = {base}, .entrypoint = {"/pause"}, .command = {}, .environment = {}, .user = "", .labels = {}, .contents = {}}};
+    images = {{.reference = "registry.k8s.io/kube-proxy:v1.37.1",
+               .architecture = "arm",
+               .variant = "v6",
+               .layers = {base, app},
+               .entrypoint = {"/usr/bin/kube-proxy"},
+               .command = {"--help"},
+               .environment = {"A=b"},
+               .user = "65535:65535",
+               .labels = {},
+               .contents = {}},
+              {.reference = "registry.k8s.io/pause:3.10.2",
+               .architecture = "amd64",
+               .variant = "",
+               .layers = {base},
+               .entrypoint = {"/pause"},
+               .command = {},
+               .environment = {},
+               .user = "",
+               .labels = {},
+               .contents = {}}};
   }
-  Value make(std::int64_t epoch = 1763195591) { return make_oci_archive(context.store(), make_oci_layout(context.store(), images, epoch), epoch); }
+  Value make(std::int64_t epoch = 1763195591) {
+    return make_oci_archive(context.store(), make_oci_layout(context.store(), images, epoch), epoch);
+  }
   std::string path(const Value& archive) { return context.store().path(archive.digest).string(); }
   std::map<std::string, std::string> files(const Value& archive) {
     const Tree tree = read_tar(context.store(), context.store().path(archive.digest), {.origin = "test"});
@@ -89,7 +112,8 @@ TEST_CASE("index, manifests, configs and layers hang together by digest and size
   CHECK(config.at("variant") == "v6");
   CHECK(config.at("os") == "linux");
   CHECK(config.at("created") == "2025-11-15T08:33:11Z");
-  CHECK(config.at("config") == json{{"Env", {"A=b"}}, {"Entrypoint", {"/usr/bin/kube-proxy"}}, {"Cmd", {"--help"}}, {"User", "65535:65535"}});
+  CHECK(config.at("config") ==
+        json{{"Env", {"A=b"}}, {"Entrypoint", {"/usr/bin/kube-proxy"}}, {"Cmd", {"--help"}}, {"User", "65535:65535"}});
   for (std::size_t i = 0; i < 2; ++i) {
     blob(files, manifest.at("layers")[i]);
     // Uncompressed, so the layer is its own diff.
@@ -162,22 +186,26 @@ with tarfile.open(sys.argv[1], "r:") as archive:
     index = json.load(archive.extractfile("index.json"))
     print(",".join(m["annotations"]["io.containerd.image.name"] for m in index["manifests"]))
 )";
-  CHECK(output_of({"python3", "-c", program, f.path(f.make())}) == "registry.k8s.io/kube-proxy:v1.37.1,registry.k8s.io/pause:3.10.2\n");
+  CHECK(output_of({"python3", "-c", program, f.path(f.make())}) ==
+        "registry.k8s.io/kube-proxy:v1.37.1,registry.k8s.io/pause:3.10.2\n");
 }
 
 TEST_CASE("skopeo reads it and copies an image out of it") {
   Fixture f;
   const fs::path archive = f.context.folder() / "images.tar", layout = f.context.folder() / "layout";
   fs::copy_file(f.path(f.make()), archive);
-  const json seen = json::parse(output_of({"skopeo", "inspect", "oci-archive:" + archive.string() + ":registry.k8s.io/kube-proxy:v1.37.1"}));
+  const json seen = json::parse(
+      output_of({"skopeo", "inspect", "oci-archive:" + archive.string() + ":registry.k8s.io/kube-proxy:v1.37.1"}));
   CHECK(seen.at("Architecture") == "arm");
   CHECK(seen.at("Layers").size() == 2);
   CHECK(seen.at("Env") == json{"A=b"});
   // Copying verifies every digest and the layers against their diff_ids.
-  output_of({"skopeo", "copy", "--insecure-policy", "--tmpdir", f.context.folder().string(), "oci-archive:" + archive.string() + ":registry.k8s.io/pause:3.10.2", "oci:" + layout.string() + ":pause"});
+  output_of({"skopeo", "copy", "--insecure-policy", "--tmpdir", f.context.folder().string(),
+             "oci-archive:" + archive.string() + ":registry.k8s.io/pause:3.10.2", "oci:" + layout.string() + ":pause"});
   CHECK(fs::exists(layout / "index.json"));
   // The same archive, as older versions of Docker read it.
-  const json docker = json::parse(output_of({"skopeo", "inspect", "--config", "docker-archive:" + archive.string() + ":registry.k8s.io/kube-proxy:v1.37.1"}));
+  const json docker = json::parse(output_of(
+      {"skopeo", "inspect", "--config", "docker-archive:" + archive.string() + ":registry.k8s.io/kube-proxy:v1.37.1"}));
   CHECK(docker.at("variant") == "v6");
   CHECK(docker.at("config").at("Entrypoint") == json{"/usr/bin/kube-proxy"});
 }
@@ -196,17 +224,24 @@ TEST_CASE("manifest.json lists the same images for Docker") {
   REQUIRE(docker.size() == 2);
   for (std::size_t i = 0; i < 2; ++i) {
     const json manifest = json::parse(blob(files, index.at("manifests")[i]));
-    const auto path = [](const json& descriptor) { return "blobs/sha256/" + descriptor.at("digest").get<std::string>().substr(7); };
+    const auto path = [](const json& descriptor) {
+      return "blobs/sha256/" + descriptor.at("digest").get<std::string>().substr(7);
+    };
     json layers = json::array();
     for (const auto& layer : manifest.at("layers")) layers.push_back(path(layer));
-    CHECK(docker[i] == json{{"Config", path(manifest.at("config"))}, {"RepoTags", {f.images[i].reference}}, {"Layers", layers}});
+    CHECK(docker[i] ==
+          json{{"Config", path(manifest.at("config"))}, {"RepoTags", {f.images[i].reference}}, {"Layers", layers}});
   }
 }
 
 TEST_CASE("an image's SBOM is an artifact that refers to it, and no image of its own") {
   Fixture f;
   const std::size_t before = f.files(f.make()).size();
-  f.images[1].contents = {{.kind = SoftwarePackage::Kind::Component, .name = "pause", .version = "3.10.2", .license = "Apache-2.0", .purl = generic_purl("pause", "3.10.2")}};
+  f.images[1].contents = {{.kind = SoftwarePackage::Kind::Component,
+                           .name = "pause",
+                           .version = "3.10.2",
+                           .license = "Apache-2.0",
+                           .purl = generic_purl("pause", "3.10.2")}};
   const auto files = f.files(f.make());
   CHECK(files.size() == before + 3);  // document, empty config, manifest
   const json index = json::parse(files.at("index.json"));
@@ -232,7 +267,11 @@ TEST_CASE("layouts of several architectures become one, with an index for each r
   const auto layout = [&](const char* architecture, const char* variant) {
     std::vector<OciImage> images = f.images;
     for (auto& image : images) image.architecture = architecture, image.variant = variant;
-    images[1].contents = {{.kind = SoftwarePackage::Kind::Component, .name = "pause", .version = "3.10.2", .license = {}, .purl = generic_purl("pause", "3.10.2")}};
+    images[1].contents = {{.kind = SoftwarePackage::Kind::Component,
+                           .name = "pause",
+                           .version = "3.10.2",
+                           .license = {},
+                           .purl = generic_purl("pause", "3.10.2")}};
     return make_oci_layout(store, images, 1763195591);
   };
   const Tree v6 = layout("arm", "v6"), v7 = layout("arm", "v7"), s390x = layout("s390x", "");
@@ -250,10 +289,15 @@ TEST_CASE("layouts of several architectures become one, with an index for each r
   CHECK(blobs == 3 + 3 * (2 + 2 + 1 + 1) + 2);
   const json index = json::parse(read("index.json"));
   REQUIRE(index.at("manifests").size() == 2 + 3);
-  CHECK(index.at("manifests")[0].at("annotations") == json{{"io.containerd.image.name", "registry.k8s.io/kube-proxy:v1.37.1"}, {"org.opencontainers.image.ref.name", "registry.k8s.io/kube-proxy:v1.37.1"}});
+  CHECK(index.at("manifests")[0].at("annotations") ==
+        json{{"io.containerd.image.name", "registry.k8s.io/kube-proxy:v1.37.1"},
+             {"org.opencontainers.image.ref.name", "registry.k8s.io/kube-proxy:v1.37.1"}});
   CHECK(index.at("manifests")[0].at("mediaType") == "application/vnd.oci.image.index.v1+json");
-  const json proxy = json::parse(read("blobs/sha256/" + index.at("manifests")[0].at("digest").get<std::string>().substr(7)));
-  const json expected[] = {{{"architecture", "arm"}, {"os", "linux"}, {"variant", "v6"}}, {{"architecture", "arm"}, {"os", "linux"}, {"variant", "v7"}}, {{"architecture", "s390x"}, {"os", "linux"}}};
+  const json proxy =
+      json::parse(read("blobs/sha256/" + index.at("manifests")[0].at("digest").get<std::string>().substr(7)));
+  const json expected[] = {{{"architecture", "arm"}, {"os", "linux"}, {"variant", "v6"}},
+                           {{"architecture", "arm"}, {"os", "linux"}, {"variant", "v7"}},
+                           {{"architecture", "s390x"}, {"os", "linux"}}};
   REQUIRE(proxy.at("manifests").size() == 3);
   for (std::size_t i = 0; i < 3; ++i) CHECK(proxy.at("manifests")[i].at("platform") == expected[i]);
   const json of_v6 = json::parse(store.read(v6.find("index.json")->content));
@@ -261,7 +305,8 @@ TEST_CASE("layouts of several architectures become one, with an index for each r
   CHECK_FALSE(proxy.at("manifests")[0].contains("annotations"));
   for (std::size_t i = 2; i < 5; ++i) CHECK(index.at("manifests")[i].at("artifactType") == "application/spdx+json");
 
-  CHECK(contains(failure([&] { merge_oci_layouts(store, {v6, v6}); }), "registry.k8s.io/kube-proxy:v1.37.1 is there twice for linux/arm/v6"));
+  CHECK(contains(failure([&] { merge_oci_layouts(store, {v6, v6}); }),
+                 "registry.k8s.io/kube-proxy:v1.37.1 is there twice for linux/arm/v6"));
 }
 
 TEST_CASE("golden: the index of two architectures") {
@@ -269,13 +314,25 @@ TEST_CASE("golden: the index of two architectures") {
   Tree layer;
   layer.add_file(context.store(), "pause", "p", 0755, "component:pause");
   const auto layout = [&](const char* architecture, const char* variant) {
-    return make_oci_layout(context.store(), {{.reference = "registry.k8s.io/pause:3.10.2", .architecture = architecture, .variant = variant, .layers = {layer}, .entrypoint = {"/pause"}, .command = {},
-                                              .environment = {}, .user = {}, .labels = {}, .contents = {}}}, 0);
+    return make_oci_layout(context.store(),
+                           {{.reference = "registry.k8s.io/pause:3.10.2",
+                             .architecture = architecture,
+                             .variant = variant,
+                             .layers = {layer},
+                             .entrypoint = {"/pause"},
+                             .command = {},
+                             .environment = {},
+                             .user = {},
+                             .labels = {},
+                             .contents = {}}},
+                           0);
   };
   const Tree joined = merge_oci_layouts(context.store(), {layout("arm", "v6"), layout("riscv64", "")});
   const json top = json::parse(context.store().read(joined.find("index.json")->content));
   REQUIRE(top.at("manifests").size() == 1);
-  CHECK(context.store().read(joined.find("blobs/sha256/" + top.at("manifests")[0].at("digest").get<std::string>().substr(7))->content) == golden_index);
+  CHECK(context.store().read(
+            joined.find("blobs/sha256/" + top.at("manifests")[0].at("digest").get<std::string>().substr(7))->content) ==
+        golden_index);
 }
 
 TEST_CASE("skopeo chooses an architecture and variant out of the index") {
@@ -288,7 +345,9 @@ TEST_CASE("skopeo chooses an architecture and variant out of the index") {
   const Tree joined = merge_oci_layouts(f.context.store(), layouts);
   const fs::path folder = checkout(f.context.store(), put_tree(f.context.store(), joined));
   for (const std::string variant : {"v6", "v7"}) {
-    const json config = json::parse(output_of({"skopeo", "--override-arch", "arm", "--override-variant", variant, "inspect", "--config", "oci:" + folder.string() + ":registry.k8s.io/kube-proxy:v1.37.1"}));
+    const json config =
+        json::parse(output_of({"skopeo", "--override-arch", "arm", "--override-variant", variant, "inspect", "--config",
+                               "oci:" + folder.string() + ":registry.k8s.io/kube-proxy:v1.37.1"}));
     CHECK(config.at("architecture") == "arm");
     CHECK(config.at("variant") == variant);
   }

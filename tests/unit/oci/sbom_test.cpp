@@ -121,17 +121,34 @@ const char* const golden = R"({
 })";
 
 std::vector<SoftwarePackage> packages() {
-  return {{.kind = Kind::System, .name = "libstdc++6", .version = "14.2.0-19", .license = {}, .purl = debian_purl("libstdc++6", "14.2.0-19", "armel"), .changes = {}},
-          {.kind = Kind::Module, .name = "example.org/a/b", .version = "v1.0.0", .license = {}, .purl = golang_purl("example.org/a/b", "v1.0.0"), .changes = {}},
-          {.kind = Kind::Component, .name = "flannel", .version = "v0.26.7", .license = "Apache-2.0", .purl = generic_purl("flannel", "v0.26.7"), .changes = {}}};
+  return {{.kind = Kind::System,
+           .name = "libstdc++6",
+           .version = "14.2.0-19",
+           .license = {},
+           .purl = debian_purl("libstdc++6", "14.2.0-19", "armel"),
+           .changes = {}},
+          {.kind = Kind::Module,
+           .name = "example.org/a/b",
+           .version = "v1.0.0",
+           .license = {},
+           .purl = golang_purl("example.org/a/b", "v1.0.0"),
+           .changes = {}},
+          {.kind = Kind::Component,
+           .name = "flannel",
+           .version = "v0.26.7",
+           .license = "Apache-2.0",
+           .purl = generic_purl("flannel", "v0.26.7"),
+           .changes = {}}};
 }
 
 }  // namespace
 
 TEST_CASE("package URLs") {
   CHECK(generic_purl("pause", "3.10.2") == "pkg:generic/pause@3.10.2");
-  CHECK(golang_purl("github.com/docker/distribution/v3", "v3.0.0+incompatible") == "pkg:golang/github.com/docker/distribution/v3@v3.0.0%2Bincompatible");
-  CHECK(debian_purl("libstdc++6", "1:2.41.5-0+deb13u1~x", "armel") == "pkg:deb/debian/libstdc%2B%2B6@1%3A2.41.5-0%2Bdeb13u1~x?arch=armel");
+  CHECK(golang_purl("github.com/docker/distribution/v3", "v3.0.0+incompatible") ==
+        "pkg:golang/github.com/docker/distribution/v3@v3.0.0%2Bincompatible");
+  CHECK(debian_purl("libstdc++6", "1:2.41.5-0+deb13u1~x", "armel") ==
+        "pkg:deb/debian/libstdc%2B%2B6@1%3A2.41.5-0%2Bdeb13u1~x?arch=armel");
 }
 
 TEST_CASE("what is not as it was published says why") {
@@ -149,7 +166,9 @@ TEST_CASE("what is not as it was published says why") {
 }
 
 TEST_CASE("golden: a document with a component, its module and a Debian package") {
-  CHECK(nlohmann::json::parse(spdx_document("ghcr.io/flannel-io/flannel:v0.26.7", std::string(64, 'a'), packages(), 1763195591)).dump(1) == golden);
+  CHECK(nlohmann::json::parse(
+            spdx_document("ghcr.io/flannel-io/flannel:v0.26.7", std::string(64, 'a'), packages(), 1763195591))
+            .dump(1) == golden);
 }
 
 TEST_CASE("the order in which packages are named and how often does not matter") {
@@ -160,12 +179,25 @@ TEST_CASE("the order in which packages are named and how often does not matter")
 }
 
 TEST_CASE("identifiers are those that SPDX allows, and names that differ in other characters have others") {
-  const auto document = nlohmann::json::parse(spdx_document("a/b:1", "00", {{.kind = Kind::Module, .name = "x/y_z", .version = "1", .license = {}, .purl = golang_purl("x/y_z", "1"), .changes = {}},
-                                                                            {.kind = Kind::Module, .name = "x-y/z", .version = "1", .license = {}, .purl = golang_purl("x-y/z", "1"), .changes = {}}}, 0));
+  const auto document = nlohmann::json::parse(spdx_document("a/b:1", "00",
+                                                            {{.kind = Kind::Module,
+                                                              .name = "x/y_z",
+                                                              .version = "1",
+                                                              .license = {},
+                                                              .purl = golang_purl("x/y_z", "1"),
+                                                              .changes = {}},
+                                                             {.kind = Kind::Module,
+                                                              .name = "x-y/z",
+                                                              .version = "1",
+                                                              .license = {},
+                                                              .purl = golang_purl("x-y/z", "1"),
+                                                              .changes = {}}},
+                                                            0));
   std::set<std::string> identifiers;
   for (const auto& package : document.at("packages")) {
     const std::string id = package.at("SPDXID");
-    CHECK(id.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-") == std::string::npos);
+    CHECK(id.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-") ==
+          std::string::npos);
     CHECK(identifiers.insert(id).second);
   }
 }

@@ -1,4 +1,5 @@
-// The recipe of an architecture: no kernel, no disk, packages only where an image takes files of them; and what the SBOM of an image says.
+// The recipe of an architecture: no kernel, no disk, packages only where an image takes files of them; and what the
+// SBOM of an image says.
 #include "pipeline/architecture.hpp"
 
 #include <nlohmann/json.hpp>
@@ -20,7 +21,12 @@ using Names = std::vector<std::string>;
 struct ArchitectureProject : Project {
   ArchitectureProject() {
     config.kernel = {}, config.disk = {}, config.overlays.clear(), config.name = config.board = "linux-armv6";
-    config.arch = {.debian = "armel", .go = "arm", .goarm = "6", .kernel = {}, .cross = "arm-linux-gnueabi-", .triplet = "arm-linux-gnueabi"};
+    config.arch = {.debian = "armel",
+                   .go = "arm",
+                   .goarm = "6",
+                   .kernel = {},
+                   .cross = "arm-linux-gnueabi-",
+                   .triplet = "arm-linux-gnueabi"};
     auto& etcd = config.components[0];
     etcd.images = {{.name = "example.org/etcd", .tag = {}, .programs = {"etcd"}, .root = {}, .user = {}}};
     etcd.releases = {{.name = "etcd-server", .folder = "etcd/bin", .programs = {"etcd"}}};
@@ -47,10 +53,12 @@ Names paths(const Tree& tree) {
 TEST_CASE("an architecture has programs, images and releases, and no kernel, disk or boot") {
   ArchitectureProject p;
   const Pipeline pipeline = make_pipeline(p.inputs());
-  CHECK(artifact_names(pipeline) == Names{"SHA256SUMS", "binaries.tar.zst", "etcd-server-linux-armv6.tar.gz", "images.list", "images.tar.zst"});
+  CHECK(artifact_names(pipeline) ==
+        Names{"SHA256SUMS", "binaries.tar.zst", "etcd-server-linux-armv6.tar.gz", "images.list", "images.tar.zst"});
   for (const auto& step : pipeline.graph.steps()) {
     INFO(step.id);
-    for (const char* none : {"kernel/", "boot/", "image/disk", "image/root", "rootfs/"}) CHECK_FALSE(step.id.starts_with(none));
+    for (const char* none : {"kernel/", "boot/", "image/disk", "image/root", "rootfs/"})
+      CHECK_FALSE(step.id.starts_with(none));
   }
   CHECK(pipeline.programs.at("etcd") == OutputRef{"component/etcd/check", "programs"});
   CHECK(pipeline.boot.step.empty());
@@ -78,7 +86,8 @@ TEST_CASE("without images or programs there are none of their artifacts") {
   CHECK(artifact_names(make_pipeline(p.inputs())) == Names{"SHA256SUMS"});
 }
 
-TEST_CASE("a release: programs in upstream's folder, links to a multi-call binary; its tar is gzip without name and time") {
+TEST_CASE(
+    "a release: programs in upstream's folder, links to a multi-call binary; its tar is gzip without name and time") {
   ArchitectureProject p;
   auto& component = p.config.components[0];
   component.binaries[0].name = "hyper", component.binaries[0].link = "multicall";
@@ -103,17 +112,22 @@ TEST_CASE("all programs as one archive, each below its component's name") {
   const Pipeline pipeline = make_pipeline(p.inputs());
   Tree programs;
   programs.add_file(p.context.store(), "etcd", "#!", 0755, "component:etcd");
-  const Value archive = p.context.run(*pipeline.graph.find("binaries/archive"), {{"programs/etcd", p.tree(programs)}}).at("archive");
-  CHECK(paths(read_tar(p.context.store(), p.context.store().path(archive.digest), {.origin = "test"})) == Names{"etcd", "etcd/etcd"});
+  const Value archive =
+      p.context.run(*pipeline.graph.find("binaries/archive"), {{"programs/etcd", p.tree(programs)}}).at("archive");
+  CHECK(paths(read_tar(p.context.store(), p.context.store().path(archive.digest), {.origin = "test"})) ==
+        Names{"etcd", "etcd/etcd"});
 }
 
 TEST_CASE("a program that a component did not give is named") {
   Tree tree, none;
   ComponentConfig component;
   component.name = "etcd";
-  CHECK(contains(failure([&] { add_program(tree, "bin", none, component, "etcdctl", 0); }), "component etcd gave no etcdctl"));
-  component.binaries = {{.name = "hyper", .package = ".", .install = {}, .links = {}, .tags = {}, .link = "multicall", .checks = {}}};
-  CHECK(contains(failure([&] { add_program(tree, "bin", none, component, "etcdctl", 0); }), "component etcd gave no etcdctl"));
+  CHECK(contains(failure([&] { add_program(tree, "bin", none, component, "etcdctl", 0); }),
+                 "component etcd gave no etcdctl"));
+  component.binaries = {
+      {.name = "hyper", .package = ".", .install = {}, .links = {}, .tags = {}, .link = "multicall", .checks = {}}};
+  CHECK(contains(failure([&] { add_program(tree, "bin", none, component, "etcdctl", 0); }),
+                 "component etcd gave no etcdctl"));
 }
 
 TEST_CASE("the contents of an image: its component, and the packages that its files came from") {

@@ -1,4 +1,5 @@
-// The audit step: what it finds in a tree, what may be allowed, and that nobody downstream gets a tree that did not pass.
+// The audit step: what it finds in a tree, what may be allowed, and that nobody downstream gets a tree that did not
+// pass.
 #include "pipeline/audit.hpp"
 
 #include "project.hpp"
@@ -15,9 +16,12 @@ std::string word(std::size_t value) { return {static_cast<char>(value), static_c
 std::string arm_program(const std::string& name, std::uint32_t type, const std::string& content) {
   const std::string names = std::string(1, '\0') + name + '\0';
   const std::size_t at = 64, names_at = at + content.size(), sections_at = names_at + names.size();
-  std::string bytes("\x7f" "ELF\1\1\1");
+  std::string bytes(
+      "\x7f"
+      "ELF\1\1\1");
   bytes.resize(16);
-  bytes += std::string("\2\0\x28\0", 4) + word(1) + word(0) + word(0) + word(sections_at) + word(0x200) + std::string("\x34\0\0\0\0\0\x28\0\3\0\2\0", 12);
+  bytes += std::string("\2\0\x28\0", 4) + word(1) + word(0) + word(0) + word(sections_at) + word(0x200) +
+           std::string("\x34\0\0\0\0\0\x28\0\3\0\2\0", 12);
   bytes.resize(at);
   bytes += content + names + std::string(40, '\0');
   const auto section = [&](std::size_t name_at, const std::string& kind, std::size_t offset, std::size_t size) {
@@ -29,12 +33,15 @@ std::string arm_program(const std::string& name, std::uint32_t type, const std::
 }
 /// With ARM build attributes: Tag_CPU_arch and Tag_Advanced_SIMD_arch.
 std::string arm_library(char architecture, char neon = 0) {
-  const std::string tags{6, architecture, 12, neon}, scoped = "\1" + word(5 + tags.size()) + tags, vendor = std::string("aeabi") + '\0' + scoped;
+  const std::string tags{6, architecture, 12, neon}, scoped = "\1" + word(5 + tags.size()) + tags,
+                                                     vendor = std::string("aeabi") + '\0' + scoped;
   return arm_program(".ARM.attributes", 0x70000003, "A" + word(4 + vendor.size()) + vendor);
 }
 std::string go_program(const std::string& goarm) {
   const std::string settings = "build\tGOARM=" + goarm + "\n";
-  return arm_program(".go.buildinfo", 1, std::string("\xff Go buildinf:\x04\x02", 16) + std::string(16, '\0') + "\x06go1.26" + static_cast<char>(settings.size()) + settings);
+  return arm_program(".go.buildinfo", 1,
+                     std::string("\xff Go buildinf:\x04\x02", 16) + std::string(16, '\0') + "\x06go1.26" +
+                         static_cast<char>(settings.size()) + settings);
 }
 
 struct Fixture {
@@ -43,7 +50,8 @@ struct Fixture {
 
   Fixture() {
     project.config.board = "zero";
-    project.config.arch = {.debian = "armel", .go = "arm", .goarm = "6", .kernel = "arm", .cross = {}, .triplet = "arm-linux-gnueabi"};
+    project.config.arch = {
+        .debian = "armel", .go = "arm", .goarm = "6", .kernel = "arm", .cross = {}, .triplet = "arm-linux-gnueabi"};
     file("usr/bin/true", arm_library(4), "package:coreutils=9.7-3:armel");
     file("usr/bin/kubelet", go_program("6"), "component:kubernetes");
     file("usr/bin/script", "#!/bin/sh\n", "overlay:base");
@@ -51,7 +59,9 @@ struct Fixture {
     root.add_symlink("usr/bin/false", "true", "package:coreutils=9.7-3:armel");
     root.add_directory("usr/lib", 0755, "package:base-files=1:armel");
   }
-  void file(const std::string& path, const std::string& content, const std::string& origin) { root.add_file(project.context.store(), path, content, 0755, origin); }
+  void file(const std::string& path, const std::string& content, const std::string& origin) {
+    root.add_file(project.context.store(), path, content, 0755, origin);
+  }
   void allow(const std::string& path) { project.config.audit_allow.push_back({path, "asks the processor first"}); }
 
   Value run() {
@@ -126,7 +136,9 @@ TEST_CASE("what asks the processor first can be allowed, by path or glob, and th
   f.file("usr/lib/libfast.so.1.2", arm_library(10, 1), "package:libfast1=2.0-1:armel");
   f.allow("/usr/lib/libfast.so.*");
   CHECK(f.run() == f.project.tree(f.root));
-  CHECK(contains(f.project.context.lines.back(), "allowed: /usr/lib/libfast.so.1.2 (package:libfast1=2.0-1:armel) is for ARMv7, NEON: asks the processor first"));
+  CHECK(contains(
+      f.project.context.lines.back(),
+      "allowed: /usr/lib/libfast.so.1.2 (package:libfast1=2.0-1:armel) is for ARMv7, NEON: asks the processor first"));
   f.file("usr/lib/other.so", arm_library(10), "overlay:mine");
   CHECK(contains(f.mistakes(), "/usr/lib/other.so"));
   CHECK_FALSE(contains(f.mistakes(), "libfast"));
@@ -143,7 +155,8 @@ TEST_CASE("an allowance that nothing needs is a mistake, so that the table stays
   CHECK(contains(text, "take the entry out"));
 }
 
-TEST_CASE("the pipeline's images, verification and manifest take the audited tree; what is allowed is part of the key") {
+TEST_CASE(
+    "the pipeline's images, verification and manifest take the audited tree; what is allowed is part of the key") {
   Project p;
   const Pipeline pipeline = make_pipeline(p.inputs());
   CHECK(pipeline.rootfs == OutputRef{"rootfs/audit", "tree"});

@@ -23,9 +23,13 @@ struct Fixture {
     loader.add_file(store, "usr/lib/loader/deep/start.elf", "deep", 0644, "package:x");
     loader.add_symlink("usr/lib/loader/link.elf", "start.elf", "package:x");
     loader.add_directory("usr/lib/loader/folder.elf", 0755, "package:x");
-    project.write("boards/pc/entry.conf", "linux /${kernel}\noptions root=PARTUUID=${root_partuuid} ${cmdline}\n# ${hostname} ${name} ${board} $5\n");
+    project.write(
+        "boards/pc/entry.conf",
+        "linux /${kernel}\noptions root=PARTUUID=${root_partuuid} ${cmdline}\n# ${hostname} ${name} ${board} $5\n");
   }
-  void add(const std::string& path, const std::string& from, const std::string& source = "", bool expand = false) { project.config.boot_files.push_back({path, from, source, expand}); }
+  void add(const std::string& path, const std::string& from, const std::string& source = "", bool expand = false) {
+    project.config.boot_files.push_back({path, from, source, expand});
+  }
 
   Tree make() {
     StepGraph graph;
@@ -36,9 +40,12 @@ struct Fixture {
     const Step& step = *graph.find("boot/tree");
     std::vector<RecordedInput> given;
     for (const auto& input : step.inputs) {
-      if (const auto* known = std::get_if<Value>(&input.source)) given.push_back({input.name, *known});
-      else if (input.name == "kernel") given.push_back({input.name, project.tree(kernel)});
-      else given.push_back({input.name, project.tree(loader)});
+      if (const auto* known = std::get_if<Value>(&input.source))
+        given.push_back({input.name, *known});
+      else if (input.name == "kernel")
+        given.push_back({input.name, project.tree(kernel)});
+      else
+        given.push_back({input.name, project.tree(loader)});
     }
     return get_tree(project.context.store(), project.context.run(step, given).at("tree").digest);
   }
@@ -79,7 +86,9 @@ TEST_CASE("values are filled in where the board asks for it") {
   Fixture f;
   f.add("bzImage", "kernel");
   f.add("loader/entry.conf", "file", "boards/pc/entry.conf", true);
-  CHECK(f.text(f.make(), "loader/entry.conf") == "linux /bzImage\noptions root=PARTUUID=" + plan_disk(f.project.config).root_partuuid + " console=ttyS0 rw\n# node pc pc $5\n");
+  CHECK(f.text(f.make(), "loader/entry.conf") ==
+        "linux /bzImage\noptions root=PARTUUID=" + plan_disk(f.project.config).root_partuuid +
+            " console=ttyS0 rw\n# node pc pc $5\n");
   f.project.write("boards/pc/entry.conf", "${root}\n");
   const std::string text = failure([&] { f.make(); });
   CHECK(contains(text, "boards/pc/entry.conf"));
@@ -102,8 +111,10 @@ TEST_CASE("what is not there is named, with the boot file that wants it") {
     f.add(path, from, source);
     return failure([&] { f.make(); });
   };
-  CHECK(contains(refused("a", "package:boot-loader", "usr/lib/nothing"), "boot file a: package:boot-loader has no usr/lib/nothing"));
-  CHECK(contains(refused("a/", "package:boot-loader", "usr/*.bin"), "boot file a/: package:boot-loader has no usr/*.bin"));
+  CHECK(contains(refused("a", "package:boot-loader", "usr/lib/nothing"),
+                 "boot file a: package:boot-loader has no usr/lib/nothing"));
+  CHECK(contains(refused("a/", "package:boot-loader", "usr/*.bin"),
+                 "boot file a/: package:boot-loader has no usr/*.bin"));
   CHECK(contains(refused("a", "package:boot-loader", "usr/lib/loader"), "boot file a"));
   CHECK(contains(refused("a", "dtb:other.dtb", ""), "boot file a: the kernel built no other.dtb"));
   CHECK(contains(refused("a", "package:absent", "x"), "the lock of pc has no package absent"));
@@ -114,7 +125,8 @@ TEST_CASE("what is not there is named, with the boot file that wants it") {
 TEST_CASE("two sources for one boot file are refused") {
   Fixture f;
   f.add("firmware/", "package:boot-loader", "usr/lib/loader/**");
-  CHECK(contains(failure([&] { f.make(); }), "boot file firmware/start.elf comes from package:boot-loader and from package:boot-loader"));
+  CHECK(contains(failure([&] { f.make(); }),
+                 "boot file firmware/start.elf comes from package:boot-loader and from package:boot-loader"));
   f.project.config.boot_files.clear();
   f.add("x", "kernel");
   f.add("x", "file", "boards/pc/entry.conf");

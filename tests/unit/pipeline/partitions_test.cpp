@@ -40,7 +40,11 @@ TEST_CASE("the root type follows the architecture; MBR has its own way of naming
   Project p;
   p.config.arch.debian = "arm64";
   CHECK(plan_disk(p.config).partitions[1].type == "root-arm64");
-  for (const auto& [architecture, type] : {std::pair{"ppc64el", "root-ppc64-le"}, {"riscv64", "root-riscv64"}, {"s390x", "root-s390x"}, {"armhf", "root-arm"}, {"armel", "root-arm"}}) {
+  for (const auto& [architecture, type] : {std::pair{"ppc64el", "root-ppc64-le"},
+                                           {"riscv64", "root-riscv64"},
+                                           {"s390x", "root-s390x"},
+                                           {"armhf", "root-arm"},
+                                           {"armel", "root-arm"}}) {
     p.config.arch.debian = architecture;
     CHECK(plan_disk(p.config).partitions[1].type == type);
   }
@@ -61,7 +65,8 @@ TEST_CASE("a disk needs exactly one root and one partition to boot from") {
     return failure([&] { plan_disk(p.config); });
   };
   using Partitions = std::vector<PartitionConfig>;
-  CHECK(contains(refused([](Partitions& list) { list[1].mount = "/srv"; }), "board pc has 0 partitions mounted at /, it needs exactly one"));
+  CHECK(contains(refused([](Partitions& list) { list[1].mount = "/srv"; }),
+                 "board pc has 0 partitions mounted at /, it needs exactly one"));
   CHECK(contains(refused([](Partitions& list) { list.push_back(list[1]); }), "2 partitions mounted at /"));
   CHECK(contains(refused([](Partitions& list) { list.erase(list.begin()); }), "0 vfat partitions to boot from"));
   CHECK(contains(refused([](Partitions& list) { list.push_back(list[0]); }), "2 vfat partitions to boot from"));
@@ -81,9 +86,11 @@ TEST_CASE("mounts: outer ones first, what repart makes by its label") {
   partitions.back().create_on_device = true;
   const DiskPlan plan = plan_disk(p.config);
   std::vector<std::string> lines;
-  for (const auto& mount : disk_mounts(p.config, plan)) lines.push_back(mount.source + " " + mount.path + " " + mount.filesystem + (mount.grow ? " grow" : ""));
-  CHECK(lines == std::vector<std::string>{"PARTUUID=" + plan.root_partuuid + " / ext4 grow", "PARTUUID=" + plan.partitions[0].partition.text() + " /boot vfat", "PARTLABEL=var /var ext4",
-                                          "PARTLABEL=etcd /var/lib/etcd ext4"});
+  for (const auto& mount : disk_mounts(p.config, plan))
+    lines.push_back(mount.source + " " + mount.path + " " + mount.filesystem + (mount.grow ? " grow" : ""));
+  CHECK(lines == std::vector<std::string>{"PARTUUID=" + plan.root_partuuid + " / ext4 grow",
+                                          "PARTUUID=" + plan.partitions[0].partition.text() + " /boot vfat",
+                                          "PARTLABEL=var /var ext4", "PARTLABEL=etcd /var/lib/etcd ext4"});
 }
 
 TEST_CASE("repart is told of what grows and of what is made on the device, and of nothing else") {
@@ -98,8 +105,12 @@ TEST_CASE("repart is told of what grows and of what is made on the device, and o
   p.config.disk.partitions.push_back(data);
   const Tree tree = repart_definitions(store, p.config, plan_disk(p.config));
   CHECK(text_of(p, tree, "etc/repart.d/50-root.conf") == "[Partition]\nType=root\nGrowFileSystem=yes\n");
-  CHECK(text_of(p, tree, "etc/repart.d/51-data.conf") == "[Partition]\nType=linux-generic\nLabel=data\nFormat=ext4\nCopyFiles=/data:/\nSizeMinBytes=1048576\nSizeMaxBytes=1048576\n");
-  CHECK(text_of(p, tree, "etc/repart.d/52-rest.conf") == "[Partition]\nType=linux-generic\nLabel=rest\nFormat=ext4\nCopyFiles=/data:/\nGrowFileSystem=yes\nWeight=4000\n");
+  CHECK(text_of(p, tree, "etc/repart.d/51-data.conf") ==
+        "[Partition]\nType=linux-generic\nLabel=data\nFormat=ext4\nCopyFiles=/data:/"
+        "\nSizeMinBytes=1048576\nSizeMaxBytes=1048576\n");
+  CHECK(
+      text_of(p, tree, "etc/repart.d/52-rest.conf") ==
+      "[Partition]\nType=linux-generic\nLabel=rest\nFormat=ext4\nCopyFiles=/data:/\nGrowFileSystem=yes\nWeight=4000\n");
   CHECK(tree.find("etc/repart.d")->type == NodeType::Directory);
   CHECK(tree.find("etc/repart.d/50-root.conf")->origin == "board:pc");
 }

@@ -24,7 +24,9 @@ void needed(const StepGraph& graph, const std::string& id, std::set<std::string>
   }
 }
 
-std::string parameters(const StepGraph& graph, const std::string& id) { return std::get<BuiltinAction>(graph.find(id)->action).parameters; }
+std::string parameters(const StepGraph& graph, const std::string& id) {
+  return std::get<BuiltinAction>(graph.find(id)->action).parameters;
+}
 
 }  // namespace
 
@@ -36,7 +38,8 @@ TEST_CASE("the artifacts of a build, each from a step that exists") {
     names.push_back(name);
     CHECK(pipeline.graph.find(output.step));
   }
-  CHECK(names == Names{"SHA256SUMS", "boot.vfat", "bzImage", "disk.img", "disk.img.bmap", "disk.img.zst", "kernel.config", "manifest.json", "rootfs.ext4"});
+  CHECK(names == Names{"SHA256SUMS", "boot.vfat", "bzImage", "disk.img", "disk.img.bmap", "disk.img.zst",
+                       "kernel.config", "manifest.json", "rootfs.ext4"});
   CHECK(pipeline.graph.targets().empty());
   p.config.disk.compress = "none";
   CHECK_FALSE(make_pipeline(p.inputs()).artifacts.contains("disk.img.zst"));
@@ -55,7 +58,9 @@ TEST_CASE("every step leads to an artifact, and the disk needs them all but what
   }
   std::set<std::string> disk;
   needed(pipeline.graph, "image/disk", disk);
-  for (const char* id : {"fetch/bash_1_amd64", "fetch/gcc_1_amd64", "component/etcd/check", "kernel/check", "kernel/layer", "rootfs/tree", "boot/tree", "tools/c", "tools/go", "tools/filesystems"}) CHECK(disk.contains(id));
+  for (const char* id : {"fetch/bash_1_amd64", "fetch/gcc_1_amd64", "component/etcd/check", "kernel/check",
+                         "kernel/layer", "rootfs/tree", "boot/tree", "tools/c", "tools/go", "tools/filesystems"})
+    CHECK(disk.contains(id));
 }
 
 TEST_CASE("a package that target and tools share is fetched once, and only fetches may use the network of the host") {
@@ -81,16 +86,21 @@ TEST_CASE("a step sees the tools of its set: another compiler runs no step of im
         if (input.name == "tools") found[step.id] = std::get<OutputRef>(input.source).step;
     return found;
   };
-  const std::map<std::string, std::string> expected{{"component/etcd/build", "tools/go"},    {"component/etcd/check", "tools/programs"},
-                                                    {"component/etcd/modules", "tools/go"},  {"image/bmap", "tools/filesystems"},
-                                                    {"image/boot", "tools/filesystems"},     {"image/compressed", "tools/compression"},
-                                                    {"image/root", "tools/filesystems"},     {"kernel/build", "tools/c"},
+  const std::map<std::string, std::string> expected{{"component/etcd/build", "tools/go"},
+                                                    {"component/etcd/check", "tools/programs"},
+                                                    {"component/etcd/modules", "tools/go"},
+                                                    {"image/bmap", "tools/filesystems"},
+                                                    {"image/boot", "tools/filesystems"},
+                                                    {"image/compressed", "tools/compression"},
+                                                    {"image/root", "tools/filesystems"},
+                                                    {"kernel/build", "tools/c"},
                                                     {"kernel/config", "tools/c"}};
   CHECK(tools(make_pipeline(p.inputs()).graph) == expected);
   CHECK(make_pipeline(p.inputs()).tools.size() == 5);
   // An image that is not compressed needs no such tools; one that is says which are missing.
   p.config.tools[2].packages.clear();
-  CHECK(contains(failure([&] { make_pipeline(p.inputs()); }), "pc needs the tool set compression, which has no packages"));
+  CHECK(contains(failure([&] { make_pipeline(p.inputs()); }),
+                 "pc needs the tool set compression, which has no packages"));
   p.config.disk.compress = "none";
   CHECK_FALSE(make_pipeline(p.inputs()).tools.contains("compression"));
 }
@@ -108,8 +118,9 @@ TEST_CASE("the root filesystem takes packages in the lock's order, then the laye
   p.write("overlays/more/etc/x", "x");
   p.config.overlays = {"more", "base"};
   const Pipeline pipeline = make_pipeline(p.inputs());
-  CHECK(input_names(*pipeline.graph.find("rootfs/tree")) ==
-        Names{"package/bash=1:amd64", "package/systemd=1:amd64", "component:etcd", "kernel", "overlay:more", "overlay:base", "board:pc"});
+  CHECK(input_names(*pipeline.graph.find("rootfs/tree")) == Names{"package/bash=1:amd64", "package/systemd=1:amd64",
+                                                                  "component:etcd", "kernel", "overlay:more",
+                                                                  "overlay:base", "board:pc"});
 }
 
 TEST_CASE("the epoch: the defconfig's, else the caller's, else the lock's date") {
@@ -139,7 +150,8 @@ TEST_CASE("the reason of an edit is in the SBOM, and so in the key of the step t
   Project p;
   p.config.components[0].images.push_back({});
   p.config.components[0].edits.push_back({});
-  p.config.components[0].edits[0].module = "example.com/m", p.config.components[0].edits[0].file = "a.go", p.config.components[0].edits[0].reason = "faster";
+  p.config.components[0].edits[0].module = "example.com/m", p.config.components[0].edits[0].file = "a.go",
+  p.config.components[0].edits[0].reason = "faster";
   const std::string before = parameters(make_pipeline(p.inputs()).graph, "images/archive");
   p.config.components[0].edits[0].reason = "smaller";
   CHECK(parameters(make_pipeline(p.inputs()).graph, "images/archive") != before);
@@ -161,16 +173,28 @@ TEST_CASE("a lock that was not made for this configuration is refused, with all 
   p.config.packages.push_back("vim");
   p.config.packages.push_back("nano=7");
   p.config.tools[1].packages.push_back("clang/trixie-backports");
-  p.config.components.push_back({.name = "coredns", .version = "v1", .description = {}, .license = {}, .folder = "components/coredns", .tags = {}, .ldflags = {},
-                                 .binaries = {{.name = "coredns", .package = ".", .install = "/usr/bin/coredns", .links = {}, .link = {}, .checks = {}}}});
+  p.config.components.push_back(
+      {.name = "coredns",
+       .version = "v1",
+       .description = {},
+       .license = {},
+       .folder = "components/coredns",
+       .tags = {},
+       .ldflags = {},
+       .binaries = {
+           {.name = "coredns", .package = ".", .install = "/usr/bin/coredns", .links = {}, .link = {}, .checks = {}}}});
   const std::string text = failure([&] { make_pipeline(p.inputs()); });
   INFO(text);
-  for (const char* part : {"package vim is not in it", "package nano=7 is not in it", "the tool set c (gcc, clang/trixie-backports) is not in defconfigs/tools.lock", "component coredns is not in it", "k8simg lock pc"}) CHECK(contains(text, part));
+  for (const char* part : {"package vim is not in it", "package nano=7 is not in it",
+                           "the tool set c (gcc, clang/trixie-backports) is not in defconfigs/tools.lock",
+                           "component coredns is not in it", "k8simg lock pc"})
+    CHECK(contains(text, part));
   CHECK_FALSE(contains(text, "bash"));
 
   Project q;
   q.config.components[0].version = "v3.7.3";
-  CHECK(contains(failure([&] { make_pipeline(q.inputs()); }), "component etcd has version v3.7.3, the lock says v3.7.2"));
+  CHECK(
+      contains(failure([&] { make_pipeline(q.inputs()); }), "component etcd has version v3.7.3, the lock says v3.7.2"));
   q.config.components[0].version = "v3.7.2";
   q.write("components/etcd/go.mod", "module y\n");
   CHECK(contains(failure([&] { make_pipeline(q.inputs()); }), "component etcd: go.mod or go.sum changed"));
@@ -194,7 +218,8 @@ TEST_CASE("files of an overlay that a partition would hide are refused, with wha
   CHECK(contains(text, "overlays/more/boot/firmware/overlays/user.dtbo: partition esp is mounted at /boot/firmware"));
   CHECK(contains(text, "overlays/more/boot/firmware/user.txt: partition esp"));
   CHECK(contains(text, "[[boot.files]]"));
-  CHECK(contains(text, "path = \"overlays/user.dtbo\", from = \"file\", source = \"boards/pc/boot/overlays/user.dtbo\""));
+  CHECK(
+      contains(text, "path = \"overlays/user.dtbo\", from = \"file\", source = \"boards/pc/boot/overlays/user.dtbo\""));
   CHECK_FALSE(contains(text, "firmware.md"));
   CHECK_FALSE(contains(text, "srv"));
   // The mount point itself.
@@ -222,7 +247,8 @@ TEST_CASE("the kernel's layer: its modules where modprobe looks, as root's") {
   StepGraph graph;
   graph.add({.id = "kernel/build", .action = BuiltinAction{}});
   add_kernel_layer(graph, {"kernel/build", "kernel"}, 5);
-  const Tree layer = get_tree(store, p.context.run(*graph.find("kernel/layer"), {{"kernel", p.tree(built)}}).at("tree").digest);
+  const Tree layer =
+      get_tree(store, p.context.run(*graph.find("kernel/layer"), {{"kernel", p.tree(built)}}).at("tree").digest);
   const Node* file = layer.find("usr/lib/modules/6.12.1/modules.builtin");
   REQUIRE(file);
   CHECK(file->mode == 0644);
@@ -236,18 +262,27 @@ TEST_CASE("the kernel's layer: its modules where modprobe looks, as root's") {
 TEST_CASE("package inputs become packages again, whatever is in a version") {
   Project p;
   const Value empty = p.tree(Tree());
-  const Step none{.id = "x", .inputs = {}, .action = BuiltinAction{.function = {}, .parameters = {}, .run = [](StepContext& context) {
-                    std::string seen;
-                    for (const auto& package : read_packages(context)) seen += package.name + "|" + package.version + "|" + package.architecture + "\n";
-                    return std::map<std::string, Value>{{"out", context.store().put(seen)}};
-                  }}};
-  const auto outputs = p.context.run(none, {{"package/systemd=257.9-1~deb13u1:amd64", empty}, {"package/tzdata=1:2025b-5+deb13u1:all", empty}, {"overlay:base", empty}});
-  CHECK(p.context.store().read(outputs.at("out").digest) == "systemd|257.9-1~deb13u1|amd64\ntzdata|1:2025b-5+deb13u1|all\n");
+  const Step none{.id = "x",
+                  .inputs = {},
+                  .action = BuiltinAction{.function = {}, .parameters = {}, .run = [](StepContext& context) {
+                                            std::string seen;
+                                            for (const auto& package : read_packages(context))
+                                              seen += package.name + "|" + package.version + "|" +
+                                                      package.architecture + "\n";
+                                            return std::map<std::string, Value>{{"out", context.store().put(seen)}};
+                                          }}};
+  const auto outputs = p.context.run(none, {{"package/systemd=257.9-1~deb13u1:amd64", empty},
+                                            {"package/tzdata=1:2025b-5+deb13u1:all", empty},
+                                            {"overlay:base", empty}});
+  CHECK(p.context.store().read(outputs.at("out").digest) ==
+        "systemd|257.9-1~deb13u1|amd64\ntzdata|1:2025b-5+deb13u1|all\n");
 }
 
 TEST_CASE("checksums: one line for each artifact, as sha256sum reads them") {
   Project p;
   const Pipeline pipeline = make_pipeline(p.inputs());
-  const auto outputs = p.context.run(*pipeline.graph.find("image/sums"), {{"bzImage", p.context.store().put("a")}, {"disk.img", p.context.store().put("b")}});
-  CHECK(p.context.store().read(outputs.at("sums").digest) == sha256("a").hex() + "  bzImage\n" + sha256("b").hex() + "  disk.img\n");
+  const auto outputs = p.context.run(*pipeline.graph.find("image/sums"), {{"bzImage", p.context.store().put("a")},
+                                                                          {"disk.img", p.context.store().put("b")}});
+  CHECK(p.context.store().read(outputs.at("sums").digest) ==
+        sha256("a").hex() + "  bzImage\n" + sha256("b").hex() + "  disk.img\n");
 }

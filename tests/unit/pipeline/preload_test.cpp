@@ -1,4 +1,5 @@
-// containerd's folder in the root filesystem: whose files lie where, what is one inode, and what is checked at the first start.
+// containerd's folder in the root filesystem: whose files lie where, what is one inode, and what is checked at the
+// first start.
 #include "pipeline/preload.hpp"
 
 #include <nlohmann/json.hpp>
@@ -13,13 +14,34 @@ using namespace k8simg::test;
 namespace {
 
 constexpr std::int64_t epoch = 1763195591;
-const ImageSteps image_steps{{"images/compressed", "archive"}, {"images/archive", "list"}, {"images/archive", "layout"}, {"images/archive", "archive"}};
+const ImageSteps image_steps{{"images/compressed", "archive"},
+                             {"images/archive", "list"},
+                             {"images/archive", "layout"},
+                             {"images/archive", "archive"}};
 
 Config containerd_config(const std::string& go) {
   Config config;
-  config.name = "zero", config.arch = {.debian = "armel", .go = go, .goarm = "6", .kernel = "arm", .cross = "arm-linux-gnueabi-", .triplet = "arm-linux-gnueabi"};
-  config.components = {{.name = "containerd", .version = "v2.3.3", .description = "containerd", .license = "Apache-2.0", .folder = {}, .tags = {}, .ldflags = {},
-                        .binaries = {{.name = "containerd-preload", .package = "./preload", .install = {}, .links = {}, .tags = {}, .link = {}, .checks = {}}}, .images = {}}};
+  config.name = "zero", config.arch = {.debian = "armel",
+                                       .go = go,
+                                       .goarm = "6",
+                                       .kernel = "arm",
+                                       .cross = "arm-linux-gnueabi-",
+                                       .triplet = "arm-linux-gnueabi"};
+  config.components = {{.name = "containerd",
+                        .version = "v2.3.3",
+                        .description = "containerd",
+                        .license = "Apache-2.0",
+                        .folder = {},
+                        .tags = {},
+                        .ldflags = {},
+                        .binaries = {{.name = "containerd-preload",
+                                      .package = "./preload",
+                                      .install = {},
+                                      .links = {},
+                                      .tags = {},
+                                      .link = {},
+                                      .checks = {}}},
+                        .images = {}}};
   return config;
 }
 
@@ -49,29 +71,49 @@ TEST_CASE("the snapshots have the files of their layers, and a file that is ther
   TestContext context;
   Store& store = context.store();
   const Tree program = program_layer(store), userland = userland_layer(store);
-  const Tree layout = make_oci_layout(store, {{.reference = "registry.k8s.io/kube-proxy:v1.37.1", .architecture = "arm", .variant = "v6", .layers = {program, userland}},
-                                                 {.reference = "registry.k8s.io/other:v1", .architecture = "arm", .variant = "v6", .layers = {userland}}}, epoch);
+  const Tree layout = make_oci_layout(
+      store,
+      {{.reference = "registry.k8s.io/kube-proxy:v1.37.1",
+        .architecture = "arm",
+        .variant = "v6",
+        .layers = {program, userland}},
+       {.reference = "registry.k8s.io/other:v1", .architecture = "arm", .variant = "v6", .layers = {userland}}},
+      epoch);
   const auto index = nlohmann::json::parse(store.read(layout.find("index.json")->content));
-  const auto manifest = nlohmann::json::parse(store.read(layout.find("blobs/sha256/" + index.at("manifests")[0].at("digest").get<std::string>().substr(7))->content));
-  const std::string program_digest = manifest.at("layers")[0].at("digest"), userland_digest = manifest.at("layers")[1].at("digest");
+  const auto manifest = nlohmann::json::parse(store.read(
+      layout.find("blobs/sha256/" + index.at("manifests")[0].at("digest").get<std::string>().substr(7))->content));
+  const std::string program_digest = manifest.at("layers")[0].at("digest"),
+                    userland_digest = manifest.at("layers")[1].at("digest");
 
   Tree prepared;
-  prepared.add_file(store, "snapshots.json", nlohmann::json{{{"id", "1"}, {"layer", program_digest}}, {{"id", "2"}, {"layer", userland_digest}}, {{"id", "3"}, {"layer", userland_digest}}}.dump(), 0644, "step");
+  prepared.add_file(store, "snapshots.json",
+                    nlohmann::json{{{"id", "1"}, {"layer", program_digest}},
+                                   {{"id", "2"}, {"layer", userland_digest}},
+                                   {{"id", "3"}, {"layer", userland_digest}}}
+                        .dump(),
+                    0644, "step");
   prepared.add_file(store, "io.containerd.metadata.v1.bolt/meta.db", "database", 0600, "step");
   prepared.add_file(store, "io.containerd.content.v1.content/blobs/sha256/ab", "manifest", 0600, "step");
   prepared.add_missing_parents("step");
 
-  Tree root = userland;  // the same files as in a layer: those below /usr are the same inodes, what a person may edit is not
+  Tree root =
+      userland;  // the same files as in a layer: those below /usr are the same inodes, what a person may edit is not
   root.set("usr/local/bin/hyperkube", *program.find("usr/local/bin/hyperkube"));
   root.add_missing_parents("test", epoch);
 
   StepGraph graph;
   add_sources(graph, {"tools", "root", "programs", "images/archive", "images/compressed"});
-  add_preload_steps(graph, containerd_config("arm"), {"tools", "tree"}, {"root", "tree"}, image_steps, {{"programs/containerd", OutputRef{"programs", "p"}}}, epoch);
-  const auto outputs = context.run(*graph.find("rootfs/preloaded"), {{"root", put_tree(store, root)}, {"store", put_tree(store, prepared)}, {"layout", put_tree(store, layout)},
-                                                                    {"list", store.put("registry.k8s.io/kube-proxy:v1.37.1\n")}, {"programs/containerd", put_tree(store, Tree())}});
+  add_preload_steps(graph, containerd_config("arm"), {"tools", "tree"}, {"root", "tree"}, image_steps,
+                    {{"programs/containerd", OutputRef{"programs", "p"}}}, epoch);
+  const auto outputs =
+      context.run(*graph.find("rootfs/preloaded"), {{"root", put_tree(store, root)},
+                                                    {"store", put_tree(store, prepared)},
+                                                    {"layout", put_tree(store, layout)},
+                                                    {"list", store.put("registry.k8s.io/kube-proxy:v1.37.1\n")},
+                                                    {"programs/containerd", put_tree(store, Tree())}});
   const Tree tree = get_tree(store, outputs.at("tree").digest);
-  const std::string folder = "var/lib/containerd/", snapshots = folder + "io.containerd.snapshotter.v1.overlayfs/snapshots/";
+  const std::string folder = "var/lib/containerd/",
+                    snapshots = folder + "io.containerd.snapshotter.v1.overlayfs/snapshots/";
 
   CHECK(tree.find("var/lib/containerd")->mode == 0700);
   CHECK(tree.find(snapshots + "1")->mode == 0700);
@@ -93,9 +135,12 @@ TEST_CASE("the snapshots have the files of their layers, and a file that is ther
   CHECK(tree.find("etc/protocols")->link_group.empty());
 
   CHECK(store.read(tree.find("usr/share/k8simg/images.list")->content) == "registry.k8s.io/kube-proxy:v1.37.1\n");
-  const auto line = [&](const std::string& content, const std::string& path) { return sha256(content).hex() + "  " + path + "\n"; };
+  const auto line = [&](const std::string& content, const std::string& path) {
+    return sha256(content).hex() + "  " + path + "\n";
+  };
   CHECK(store.read(tree.find("usr/share/k8simg/images.sha256")->content) ==
-        line("manifest", folder + "io.containerd.content.v1.content/blobs/sha256/ab") + line(std::string(5000, 'h'), snapshots + "1/fs/usr/local/bin/hyperkube") +
+        line("manifest", folder + "io.containerd.content.v1.content/blobs/sha256/ab") +
+            line(std::string(5000, 'h'), snapshots + "1/fs/usr/local/bin/hyperkube") +
             line("tcp", snapshots + "2/fs/etc/protocols") + line("nft", snapshots + "2/fs/usr/sbin/nft"));
 }
 
@@ -105,7 +150,8 @@ TEST_CASE("the program that prepares the folder runs by itself or emulated, and 
   const std::vector<Input> programs{{"programs/containerd", OutputRef{"programs", "p"}}};
   add_preload_steps(graph, containerd_config("arm"), {"tools", "tree"}, {"root", "tree"}, image_steps, programs, epoch);
   CHECK(std::get<CommandAction>(graph.find("images/store")->action).argv ==
-        std::vector<std::string>{"/usr/bin/qemu-arm", "-0", "containerd-preload", "/in/programs/containerd-preload", "/in/archive", "/out/store", "1763195591"});
+        std::vector<std::string>{"/usr/bin/qemu-arm", "-0", "containerd-preload", "/in/programs/containerd-preload",
+                                 "/in/archive", "/out/store", "1763195591"});
 
   StepGraph other;
   Config config = containerd_config("amd64");

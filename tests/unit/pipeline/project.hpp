@@ -16,7 +16,15 @@
 namespace k8simg::test {
 
 inline LockedPackage locked(const std::string& name, const std::string& version = "1") {
-  return {.name = name, .version = version, .architecture = "amd64", .source = name, .repository = "debian", .suite = "trixie", .path = "pool/" + name + ".deb", .size = 10, .sha256 = sha256(name + version)};
+  return {.name = name,
+          .version = version,
+          .architecture = "amd64",
+          .source = name,
+          .repository = "debian",
+          .suite = "trixie",
+          .path = "pool/" + name + ".deb",
+          .size = 10,
+          .sha256 = sha256(name + version)};
 }
 
 struct Project {
@@ -28,7 +36,8 @@ struct Project {
 
   Project() {
     config.name = "pc", config.board = "pc", config.project = context.folder() / "project", config.hostname = "node";
-    config.arch = {.debian = "amd64", .go = "amd64", .goarm = "", .kernel = "x86", .cross = "", .triplet = "x86_64-linux-gnu"};
+    config.arch = {
+        .debian = "amd64", .go = "amd64", .goarm = "", .kernel = "x86", .cross = "", .triplet = "x86_64-linux-gnu"};
     config.kernel.package = "linux-source";
     config.kernel.base = "allnoconfig";
     config.kernel.image = "arch/x86/boot/bzImage";
@@ -36,13 +45,28 @@ struct Project {
     config.kernel.cmdline = "console=ttyS0 rw";
     config.kernel.fragments = {"kernel-fragments/base.config"};
     config.packages = {"bash", "systemd=1"};
-    config.tools = {tool_set("appliance", {}), tool_set("c", {"gcc"}), tool_set("compression", {"bash"}), tool_set("files", {"boot-loader", "linux-source"}),
-                    tool_set("filesystems", {"bash", "mke2fs"}), tool_set("go", {"go/trixie-backports"}), tool_set("programs", {"bash"}), tool_set("qemu", {})};
-    config.disk.file = "disk.img", config.disk.table = "gpt", config.disk.compress = "zstd", config.disk.compress_level = 3;
+    config.tools = {tool_set("appliance", {}),
+                    tool_set("c", {"gcc"}),
+                    tool_set("compression", {"bash"}),
+                    tool_set("files", {"boot-loader", "linux-source"}),
+                    tool_set("filesystems", {"bash", "mke2fs"}),
+                    tool_set("go", {"go/trixie-backports"}),
+                    tool_set("programs", {"bash"}),
+                    tool_set("qemu", {})};
+    config.disk.file = "disk.img", config.disk.table = "gpt", config.disk.compress = "zstd",
+    config.disk.compress_level = 3;
     config.disk.partitions = {partition("esp", "esp", "vfat", "/boot"), partition("root", "root", "ext4", "/")};
     config.overlays = {"base"};
-    config.components = {{.name = "etcd", .version = "v3.7.2", .description = {}, .license = {}, .folder = "components/etcd", .tags = {}, .ldflags = {},
-                          .binaries = {{.name = "etcd", .package = ".", .install = "/usr/bin/etcd", .links = {}, .link = {}, .checks = {}}}}};
+    config.components = {
+        {.name = "etcd",
+         .version = "v3.7.2",
+         .description = {},
+         .license = {},
+         .folder = "components/etcd",
+         .tags = {},
+         .ldflags = {},
+         .binaries = {
+             {.name = "etcd", .package = ".", .install = "/usr/bin/etcd", .links = {}, .link = {}, .checks = {}}}}};
     write("kernel-fragments/base.config", "CONFIG_NET=y\n");
     write("overlays/base/etc/motd", "hello\n");
     write("components/etcd/go.mod", "module x\n");
@@ -53,7 +77,9 @@ struct Project {
     lock_tools();
   }
 
-  static ToolSet tool_set(const std::string& name, const std::vector<std::string>& packages) { return {.name = name, .packages = packages}; }
+  static ToolSet tool_set(const std::string& name, const std::vector<std::string>& packages) {
+    return {.name = name, .packages = packages};
+  }
   /// Each set with the packages that it asks for, and nothing besides.
   void lock_tools() {
     lock.tools = {.date = lock.date, .suites = {}, .sets = {}, .packages = {}};
@@ -68,7 +94,8 @@ struct Project {
     for (const auto& name : names) lock.tools.packages.push_back(locked(name));
   }
 
-  static PartitionConfig partition(const std::string& name, const std::string& type, const std::string& filesystem, const std::string& mount) {
+  static PartitionConfig partition(const std::string& name, const std::string& type, const std::string& filesystem,
+                                   const std::string& mount) {
     PartitionConfig result;
     result.name = name, result.type = type, result.filesystem = filesystem, result.mount = mount, result.label = name;
     return result;
@@ -77,7 +104,15 @@ struct Project {
     fs::create_directories((config.project / file).parent_path());
     write_file_atomically(config.project / file, text);
   }
-  PipelineInputs inputs() { return {.config = config, .lock = lock, .store = context.store(), .downloader = downloader, .mirrors = mirrors, .version = "0.1.0", .environment_epoch = {}}; }
+  PipelineInputs inputs() {
+    return {.config = config,
+            .lock = lock,
+            .store = context.store(),
+            .downloader = downloader,
+            .mirrors = mirrors,
+            .version = "0.1.0",
+            .environment_epoch = {}};
+  }
   Value tree(const Tree& tree) { return put_tree(context.store(), tree); }
 };
 

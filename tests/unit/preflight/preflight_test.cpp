@@ -55,7 +55,8 @@ TEST_CASE("processors and memory: kubeadm's minimum for a control plane") {
   image.cpus = 1;
   CHECK(image.verdicts() == Names{"ERROR NumCPU"});
   // Its own kubeadm.bash ignores NumCPU: a warning here, an error in kubeadm's own words.
-  CHECK(image.troubles() == Names{"warning NumCPU: 1 processor, kubeadm asks for 2; the node tells kubeadm to ignore it (/usr/lib/k8simg/kubeadm.bash)"});
+  CHECK(image.troubles() == Names{"warning NumCPU: 1 processor, kubeadm asks for 2; the node tells kubeadm to ignore "
+                                  "it (/usr/lib/k8simg/kubeadm.bash)"});
   image.cpus = 2, image.memory_mib = 1699;
   CHECK(image.troubles() == Names{"error Mem: 1699 MiB, kubeadm asks for 1700"});
   CHECK(image.verdicts() == Names{"ERROR Mem"});
@@ -71,7 +72,8 @@ TEST_CASE("etcd runs on few architectures, unless it is told to") {
   PreflightImage image;
   image.config.arch.go = "arm";
   CHECK(image.troubles() == Names{"error etcd-architecture: etcd ends at once on arm"});
-  image.edit("usr/lib/k8simg/kubeadm.bash", "kubernetes_version", "go_environment ETCD_UNSUPPORTED_ARCH arm\nkubernetes_version");
+  image.edit("usr/lib/k8simg/kubeadm.bash", "kubernetes_version",
+             "go_environment ETCD_UNSUPPORTED_ARCH arm\nkubernetes_version");
   CHECK(any_contains(image.troubles(), "warning etcd-architecture"));
   CHECK(image.verdicts() == Names{});
   image.config.node_role = "worker";
@@ -106,7 +108,8 @@ TEST_CASE("paths that kubeadm writes are free") {
   image.file("etc/kubernetes/manifests/etcd.yaml", "x");
   image.file("var/lib/etcd/member/snap", "x");
   image.file("etc/kubernetes/pki/ca.crt", "x");
-  CHECK(image.verdicts() == Names{"ERROR DirAvailable--var-lib-etcd", "ERROR FileAvailable--etc-kubernetes-manifests-etcd.yaml"});
+  CHECK(image.verdicts() ==
+        Names{"ERROR DirAvailable--var-lib-etcd", "ERROR FileAvailable--etc-kubernetes-manifests-etcd.yaml"});
   image.config.node_role = "worker";
   CHECK(image.verdicts() == Names{"ERROR FileAvailable--etc-kubernetes-pki-ca.crt"});
 }
@@ -117,14 +120,26 @@ TEST_CASE("units: there, not masked, enabled") {
     change(image);
     return image.verdicts();
   };
-  CHECK(broken([](PreflightImage& image) { image.root.erase("etc/systemd/system/multi-user.target.wants/containerd.service"); }) == Names{"ERROR CRI", "ERROR ContainerRuntimeVersion"});
-  CHECK(broken([](PreflightImage& image) { image.root.erase("usr/lib/systemd/system/containerd.service"); }) == Names{"ERROR CRI", "ERROR ContainerRuntimeVersion"});
-  CHECK(broken([](PreflightImage& image) { image.root.add_symlink("etc/systemd/system/containerd.service", "/dev/null", "test"); }) == Names{"ERROR CRI", "ERROR ContainerRuntimeVersion"});
-  CHECK(broken([](PreflightImage& image) { image.root.erase("usr/local/bin/containerd"); }) == Names{"ERROR CRI", "ERROR ContainerRuntimeVersion"});
-  CHECK(broken([](PreflightImage& image) { image.config.components[1].version = "v1.7.9"; }) == Names{"WARNING ContainerRuntimeVersion"});
-  CHECK(broken([](PreflightImage& image) { image.root.erase("etc/systemd/system/multi-user.target.wants/kubelet.service"); }) == Names{"WARNING Service-kubelet"});
-  CHECK(broken([](PreflightImage& image) { image.root.erase("usr/lib/systemd/system/kubelet.service"); }) == Names{"WARNING Service-kubelet"});
-  CHECK(broken([](PreflightImage& image) { image.root.add_symlink("etc/systemd/system/kubelet.service", "/dev/null", "test"); }) == Names{"WARNING Service-kubelet"});
+  CHECK(broken([](PreflightImage& image) {
+          image.root.erase("etc/systemd/system/multi-user.target.wants/containerd.service");
+        }) == Names{"ERROR CRI", "ERROR ContainerRuntimeVersion"});
+  CHECK(broken([](PreflightImage& image) { image.root.erase("usr/lib/systemd/system/containerd.service"); }) ==
+        Names{"ERROR CRI", "ERROR ContainerRuntimeVersion"});
+  CHECK(broken([](PreflightImage& image) {
+          image.root.add_symlink("etc/systemd/system/containerd.service", "/dev/null", "test");
+        }) == Names{"ERROR CRI", "ERROR ContainerRuntimeVersion"});
+  CHECK(broken([](PreflightImage& image) { image.root.erase("usr/local/bin/containerd"); }) ==
+        Names{"ERROR CRI", "ERROR ContainerRuntimeVersion"});
+  CHECK(broken([](PreflightImage& image) { image.config.components[1].version = "v1.7.9"; }) ==
+        Names{"WARNING ContainerRuntimeVersion"});
+  CHECK(broken([](PreflightImage& image) {
+          image.root.erase("etc/systemd/system/multi-user.target.wants/kubelet.service");
+        }) == Names{"WARNING Service-kubelet"});
+  CHECK(broken([](PreflightImage& image) { image.root.erase("usr/lib/systemd/system/kubelet.service"); }) ==
+        Names{"WARNING Service-kubelet"});
+  CHECK(broken([](PreflightImage& image) {
+          image.root.add_symlink("etc/systemd/system/kubelet.service", "/dev/null", "test");
+        }) == Names{"WARNING Service-kubelet"});
   // A unit with nothing to enable is "static", which systemctl is-enabled takes for enabled.
   CHECK(broken([](PreflightImage& image) {
           image.root.erase("etc/systemd/system/multi-user.target.wants/kubelet.service");
@@ -132,7 +147,8 @@ TEST_CASE("units: there, not masked, enabled") {
         }) == Names{});
   CHECK(broken([](PreflightImage& image) {
           image.file("usr/lib/systemd/system/firewalld.service", "[Service]\n[Install]\n");
-          image.root.add_symlink("etc/systemd/system/multi-user.target.wants/firewalld.service", "/usr/lib/systemd/system/firewalld.service", "test");
+          image.root.add_symlink("etc/systemd/system/multi-user.target.wants/firewalld.service",
+                                 "/usr/lib/systemd/system/firewalld.service", "test");
         }) == Names{"WARNING Firewalld"});
 }
 
@@ -142,7 +158,8 @@ TEST_CASE("swap, and whether the kubelet bears it") {
   CHECK(any_contains(image.troubles(), "error Swap: swap is on, and the kubelet ends when it is"));
   CHECK(image.verdicts() == Names{"WARNING Swap"});
   image.file("etc/kubernetes/kubelet.conf.d/20-lean.conf", "failSwapOn: false\n");
-  CHECK(image.troubles() == Names{"warning Swap: swap is on, and the kubelet is told so (failSwapOn: false in /etc/kubernetes/kubelet.conf.d/20-lean.conf)"});
+  CHECK(image.troubles() == Names{"warning Swap: swap is on, and the kubelet is told so (failSwapOn: false in "
+                                  "/etc/kubernetes/kubelet.conf.d/20-lean.conf)"});
   image.without_symbol("CONFIG_SWAP=y");
   CHECK(image.verdicts() == Names{});
   PreflightImage table;
@@ -177,7 +194,8 @@ TEST_CASE("the kernel's version and configuration as system-validators see them"
     image.root.add_directory("usr/lib/modules/" + release, 0755, "kernel");
     return image.verdicts();
   };
-  for (const char* good : {"5.4.0", "5.10.1", "5.15.3-rt", "6.0.1", "7.1.2-k8simg"}) CHECK(with_kernel(good) == Names{});
+  for (const char* good : {"5.4.0", "5.10.1", "5.15.3-rt", "6.0.1", "7.1.2-k8simg"})
+    CHECK(with_kernel(good) == Names{});
   for (const char* bad : {"4.19.1", "5.16.1", "6.1"}) CHECK(with_kernel(bad) == Names{"ERROR SystemVerification"});
 
   PreflightImage image;
@@ -191,11 +209,13 @@ TEST_CASE("the kernel's version and configuration as system-validators see them"
 TEST_CASE("kernel symbols, by who asks for them") {
   PreflightImage image;
   image.without_symbol("CONFIG_NET_NS=y");
-  CHECK(image.troubles() == Names{"error SystemVerification: the kernel does not have it; needed by kubeadm, kubernetes, runc"});
+  CHECK(image.troubles() ==
+        Names{"error SystemVerification: the kernel does not have it; needed by kubeadm, kubernetes, runc"});
   CHECK(image.verdicts() == Names{"ERROR SystemVerification"});
   PreflightImage runtime;
   runtime.without_symbol("CONFIG_VETH=y");
-  CHECK(runtime.troubles() == Names{"error kernel-runtime: the kernel does not have it; needed by runc, moby: links of pods"});
+  CHECK(runtime.troubles() ==
+        Names{"error kernel-runtime: the kernel does not have it; needed by runc, moby: links of pods"});
   CHECK(runtime.verdicts() == Names{});
   runtime.kernel_config += "CONFIG_VETH_OLD=m\n";
   CHECK(runtime.troubles() == Names{});
@@ -205,7 +225,9 @@ TEST_CASE("kernel symbols, by who asks for them") {
   // What is only recommended is told, and is no trouble.
   PreflightImage whole;
   const auto findings = whole.findings();
-  CHECK(std::any_of(findings.begin(), findings.end(), [](const Finding& finding) { return contains(finding.says, "recommended, not set: CONFIG_AUFS_FS"); }));
+  CHECK(std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
+    return contains(finding.says, "recommended, not set: CONFIG_AUFS_FS");
+  }));
 }
 
 TEST_CASE("cgroup controllers: compiled in, and not taken away on the command line") {
@@ -223,12 +245,14 @@ TEST_CASE("cgroup controllers: compiled in, and not taken away on the command li
     other.boot_file("loader/entries/k8simg.conf", "options root=PARTUUID=1 " + words + " rw\n");
     return other.verdicts();
   };
-  for (const char* bad : {"cgroup_disable=memory", "cgroup_disable=io,pids", "systemd.unified_cgroup_hierarchy=0", "systemd.unified_cgroup_hierarchy=no", "systemd.legacy_systemd_cgroup_controller=yes"}) {
+  for (const char* bad : {"cgroup_disable=memory", "cgroup_disable=io,pids", "systemd.unified_cgroup_hierarchy=0",
+                          "systemd.unified_cgroup_hierarchy=no", "systemd.legacy_systemd_cgroup_controller=yes"}) {
     INFO(bad);
     CHECK(any_contains(with_words(bad), "ERROR SystemVerification"));
   }
   CHECK(with_words("cgroup_disable=io,hugetlb") == Names{"WARNING SystemVerification"});
-  for (const char* good : {"cgroup_enable=memory", "systemd.unified_cgroup_hierarchy=1", "cgroup_disable=misc", "cgroup_no_v1=all", "cgroup.memory=nokmem"}) {
+  for (const char* good : {"cgroup_enable=memory", "systemd.unified_cgroup_hierarchy=1", "cgroup_disable=misc",
+                           "cgroup_no_v1=all", "cgroup.memory=nokmem"}) {
     INFO(good);
     CHECK(with_words(good) == Names{});
   }
@@ -237,7 +261,9 @@ TEST_CASE("cgroup controllers: compiled in, and not taken away on the command li
 TEST_CASE("the command line is in the boot partition, and of a board without one in its config") {
   PreflightImage image;
   image.boot_file("cmdline.txt", "root=PARTUUID=1 cgroup_disable=memory\n");
-  CHECK(any_contains(image.troubles(), "error SystemVerification: \"cgroup_disable=memory\" on the kernel's command line takes the controller memory away"));
+  CHECK(any_contains(image.troubles(),
+                     "error SystemVerification: \"cgroup_disable=memory\" on the kernel's command line takes the "
+                     "controller memory away"));
   image.boot_file("cmdline.txt", "# root=PARTUUID=1 cgroup_disable=memory\n");
   CHECK(image.troubles() == Names{});
   image.boot = Tree();
@@ -254,7 +280,8 @@ TEST_CASE("the node's name, and who knows where it is") {
   image.root.add_symlink("etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf", "rule:identity");
   CHECK(image.verdicts() == Names{"WARNING Hostname"});
   image.file("usr/lib/systemd/system/systemd-resolved.service", "[Service]\n");
-  image.root.add_symlink("etc/systemd/system/sysinit.target.wants/systemd-resolved.service", "/usr/lib/systemd/system/systemd-resolved.service", "rule:units");
+  image.root.add_symlink("etc/systemd/system/sysinit.target.wants/systemd-resolved.service",
+                         "/usr/lib/systemd/system/systemd-resolved.service", "rule:units");
   CHECK(image.verdicts() == Names{});
 }
 
@@ -284,13 +311,20 @@ TEST_CASE("containerd's configuration") {
     return image.troubles();
   };
   CHECK(with("version = 3", "version = 2") == Names{"error containerd-config: is not of version 3"});
-  CHECK(any_contains(with("version = 3", "version = 3\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]"), "error CRI: kubeadm reaches no container runtime"));
-  CHECK(any_contains(with("/run/containerd/containerd.sock", "/run/other.sock"), "error ContainerRuntimeVersion: kubeadm reaches no container runtime: listens at /run/other.sock"));
-  CHECK(with("\"crun\"", "\"kata\"") == Names{"error containerd-config: default_runtime_name is kata, and there is no such runtime"});
-  CHECK(with("/usr/bin/crun", "/usr/sbin/runc") == Names{"error containerd-config: the OCI runtime /usr/sbin/runc is not in the image"});
-  CHECK(with("SystemdCgroup = true", "SystemdCgroup = false") == Names{"error containerd-config: runtime crun does not leave cgroups to systemd, as kubeadm's kubelet does"});
+  CHECK(any_contains(with("version = 3", "version = 3\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]"),
+                     "error CRI: kubeadm reaches no container runtime"));
+  CHECK(
+      any_contains(with("/run/containerd/containerd.sock", "/run/other.sock"),
+                   "error ContainerRuntimeVersion: kubeadm reaches no container runtime: listens at /run/other.sock"));
+  CHECK(with("\"crun\"", "\"kata\"") ==
+        Names{"error containerd-config: default_runtime_name is kata, and there is no such runtime"});
+  CHECK(with("/usr/bin/crun", "/usr/sbin/runc") ==
+        Names{"error containerd-config: the OCI runtime /usr/sbin/runc is not in the image"});
+  CHECK(with("SystemdCgroup = true", "SystemdCgroup = false") ==
+        Names{"error containerd-config: runtime crun does not leave cgroups to systemd, as kubeadm's kubelet does"});
   CHECK(with("/opt/cni/bin", "/usr/lib/cni").size() == 4);
-  CHECK(any_contains(with("pause:3.10.2", "pause:3.9"), "the sandbox image is \"registry.k8s.io/pause:3.9\", kubeadm's is registry.k8s.io/pause:3.10.2"));
+  CHECK(any_contains(with("pause:3.10.2", "pause:3.9"),
+                     "the sandbox image is \"registry.k8s.io/pause:3.9\", kubeadm's is registry.k8s.io/pause:3.10.2"));
   PreflightImage image;
   image.file("etc/containerd/config.toml", "version = = 3\n");
   CHECK(image.verdicts() == Names{"ERROR CRI", "ERROR ContainerRuntimeVersion"});

@@ -12,7 +12,9 @@ namespace {
 struct Settings {
   TestContext context;
   Tree root;
-  void file(const std::string& path, const std::string& text) { root.add_file(context.store(), path, text, 0644, "test"); }
+  void file(const std::string& path, const std::string& text) {
+    root.add_file(context.store(), path, text, 0644, "test");
+  }
   /// "VALUE FILE:LINE", "" for none.
   std::string find(const std::string& key) {
     const auto line = find_sysctl(read_sysctls(context.store(), root), key);
@@ -48,7 +50,9 @@ TEST_CASE("a file of /etc takes the place of its namesake, and a link to /dev/nu
 
 TEST_CASE("slashes and dots, leading dashes, and lines that are none") {
   Settings s;
-  s.file("etc/sysctl.d/a.conf", "net/ipv4/ip_forward = 1\n-net.bridge.bridge-nf-call-iptables = 1\nnet.ipv4.conf.eth0/5.rp_filter = 2\nnonsense\n");
+  s.file("etc/sysctl.d/a.conf",
+         "net/ipv4/ip_forward = 1\n-net.bridge.bridge-nf-call-iptables = 1\nnet.ipv4.conf.eth0/5.rp_filter = "
+         "2\nnonsense\n");
   CHECK(s.find("net.ipv4.ip_forward") == "1 /etc/sysctl.d/a.conf:1");
   CHECK(s.find("net/ipv4/ip_forward") == "1 /etc/sysctl.d/a.conf:1");
   CHECK(s.find("net.bridge.bridge-nf-call-iptables") == "1 /etc/sysctl.d/a.conf:2");

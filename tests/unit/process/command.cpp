@@ -78,8 +78,8 @@ TEST_CASE("a command that succeeds hands its result on") {
 }
 
 TEST_CASE("argv is quoted as a shell reads it") {
-  const std::vector<std::string> argv{"printf", "[%s]",  "plain-1.0/a=b,c:d@e+f%", "two words", "it's",
-                                      "",       "$HOME", "*",                      "a\nb",      "~"};
+  const std::vector<std::string> argv{"printf", "[%s]", "plain-1.0/a=b,c:d@e+f%", "two words", "it's", "", "$HOME", "*",
+                                      "a\nb",   "~"};
   CHECK(quote_argv({"a", "b c", "", "it's"}) == "a 'b c' '' 'it'\\''s'");
   Command direct, by_shell;
   direct.argv = argv;

@@ -119,9 +119,13 @@ TEST_CASE("bwrap's arguments, exactly") {
         "--size 1048576 --tmpfs /in --size 67108864 --tmpfs /build "
         "--bind /host/out /out --dev-bind /dev/kvm /dev/kvm --ro-bind /host/deep /in/a/b "
         "--chdir /build -- make bzImage");
-  CHECK(wrapped.environment == std::map<std::string, std::string>{
-                                   {"HOME", "/build"}, {"LC_ALL", "C.UTF-8"}, {"SOURCE_DATE_EPOCH", "1"}, {"TZ", "UTC"},
-                                   {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/go-1.26/bin"}});
+  CHECK(wrapped.environment ==
+        std::map<std::string, std::string>{
+            {"HOME", "/build"},
+            {"LC_ALL", "C.UTF-8"},
+            {"SOURCE_DATE_EPOCH", "1"},
+            {"TZ", "UTC"},
+            {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/go-1.26/bin"}});
 }
 
 TEST_CASE("a bound /build or /in gets no tmpfs; extra arguments come after the drop of capabilities") {
@@ -146,9 +150,13 @@ TEST_CASE("without network nothing of the host's network settings goes in; with 
   const TempDir folder(fs::temp_directory_path());
   write_file_atomically(folder.path() / "bundle.pem", "certificates");
   fs::create_directories(folder.path() / "go");
-  write_file_atomically(folder.path() / "go" / "env", "# comment\nGOPROXY=https://file.example\nGOSUMDB=off\nGOFLAGS=-v\n");
+  write_file_atomically(folder.path() / "go" / "env",
+                        "# comment\nGOPROXY=https://file.example\nGOSUMDB=off\nGOFLAGS=-v\n");
   const std::string bundle = (folder.path() / "bundle.pem").string();
-  const Variable certificates("SSL_CERT_FILE", bundle.c_str()), proxy("https_proxy", "http:/" "/alice:secret@proxy.example:3128"),
+  const Variable certificates("SSL_CERT_FILE", bundle.c_str()),
+      proxy("https_proxy",
+            "http:/"
+            "/alice:secret@proxy.example:3128"),
       goenv("GOENV", nullptr), xdg("XDG_CONFIG_HOME", folder.path().c_str()), goproxy("GOPROXY", nullptr),
       gosumdb("GOSUMDB", "sum.example"), secret("K8SIMG_TEST_SECRET", "1");
   SandboxCommand command;
@@ -164,7 +172,9 @@ TEST_CASE("without network nothing of the host's network settings goes in; with 
   const Command open = sandbox(command);
   const std::vector<std::string>& argv = open.argv;
   CHECK(has(argv, {"--unshare-all", "--share-net"}));
-  CHECK(open.environment.at("https_proxy") == "http:/" "/alice:secret@proxy.example:3128");
+  CHECK(open.environment.at("https_proxy") ==
+        "http:/"
+        "/alice:secret@proxy.example:3128");
   CHECK(quote_argv(argv).find("secret") == std::string::npos);
   CHECK(open.environment.at("GOPROXY") == "https://file.example");
   CHECK(open.environment.at("GOSUMDB") == "sum.example");  // the environment wins over the file
@@ -186,15 +196,17 @@ TEST_CASE("inside: the given environment and files, and nothing else of the host
   const Variable leak("K8SIMG_TEST_LEAK", "1");
   SandboxCommand command;
   command.environment = {{"GIVEN", "yes"}};
-  const Ran ran = run_inside(command, "env | sort; id -u; id -g; hostname; ls /; ls -A /home /root /var /tmp /in /build " +
-                                          host.path().string() + " 2>&1");
+  const Ran ran =
+      run_inside(command, "env | sort; id -u; id -g; hostname; ls /; ls -A /home /root /var /tmp /in /build " +
+                              host.path().string() + " 2>&1");
   CAPTURE(ran.log);
   const std::string& output = ran.result.output;
   CHECK(output.find("GIVEN=yes\nHOME=/tmp\nLC_ALL=C.UTF-8\nPATH=/usr/local/sbin:") == 0);
   CHECK(output.find("\nPWD=/build\nTZ=UTC\n1000\n1000\nk8simg\n") != std::string::npos);
   CHECK(output.find("LEAK") == std::string::npos);
   CHECK(output.find("secret") == std::string::npos);
-  for (const std::string& path : {std::string("/home"), std::string("/root"), std::string("/var"), host.path().string()})
+  for (const std::string& path :
+       {std::string("/home"), std::string("/root"), std::string("/var"), host.path().string()})
     CHECK(output.find("'" + path + "': No such file or directory") != std::string::npos);
 }
 
@@ -219,15 +231,18 @@ TEST_CASE("no user of the machine sees the environment of a sandboxed command in
     CHECK(arguments.find("s3cret") == std::string::npos);
     write_file_atomically(host.path() / "seen", "");
   });
-  const Ran ran = run_inside(command, "test \"${PASSWORD#s3c}\" = ret-of-a-proxy && touch /out/running; while ! test -e /out/seen; do sleep 0.01; done");
+  const Ran ran = run_inside(command,
+                             "test \"${PASSWORD#s3c}\" = ret-of-a-proxy && touch /out/running; while ! test -e "
+                             "/out/seen; do sleep 0.01; done");
   watcher.join();
   CHECK(ran.result.exit_code == 0);
 }
 
 TEST_CASE("inside: no network device but loopback, other processes unseen, no capabilities") {
   if (!can_sandbox()) return;
-  const Ran ran = run_inside({}, "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '; "
-                                 "ls /proc | grep -c '^[0-9]'; grep CapEff /proc/self/status");
+  const Ran ran = run_inside({},
+                             "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '; "
+                             "ls /proc | grep -c '^[0-9]'; grep CapEff /proc/self/status");
   CAPTURE(ran.log);
   const std::vector<std::string> lines = split(ran.result.output, '\n');
   REQUIRE(lines.size() == 4);
@@ -243,11 +258,11 @@ TEST_CASE("inside: the root is read-only, writable binds and tmpfs are not, and 
   write_file_atomically(host.path() / "input", "input");
   SandboxCommand command;
   command.binds = {{host.path() / "input", "/in/deep/input"}, {host.path() / "out", "/out", true}};
-  const Ran ran = run_inside(
-      command,
-      "for f in /x /usr/x /etc/x /cache/x /in/deep/input; do touch $f 2>/dev/null && echo wrote $f; done; "
-      "cat /in/deep/input; echo result > /out/result; touch /tmp/x /build/x && echo ok; "
-      "head -c 2000000 /dev/zero > /in/large || echo full");
+  const Ran ran =
+      run_inside(command,
+                 "for f in /x /usr/x /etc/x /cache/x /in/deep/input; do touch $f 2>/dev/null && echo wrote $f; done; "
+                 "cat /in/deep/input; echo result > /out/result; touch /tmp/x /build/x && echo ok; "
+                 "head -c 2000000 /dev/zero > /in/large || echo full");
   CAPTURE(ran.log);
   CHECK(ran.result.output == "inputok\nfull\n");
   CHECK(read_file(host.path() / "out" / "result") == "result\n");
@@ -258,8 +273,7 @@ TEST_CASE("inside as root: uid 0 and, when asked, its capabilities") {
   if (!can_sandbox()) return;
   SandboxCommand command;
   command.map_root = true;
-  CHECK(run_inside(command, "id -u; grep CapEff /proc/self/status").result.output ==
-        "0\nCapEff:\t0000000000000000\n");
+  CHECK(run_inside(command, "id -u; grep CapEff /proc/self/status").result.output == "0\nCapEff:\t0000000000000000\n");
   command.extra_arguments = {"--cap-add", "CAP_SYS_ADMIN"};
   CHECK(run_inside(command, "grep CapEff /proc/self/status").result.output == "CapEff:\t0000000000200000\n");
 }
@@ -274,7 +288,9 @@ TEST_CASE("exit codes come out of the sandbox, and a timeout empties it") {
   fs::create_directory(folder.path() / "out");
   command.binds.push_back({folder.path() / "out", "/out", true});
   // It would write for ever, in a session of its own and deaf to TERM.
-  command.argv = {"sh", "-c", "trap '' TERM; setsid sh -c 'trap \"\" TERM; while :; do date +%N > /out/beat; sleep 0.05; done' & wait; wait"};
+  command.argv = {
+      "sh", "-c",
+      "trap '' TERM; setsid sh -c 'trap \"\" TERM; while :; do date +%N > /out/beat; sleep 0.05; done' & wait; wait"};
   Command wrapped = sandbox(command);
   wrapped.timeout_seconds = 1;
   const CommandResult result = system_runner().run(wrapped);

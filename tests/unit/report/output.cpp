@@ -1,4 +1,5 @@
-// Standard output and standard error in one file: in the order of the calls, whole, and without what a terminal would obey.
+// Standard output and standard error in one file: in the order of the calls, whole, and without what a terminal would
+// obey.
 #include "report/output.hpp"
 
 #include <fcntl.h>
@@ -49,7 +50,8 @@ TEST_CASE("what is written first comes first, whichever way it goes") {
     return 0;
   });
   CHECK(code == 0);
-  CHECK(read_file(folder.path() / "log") == "booting\nbios ok    kernel\nk8simg: careful\nbios FAIL  network \\x1b[31mred\\xff\nbooting again\nend\n");
+  CHECK(read_file(folder.path() / "log") ==
+        "booting\nbios ok    kernel\nk8simg: careful\nbios FAIL  network \\x1b[31mred\\xff\nbooting again\nend\n");
 }
 
 TEST_CASE("long lines of several threads stay whole, through a pipe too") {
@@ -75,13 +77,15 @@ TEST_CASE("long lines of several threads stay whole, through a pipe too") {
   ::close(ends[1]);
   std::string all;
   char buffer[4096];
-  for (ssize_t count; (count = ::read(ends[0], buffer, sizeof buffer)) > 0;) all.append(buffer, static_cast<std::size_t>(count));
+  for (ssize_t count; (count = ::read(ends[0], buffer, sizeof buffer)) > 0;)
+    all.append(buffer, static_cast<std::size_t>(count));
   ::close(ends[0]);
   int status = 0;
   REQUIRE(::waitpid(child, &status, 0) == child);
   const auto lines = split(all, '\n');
   REQUIRE(lines.size() == 81);
-  for (std::size_t i = 0; i + 1 < lines.size(); ++i) CHECK((lines[i].size() == 20000 && lines[i].find_first_not_of(lines[i][0]) == std::string::npos));
+  for (std::size_t i = 0; i + 1 < lines.size(); ++i)
+    CHECK((lines[i].size() == 20000 && lines[i].find_first_not_of(lines[i][0]) == std::string::npos));
 }
 
 TEST_CASE("standard output that cannot be written is an error, standard error that cannot be is not") {

@@ -23,8 +23,7 @@ namespace {
 
 class PseudoTerminal {
  public:
-  PseudoTerminal(unsigned short columns, unsigned short rows)
-      : master_(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)) {
+  PseudoTerminal(unsigned short columns, unsigned short rows) : master_(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)) {
     REQUIRE(master_.valid());
     REQUIRE(::grantpt(master_.get()) == 0);
     REQUIRE(::unlockpt(master_.get()) == 0);
@@ -74,13 +73,17 @@ std::vector<std::string> screen(const std::string& written) {
           REQUIRE(row >= std::stoul(number));
           row -= std::stoul(number);
           break;
-        case 'K': lines[row].resize(std::min(lines[row].size(), column)); break;
+        case 'K':
+          lines[row].resize(std::min(lines[row].size(), column));
+          break;
         case 'J':
           lines[row].resize(std::min(lines[row].size(), column));
           lines.resize(row + 1);
           break;
-        case 'm': break;
-        default: FAIL("unknown command " << written.substr(i + 1, end - i));
+        case 'm':
+          break;
+        default:
+          FAIL("unknown command " << written.substr(i + 1, end - i));
       }
       i = end;
     } else {
@@ -112,16 +115,14 @@ TEST_CASE("running steps are shown with bytes and time, and the area goes when a
     reporter->report({.kind = Kind::StepStarted, .step = "fetch/linux"});
     reporter->report({.kind = Kind::StepProgress, .step = "fetch/linux", .done = 1 << 20, .total = 4 << 20});
     std::this_thread::sleep_for(250ms);
-    CHECK(screen(terminal.read()) ==
-          Lines{"building pc", "[ 0/10] 2 running, 3 cached, 0 s",
-                "  kernel                                                0 s",
-                "  fetch/linux                       1.0 MiB of 4.0 MiB  0 s"});
+    CHECK(screen(terminal.read()) == Lines{"building pc", "[ 0/10] 2 running, 3 cached, 0 s",
+                                           "  kernel                                                0 s",
+                                           "  fetch/linux                       1.0 MiB of 4.0 MiB  0 s"});
     reporter->warning("careful");
     reporter->report({.kind = Kind::StepFinished, .step = "fetch/linux", .seconds = 0.2});
     std::this_thread::sleep_for(250ms);
-    CHECK(screen(terminal.read()) ==
-          Lines{"building pc", "warning: careful", "[ 1/10] 1 running, 3 cached, 0 s",
-                "  kernel                                                0 s"});
+    CHECK(screen(terminal.read()) == Lines{"building pc", "warning: careful", "[ 1/10] 1 running, 3 cached, 0 s",
+                                           "  kernel                                                0 s"});
     reporter->report({.kind = Kind::StepFinished, .step = "kernel", .seconds = 61});
     reporter->report({.kind = Kind::Finished, .text = "output/pc is ready", .seconds = 62});
     CHECK(screen(terminal.read()) ==
@@ -155,7 +156,8 @@ TEST_CASE("names are cut to the terminal's width, and rows to its height") {
   PseudoTerminal terminal(40, 8);
   const auto reporter = make_reporter(ProgressStyle::Terminal, terminal.fd());
   reporter->report({.kind = Kind::StepStarted, .step = "component/kubernetes/compile-for-amd64-with-everything"});
-  reporter->report({.kind = Kind::StepStarted, .step = "fahrvergn\xc3\xbcgen-fahrvergn\xc3\xbcgen-fahrvergn\xc3\xbcgen"});
+  reporter->report(
+      {.kind = Kind::StepStarted, .step = "fahrvergn\xc3\xbcgen-fahrvergn\xc3\xbcgen-fahrvergn\xc3\xbcgen"});
   for (int i = 0; i < 20; ++i) reporter->report({.kind = Kind::StepStarted, .step = "step" + std::to_string(i)});
   std::this_thread::sleep_for(300ms);
   const Lines lines = screen(terminal.read());

@@ -1,4 +1,5 @@
-// The small formats: control paragraphs, versions, [Install] sections, presets, capabilities, the library cache, ELF sonames.
+// The small formats: control paragraphs, versions, [Install] sections, presets, capabilities, the library cache, ELF
+// sonames.
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -16,7 +17,8 @@
 using namespace k8simg::rootfs;
 
 TEST_CASE("a control paragraph keeps continuation lines and compares names without case") {
-  const auto paragraph = parse_paragraph("Package: bash\nessential: yes\nDescription: shell\n long text\n .\n more\n\nPackage: other\n");
+  const auto paragraph =
+      parse_paragraph("Package: bash\nessential: yes\nDescription: shell\n long text\n .\n more\n\nPackage: other\n");
   CHECK(paragraph.get("Package") == "bash");
   CHECK(paragraph.get("Essential") == "yes");
   CHECK(paragraph.get("Description") == "shell\n long text\n .\n more");
@@ -25,7 +27,8 @@ TEST_CASE("a control paragraph keeps continuation lines and compares names witho
 }
 
 TEST_CASE("versions compare as dpkg does") {
-  const std::vector<std::string> ascending = {"1.0~rc1-1", "1.0-1", "1.0-1+b1", "1.0-1.1", "1.0.1-1", "1.2-1", "1.10-1", "1:0.1-1"};
+  const std::vector<std::string> ascending = {"1.0~rc1-1", "1.0-1", "1.0-1+b1", "1.0-1.1",
+                                              "1.0.1-1",   "1.2-1", "1.10-1",   "1:0.1-1"};
   for (std::size_t i = 0; i < ascending.size(); ++i) {
     for (std::size_t j = 0; j < ascending.size(); ++j) {
       CAPTURE(ascending[i], ascending[j]);
@@ -46,12 +49,15 @@ TEST_CASE("a relation names a package at a version") {
 }
 
 TEST_CASE("install sections and presets") {
-  const auto section = read_install_section("[Unit]\nWantedBy=no\n[Install]\n# c\nWantedBy=a.target \\\n  b.target\nAlias=x.service\nAlso=y.socket\nDefaultInstance=tty1\n[Service]\nAlso=no\n");
+  const auto section = read_install_section(
+      "[Unit]\nWantedBy=no\n[Install]\n# c\nWantedBy=a.target \\\n  "
+      "b.target\nAlias=x.service\nAlso=y.socket\nDefaultInstance=tty1\n[Service]\nAlso=no\n");
   CHECK(section.wanted_by == std::vector<std::string>{"a.target", "b.target"});
   CHECK(section.alias == std::vector<std::string>{"x.service"});
   CHECK(section.also == std::vector<std::string>{"y.socket"});
   CHECK(section.default_instance == "tty1");
-  CHECK(read_install_section("[Install]\nWantedBy=a\nWantedBy=\nWantedBy=b\n").wanted_by == std::vector<std::string>{"b"});
+  CHECK(read_install_section("[Install]\nWantedBy=a\nWantedBy=\nWantedBy=b\n").wanted_by ==
+        std::vector<std::string>{"b"});
   CHECK(template_of("getty@tty1.service") == "getty@.service");
   CHECK(instance_of("getty@tty1.service") == "tty1");
   CHECK(instance_of("ssh.service").empty());
@@ -65,10 +71,11 @@ TEST_CASE("install sections and presets") {
 
 TEST_CASE("file capabilities are the bytes that setcap writes") {
   // getfattr -e hex of /bin/ping after `setcap cap_net_raw+ep`: revision 2 with the effective bit, permitted 1 << 13.
-  CHECK(capability_attribute("cap_net_raw+ep") == std::string("\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 20));
+  CHECK(capability_attribute("cap_net_raw+ep") ==
+        std::string("\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 20));
   const auto both = capability_attribute("cap_net_admin,cap_bpf=ep");
   REQUIRE(both);
-  CHECK((*both)[5] == 0x10);   // 1 << 12
+  CHECK((*both)[5] == 0x10);                      // 1 << 12
   CHECK((*both)[12] == static_cast<char>(0x80));  // 1 << 39 is bit 7 of the second word
   CHECK(capability_attribute("cap_net_raw=p")->at(0) == 0);
   for (const auto* wrong : {"", "net_raw+ep", "cap_unknown+ep", "cap_net_raw", "+ep", "cap_net_raw+x"}) {
@@ -86,7 +93,8 @@ TEST_CASE("library names compare with numbers as numbers") {
 }
 
 TEST_CASE("the library cache has glibc's layout: header, entries in reverse order, shared string tails, generator") {
-  const auto bytes = library_cache_bytes({{"liba.so.1", "/lib/liba.so.1", 0x303}, {"libb.so.2", "/lib/libb.so.2", 0x303}}, "ldconfig test");
+  const auto bytes = library_cache_bytes(
+      {{"liba.so.1", "/lib/liba.so.1", 0x303}, {"libb.so.2", "/lib/libb.so.2", 0x303}}, "ldconfig test");
   const auto word = [&](std::size_t at) {
     std::uint32_t value = 0;
     std::memcpy(&value, bytes.data() + at, 4);
@@ -142,7 +150,8 @@ TEST_CASE("the soname of a real shared object, and nothing of anything else") {
   REQUIRE(found);
   CHECK(found->soname == "libx.so.3");
   CHECK(found->flags == 0x303);
-  for (std::size_t length = 0; length < bytes.size(); ++length) read_shared_object(std::string_view(bytes).substr(0, length));  // no offset is trusted
+  for (std::size_t length = 0; length < bytes.size(); ++length)
+    read_shared_object(std::string_view(bytes).substr(0, length));  // no offset is trusted
   CHECK_FALSE(read_shared_object("#!/bin/sh\n"));
   CHECK_FALSE(read_shared_object(""));
 }

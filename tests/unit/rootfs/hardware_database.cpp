@@ -32,7 +32,9 @@ class Reader {
  private:
   std::uint64_t number(std::uint64_t at, int bytes = 8) const {
     std::uint64_t value = 0;
-    for (int i = 0; i < bytes; ++i) value |= static_cast<std::uint64_t>(static_cast<unsigned char>(bytes_.at(at + static_cast<std::uint64_t>(i)))) << (8 * i);
+    for (int i = 0; i < bytes; ++i)
+      value |= static_cast<std::uint64_t>(static_cast<unsigned char>(bytes_.at(at + static_cast<std::uint64_t>(i))))
+               << (8 * i);
     return value;
   }
   std::string text(std::uint64_t at) const { return bytes_.c_str() + at; }
@@ -67,7 +69,9 @@ Reader compile(const std::vector<HardwareFile>& files) {
 }  // namespace
 
 TEST_CASE("properties are found by every pattern that matches") {
-  auto reader = compile({{"/a", "# comment\n\nusb:v1234*\nusb:v12FF*\n ID_VENDOR=One # not this\n   ID_MODEL=Two words\n\nusb:v1234p0001*\n ID_MODEL=Three\n\nacpi:?X[0-9]*\n KEY=\n"}});
+  auto reader = compile({{"/a",
+                          "# comment\n\nusb:v1234*\nusb:v12FF*\n ID_VENDOR=One # not this\n   ID_MODEL=Two "
+                          "words\n\nusb:v1234p0001*\n ID_MODEL=Three\n\nacpi:?X[0-9]*\n KEY=\n"}});
   CHECK(reader.query("usb:v1234p9") == Properties{{"ID_VENDOR", "One"}, {"ID_MODEL", "Two words"}});
   CHECK(reader.query("usb:v12FFp9") == Properties{{"ID_VENDOR", "One"}, {"ID_MODEL", "Two words"}});
   CHECK(reader.query("usb:v1234p0001x") == Properties{{"ID_VENDOR", "One"}, {"ID_MODEL", "Three"}});
@@ -88,8 +92,11 @@ TEST_CASE("what is no record is skipped and told") {
   auto reader = compile({{"/x", " EARLY=1\n\nalone*\n\na*\n GOOD=1\nb*\n LOST=1\n\nc*\n no value\n =2\n"}});
   CHECK(reader.query("ax") == Properties{{"GOOD", "1"}});
   CHECK(reader.query("bx").empty());
-  CHECK(warnings == std::vector<std::string>{"/x:1: a property without a pattern", "/x:4: a pattern without properties", "/x:7: neither a property nor an empty line, which ends the record",
-                                             "/x:8: a property without a pattern", "/x:11: neither a pattern nor \" KEY=VALUE\"", "/x:12: neither a pattern nor \" KEY=VALUE\""});
+  CHECK(warnings == std::vector<std::string>{"/x:1: a property without a pattern", "/x:4: a pattern without properties",
+                                             "/x:7: neither a property nor an empty line, which ends the record",
+                                             "/x:8: a property without a pattern",
+                                             "/x:11: neither a pattern nor \" KEY=VALUE\"",
+                                             "/x:12: neither a pattern nor \" KEY=VALUE\""});
 }
 
 TEST_CASE("an empty database is one node") { CHECK(compile({}).query("x").empty()); }

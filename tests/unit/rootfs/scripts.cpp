@@ -34,7 +34,8 @@ const ScriptBlock* find(const ScriptAnalysis& analysis, const std::string& kind)
 }  // namespace
 
 TEST_CASE("a script of debhelper's blocks alone leaves nothing") {
-  const auto analysis = analyse_script("#!/bin/sh\nset -e\n" + enable_block + "\nexit 0\n", "openssh-server", "postinst");
+  const auto analysis =
+      analyse_script("#!/bin/sh\nset -e\n" + enable_block + "\nexit 0\n", "openssh-server", "postinst");
   CHECK(analysis.remainder.empty());
   CHECK(analysis.remainder_sha256.empty());
   REQUIRE(find(analysis, "enable") != nullptr);
@@ -55,7 +56,8 @@ if [ "$1" = "configure" ] ; then
 	deb-systemd-helper update-state 'nftables.service' >/dev/null || true
 fi
 # End automatically added section
-)sh", "nftables", "postinst");
+)sh",
+                                       "nftables", "postinst");
   CHECK(analysis.remainder.empty());
   CHECK(find(analysis, "enable") == nullptr);
   REQUIRE(find(analysis, "unit-state") != nullptr);
@@ -85,7 +87,8 @@ fi
 # Automatically added by dh_installdeb/13.24.2
 dpkg-maintscript-helper rm_conffile /etc/sysctl.conf 2:4.0.4-7\~ -- "$@"
 # End automatically added section
-)sh", "x", "postinst");
+)sh",
+                                       "x", "postinst");
   CHECK(analysis.remainder.empty());
   CHECK(find(analysis, "alternatives") != nullptr);
   REQUIRE(find(analysis, "sysusers") != nullptr);
@@ -96,7 +99,10 @@ dpkg-maintscript-helper rm_conffile /etc/sysctl.conf 2:4.0.4-7\~ -- "$@"
 }
 
 TEST_CASE("a block with a line that is not debhelper's own must be judged") {
-  const auto analysis = analyse_script("#!/bin/sh\n# Automatically added by dh_new/14\nif [ -e /x ]; then\n  rm -rf /etc/x\nfi\n# End automatically added section\n", "x", "postinst");
+  const auto analysis = analyse_script(
+      "#!/bin/sh\n# Automatically added by dh_new/14\nif [ -e /x ]; then\n  rm -rf /etc/x\nfi\n# End automatically "
+      "added section\n",
+      "x", "postinst");
   CHECK(analysis.blocks.empty());
   CHECK(analysis.remainder == "if [ -e /x ]; then\n  rm -rf /etc/x\nfi\n");
 }
@@ -117,14 +123,20 @@ TEST_CASE("comments, blank lines, set -e and a new debhelper version do not chan
 }
 
 TEST_CASE("what a here-document writes counts to the last comment") {
-  const auto script = [](const std::string& line) { return "cat > /etc/modules <<-END\n\t" + line + "\n\tEND\n# after\n"; };
-  CHECK(analyse_script(script("# one"), "x", "postinst").remainder_sha256 != analyse_script(script("# two"), "x", "postinst").remainder_sha256);
+  const auto script = [](const std::string& line) {
+    return "cat > /etc/modules <<-END\n\t" + line + "\n\tEND\n# after\n";
+  };
+  CHECK(analyse_script(script("# one"), "x", "postinst").remainder_sha256 !=
+        analyse_script(script("# two"), "x", "postinst").remainder_sha256);
   CHECK(analyse_script(script("# one"), "x", "postinst").remainder.find("after") == std::string::npos);
-  CHECK(analyse_script("x=$((1 << 2))\n# gone\ny=$(cat <<< z)\n# gone\n", "x", "postinst").remainder == "x=$((1 << 2))\ny=$(cat <<< z)\n");
+  CHECK(analyse_script("x=$((1 << 2))\n# gone\ny=$(cat <<< z)\n# gone\n", "x", "postinst").remainder ==
+        "x=$((1 << 2))\ny=$(cat <<< z)\n");
 }
 
 TEST_CASE("calls are found wherever a command may start, across continued lines") {
-  const std::string script = "if ! getent passwd x; then\n  adduser --system \\\n    --home /var/lib/x x\nfi\nid y || adduser --system y >/dev/null\necho adduser z\n/usr/sbin/adduser w; true\n";
+  const std::string script =
+      "if ! getent passwd x; then\n  adduser --system \\\n    --home /var/lib/x x\nfi\nid y || adduser --system y "
+      ">/dev/null\necho adduser z\n/usr/sbin/adduser w; true\n";
   const auto calls = rootfs::calls_of(script, "adduser");
   REQUIRE(calls.size() == 3);
   CHECK(calls[0] == std::vector<std::string>{"adduser", "--system", "--home", "/var/lib/x", "x"});

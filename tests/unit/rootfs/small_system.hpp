@@ -9,12 +9,18 @@
 
 namespace k8simg::test {
 
-struct File { std::string path, content; std::uint32_t mode = 0644; };
+struct File {
+  std::string path, content;
+  std::uint32_t mode = 0644;
+};
 
-inline PackageTree package(Store& store, const std::string& name, const std::vector<File>& files, const std::string& fields = {}) {
+inline PackageTree package(Store& store, const std::string& name, const std::vector<File>& files,
+                           const std::string& fields = {}) {
   PackageTree result{name, "1.0-1", "amd64", {}};
   const auto origin = "package:" + name + "=1.0-1:amd64";
-  result.tree.add_file(store, "DEBIAN/control", "Package: " + name + "\nVersion: 1.0-1\nArchitecture: amd64\n" + fields + "Description: a test\n", 0644, origin);
+  result.tree.add_file(
+      store, "DEBIAN/control",
+      "Package: " + name + "\nVersion: 1.0-1\nArchitecture: amd64\n" + fields + "Description: a test\n", 0644, origin);
   for (const auto& file : files) {
     if (file.content.starts_with("-> ")) {
       result.tree.add_symlink(file.path, file.content.substr(3), origin);
@@ -28,13 +34,15 @@ inline PackageTree package(Store& store, const std::string& name, const std::vec
 
 inline PackageTree base_passwd(Store& store) {
   return package(store, "base-passwd",
-                 {{"usr/share/base-passwd/passwd.master", "root:*:0:0:root:/root:/bin/bash\nnobody:*:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"},
+                 {{"usr/share/base-passwd/passwd.master",
+                   "root:*:0:0:root:/root:/bin/bash\nnobody:*:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"},
                   {"usr/share/base-passwd/group.master", "root:*:0:\nshadow:*:42:\nutmp:*:43:\nnogroup:*:65534:\n"}});
 }
 
 /// A script of one debhelper block.
 inline std::string enabling(const std::string& unit) {
-  return "#!/bin/sh\n# Automatically added by dh_installsystemd/13\ndeb-systemd-helper enable '" + unit + "' >/dev/null || true\n# End automatically added section\n";
+  return "#!/bin/sh\n# Automatically added by dh_installsystemd/13\ndeb-systemd-helper enable '" + unit +
+         "' >/dev/null || true\n# End automatically added section\n";
 }
 
 inline Layer layer(Store& store, const std::string& name, const std::vector<File>& files) {
@@ -53,7 +61,8 @@ inline RootfsOptions options() {
   return result;
 }
 
-inline Tree assemble(Store& store, std::vector<PackageTree> packages, const std::vector<Layer>& layers = {}, const RootfsOptions& chosen = options()) {
+inline Tree assemble(Store& store, std::vector<PackageTree> packages, const std::vector<Layer>& layers = {},
+                     const RootfsOptions& chosen = options()) {
   packages.push_back(base_passwd(store));
   return assemble_rootfs(store, std::move(packages), layers, chosen, {});
 }
@@ -68,8 +77,10 @@ inline std::string target(const Tree& tree, const std::string& path) {
   return node == nullptr || node->type != NodeType::Symlink ? "(no link)" : node->target;
 }
 
-inline Judgement judged(const PackageTree& package, const Store& store, const std::string& script, const std::string& rule) {
-  const auto analysis = analyse_script(store.read(package.tree.find("DEBIAN/" + script)->content), package.name, script);
+inline Judgement judged(const PackageTree& package, const Store& store, const std::string& script,
+                        const std::string& rule) {
+  const auto analysis =
+      analyse_script(store.read(package.tree.find("DEBIAN/" + script)->content), package.name, script);
   return {package.name, script, analysis.remainder_sha256, rule, "a test"};
 }
 

@@ -13,15 +13,25 @@ using namespace k8simg::test;
 namespace {
 
 Expectations sample() {
-  return {.kernel = "6.12.1", .firmware = "uefi", .earliest_time = 1763195591, .root_bytes = 123456789, .versions = {{"/usr/bin/kubelet", "--version", "v1.37.1"}, {"crun", "1.21"}},
-          .script_drive = "vdb", .container_drive = "vdc", .container_image = "localhost/check:1", .container_says = "hello"};
+  return {.kernel = "6.12.1",
+          .firmware = "uefi",
+          .earliest_time = 1763195591,
+          .root_bytes = 123456789,
+          .versions = {{"/usr/bin/kubelet", "--version", "v1.37.1"}, {"crun", "1.21"}},
+          .script_drive = "vdb",
+          .container_drive = "vdc",
+          .container_image = "localhost/check:1",
+          .container_says = "hello"};
 }
 
 std::string script_of(const Expectations& expectations) { return check_script(expectations); }
 
 CommandResult bash(std::vector<std::string> arguments, const std::string& input) {
   arguments.insert(arguments.begin(), "/bin/bash");
-  return system_runner().run({.argv = arguments, .environment = {{"PATH", "/usr/bin:/bin"}, {"LC_ALL", "C.UTF-8"}}, .capture_stdout = true, .input = input});
+  return system_runner().run({.argv = arguments,
+                              .environment = {{"PATH", "/usr/bin:/bin"}, {"LC_ALL", "C.UTF-8"}},
+                              .capture_stdout = true,
+                              .input = input});
 }
 
 /// The script up to its functions, with the console on standard output and nothing of the machine touched; then `body`.
@@ -83,7 +93,9 @@ TEST_CASE("only a whole report with checks, all of them good, is good") {
 }
 
 TEST_CASE("lines that are none of the report are passed over") {
-  const GuestReport report = read_report("@k8simg@\n@k8simg@ okay a\n@k8simg@ ok\n@k8simg@ figure x\n@k8simg@ figure x y\n@k8simg@ figure x 1 2\n@k8simg@ FAIL \n@k8simgx ok a\n");
+  const GuestReport report = read_report(
+      "@k8simg@\n@k8simg@ okay a\n@k8simg@ ok\n@k8simg@ figure x\n@k8simg@ figure x y\n@k8simg@ figure x 1 2\n@k8simg@ "
+      "FAIL \n@k8simgx ok a\n");
   CHECK(report.checks.empty());
   CHECK(report.figures.empty());
   CHECK_FALSE(report.finished);
@@ -104,9 +116,11 @@ TEST_CASE("a unit that reads the script from its drive, the unit's place, and a 
   const std::string& unit = credentials.at("systemd.extra-unit.k8simg-checks.service");
   CHECK(contains(unit, "After=multi-user.target dev-vdb.device\n"));
   CHECK(contains(unit, "$$(head -c " + std::to_string(script_of(sample()).size()) + " /dev/vdb)"));
-  // Beside an SD card they stand on the kernel's command line, of 1024 bytes on 32-bit ARM, with 400 for what the board says.
+  // Beside an SD card they stand on the kernel's command line, of 1024 bytes on 32-bit ARM, with 400 for what the board
+  // says.
   std::size_t size = 0;
-  for (const auto& [name, bytes] : credentials) size += std::string(" systemd.set_credential_binary=:").size() + name.size() + base64_encode(bytes).size();
+  for (const auto& [name, bytes] : credentials)
+    size += std::string(" systemd.set_credential_binary=:").size() + name.size() + base64_encode(bytes).size();
   CHECK(size < 600);
   CHECK(contains(credentials.at("systemd.unit-dropin.multi-user.target"), "Wants=k8simg-checks.service"));
   CHECK(bash({"-n"}, script_of(sample())).exit_code == 0);
@@ -123,7 +137,8 @@ TEST_CASE("odd values stay values") {
   odd.kernel = odd.container_says = odd.container_image = nasty;
   odd.versions = {{"/opt/a b's/tool", "--ver sion", nasty}};
   CHECK(bash({"-n"}, script_of(odd)).exit_code == 0);
-  const GuestReport report = run_functions(odd, "check kernel equal \"$kernel\" \"$container_says\"\ncheck differs equal \"$kernel\" x");
+  const GuestReport report =
+      run_functions(odd, "check kernel equal \"$kernel\" \"$container_says\"\ncheck differs equal \"$kernel\" x");
   REQUIRE(report.checks.size() == 2);
   CHECK(report.checks[0].ok);
   CHECK(report.checks[0].detail == "it's \"$(touch /tmp/never)\" `id` \\ *");  // the first line
@@ -154,14 +169,17 @@ check star has '*' both
 }
 
 TEST_CASE("memory and processor time are told for each name of process, and memory in all") {
-  const GuestReport report = run_functions(sample(), "for ((i = 0; i < 30000; i++)); do :; done\nmemory\nmemory kubelet_\nprocesses_by_name");
-  const auto bash_process = std::find_if(report.processes.begin(), report.processes.end(), [](const ProcessUse& process) { return process.name == "bash"; });
+  const GuestReport report =
+      run_functions(sample(), "for ((i = 0; i < 30000; i++)); do :; done\nmemory\nmemory kubelet_\nprocesses_by_name");
+  const auto bash_process = std::find_if(report.processes.begin(), report.processes.end(),
+                                         [](const ProcessUse& process) { return process.name == "bash"; });
   REQUIRE(bash_process != report.processes.end());
   CHECK(bash_process->count >= 1);
   CHECK(bash_process->pss_kib > 100);
   CHECK(bash_process->cpu_seconds > 0);
   CHECK(bash_process->rss_kib >= bash_process->pss_kib);
-  CHECK(std::is_sorted(report.processes.begin(), report.processes.end(), [](const ProcessUse& a, const ProcessUse& b) { return a.pss_kib > b.pss_kib; }));
+  CHECK(std::is_sorted(report.processes.begin(), report.processes.end(),
+                       [](const ProcessUse& a, const ProcessUse& b) { return a.pss_kib > b.pss_kib; }));
   CHECK(report.figures.at("memory_available_mib") > 10);
   CHECK(report.figures.at("memory_total_mib") >= report.figures.at("kubelet_memory_available_mib"));
 }
@@ -184,7 +202,8 @@ TEST_CASE("the end says how many results there were") {
   std::string script = script_of(expectations);
   const auto end = script.find("say \"end");
   REQUIRE(end != std::string::npos);
-  const GuestReport report = run_functions(expectations, "check a equal 1 1\ncheck b equal 1 1\n" + script.substr(end, script.find('\n', end) - end));
+  const GuestReport report = run_functions(
+      expectations, "check a equal 1 1\ncheck b equal 1 1\n" + script.substr(end, script.find('\n', end) - end));
   CHECK(report.checks.size() == 2);
   CHECK(report.finished);
   CHECK(report.ok());
@@ -193,7 +212,10 @@ TEST_CASE("the end says how many results there were") {
 TEST_CASE("waiting ends with the first success, or with the last words") {
   const TempDir work(fs::temp_directory_path(), "wait");
   const std::string file = shell_word((work.path() / "seen").string());
-  const GuestReport report = run_functions(sample(), "third() { echo x >>" + file + "; [ \"$(wc -l <" + file + ")\" -ge 3 ] && echo third; }\ncheck comes wait_until 60 0 third\ncheck never wait_until 0 0 sh -c 'echo not yet; false'\n");
+  const GuestReport report =
+      run_functions(sample(), "third() { echo x >>" + file + "; [ \"$(wc -l <" + file +
+                                  ")\" -ge 3 ] && echo third; }\ncheck comes wait_until 60 0 third\ncheck never "
+                                  "wait_until 0 0 sh -c 'echo not yet; false'\n");
   REQUIRE(report.checks.size() == 2);
   CHECK(report.checks[0].ok);
   CHECK(report.checks[0].detail == "third");
@@ -204,9 +226,14 @@ TEST_CASE("waiting ends with the first success, or with the last words") {
 TEST_CASE("what goes over the network is asked again before it fails, a few times and not for long") {
   const TempDir work(fs::temp_directory_path(), "retried");
   const std::string file = shell_word((work.path() / "seen").string());
-  const GuestReport report = run_functions(sample(), "retry_pause=0\nfails() { echo x >>" + file + "; echo 'TLS handshake timeout' >&2; [ \"$(wc -l <" + file + ")\" -ge $1 ] && echo CoreDNS-1.14; }\n"
-                                                     "check third retried has CoreDNS fails 3\nrm " + file + "\ncheck sixth retried fails 6\nseen=$(wc -l <" + file + ")\ncheck five equal \"$seen\" 5\n"
-                                                     "late() { SECONDS=1000; echo late; return 1; }\ncheck once retried late\n");
+  const GuestReport report =
+      run_functions(sample(), "retry_pause=0\nfails() { echo x >>" + file +
+                                  "; echo 'TLS handshake timeout' >&2; [ \"$(wc -l <" + file +
+                                  ")\" -ge $1 ] && echo CoreDNS-1.14; }\n"
+                                  "check third retried has CoreDNS fails 3\nrm " +
+                                  file + "\ncheck sixth retried fails 6\nseen=$(wc -l <" + file +
+                                  ")\ncheck five equal \"$seen\" 5\n"
+                                  "late() { SECONDS=1000; echo late; return 1; }\ncheck once retried late\n");
   REQUIRE(report.checks.size() == 4);
   CHECK(report.checks[0].ok);
   CHECK(report.checks[0].detail == "CoreDNS-1.14");
@@ -222,7 +249,10 @@ TEST_CASE("a question to the API server ends, whoever does not answer it") {
   const std::string script = script_of(expectations);
   const auto begin = script.find("\nkubectl() {"), end = script.find("\nstarted() {");
   REQUIRE(begin != std::string::npos);
-  const GuestReport report = run_functions(expectations, script.substr(begin, end - begin) + "\ntimeout() { echo \"$@\"; }\ncheck plain kubectl logs daemonset/far\ncheck waits kubectl wait --for=condition=Ready pod/hello --timeout=600s\n");
+  const GuestReport report =
+      run_functions(expectations, script.substr(begin, end - begin) +
+                                      "\ntimeout() { echo \"$@\"; }\ncheck plain kubectl logs daemonset/far\ncheck "
+                                      "waits kubectl wait --for=condition=Ready pod/hello --timeout=600s\n");
   REQUIRE(report.checks.size() == 2);
   CHECK(report.checks[0].detail == "-k 5 120 kubectl logs daemonset/far");
   CHECK(report.checks[1].detail == "-k 5 660 kubectl wait --for=condition=Ready pod/hello --timeout=600s");
@@ -234,8 +264,12 @@ TEST_CASE("no worker's pod, or not all of them, is no success") {
   const std::string script = script_of(expectations);
   const auto begin = script.find("\nfar_answers() {"), end = script.find("\nvxlan_packets() {");
   REQUIRE(begin != std::string::npos);
-  const GuestReport report = run_functions(expectations, "workers=2\n" + script.substr(begin, end - begin) + "\nip() { echo dev flannel.1; }\nasked() { :; }\nkubectl() { echo \"$pods\"; return \"${status:-0}\"; }\n"
-                                                         "status=1\ncheck silent far_answers 53\nstatus=0 pods=10.1.1.2\ncheck one far_answers 53\npods='10.1.1.2 10.1.2.2'\ncheck both far_answers 53\n");
+  const GuestReport report = run_functions(
+      expectations,
+      "workers=2\n" + script.substr(begin, end - begin) +
+          "\nip() { echo dev flannel.1; }\nasked() { :; }\nkubectl() { echo \"$pods\"; return \"${status:-0}\"; }\n"
+          "status=1\ncheck silent far_answers 53\nstatus=0 pods=10.1.1.2\ncheck one far_answers 53\npods='10.1.1.2 "
+          "10.1.2.2'\ncheck both far_answers 53\n");
   REQUIRE(report.checks.size() == 3);
   CHECK_FALSE(report.checks[0].ok);
   CHECK_FALSE(report.checks[1].ok);
@@ -244,24 +278,34 @@ TEST_CASE("no worker's pod, or not all of them, is no success") {
 }
 
 TEST_CASE("a long detail is cut between characters") {
-  const GuestReport report = run_functions(sample(), "long() { printf '%.0s\u25cf' {1..4000}; return 1; }\ncheck dots long\ncheck tail bash -c 'head -c 500000 /dev/zero | tr \"\\\\0\" x; exit 1'\n");
+  const GuestReport report =
+      run_functions(sample(),
+                    "long() { printf '%.0s\u25cf' {1..4000}; return 1; }\ncheck dots long\ncheck tail bash -c 'head -c "
+                    "500000 /dev/zero | tr \"\\\\0\" x; exit 1'\n");
   REQUIRE(report.checks.size() == 2);
   CHECK(report.checks[0].detail.size() == 9000);
   CHECK(report.checks[0].detail.starts_with("\u25cf"));
   CHECK(report.checks[1].detail == std::string(3000, 'x'));
 }
 
-TEST_CASE("a node is Ready when the API server has heard of its kubelet since this start, and since when it is stands in the node") {
+TEST_CASE(
+    "a node is Ready when the API server has heard of its kubelet since this start, and since when it is stands in the "
+    "node") {
   // The guest was started 100 s ago; what it was before its restart comes first.
-  const std::string machine = "date() { if [ $# -eq 1 ]; then echo 1000100; else echo \"$2\"; fi; }\ncut() { echo 100; }\napi_listens() { return 0; }\ntimeout() { shift; \"$@\"; }\n"
-                              "exec() { printf '%s\\n' '999990 True 900000' '1000050 False 1000040' '1000090 True 1000080'; }\n";
+  const std::string machine =
+      "date() { if [ $# -eq 1 ]; then echo 1000100; else echo \"$2\"; fi; }\ncut() { echo 100; }\napi_listens() { "
+      "return 0; }\ntimeout() { shift; \"$@\"; }\n"
+      "exec() { printf '%s\\n' '999990 True 900000' '1000050 False 1000040' '1000090 True 1000080'; }\n";
   Expectations expectations = sample();
   expectations.ready = Expectations::Ready::Cluster, expectations.ready_image = "coredns:v1";
   const std::string script = script_of(expectations);
-  const auto begin = script.find("\nsince_boot()"), functions = script.find("\nnode_ready() {"), end = script.find("\npods_ready() {");
+  const auto begin = script.find("\nsince_boot()"), functions = script.find("\nnode_ready() {"),
+             end = script.find("\npods_ready() {");
   REQUIRE(functions != std::string::npos);
   CHECK(begin < functions);
-  const GuestReport report = run_functions(expectations, script.substr(functions, end - functions) + "\nsleep() { :; }\nkill() { :; }\n" + machine + "check node-ready node_ready\n");
+  const GuestReport report =
+      run_functions(expectations, script.substr(functions, end - functions) + "\nsleep() { :; }\nkill() { :; }\n" +
+                                      machine + "check node-ready node_ready\n");
   REQUIRE(report.checks.size() == 1);
   CHECK(report.checks[0].ok);
   CHECK(report.checks[0].detail == "Ready after 80 s");
@@ -272,7 +316,8 @@ TEST_CASE("firmware by name") {
   CHECK(parse_firmware("bios") == Firmware::Bios);
   CHECK(parse_firmware("uefi") == Firmware::Uefi);
   CHECK(parse_firmware("kernel") == Firmware::Kernel);
-  for (const char* bad : {"", "BIOS", "efi"}) CHECK(contains(failure([&] { parse_firmware(bad); }), "bios, uefi and kernel are known"));
+  for (const char* bad : {"", "BIOS", "efi"})
+    CHECK(contains(failure([&] { parse_firmware(bad); }), "bios, uefi and kernel are known"));
 }
 
 TEST_CASE("a node that makes itself is waited for, by its role") {
@@ -280,14 +325,17 @@ TEST_CASE("a node that makes itself is waited for, by its role") {
   expectations.ready = Expectations::Ready::Cluster, expectations.ready_image = "registry.k8s.io/coredns/coredns:v1";
   const std::string cluster = script_of(expectations);
   CHECK(bash({"-n"}, cluster).exit_code == 0);
-  for (const char* name : {"node-made", "node-ready", "pods-ready", "first-objects", "hello", "service-by-name", "no-pulls"}) CHECK(contains(cluster, std::string("\ncheck ") + name + " "));
+  for (const char* name :
+       {"node-made", "node-ready", "pods-ready", "first-objects", "hello", "service-by-name", "no-pulls"})
+    CHECK(contains(cluster, std::string("\ncheck ") + name + " "));
   CHECK(contains(cluster, "\nready_image='registry.k8s.io/coredns/coredns:v1'\n"));
   expectations.ready = Expectations::Ready::Standalone;
   const std::string standalone = script_of(expectations);
   CHECK(contains(standalone, "\ncheck static-pod static_pod\n"));
   CHECK_FALSE(contains(standalone, "check node-ready"));
   // Whatever else is asked would take its time from the node that makes itself.
-  for (const std::string& text : {cluster, standalone}) CHECK(text.find("\ncheck node-made ") < text.find("\ncheck system-state "));
+  for (const std::string& text : {cluster, standalone})
+    CHECK(text.find("\ncheck node-made ") < text.find("\ncheck system-state "));
   CHECK_FALSE(contains(script_of(sample()), "node_made"));
 }
 
@@ -300,7 +348,11 @@ TEST_CASE("a cluster of several machines says how to join it, asks each worker's
   CHECK(bash({"-n"}, head).exit_code == 0);
   CHECK(contains(head, "\nworkers=2\n"));
   std::size_t at = 0;
-  for (const char* step : {"\ncheck service-by-name ", "\ntell_workers\n", "\ncheck workers-ready ", "\ncheck pod-asks-pod retried far_answers 5353\n", "\ncheck logs-of-worker retried has CoreDNS kubectl logs daemonset/far\n", "\ncheck vxlan-packets ", "\nprocesses_by_name\n", "\ncheck pods-removed retried far_gone\n"}) {
+  for (const char* step :
+       {"\ncheck service-by-name ", "\ntell_workers\n", "\ncheck workers-ready ",
+        "\ncheck pod-asks-pod retried far_answers 5353\n",
+        "\ncheck logs-of-worker retried has CoreDNS kubectl logs daemonset/far\n", "\ncheck vxlan-packets ",
+        "\nprocesses_by_name\n", "\ncheck pods-removed retried far_gone\n"}) {
     const auto found = head.find(step, at);
     REQUIRE(found != std::string::npos);
     at = found;
@@ -317,7 +369,8 @@ TEST_CASE("a cluster of several machines says how to join it, asks each worker's
 }
 
 TEST_CASE("what a worker needs is read from the console") {
-  const GuestReport report = read_report("@k8simg@ ok node-made\n@k8simg@ join 10.0.2.15:6443 sha256:0123 k8sim9.4b7qz02xw8n5tj1c\n");
+  const GuestReport report =
+      read_report("@k8simg@ ok node-made\n@k8simg@ join 10.0.2.15:6443 sha256:0123 k8sim9.4b7qz02xw8n5tj1c\n");
   REQUIRE(report.join);
   CHECK(report.join->server == "10.0.2.15:6443");
   CHECK(report.join->ca_cert_hash == "sha256:0123");
@@ -330,22 +383,31 @@ namespace {
 /// The check of kubeadm's preflight with a kubeadm that prints `said` and ends with `status`.
 CheckResult preflight_check(const std::string& kind, const std::string& verdicts, const std::string& said, int status) {
   const TempDir work(fs::temp_directory_path(), "preflight");
-  const GuestReport report = run_functions(sample(), "work=" + shell_word(work.path().string()) + "\npreflight_verdicts=" + shell_word(verdicts) + "\ntimeout() { shift; \"$@\"; }\nkubeadm() { case $1 in version) echo v1.37.1; return ;; esac; printf %b " +
-                                                         shell_word(said) + "; return " + std::to_string(status) + "; }\ncheck preflight preflight " + kind);
+  const GuestReport report = run_functions(
+      sample(),
+      "work=" + shell_word(work.path().string()) + "\npreflight_verdicts=" + shell_word(verdicts) +
+          "\ntimeout() { shift; \"$@\"; }\nkubeadm() { case $1 in version) echo v1.37.1; return ;; esac; printf %b " +
+          shell_word(said) + "; return " + std::to_string(status) + "; }\ncheck preflight preflight " + kind);
   REQUIRE(report.checks.size() == 1);
-  CHECK(contains(read_file(work.path() / "kubeadm.yaml"), kind == "init" ? "kind: ClusterConfiguration\nkubernetesVersion: v1.37.1\n" : "kind: JoinConfiguration\n"));
+  CHECK(contains(
+      read_file(work.path() / "kubeadm.yaml"),
+      kind == "init" ? "kind: ClusterConfiguration\nkubernetesVersion: v1.37.1\n" : "kind: JoinConfiguration\n"));
   return report.checks[0];
 }
 
 }  // namespace
 
 TEST_CASE("kubeadm's warnings and errors are those that were predicted, no more and no less") {
-  const std::string words = "[preflight] Running pre-flight checks\\n\\t[WARNING Swap]: swap is\\n\\t[WARNING Swap]: twice\\n[preflight] Some fatal errors occurred:\\n\\t[ERROR NumCPU]: 1 [of] 2\\n";
+  const std::string words =
+      "[preflight] Running pre-flight checks\\n\\t[WARNING Swap]: swap is\\n\\t[WARNING Swap]: twice\\n[preflight] "
+      "Some fatal errors occurred:\\n\\t[ERROR NumCPU]: 1 [of] 2\\n";
   CHECK(preflight_check("init", "ERROR NumCPU,WARNING Swap", words, 1).ok);
-  for (const char* other : {"", "ERROR NumCPU", "WARNING Swap", "ERROR Mem,ERROR NumCPU,WARNING Swap", "WARNING NumCPU,WARNING Swap"}) {
+  for (const char* other :
+       {"", "ERROR NumCPU", "WARNING Swap", "ERROR Mem,ERROR NumCPU,WARNING Swap", "WARNING NumCPU,WARNING Swap"}) {
     const CheckResult result = preflight_check("init", other, words, 1);
     CHECK_FALSE(result.ok);
-    CHECK(contains(result.detail, "kubeadm says \"ERROR NumCPU,WARNING Swap\", k8simg check says \"" + std::string(other) + "\""));
+    CHECK(contains(result.detail,
+                   "kubeadm says \"ERROR NumCPU,WARNING Swap\", k8simg check says \"" + std::string(other) + "\""));
   }
   CHECK(preflight_check("init", "", "[preflight] Running pre-flight checks\\n", 0).ok);
 }
@@ -360,7 +422,8 @@ TEST_CASE("kubeadm's preflight is asked when somebody has predicted it") {
   Expectations expectations = sample();
   CHECK_FALSE(contains(script_of(expectations), "\ncheck preflight "));
   expectations.preflight_verdicts = {"ERROR Mem", "WARNING Swap"};
-  CHECK(contains(script_of(expectations), "\npreflight_verdicts='ERROR Mem,WARNING Swap'\ncheck preflight preflight init\n"));
+  CHECK(contains(script_of(expectations),
+                 "\npreflight_verdicts='ERROR Mem,WARNING Swap'\ncheck preflight preflight init\n"));
   expectations.preflight = Expectations::Preflight::Join, expectations.preflight_verdicts->clear();
   CHECK(contains(script_of(expectations), "\npreflight_verdicts=''\ncheck preflight preflight join\n"));
   CHECK(bash({"-n"}, script_of(expectations)).exit_code == 0);

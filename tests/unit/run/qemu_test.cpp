@@ -28,15 +28,22 @@ class Recording : public CommandRunner {
 struct Fixture {
   TempDir folder{fs::temp_directory_path(), "qemu"};
   Recording runner;
-  Machine machine{.binary = "qemu-system-x86_64", .model = "q35", .cpu = "max", .memory_mib = 2048, .cpus = 2, .arguments = {"-device", "virtio-net-pci,netdev=net0"},
-                  .uefi_code = "usr/share/OVMF/CODE.fd", .uefi_vars = "usr/share/OVMF/VARS.fd"};
+  Machine machine{.binary = "qemu-system-x86_64",
+                  .model = "q35",
+                  .cpu = "max",
+                  .memory_mib = 2048,
+                  .cpus = 2,
+                  .arguments = {"-device", "virtio-net-pci,netdev=net0"},
+                  .uefi_code = "usr/share/OVMF/CODE.fd",
+                  .uefi_vars = "usr/share/OVMF/VARS.fd"};
   Boot boot;
 
   Fixture() {
     fs::create_directories(folder.path() / "tools/usr/share/OVMF");
     fs::create_directory(folder.path() / "scratch");
     write_file_atomically(folder.path() / "tools/usr/share/OVMF/VARS.fd", "variables", 0444);
-    boot.tools = folder.path() / "tools", boot.image = folder.path() / "disk.img", boot.scratch = folder.path() / "scratch";
+    boot.tools = folder.path() / "tools", boot.image = folder.path() / "disk.img",
+    boot.scratch = folder.path() / "scratch";
   }
   /// The guest's command line, one word after the other.
   std::string line() {
@@ -53,7 +60,8 @@ TEST_CASE("the image is bound read-only and written through an overlay") {
   Fixture f;
   f.boot.disk_size = 4ull << 30;
   const std::string line = f.line();
-  CHECK(contains(join(f.runner.commands[0].argv, " "), "qemu-img create -q -f qcow2 -F raw -b /in/disk.img /build/overlay.qcow2 4294967296"));
+  CHECK(contains(join(f.runner.commands[0].argv, " "),
+                 "qemu-img create -q -f qcow2 -F raw -b /in/disk.img /build/overlay.qcow2 4294967296"));
   for (const auto& command : f.runner.commands) {
     const auto image = std::find(command.argv.begin(), command.argv.end(), f.boot.image.string());
     REQUIRE(image != command.argv.end());
@@ -91,15 +99,22 @@ TEST_CASE("an isolated machine is given an address and nothing else") {
   CHECK(contains(f.line(), " -netdev user,id=net0,restrict=on,ipv6=off "));
 }
 
-// An accepted socket of QEMU's blocks all of QEMU while it is full: a worker that has stopped would stop the machine with the switch.
-TEST_CASE("machines of one network: the first has the switch and connects to the others, and each has a hardware address of its own") {
+// An accepted socket of QEMU's blocks all of QEMU while it is full: a worker that has stopped would stop the machine
+// with the switch.
+TEST_CASE(
+    "machines of one network: the first has the switch and connects to the others, and each has a hardware address of "
+    "its own") {
   Fixture f;
   f.boot.lan = Lan{.folder = "/run/network", .machine = 0, .machines = 3};
   std::string line = f.line();
   CHECK(contains(line, " --bind /run/network /in/lan "));
   CHECK(contains(line, " -netdev hubport,id=net0,hubid=0 "));
-  CHECK(contains(line, " -netdev stream,id=link1,server=off,reconnect-ms=1000,addr.type=unix,addr.path=/in/lan/1 -netdev hubport,id=port1,hubid=0,netdev=link1 "));
-  CHECK(contains(line, " -netdev stream,id=link2,server=off,reconnect-ms=1000,addr.type=unix,addr.path=/in/lan/2 -netdev hubport,id=port2,hubid=0,netdev=link2 "));
+  CHECK(contains(line,
+                 " -netdev stream,id=link1,server=off,reconnect-ms=1000,addr.type=unix,addr.path=/in/lan/1 -netdev "
+                 "hubport,id=port1,hubid=0,netdev=link1 "));
+  CHECK(contains(line,
+                 " -netdev stream,id=link2,server=off,reconnect-ms=1000,addr.type=unix,addr.path=/in/lan/2 -netdev "
+                 "hubport,id=port2,hubid=0,netdev=link2 "));
   CHECK(contains(line, " virtio-net-pci,netdev=net0,mac=52:54:00:12:34:56 "));
   CHECK_FALSE(contains(line, "netdev user"));
   f.boot.lan->machine = 2;
@@ -113,7 +128,9 @@ TEST_CASE("machines of one network: the first has the switch and connects to the
 TEST_CASE("UEFI gets variables of its own, writable and fresh each time") {
   Fixture f;
   f.boot.firmware = Firmware::Uefi;
-  CHECK(contains(f.line(), "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/CODE.fd -drive if=pflash,format=raw,file=/build/vars.fd"));
+  CHECK(contains(
+      f.line(),
+      "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/CODE.fd -drive if=pflash,format=raw,file=/build/vars.fd"));
   const fs::path vars = f.boot.scratch / "vars.fd";
   CHECK((fs::status(vars).permissions() & fs::perms::owner_write) != fs::perms::none);
   write_file_atomically(vars, "changed by the guest");
@@ -134,7 +151,12 @@ TEST_CASE("a machine whose firmware QEMU does not run gets kernel, device tree a
   Fixture f;
   f.machine.sd_card = true;
   f.boot.firmware = Firmware::Kernel;
-  f.boot.boot_partition = {.start = 1048576, .kernel = "kernel.img", .dtb = "zero.dtb", .cmdline = "cmdline.txt", .more_cmdline = "console=ttyAMA0", .cmdline_limit = 100};
+  f.boot.boot_partition = {.start = 1048576,
+                           .kernel = "kernel.img",
+                           .dtb = "zero.dtb",
+                           .cmdline = "cmdline.txt",
+                           .more_cmdline = "console=ttyAMA0",
+                           .cmdline_limit = 100};
   f.boot.credentials = {{"a", "b"}};
   f.boot.drives = {"/images/a.tar"};
   write_file_atomically(f.boot.scratch / "cmdline", "root=PARTUUID=1-02 rw\n");
@@ -143,7 +165,8 @@ TEST_CASE("a machine whose firmware QEMU does not run gets kernel, device tree a
   CHECK(contains(join(f.runner.commands[1].argv, " "), "mcopy -n -i /in/disk.img@@1048576 ::kernel.img /build/kernel"));
   CHECK(contains(join(f.runner.commands[2].argv, " "), "::zero.dtb /build/dtb"));
   const auto& argv = f.runner.commands[4].argv;
-  CHECK(std::find(argv.begin(), argv.end(), "root=PARTUUID=1-02 rw console=ttyAMA0 systemd.set_credential_binary=a:Yg==") != argv.end());
+  CHECK(std::find(argv.begin(), argv.end(),
+                  "root=PARTUUID=1-02 rw console=ttyAMA0 systemd.set_credential_binary=a:Yg==") != argv.end());
   const std::string line = join(argv, " ");
   CHECK(contains(line, "-drive if=sd,format=qcow2,"));
   CHECK(contains(line, "if=none,id=drive0,format=raw,readonly=on,file=/in/drive0 -device usb-storage,drive=drive0"));
@@ -157,7 +180,9 @@ TEST_CASE("a machine whose firmware QEMU does not run gets kernel, device tree a
 
 TEST_CASE("a machine that nobody sits at has a monitor to be asked by, one at a terminal has QEMU's own") {
   Fixture f;
-  CHECK(contains(f.line(), " -chardev socket,id=monitor,path=/build/monitor,server=on,wait=off -mon chardev=monitor,mode=control "));
+  CHECK(contains(
+      f.line(),
+      " -chardev socket,id=monitor,path=/build/monitor,server=on,wait=off -mon chardev=monitor,mode=control "));
   f.boot.interactive = true;
   const std::string line = f.line();
   CHECK_FALSE(contains(line, "monitor"));

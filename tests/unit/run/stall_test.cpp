@@ -1,4 +1,5 @@
-// Guests that do nothing: how that is noticed, what QEMU's monitor says of it, and that they are ended whatever they think of it.
+// Guests that do nothing: how that is noticed, what QEMU's monitor says of it, and that they are ended whatever they
+// think of it.
 #include "run/stall.hpp"
 
 #include <fcntl.h>
@@ -52,7 +53,8 @@ class FakeQemu final : public CommandRunner {
 struct Guest {
   TempDir folder{fs::temp_directory_path(), "stall"};
   FastClock clock;
-  Machine machine{.binary = "qemu-system-x86_64", .model = "q35", .cpu = "max", .arguments = {}, .uefi_code = {}, .uefi_vars = {}};
+  Machine machine{
+      .binary = "qemu-system-x86_64", .model = "q35", .cpu = "max", .arguments = {}, .uefi_code = {}, .uefi_vars = {}};
   Boot boot;
 
   Guest() {
@@ -151,7 +153,8 @@ TEST_CASE("a process's time is that of all that descend from it") {
   const TempDir proc(fs::temp_directory_path(), "proc");
   const auto process = [&](int pid, const std::string& name, int parent, int user, int system) {
     fs::create_directories(proc.path() / std::to_string(pid) / "task" / std::to_string(pid));
-    const std::string stat = fmt::format("{} ({}) S {} 1 1 0 -1 4194560 1 2 3 4 {} {} 0 0 20 0 1 0 100\n", pid, name, parent, user, system);
+    const std::string stat =
+        fmt::format("{} ({}) S {} 1 1 0 -1 4194560 1 2 3 4 {} {} 0 0 20 0 1 0 100\n", pid, name, parent, user, system);
     write_file_atomically(proc.path() / std::to_string(pid) / "stat", stat);
     write_file_atomically(proc.path() / std::to_string(pid) / "task" / std::to_string(pid) / "stat", stat);
   };
@@ -184,8 +187,11 @@ TEST_CASE("the monitor is asked whether the guest runs, where its processors are
   const fs::path deep = folder.path() / std::string(120, 'd');
   fs::create_directory(deep);
   std::string text;
-  FakeMonitor monitor(deep / "monitor", {"{\"return\": {}}\r\n", "{\"event\": \"RESUME\"}\r\n{\"return\": \"VM status: running\\r\\n\"}\r\n",
-                                         "{\"return\": \"\\r\\nCPU#0\\r\\nEAX=00000000\\r\\nEIP=0000fff0 HLT=1\\r\\nXMM00=0\\r\\n\"}\r\n", "{\"return\": \"hub 0\\r\\n\"}\r\n", "{\"error\": {\"desc\": \"no such command\"}}\r\n"});
+  FakeMonitor monitor(
+      deep / "monitor",
+      {"{\"return\": {}}\r\n", "{\"event\": \"RESUME\"}\r\n{\"return\": \"VM status: running\\r\\n\"}\r\n",
+       "{\"return\": \"\\r\\nCPU#0\\r\\nEAX=00000000\\r\\nEIP=0000fff0 HLT=1\\r\\nXMM00=0\\r\\n\"}\r\n",
+       "{\"return\": \"hub 0\\r\\n\"}\r\n", "{\"error\": {\"desc\": \"no such command\"}}\r\n"});
   text = ask_monitor(deep / "monitor", 20);
   CHECK(contains(text, "info status: VM status: running\n"));
   CHECK(contains(text, "CPU#0\nEIP=0000fff0 HLT=1\n"));
@@ -194,7 +200,8 @@ TEST_CASE("the monitor is asked whether the guest runs, where its processors are
   CHECK(contains(text, "no such command"));
 }
 
-TEST_CASE("a monitor that is silent, talks nonsense or for ever, or is not there, is waited for no longer than was said") {
+TEST_CASE(
+    "a monitor that is silent, talks nonsense or for ever, or is not there, is waited for no longer than was said") {
   const TempDir folder(fs::temp_directory_path(), "monitor");
   const auto asked = [&](const std::string& name) {
     const auto started = std::chrono::steady_clock::now();
@@ -202,9 +209,12 @@ TEST_CASE("a monitor that is silent, talks nonsense or for ever, or is not there
     CHECK(std::chrono::steady_clock::now() - started < 5s);
     return text;
   };
-  const FakeMonitor silent(folder.path() / "silent", {}, false), half(folder.path() / "half", {"{\"return\": {}}\n", "{\"return\": \"VM status: paused\"}\n"});
-  const FakeMonitor nonsense(folder.path() / "nonsense", {"\x1b[2J\xff\n[]\n{\n"}), endless(folder.path() / "endless", {std::string(3 << 20, 'x')});
-  for (const char* name : {"silent", "nonsense", "endless"}) CHECK(contains(asked(name), "QEMU's monitor does not answer: its main loop is blocked"));
+  const FakeMonitor silent(folder.path() / "silent", {}, false),
+      half(folder.path() / "half", {"{\"return\": {}}\n", "{\"return\": \"VM status: paused\"}\n"});
+  const FakeMonitor nonsense(folder.path() / "nonsense", {"\x1b[2J\xff\n[]\n{\n"}),
+      endless(folder.path() / "endless", {std::string(3 << 20, 'x')});
+  for (const char* name : {"silent", "nonsense", "endless"})
+    CHECK(contains(asked(name), "QEMU's monitor does not answer: its main loop is blocked"));
   const std::string text = asked("half");
   CHECK(contains(text, "info status: VM status: paused\n"));
   CHECK(contains(text, "does not answer"));

@@ -56,7 +56,8 @@ TEST_CASE("putting a blob again leaves the file alone") {
   Folder folder;
   DiskStore store(folder.path);
   const fs::path file = store.path(store.put("same").digest);
-  struct stat before {}, after {};
+  struct stat before {
+  }, after{};
   REQUIRE(::stat(file.c_str(), &before) == 0);
   write_file_atomically(folder.temp.path() / "copy", "same");
   store.put("same");
@@ -72,7 +73,8 @@ TEST_CASE("put_file moves by renaming, copies what has another name, and refuses
   DiskStore store(folder.path);
   const fs::path file = store.folder("scratch") / "out";
   write_file_atomically(file, "moved");
-  struct stat before {}, after {};
+  struct stat before {
+  }, after{};
   REQUIRE(::stat(file.c_str(), &before) == 0);
   const Value moved = store.put_file(file, true);
   REQUIRE(::stat(store.path(moved.digest).c_str(), &after) == 0);
@@ -143,7 +145,8 @@ TEST_CASE("a damaged record is absent and nothing else is lost") {
     store.save_record("pc", small_record("three", value));
     store.sync();
   }
-  const StepRecord one = small_record("one", value), two = small_record("two", value), three = small_record("three", value);
+  const StepRecord one = small_record("one", value), two = small_record("two", value),
+                   three = small_record("three", value);
   const std::string whole = read_file(record_file(one));
   write_file_atomically(record_file(one), whole.substr(0, whole.size() / 2));
   write_file_atomically(record_file(two), whole);  // somebody else's content under this name
@@ -263,13 +266,15 @@ TEST_CASE("a blob is not under its name before it is whole, and one writer makes
   DiskStore store(folder.path);
   auto writer = store.writer();
   std::vector<std::string> contents;
-  for (const std::size_t size : {0u, 5u, 1u << 20, (1u << 20) + 1, 3u << 20, 7u}) contents.push_back(std::string(size, static_cast<char>('a' + contents.size())));
+  for (const std::size_t size : {0u, 5u, 1u << 20, (1u << 20) + 1, 3u << 20, 7u})
+    contents.push_back(std::string(size, static_cast<char>('a' + contents.size())));
   for (int round = 0; round < 2; ++round)  // the second finds them there
     for (const std::string& content : contents) {
       const Digest digest = sha256(content);
       for (std::size_t at = 0; at < content.size(); at += 100'000) {
         writer->write(std::string_view(content).substr(at, 100'000));
-        if (round == 0) CHECK_FALSE(fs::exists(folder.path / "blobs" / digest.hex().substr(0, 2) / digest.hex().substr(2)));
+        if (round == 0)
+          CHECK_FALSE(fs::exists(folder.path / "blobs" / digest.hex().substr(0, 2) / digest.hex().substr(2)));
       }
       const Value value = writer->commit();
       CHECK(value == Value{ValueKind::Blob, digest, content.size()});
@@ -297,7 +302,8 @@ TEST_CASE("writers of the same blob at the same time leave it once, whole and fo
         threads.emplace_back([&, t] {
           DiskStore& store = t % 2 ? first : second;
           auto writer = store.writer();
-          for (std::size_t at = 0; at < content.size(); at += 50'000) writer->write(std::string_view(content).substr(at, 50'000));
+          for (std::size_t at = 0; at < content.size(); at += 50'000)
+            writer->write(std::string_view(content).substr(at, 50'000));
           const Value value = writer->commit();
           if (value.size != content.size() || store.read(value.digest) != content) wrong++;
         });

@@ -113,8 +113,10 @@ TEST_CASE("records survive the way through JSON") {
 TEST_CASE("what is not a whole record is none") {
   MemoryStore store;
   const std::string text = record_to_json(record_of(store, "a/b"));
-  for (std::size_t length = 0; length + 1 < text.size(); ++length) CHECK_FALSE(record_from_json(text.substr(0, length)));
-  for (const char* wrong : {"null", "[]", "{}", "{\"format\":1}", "{\"format\":2}", "\xff\xfe"}) CHECK_FALSE(record_from_json(wrong));
+  for (std::size_t length = 0; length + 1 < text.size(); ++length)
+    CHECK_FALSE(record_from_json(text.substr(0, length)));
+  for (const char* wrong : {"null", "[]", "{}", "{\"format\":1}", "{\"format\":2}", "\xff\xfe"})
+    CHECK_FALSE(record_from_json(wrong));
   // Each field with a wrong type, one at a time.
   for (const char* field : {"\"format\":1", "\"step\":\"a/b\"", "\"seconds\":1.25"}) {
     std::string damaged = text;

@@ -1,4 +1,5 @@
-// The rules of the source tree: who includes whom, where third-party headers stay, how files begin and end, and that no committed file names a mirror.
+// The rules of the source tree: who includes whom, where third-party headers stay, how files begin and end, and that no
+// committed file names a mirror.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -46,7 +47,8 @@ std::vector<std::string> lines_of(const std::string& text) {
 std::vector<fs::path> sources(const fs::path& folder) {
   std::vector<fs::path> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.path().extension() == ".cpp" || entry.path().extension() == ".hpp") files.push_back(fs::relative(entry.path(), folder));
+    if (entry.path().extension() == ".cpp" || entry.path().extension() == ".hpp")
+      files.push_back(fs::relative(entry.path(), folder));
   }
   std::sort(files.begin(), files.end());
   return files;
@@ -66,7 +68,8 @@ std::vector<std::string> includes(const fs::path& file, char open, char close) {
   return found;
 }
 
-/// Whom a folder may include, besides itself (design: util ← report, process ← store ← tree ← graph ← domain folders ← pipeline, preflight ← cli).
+/// Whom a folder may include, besides itself (design: util ← report, process ← store ← tree ← graph ← domain folders ←
+/// pipeline, preflight ← cli).
 std::map<std::string, Names> allowed_folders() {
   std::map<std::string, Names> allowed;
   Names below;
@@ -88,7 +91,8 @@ std::map<std::string, Names> allowed_folders() {
   return allowed;
 }
 
-/// k8simg_library(folder dependencies...) of CMakeLists.txt: folder → the folders that it is linked with, directly or through others.
+/// k8simg_library(folder dependencies...) of CMakeLists.txt: folder → the folders that it is linked with, directly or
+/// through others.
 std::map<std::string, Names> linked_folders() {
   std::map<std::string, Names> linked;
   const std::string text = read(root / "CMakeLists.txt");
@@ -99,7 +103,8 @@ std::map<std::string, Names> linked_folders() {
     for (std::sregex_iterator word(rest.begin(), rest.end(), dependency); word != end; ++word) {
       const std::string name = (*word)[1];
       names.insert(name);
-      if (const auto through = linked.find(name); through != linked.end()) names.insert(through->second.begin(), through->second.end());
+      if (const auto through = linked.find(name); through != linked.end())
+        names.insert(through->second.begin(), through->second.end());
     }
   }
   return linked;
@@ -112,16 +117,17 @@ struct Library {
   Names folders;  ///< empty: any
 };
 const std::vector<Library>& libraries() {
-  static const std::vector<Library> list{{"libarchive", std::regex("archive(_entry)?\\.h"), {"tree", "debian", "flash"}},
-                                         {"libfdisk", std::regex("(libfdisk/|libfdisk\\.h).*"), {"image"}},
-                                         {"libguestfs", std::regex("guestfs.*"), {"guest"}},
-                                         {"libsolv", std::regex("solv/.*"), {"debian"}},
-                                         {"libcurl", std::regex("curl/.*"), {"fetch"}},
-                                         {"toml++", std::regex("toml\\+\\+.*"), {"config"}},
-                                         {"libxml2", std::regex("libxml/.*"), {"flash"}},
-                                         {"CLI11", std::regex("CLI/.*"), {"cli"}},
-                                         {"nlohmann-json", std::regex("nlohmann/.*"), {}},
-                                         {"OpenSSL", std::regex("openssl/.*"), {"util", "rootfs"}}};
+  static const std::vector<Library> list{
+      {"libarchive", std::regex("archive(_entry)?\\.h"), {"tree", "debian", "flash"}},
+      {"libfdisk", std::regex("(libfdisk/|libfdisk\\.h).*"), {"image"}},
+      {"libguestfs", std::regex("guestfs.*"), {"guest"}},
+      {"libsolv", std::regex("solv/.*"), {"debian"}},
+      {"libcurl", std::regex("curl/.*"), {"fetch"}},
+      {"toml++", std::regex("toml\\+\\+.*"), {"config"}},
+      {"libxml2", std::regex("libxml/.*"), {"flash"}},
+      {"CLI11", std::regex("CLI/.*"), {"cli"}},
+      {"nlohmann-json", std::regex("nlohmann/.*"), {}},
+      {"OpenSSL", std::regex("openssl/.*"), {"util", "rootfs"}}};
   return list;
 }
 
@@ -143,7 +149,8 @@ std::optional<std::string> output_of(std::vector<std::string> words) {
   close(ends[1]);
   std::string text;
   char buffer[4096];
-  for (ssize_t got; (got = ::read(ends[0], buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<std::size_t>(got));
+  for (ssize_t got; (got = ::read(ends[0], buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<std::size_t>(got));
   close(ends[0]);
   int status = 1;
   if (!started || waitpid(child, &status, 0) != child || status != 0) return std::nullopt;
@@ -156,7 +163,8 @@ std::vector<fs::path> committed_files() {
   REQUIRE(text);
   std::vector<fs::path> files;
   std::size_t start = 0;
-  for (std::size_t end; (end = text->find('\0', start)) != std::string::npos; start = end + 1) files.emplace_back(text->substr(start, end - start));
+  for (std::size_t end; (end = text->find('\0', start)) != std::string::npos; start = end + 1)
+    files.emplace_back(text->substr(start, end - start));
   return files;
 }
 
@@ -173,32 +181,51 @@ std::string lower(std::string text) {
 
 /// Hosts that packages and modules are served from, put together here so that this file names none.
 std::vector<std::string> public_hosts() {
-  std::vector<std::string> hosts{dotted({"deb", "debian", "org"}),      dotted({"security", "debian", "org"}), dotted({"snapshot", "debian", "org"}), dotted({"ftp", "debian", "org"}),
-                                 dotted({"archive", "debian", "org"}),  dotted({"archive", "ubuntu", "com"}),  dotted({"proxy", "golang", "org"}),    dotted({"sum", "golang", "org"}),
-                                 dotted({"goproxy", "io"}),             dotted({"goproxy", "cn"}),             dotted({"files", "pythonhosted", "org"}), dotted({"registry", "npmjs", "org"}),
-                                 dotted({"static", "crates", "io"}),    dotted({"index", "crates", "io"}),     dotted({"registry-1", "docker", "io"})};
+  std::vector<std::string> hosts{dotted({"deb", "debian", "org"}),
+                                 dotted({"security", "debian", "org"}),
+                                 dotted({"snapshot", "debian", "org"}),
+                                 dotted({"ftp", "debian", "org"}),
+                                 dotted({"archive", "debian", "org"}),
+                                 dotted({"archive", "ubuntu", "com"}),
+                                 dotted({"proxy", "golang", "org"}),
+                                 dotted({"sum", "golang", "org"}),
+                                 dotted({"goproxy", "io"}),
+                                 dotted({"goproxy", "cn"}),
+                                 dotted({"files", "pythonhosted", "org"}),
+                                 dotted({"registry", "npmjs", "org"}),
+                                 dotted({"static", "crates", "io"}),
+                                 dotted({"index", "crates", "io"}),
+                                 dotted({"registry-1", "docker", "io"})};
   return hosts;
 }
 
 bool is_for_examples(const std::string& host) {
   if (host == "localhost" || host == "mirror" || host.rfind("127.", 0) == 0) return true;
   for (const std::string name : {"example", "invalid", "test", "localhost"}) {
-    if (host == name || (host.size() > name.size() && host.compare(host.size() - name.size() - 1, name.size() + 1, "." + name) == 0)) return true;
+    if (host == name ||
+        (host.size() > name.size() && host.compare(host.size() - name.size() - 1, name.size() + 1, "." + name) == 0))
+      return true;
   }
   return std::regex_match(host, std::regex("([a-z0-9-]+\\.)*example\\.(com|org|net)"));
 }
 
 const std::regex& url_pattern() {
-  static const std::regex pattern("(https?|ftp|rsync)://([a-z0-9._~%-]+@)?([a-z0-9.-]+)(:[0-9]+)?(/[^ \t\"'<>)\\],;]*)?");
+  static const std::regex pattern(
+      "(https?|ftp|rsync)://([a-z0-9._~%-]+@)?([a-z0-9.-]+)(:[0-9]+)?(/[^ \t\"'<>)\\],;]*)?");
   return pattern;
 }
 
 /// Why a URL is one of a mirror, proxy or registry; "" when it is none.
 std::string objection(const std::string& host, const std::string& path) {
   if (is_for_examples(host)) return "";
-  if (std::regex_search(host, std::regex("(^|\\.|-)(deb|ftp|mirrors?|proxy|goproxy|registry|artifactory|nexus|snapshot|pypi|apt|cache)(\\.|-)"))) return "its host is one of a mirror or registry";
+  if (std::regex_search(
+          host,
+          std::regex(
+              "(^|\\.|-)(deb|ftp|mirrors?|proxy|goproxy|registry|artifactory|nexus|snapshot|pypi|apt|cache)(\\.|-)")))
+    return "its host is one of a mirror or registry";
   if (std::regex_match(host, std::regex("[0-9.]+"))) return "its host is an address";
-  if (std::regex_search(path, std::regex("/(debian|debian-security|dists|pool)(/|$)"))) return "its path is one of a Debian mirror";
+  if (std::regex_search(path, std::regex("/(debian|debian-security|dists|pool)(/|$)")))
+    return "its path is one of a Debian mirror";
   if (host.find('.') == std::string::npos) return "its host is one of a private network";
   return "";
 }
@@ -212,7 +239,8 @@ Names hosts_of_this_machine() {
   for (const auto& file : files) {
     if (fs::is_regular_file(file, ignored)) text += read(file) + "\n";
   }
-  for (const char* name : {"GOPROXY", "PIP_INDEX_URL", "NPM_CONFIG_REGISTRY", "K8SIMG_MIRROR", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"}) {
+  for (const char* name : {"GOPROXY", "PIP_INDEX_URL", "NPM_CONFIG_REGISTRY", "K8SIMG_MIRROR", "http_proxy",
+                           "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"}) {
     if (const char* value = std::getenv(name)) text += std::string(value) + "\n";
   }
   text = lower(text);
@@ -322,7 +350,9 @@ TEST_CASE("every source file begins with a sentence on what it owns and stays sh
 }
 
 TEST_CASE("only src/report/output.cpp writes to standard output and standard error") {
-  const std::regex other("fmt::(v?print|println)\\b|std::(cout|cerr|clog|puts|printf)\\b|[^a-z_](printf|fprintf|puts|fputs|putchar|perror)\\(|\\bstderr\\b|\\bstdout\\b|write\\((1|2|STD(OUT|ERR)_FILENO)\\b");
+  const std::regex other(
+      "fmt::(v?print|println)\\b|std::(cout|cerr|clog|puts|printf)\\b|[^a-z_](printf|fprintf|puts|fputs|putchar|perror)"
+      "\\(|\\bstderr\\b|\\bstdout\\b|write\\((1|2|STD(OUT|ERR)_FILENO)\\b");
   CHECK(std::regex_search("  fmt::print(\"{}\", name);", other));
   for (const auto& file : sources(root / "src")) {
     if (file == "report/output.cpp") continue;
@@ -330,10 +360,14 @@ TEST_CASE("only src/report/output.cpp writes to standard output and standard err
     for (const auto& line : lines_of(read(root / "src" / file))) {
       ++number;
       const std::string code = line.substr(0, line.find("//"));
-      if (code.find("print") == std::string::npos && code.find("put") == std::string::npos && code.find("std") == std::string::npos && code.find("write") == std::string::npos && code.find("perror") == std::string::npos) continue;
+      if (code.find("print") == std::string::npos && code.find("put") == std::string::npos &&
+          code.find("std") == std::string::npos && code.find("write") == std::string::npos &&
+          code.find("perror") == std::string::npos)
+        continue;
       // Words of messages, shell scripts and members are none of it.
       static const std::regex text("\"([^\"\\\\]|\\\\.)*\"");
-      if (std::regex_search(std::regex_replace(code, text, "\"\""), other)) FAIL_CHECK("src/" << file.string() << ":" << number << " does not use print_out() or print_error(): " << line);
+      if (std::regex_search(std::regex_replace(code, text, "\"\""), other))
+        FAIL_CHECK("src/" << file.string() << ":" << number << " does not use print_out() or print_error(): " << line);
     }
   }
 }
@@ -358,7 +392,8 @@ TEST_CASE("no committed file has the URL of a package mirror or registry") {
       const std::string candidate = text.substr(start, 300 + at - start);
       std::smatch match;
       if (!std::regex_search(candidate, match, url_pattern(), std::regex_constants::match_continuous)) continue;
-      if (const std::string why = objection(match[3], match[5]); !why.empty()) FAIL_CHECK(name.string() << ": " << match.str() << ": " << why);
+      if (const std::string why = objection(match[3], match[5]); !why.empty())
+        FAIL_CHECK(name.string() << ": " << match.str() << ": " << why);
     }
   }
   CHECK(files > 200);

@@ -1,13 +1,13 @@
 // Tar in and out: the same tree gives the same bytes, every reader sees the same, and bad archives are refused by name.
 #include <archive.h>
 #include <archive_entry.h>
-#include <clocale>
 #include <fcntl.h>
-#include <functional>
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <clocale>
+#include <functional>
 
 #include <fmt/format.h>
 
@@ -128,7 +128,9 @@ TEST_CASE("the header is ustar, to the byte") {
   CHECK(bytes.substr(124, 12) == std::string("00000000003\0", 12));
   CHECK(bytes.substr(136, 12) == std::string("13727410000\0", 12));
   CHECK(bytes.substr(156, 1) == "0");
-  CHECK(bytes.substr(257, 8) == std::string("ustar\0" "00", 8));
+  CHECK(bytes.substr(257, 8) == std::string("ustar\0"
+                                            "00",
+                                            8));
   CHECK(bytes.substr(512, 4) == std::string("pc\n\0", 4));
   CHECK(bytes.size() == 10240);
 }
@@ -192,16 +194,24 @@ TEST_CASE("Python's reader and GNU tar see what the tree says") {
       "import sys, tarfile, hashlib\n"
       "for m in tarfile.open(sys.argv[1], errors='surrogateescape'):\n"
       "    x = m.pax_headers.get('SCHILY.xattr.security.capability', '').encode('utf-8', 'surrogateescape').hex()\n"
-      "    sys.stdout.buffer.write(f'{m.name} {m.type.decode()} {m.mode:o} {m.uid} {m.gid} {m.size} {int(m.mtime)} {m.linkname} {x}\\n'.encode())\n";
+      "    sys.stdout.buffer.write(f'{m.name} {m.type.decode()} {m.mode:o} {m.uid} {m.gid} {m.size} {int(m.mtime)} "
+      "{m.linkname} {x}\\n'.encode())\n";
   REQUIRE(run({"python3", "-I", "-c", script, file.string()}, listing) == 0);
   const auto large = std::to_string((1 << 20) + 77);
-  CHECK(read_file(listing) == "Főtanúsítvány.crt 0 644 0 0 1 0  \n"
-                              "large 0 644 0 0 " + large + " -1  \n"
-                              "s 2 777 0 0 0 0 " + std::string(120, 't') + " \n"
-                              "usr 5 755 0 0 0 0  \n"
-                              "usr/" + std::string(140, 'n') + " 0 600 0 0 4 0  \n"
-                              "usr/setuid 0 4755 3000000 0 1 0  01000002002000ff0a3d\n"
-                              "zlink 1 644 0 0 0 -1 large \n");
+  CHECK(read_file(listing) ==
+        "Főtanúsítvány.crt 0 644 0 0 1 0  \n"
+        "large 0 644 0 0 " +
+            large +
+            " -1  \n"
+            "s 2 777 0 0 0 0 " +
+            std::string(120, 't') +
+            " \n"
+            "usr 5 755 0 0 0 0  \n"
+            "usr/" +
+            std::string(140, 'n') +
+            " 0 600 0 0 4 0  \n"
+            "usr/setuid 0 4755 3000000 0 1 0  01000002002000ff0a3d\n"
+            "zlink 1 644 0 0 0 -1 large \n");
 
   const auto out = folder.path() / "out";
   fs::create_directory(out);
@@ -218,9 +228,14 @@ TEST_CASE("Python's reader and GNU tar see what the tree says") {
 
 TEST_CASE("each compression is read, and strip_components works") {
   MemoryStore store;
-  for (auto* filter : {archive_write_add_filter_none, archive_write_add_filter_gzip, archive_write_add_filter_bzip2, archive_write_add_filter_xz,
-                       archive_write_add_filter_zstd, archive_write_add_filter_lzma}) {
-    const auto bytes = Archive(filter).add("./", AE_IFDIR).add("./top/", AE_IFDIR).add("./top/a", AE_IFREG, "A").add("./top/b", AE_IFREG, "", "./top/a").finish();
+  for (auto* filter : {archive_write_add_filter_none, archive_write_add_filter_gzip, archive_write_add_filter_bzip2,
+                       archive_write_add_filter_xz, archive_write_add_filter_zstd, archive_write_add_filter_lzma}) {
+    const auto bytes = Archive(filter)
+                           .add("./", AE_IFDIR)
+                           .add("./top/", AE_IFDIR)
+                           .add("./top/a", AE_IFREG, "A")
+                           .add("./top/b", AE_IFREG, "", "./top/a")
+                           .finish();
     const auto tree = read_back(store, bytes);
     CHECK(tree.nodes().size() == 3);
     REQUIRE(tree.find("top/b") != nullptr);
@@ -242,11 +257,16 @@ TEST_CASE("archives that would leave their folder or contradict themselves are r
   CHECK(refused(Archive().add("../x", AE_IFREG, "1")) == "t.tar: member '../x' leaves the archive's folder");
   CHECK(refused(Archive().add("a/../../x", AE_IFREG, "1")) == "t.tar: member 'a/../../x' leaves the archive's folder");
   CHECK(refused(Archive().add("/etc/x", AE_IFREG, "1")) == "t.tar: member '/etc/x' leaves the archive's folder");
-  CHECK(refused(Archive().add("a", AE_IFREG, "1").add("a", AE_IFLNK, "", "b")) == "t.tar: member 'a' is given twice, as different things");
-  CHECK(refused(Archive().add("a", AE_IFREG, "1").add("b", AE_IFREG, "", "a").add("a", AE_IFREG, "2")) == "t.tar: member 'a' is given twice, and is a hard link");
-  CHECK(refused(Archive().add("a", AE_IFLNK, "", "/etc").add("a/x", AE_IFREG, "1")) == "t.tar: member 'a/x' lies below 'a', which is no folder");
-  CHECK(refused(Archive().add("a", AE_IFREG, "", "nowhere")) == "t.tar: 'a' is a hard link to 'nowhere', which is not before it in the archive");
-  CHECK(refused(Archive().add("a", AE_IFREG, "", "/etc/passwd")) == "t.tar: 'a' is a hard link to '/etc/passwd', which is not before it in the archive");
+  CHECK(refused(Archive().add("a", AE_IFREG, "1").add("a", AE_IFLNK, "", "b")) ==
+        "t.tar: member 'a' is given twice, as different things");
+  CHECK(refused(Archive().add("a", AE_IFREG, "1").add("b", AE_IFREG, "", "a").add("a", AE_IFREG, "2")) ==
+        "t.tar: member 'a' is given twice, and is a hard link");
+  CHECK(refused(Archive().add("a", AE_IFLNK, "", "/etc").add("a/x", AE_IFREG, "1")) ==
+        "t.tar: member 'a/x' lies below 'a', which is no folder");
+  CHECK(refused(Archive().add("a", AE_IFREG, "", "nowhere")) ==
+        "t.tar: 'a' is a hard link to 'nowhere', which is not before it in the archive");
+  CHECK(refused(Archive().add("a", AE_IFREG, "", "/etc/passwd")) ==
+        "t.tar: 'a' is a hard link to '/etc/passwd', which is not before it in the archive");
   const auto twice = Archive().add("a", AE_IFREG, "1").add("a", AE_IFREG, "2").finish();
   CHECK(store.read(read_back(store, twice).find("a")->content) == "2");
 }
@@ -257,7 +277,8 @@ TEST_CASE("bombs are refused before they are unpacked") {
   REQUIRE(bytes.size() < 100000);
   ReadOptions options;
   options.max_bytes = 1 << 20;
-  CHECK(error_of([&] { read_back(store, bytes, options); }) == "t.tar: it unpacks to more than 1048576 bytes, in 'zeros'");
+  CHECK(error_of([&] { read_back(store, bytes, options); }) ==
+        "t.tar: it unpacks to more than 1048576 bytes, in 'zeros'");
 }
 
 TEST_CASE("damage is found wherever it is") {
@@ -271,7 +292,9 @@ TEST_CASE("damage is found wherever it is") {
       INFO("cut at " << cut.size() << " of " << bytes.size());
       CHECK(error_of([&] { read_back(store, cut); }).starts_with("t.tar: "));
     }
-    CHECK(error_of([&] { read_back(store, std::string_view(bytes).substr(0, bytes.size() - 5)); }).starts_with("t.tar: "));
+    CHECK(error_of([&] {
+            read_back(store, std::string_view(bytes).substr(0, bytes.size() - 5));
+          }).starts_with("t.tar: "));
   }
   // A changed byte of content: only the stream's check sum, behind the end of the tar, tells.
   auto bytes = Archive(archive_write_add_filter_xz).add("a", AE_IFREG, content).finish();
@@ -309,7 +332,8 @@ TEST_CASE("folders become trees without the machine's owners, times and modes") 
 }
 
 TEST_CASE("what commands give is read the same from release to release") {
-  // A change here means that old results of commands are not what new ones would be: raise the format in src/graph/step.cpp.
+  // A change here means that old results of commands are not what new ones would be: raise the format in
+  // src/graph/step.cpp.
   const TempDir folder(fs::temp_directory_path());
   const fs::path out = folder.path() / "out";
   fs::create_directories(out / "bin");
@@ -322,7 +346,10 @@ TEST_CASE("what commands give is read the same from release to release") {
   CHECK(read_folder(store, out, "", FolderModes::Keep).serialise() ==
         "k8simg-tree 1\n"
         "bin\td\t755\t0\t0\t0\t\n"
-        "bin/program\tf\t755\t0\t0\t0\t7\t" + sha256("program").hex() + "\t\t\n"
-        "link\tl\t777\t0\t0\t0\tbin/program\t\n"
-        "text\tf\t640\t0\t0\t0\t4\t" + sha256("text").hex() + "\t\t\n");
+        "bin/program\tf\t755\t0\t0\t0\t7\t" +
+            sha256("program").hex() +
+            "\t\t\n"
+            "link\tl\t777\t0\t0\t0\tbin/program\t\n"
+            "text\tf\t640\t0\t0\t0\t4\t" +
+            sha256("text").hex() + "\t\t\n");
 }

@@ -71,10 +71,12 @@ TEST_CASE("a whole store is whole") {
 TEST_CASE("a damaged file of a tree is named by step and path, and takes record and checkout with it") {
   Filled filled;
   Filled::damage(filled.tool_file);
-  CHECK(texts(filled.check()) == std::vector<std::string>{
-    "blob " + filled.tool.hex() + ", unpack/p: usr/bin/tool, is damaged",
-    "record " + sha256("unpack").hex() + " of step unpack/p: its output tree (" + filled.tree.digest.hex() + ") is not whole",
-    "checkout of tree " + filled.tree.digest.hex() + ": it has damaged blob " + filled.tool.hex()});
+  CHECK(texts(filled.check()) ==
+        std::vector<std::string>{
+            "blob " + filled.tool.hex() + ", unpack/p: usr/bin/tool, is damaged",
+            "record " + sha256("unpack").hex() + " of step unpack/p: its output tree (" + filled.tree.digest.hex() +
+                ") is not whole",
+            "checkout of tree " + filled.tree.digest.hex() + ": it has damaged blob " + filled.tool.hex()});
   CHECK(filled.check().findings.size() == 3);  // looking repairs nothing
   CHECK(filled.check(true).findings.size() == 3);
   CHECK(filled.check().findings.empty());
@@ -89,8 +91,9 @@ TEST_CASE("what is missing, empty or no tree any more is found too") {
   Filled filled;
   SECTION("a blob that is gone") {
     fs::remove(filled.deb_file);
-    CHECK(texts(filled.check()) == std::vector<std::string>{
-      "record " + sha256("fetch").hex() + " of step fetch/p: its output deb (" + filled.deb.digest.hex() + ") is not whole"});
+    CHECK(texts(filled.check()) ==
+          std::vector<std::string>{"record " + sha256("fetch").hex() + " of step fetch/p: its output deb (" +
+                                   filled.deb.digest.hex() + ") is not whole"});
   }
   SECTION("a blob without bytes") {
     fs::permissions(filled.deb_file, fs::perms::owner_all);
@@ -99,10 +102,11 @@ TEST_CASE("what is missing, empty or no tree any more is found too") {
   }
   SECTION("a tree") {
     Filled::damage(DiskStore(filled.path).path(filled.tree.digest));
-    CHECK(texts(filled.check(true)) == std::vector<std::string>{
-      "blob " + filled.tree.digest.hex() + ", unpack/p: tree, is damaged",
-      "record " + sha256("unpack").hex() + " of step unpack/p: its output tree (" + filled.tree.digest.hex() + ") is not whole",
-      "checkout of tree " + filled.tree.digest.hex() + ": its tree is not in the store"});
+    CHECK(texts(filled.check(true)) ==
+          std::vector<std::string>{"blob " + filled.tree.digest.hex() + ", unpack/p: tree, is damaged",
+                                   "record " + sha256("unpack").hex() + " of step unpack/p: its output tree (" +
+                                       filled.tree.digest.hex() + ") is not whole",
+                                   "checkout of tree " + filled.tree.digest.hex() + ": its tree is not in the store"});
   }
   filled.check(true);
   CHECK(filled.check().findings.empty());

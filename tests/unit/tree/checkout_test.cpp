@@ -41,7 +41,8 @@ TEST_CASE("many at once make one checkout and leave nothing behind") {
   const auto value = put_tree(store, tree);
   std::vector<std::thread> threads;
   std::vector<std::string> made(4);
-  for (std::size_t i = 0; i < made.size(); ++i) threads.emplace_back([&, i] { made[i] = checkout(store, value).string(); });
+  for (std::size_t i = 0; i < made.size(); ++i)
+    threads.emplace_back([&, i] { made[i] = checkout(store, value).string(); });
   for (auto& thread : threads) thread.join();
   for (const auto& path : made) CHECK(path == made[0]);
   CHECK(read_file(fs::path(made[0]) / "d/199") == "199");

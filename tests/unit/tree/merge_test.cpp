@@ -105,8 +105,8 @@ TEST_CASE("the usr-merge moves members, groups and folders") {
   tree.add_file(store, "sbin/ip", "i", 0755, "p");
   tree.add_file(store, "library/x", "x", 0644, "p");
   const auto merged = usr_merged(tree);
-  CHECK(paths(merged) == Paths{"lib64", "library/x", "usr/bin", "usr/bin/gunzip", "usr/bin/uncompress", "usr/bin/which", "usr/lib",
-                               "usr/lib/systemd", "usr/lib/systemd/a", "usr/sbin/ip"});
+  CHECK(paths(merged) == Paths{"lib64", "library/x", "usr/bin", "usr/bin/gunzip", "usr/bin/uncompress", "usr/bin/which",
+                               "usr/lib", "usr/lib/systemd", "usr/lib/systemd/a", "usr/sbin/ip"});
   CHECK(merged.find("usr/bin/uncompress")->link_group == "usr/bin/gunzip");
   CHECK(merged.find("usr/bin/which")->type == NodeType::File);
   CHECK(merged.find("usr/sbin/ip")->type == NodeType::File);
@@ -126,6 +126,7 @@ TEST_CASE("two different files that become one are an error") {
     FAIL("no error");
   } catch (const Error& error) {
     CHECK(error.kind() == ErrorKind::Resolve);
-    CHECK(error.message() == "/bin/x (package:a=1:all) and /usr/bin/x (package:b=1:all) differ, but are one file once /usr is merged");
+    CHECK(error.message() ==
+          "/bin/x (package:a=1:all) and /usr/bin/x (package:b=1:all) differ, but are one file once /usr is merged");
   }
 }

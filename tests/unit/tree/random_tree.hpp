@@ -40,8 +40,22 @@ class RandomTree {
   }
 
   std::string name() {
-    static const std::vector<std::string> names = {"a", "b-c", "usr", "lib", "Főtanúsítvány.crt", "back\\slash", "tab\there", "new\nline", "\xff\xfe raw",
-                                                   "x=y", std::string(101, 'n'), std::string(60, 'm'), std::string(250, 'o'), " blank ", "=", "e\xcc\x81"};
+    static const std::vector<std::string> names = {"a",
+                                                   "b-c",
+                                                   "usr",
+                                                   "lib",
+                                                   "Főtanúsítvány.crt",
+                                                   "back\\slash",
+                                                   "tab\there",
+                                                   "new\nline",
+                                                   "\xff\xfe raw",
+                                                   "x=y",
+                                                   std::string(101, 'n'),
+                                                   std::string(60, 'm'),
+                                                   std::string(250, 'o'),
+                                                   " blank ",
+                                                   "=",
+                                                   "e\xcc\x81"};
     return names[pick(static_cast<std::uint32_t>(names.size()))] + (pick(3) == 0 ? std::to_string(pick(5)) : "");
   }
 
@@ -53,7 +67,10 @@ class RandomTree {
     node.mtime = pick(4) == 0 ? -static_cast<std::int64_t>(pick(100000)) : pick(8) == 0 ? 1ll << 35 : pick(2000000000);
     node.origin = "component:test";
     switch (pick(8)) {
-      case 0: case 1: node.type = NodeType::Directory; break;
+      case 0:
+      case 1:
+        node.type = NodeType::Directory;
+        break;
       case 2:
         node.type = NodeType::Symlink;
         node.target = pick(2) == 0 ? "../" + name() : "/" + std::string(pick(200) + 1, 't');
@@ -63,7 +80,9 @@ class RandomTree {
         node.major = pick(4096);
         node.minor = pick(1 << 20);
         break;
-      case 4: node.type = NodeType::Fifo; break;
+      case 4:
+        node.type = NodeType::Fifo;
+        break;
       default: {
         const auto content = bytes(pick(10) == 0 ? 70000 : 1000);
         node.content = store_.put(content).digest;

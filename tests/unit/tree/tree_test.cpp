@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "random_tree.hpp"
 #include "support/catch.hpp"
 #include "tree/path.hpp"
 #include "tree/tree.hpp"
 #include "util/error.hpp"
-#include "random_tree.hpp"
 
 using namespace k8simg;
 
@@ -41,7 +41,8 @@ TEST_CASE("paths are checked and cleaned") {
 
 TEST_CASE("children and subtrees keep to their folder") {
   Tree tree;
-  for (const auto* path : {"a", "a/x", "a/x/1", "a/x/2", "a/y", "a-b", "a-b/z", "a0", "b/c/d"}) tree.add_directory(path, 0755, "");
+  for (const auto* path : {"a", "a/x", "a/x/1", "a/x/2", "a/y", "a-b", "a-b/z", "a0", "b/c/d"})
+    tree.add_directory(path, 0755, "");
   CHECK(tree.children("a") == std::vector<std::string>{"a/x", "a/y"});
   CHECK(tree.children("") == std::vector<std::string>{"a", "a-b", "a0"});
   CHECK(tree.erase_below("a") == 5);
@@ -94,17 +95,22 @@ TEST_CASE("the canonical text is as documented") {
   device.major = 1;
   device.minor = 3;
   tree.set("null", device);
-  const std::string text = "k8simg-tree 1\n"
-                           "a b\tf\t4755\t0\t0\t-3\t1\t" + digest_a + "\ta b\tpackage:x=1:all\tuser.k\\x3dv=\\x00=\\x7f\n"
-                           "l\\xc3\\xa9\tl\t777\t0\t0\t0\tback\\x5cslash\\x09\trule:r\n"
-                           "null\tc\t0\t0\t0\t0\t1\t3\t\n";
+  const std::string text =
+      "k8simg-tree 1\n"
+      "a b\tf\t4755\t0\t0\t-3\t1\t" +
+      digest_a +
+      "\ta b\tpackage:x=1:all\tuser.k\\x3dv=\\x00=\\x7f\n"
+      "l\\xc3\\xa9\tl\t777\t0\t0\t0\tback\\x5cslash\\x09\trule:r\n"
+      "null\tc\t0\t0\t0\t0\t1\t3\t\n";
   CHECK(tree.serialise() == text);
   CHECK(Tree::parse(text).nodes() == tree.nodes());
   CHECK(tree_references(tree) == std::vector<Digest>{*Digest::parse(digest_a)});
 }
 
 TEST_CASE("only canonical text is a tree") {
-  const auto refused = [](const std::string& lines) { return error_of([&] { Tree::parse("k8simg-tree 1\n" + lines); }); };
+  const auto refused = [](const std::string& lines) {
+    return error_of([&] { Tree::parse("k8simg-tree 1\n" + lines); });
+  };
   CHECK(error_of([] { Tree::parse(""); }) == "tree, line 1: not 'k8simg-tree 1'");
   CHECK(error_of([] { Tree::parse("k8simg-tree 2\n"); }) == "tree, line 1: not 'k8simg-tree 1'");
   CHECK(refused("a\td\t755\t0\t0\t0\t") == "tree, line 2: the end of the line is missing");
@@ -121,7 +127,8 @@ TEST_CASE("only canonical text is a tree") {
   CHECK(refused("\\xC3\td\t755\t0\t0\t0\t\n") == "tree, line 2: path holds a malformed escape");
   CHECK(refused("a\\x0\td\t755\t0\t0\t0\t\n") == "tree, line 2: path holds a malformed escape");
   CHECK(refused("\xc3\td\t755\t0\t0\t0\t\n") == "tree, line 2: path holds a byte that must be escaped");
-  CHECK(refused("a\td\t755\t0\t0\t0\t\tuser.b=\tuser.a=\n") == "tree, line 2: extended attribute 'user.a' is out of order");
+  CHECK(refused("a\td\t755\t0\t0\t0\t\tuser.b=\tuser.a=\n") ==
+        "tree, line 2: extended attribute 'user.a' is out of order");
   CHECK(refused("a\td\t755\t0\t0\t0\t\tuser.b\n") == "tree, line 2: extended attribute 'user.b' is not NAME=VALUE");
   CHECK(refused("a\tf\t644\t0\t0\t0\t1\tABCD\t\t\n") == "tree, line 2: content 'ABCD' is not a SHA-256");
 }

@@ -13,7 +13,7 @@ using namespace k8simg;
 namespace {
 
 std::uint64_t bytes_on_disk(const fs::path& file) {
-  struct stat status{};
+  struct stat status {};
   REQUIRE(::stat(file.c_str(), &status) == 0);
   return static_cast<std::uint64_t>(status.st_blocks) * 512;
 }

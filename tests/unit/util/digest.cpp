@@ -47,7 +47,9 @@ TEST_CASE("holes of a file count as the zeros that they are") {
   const auto size_file = [&](const char* name, std::size_t at, std::size_t size) {
     const Fd fd = Fd::open(folder.path() / name, O_WRONLY | O_CREAT);
     REQUIRE(::ftruncate(fd.get(), static_cast<off_t>(size)) == 0);
-    if (size > 0) REQUIRE(::pwrite(fd.get(), data.data(), data.size(), static_cast<off_t>(at)) == static_cast<ssize_t>(data.size()));
+    if (size > 0)
+      REQUIRE(::pwrite(fd.get(), data.data(), data.size(), static_cast<off_t>(at)) ==
+              static_cast<ssize_t>(data.size()));
     return sha256_file(folder.path() / name);
   };
   const std::string zeros(hole, '\0');

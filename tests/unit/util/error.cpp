@@ -13,7 +13,8 @@ using namespace k8simg;
 TEST_CASE("an error describes itself with context, innermost first, and the hint last") {
   try {
     with_context("while building pc", [] {
-      with_context("while unpacking a.deb", []() -> int { throw Error(ErrorKind::Step, "a.deb is broken", "Fetch it again."); });
+      with_context("while unpacking a.deb",
+                   []() -> int { throw Error(ErrorKind::Step, "a.deb is broken", "Fetch it again."); });
     });
     FAIL("no error");
   } catch (const Error& error) {
@@ -53,7 +54,8 @@ TEST_CASE("a path that somebody else owns is given back by one command, and only
   fs::create_directories(output / "store/blobs");
   REQUIRE(::chown(folder.path().c_str(), user, user) == 0);
   REQUIRE(::seteuid(user) == 0);
-  const std::string deep = errno_hint((output / "store/blobs/ab/cd").string(), EACCES), own = errno_hint((folder.path() / "x").string(), EACCES);
+  const std::string deep = errno_hint((output / "store/blobs/ab/cd").string(), EACCES),
+                    own = errno_hint((folder.path() / "x").string(), EACCES);
   REQUIRE(::seteuid(0) == 0);
   CHECK(deep.find(output.string() + " belongs to root, perhaps since an earlier `sudo`: `sudo chown -R 65534:") == 0);
   CHECK(deep.find(" '" + output.string() + "'` gives it to you.") != std::string::npos);

@@ -50,8 +50,10 @@ struct HoledFile {
   void check_fails(const std::string& reason) {
     for (const bool copies : {false, true}) {
       try {
-        if (copies) copy_sparse(path, copy);
-        else sha256_file(path);
+        if (copies)
+          copy_sparse(path, copy);
+        else
+          sha256_file(path);
         FAIL_CHECK("nothing failed");
       } catch (const Error& error) {
         CHECK(error.kind() == ErrorKind::Internal);
@@ -82,7 +84,8 @@ bool clones(const HoledFile& file) {
 TEST_CASE("a file's data without its holes") {
   HoledFile file;
   const Ranges found = file.ranges();
-  CHECK((found == Ranges{{part, 2 * part}} || found == Ranges{{0, 3 * part}}));   // the latter where the filesystem knows no holes
+  CHECK((found == Ranges{{part, 2 * part}} ||
+         found == Ranges{{0, 3 * part}}));  // the latter where the filesystem knows no holes
   file.check_whole();
 }
 
@@ -124,10 +127,15 @@ TEST_CASE("a disk that fails is no hole") {
 
 TEST_CASE("a filesystem that answers nonsense is read whole, and every loop ends") {
   const std::vector<std::function<off_t(int, off_t, int)>> answers{
-      [](int, off_t, int) -> off_t { return 0; },                                                         // always back to the start
-      [](int, off_t offset, int whence) { static_cast<void>(whence); return offset; },                // a hole where the data begins
-      [](int, off_t offset, int whence) { return whence == SEEK_DATA ? offset : offset / 2; },            // a hole before it
-      [](int, off_t offset, int whence) -> off_t { return whence == SEEK_DATA ? offset : 1000 * part; }   // data beyond the end
+      [](int, off_t, int) -> off_t { return 0; },  // always back to the start
+      [](int, off_t offset, int whence) {
+        static_cast<void>(whence);
+        return offset;
+      },  // a hole where the data begins
+      [](int, off_t offset, int whence) { return whence == SEEK_DATA ? offset : offset / 2; },  // a hole before it
+      [](int, off_t offset, int whence) -> off_t {
+        return whence == SEEK_DATA ? offset : 1000 * part;
+      }  // data beyond the end
   };
   for (const auto& answer : answers) {
     HoledFile file;
@@ -169,7 +177,8 @@ TEST_CASE("pieces are read with their offsets, whatever the buffer's size") {
     CHECK((got == file.content.substr(part - 10, 3010)));
   }
   std::vector<char> buffer(100);
-  CHECK_THROWS_AS(read_range(fd.get(), {3 * part - 10, 3 * part + 1}, file.path, buffer, [](std::string_view, off_t) {}), Error);
+  CHECK_THROWS_AS(
+      read_range(fd.get(), {3 * part - 10, 3 * part + 1}, file.path, buffer, [](std::string_view, off_t) {}), Error);
 }
 
 TEST_CASE("a full disk is an error of the file that is written") {

@@ -188,12 +188,14 @@ TEST_CASE("temporaries of processes that have ended are removed, others stay") {
   if (child == 0) ::_exit(0);
   ::waitpid(child, nullptr, 0);
   const std::string dead = ".tmp-" + std::to_string(child) + "-0", own = ".tmp-" + std::to_string(::getpid()) + "-7";
-  for (const std::string& name : {dead, own, std::string(".tmp-"), std::string(".tmp-x-1"), std::string(".tmp-1"), std::string("disk.img")})
+  for (const std::string& name :
+       {dead, own, std::string(".tmp-"), std::string(".tmp-x-1"), std::string(".tmp-1"), std::string("disk.img")})
     write_file_atomically(folder.path() / name, "x");
   fs::create_directory(folder.path() / (dead + "1"));
   remove_stale_temporaries(folder.path());
   CHECK_FALSE(fs::exists(folder.path() / dead));
-  for (const std::string& name : {own, std::string(".tmp-"), std::string(".tmp-x-1"), std::string(".tmp-1"), std::string("disk.img"), dead + "1"})
+  for (const std::string& name :
+       {own, std::string(".tmp-"), std::string(".tmp-x-1"), std::string(".tmp-1"), std::string("disk.img"), dead + "1"})
     CHECK(fs::exists(folder.path() / name));
   remove_stale_temporaries(folder.path() / "nothing");
 }

@@ -9,7 +9,9 @@ using namespace k8simg;
 
 TEST_CASE("paths inside a folder") {
   for (const char* good : {"a", "a/b", ".a", "..a", "a.."}) CHECK(is_inside(good));
-  for (const char* bad : {"", ".", "./", "/", "/a", "..", "../a", "a/../b", "a/..", "./..", "./a", "a/./b", "a/", "a/."}) CHECK_FALSE(is_inside(bad));
+  for (const char* bad :
+       {"", ".", "./", "/", "/a", "..", "../a", "a/../b", "a/..", "./..", "./a", "a/./b", "a/", "a/."})
+    CHECK_FALSE(is_inside(bad));
 }
 
 TEST_CASE("links may lead about inside, and not out") {

@@ -23,9 +23,9 @@ TEST_CASE("what is no UTF-8 becomes visible byte by byte, and what is stays") {
   CHECK(printable("\xe9") == "\\xe9");
   CHECK(printable("\xe2\x97") == "\\xe2\\x97");
   CHECK(printable("\xe2\x97x") == "\\xe2\\x97x");
-  CHECK(printable("\xc0\x9b") == "\\xc0\\x9b");              // overlong
+  CHECK(printable("\xc0\x9b") == "\\xc0\\x9b");  // overlong
   CHECK(printable("\xe0\x80\x9b") == "\\xe0\\x80\\x9b");
-  CHECK(printable("\xed\xa0\x80") == "\\xed\\xa0\\x80");      // a surrogate
+  CHECK(printable("\xed\xa0\x80") == "\\xed\\xa0\\x80");           // a surrogate
   CHECK(printable("\xf4\x90\x80\x80") == "\\xf4\\x90\\x80\\x80");  // above U+10FFFF
   CHECK(printable("\xff") == "\\xff");
 }

@@ -129,8 +129,7 @@ TEST_CASE("names in ${} are expanded; unknown ones are named with the place") {
     }
     return std::string("no error");
   };
-  CHECK(error_of("${verison}") ==
-        "component.toml:7: `${verison}` is not a known name\nDid you mean `${version}`?");
+  CHECK(error_of("${verison}") == "component.toml:7: `${verison}` is not a known name\nDid you mean `${version}`?");
   CHECK(error_of("${}") == "component.toml:7: `${}` is not a known name\nKnown names: version, arch.");
   CHECK(error_of("a${version") == "component.toml:7: `${version` has no closing brace");
 }
