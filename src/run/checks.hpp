@@ -27,8 +27,8 @@ struct Expectations {
   /// node of another machine's cluster, which runs a pod as long as that wants it to.
   enum class Ready { No, Cluster, Standalone, Worker };
   Ready ready = Ready::No;
-  int workers =
-      0;  ///< other machines that join this cluster: GuestReport::join says when they can, and their pods are asked
+  /// Other machines that join this cluster: GuestReport::join says when they can, and their pods are asked.
+  int workers = 0;
   std::vector<std::string> skip_units;  ///< are not started, though the image would
   std::string ready_image;  ///< the preloaded image of a pod: CoreDNS for a cluster, pause for a kubelet of its own
   enum class Preflight { Init, Join };
@@ -36,8 +36,8 @@ struct Expectations {
   /// What it must say before there is a cluster, "ERROR NumCPU" or "WARNING Swap", sorted: no more and no less.
   /// nullopt: it is not asked.
   std::optional<std::vector<std::string>> preflight_verdicts;
-  bool kubeadm_images =
-      false;  ///< the image says that it carries everything for a control plane: kubeadm's own list is held against it
+  /// The image says that it carries everything for a control plane: kubeadm's own list is compared with it.
+  bool kubeadm_images = false;
 };
 
 /// What the processes of one name hold in memory and have taken of the processors since they started. pss: pages that
@@ -66,7 +66,12 @@ struct GuestReport {
   bool ok() const;
 };
 
-/// The script, for a drive of its own: a command line has no room for it, and not every machine has SMBIOS.
+/// The functions of checks.bash, which the build embeds.
+std::string_view check_functions();
+/// What `expectations` says, as variables of checks.bash.
+std::string check_values(const Expectations& expectations);
+/// The script: values, functions, `main`. It is handed over on a drive of its own: a command line has no room for it,
+/// and not every machine has SMBIOS.
 std::string check_script(const Expectations& expectations);
 /// Credentials for run/qemu.hpp: the unit that runs the script, and its place in multi-user.target.
 std::map<std::string, std::string> check_credentials(const Expectations& expectations);
