@@ -1,5 +1,5 @@
-// The reference CNI plug-ins' own main packages. They are named as tools so that `go mod tidy` keeps what they need; there is
-// no code of ours.
+// The reference CNI plug-ins' own main packages. They are named as tools so that `go mod tidy` keeps what they need;
+// there is no code of ours.
 module k8simg/components/cni-plugins
 
 go 1.24.2

@@ -1,4 +1,5 @@
-// containerd's own main packages. They are named as tools so that `go mod tidy` keeps what they need; there is no code of ours.
+// containerd's own main packages. They are named as tools so that `go mod tidy` keeps what they need; there is no code
+// of ours.
 module k8simg/components/containerd
 
 go 1.26.3

@@ -1,6 +1,8 @@
-// The first process of every pod: holds the pod's namespaces, buries the orphans of a shared process namespace, and leaves on SIGINT or SIGTERM.
+// The first process of every pod: holds the pod's namespaces, buries the orphans of a shared process namespace, and
+// leaves on SIGINT or SIGTERM.
 //
-// No C library: a handful of system calls, so that one small static file does for every architecture. `pause -v` prints its version.
+// No C library: a handful of system calls, so that one small static file does for every architecture. `pause -v` prints
+// its version.
 //
 //   CC -Os -static -nostdlib -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pic -no-pie
 //      -Wl,--build-id=none -s -DVERSION='"3.10.2"' pause.c
@@ -9,13 +11,13 @@
 #error "-DVERSION='\"3.10.2\"' is missing"
 #endif
 
-// Of the kernel's headers, the same on all architectures below: asm-generic/signal.h and signal-defs.h, linux/wait.h, asm-generic/errno-base.h.
-// Whoever ports this to MIPS, Alpha, SPARC or PA-RISC looks them up again.
+// Of the kernel's headers, the same on all architectures below: asm-generic/signal.h and signal-defs.h, linux/wait.h,
+// asm-generic/errno-base.h. Whoever ports this to MIPS, Alpha, SPARC or PA-RISC looks them up again.
 enum { SIGINT = 2, SIGTERM = 15, SIGCHLD = 17, SIG_SETMASK = 2, WNOHANG = 1, ENOSYS = 38 };
 
-// What the kernel is called with. The numbers are those of Linux: arch/x86/entry/syscalls/syscall_64.tbl, arch/arm/tools/syscall.tbl (EABI),
-// scripts/syscall.tbl for arm64 and riscv (until 6.10 include/uapi/asm-generic/unistd.h), arch/s390/kernel/syscalls/syscall.tbl,
-// arch/powerpc/kernel/syscalls/syscall.tbl.
+// What the kernel is called with. The numbers are those of Linux: arch/x86/entry/syscalls/syscall_64.tbl,
+// arch/arm/tools/syscall.tbl (EABI), scripts/syscall.tbl for arm64 and riscv (until 6.10
+// include/uapi/asm-generic/unistd.h), arch/s390/kernel/syscalls/syscall.tbl, arch/powerpc/kernel/syscalls/syscall.tbl.
 #if defined(__x86_64__)
 enum { NR_write = 1, NR_rt_sigprocmask = 14, NR_rt_sigtimedwait = 128, NR_wait4 = 61, NR_exit_group = 231 };
 #elif defined(__arm__) && defined(__ARM_EABI__)
@@ -71,7 +73,8 @@ static long call(long number, long a, long b, long c, long d) {
   __asm__ volatile("svc 0" : "+d"(r2) : "d"(r1), "d"(r3), "d"(r4), "d"(r5) : "memory", "cc");
   return r2;
 #elif defined(__powerpc64__)
-  // An error is told by the summary overflow bit of cr0, and its number is positive. What a call may overwrite: Documentation/arch/powerpc/syscall64-abi.rst.
+  // An error is told by the summary overflow bit of cr0, and its number is positive. What a call may overwrite:
+  // Documentation/arch/powerpc/syscall64-abi.rst.
   register long r0 __asm__("r0") = number;
   register long r3 __asm__("r3") = a;
   register long r4 __asm__("r4") = b;
@@ -131,11 +134,13 @@ __attribute__((used)) _Noreturn void start(const long* stack) {
     leave(written == (long)sizeof version - 1 ? 0 : 1);
   }
 
-  // Blocked signals wait until they are asked for, the first process of a namespace's too, for which they would have no effect otherwise.
+  // Blocked signals wait until they are asked for, the first process of a namespace's too, for which they would have no
+  // effect otherwise.
   const unsigned long set[SIGNAL_SET_BYTES / sizeof(long)] = {BIT(SIGINT) | BIT(SIGTERM) | BIT(SIGCHLD)};
   if (call(NR_rt_sigprocmask, SIG_SETMASK, (long)set, 0, SIGNAL_SET_BYTES) != 0) leave(1);
   for (;;) {
-    // Before the wait: who died before the signals were blocked is told of by none. One signal may stand for several dead.
+    // Before the wait: who died before the signals were blocked is told of by none. One signal may stand for several
+    // dead.
     while (call(NR_wait4, -1, 0, WNOHANG, 0) > 0) {
     }
     const long signal = next_signal(set);

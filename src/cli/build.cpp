@@ -24,7 +24,7 @@ void add_build(CLI::App& app, Options& options, Verb& run) {
       const Config config = session.config(*name);
       const Lock lock = session.lock(*name);
       Pipeline pipeline = session.pipeline(config, lock);
-      std::map<std::string, OutputRef> wanted = pipeline.artifacts;
+      std::map<std::string, BlobHandle> wanted = pipeline.artifacts;
       if (!only->empty()) {
         wanted.clear();
         std::vector<std::string> names;

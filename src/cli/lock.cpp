@@ -34,7 +34,7 @@ std::vector<Tree> unpack(Session& session, const Config& config, const Lock& loc
                               .environment_epoch = {}};
   PackageSteps packages(pipeline.graph, inputs);
   std::vector<OutputRef> targets;
-  for (const auto& tree : packages.target()) targets.push_back(std::get<OutputRef>(tree.source));
+  for (const auto& [identity, tree] : packages.target()) targets.push_back(tree);
   const auto values = session.build(pipeline, config.name, targets);
   std::vector<Tree> trees;
   for (const auto& target : targets) trees.push_back(get_tree(session.store(), values.at(target).digest));

@@ -43,6 +43,19 @@ std::optional<std::int64_t> environment_epoch() {
   return std::stoll(*text);
 }
 
+/// Runs `body`; an Error about an entry of the configuration gains the file and line that set it.
+template <class Body>
+auto with_setting(const std::vector<Setting>& settings, Body&& body) {
+  try {
+    return body();
+  } catch (Error& error) {
+    const auto& about = error.setting();
+    const std::string where = about ? where_set(settings, about->table, about->entry) : "";
+    if (!where.empty()) error.add_context(fmt::format("{} {} is set in {}", about->table, about->entry, where));
+    throw;
+  }
+}
+
 ProgressStyle progress_style(const std::string& name) {
   if (name == "json") return ProgressStyle::Json;
   if (name == "plain") return ProgressStyle::Plain;
@@ -165,8 +178,10 @@ std::map<OutputRef, Value> Session::build(Pipeline& pipeline, const std::string&
   const auto to_run = plan.count(PlannedStep::State::Run) + plan.count(PlannedStep::State::Maybe);
   // A machine that cannot run the sandbox says so before anything is downloaded.
   if (to_run > 0) check_sandbox(system_runner());
-  auto result = run_plan(pipeline.graph, plan, store(), system_runner(), reporter(),
-                         {.defconfig = defconfig, .jobs = options_.jobs, .taken = taken}, stop_);
+  auto result = with_setting(pipeline.settings, [&] {
+    return run_plan(pipeline.graph, plan, store(), system_runner(), reporter(),
+                    {.defconfig = defconfig, .jobs = options_.jobs, .taken = taken}, stop_);
+  });
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   reporter().report({.kind = Event::Kind::Finished,
                      .text = result.ran == 0 && to_run == 0

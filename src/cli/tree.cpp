@@ -52,10 +52,10 @@ void add_tree(CLI::App& app, Options& options, Verb& run) {
       const Config config = session.config(*name);
       const Lock lock = session.lock(*name);
       Pipeline pipeline = session.pipeline(config, lock);
-      std::map<std::string, OutputRef> trees{{"root", pipeline.rootfs}, {"boot", pipeline.boot}};
+      std::map<std::string, TreeHandle> trees{{"root", pipeline.rootfs}, {"boot", pipeline.boot}};
       for (const auto& [set, tools] : pipeline.tools) trees["tools/" + set] = tools;
       std::vector<std::string> names;
-      std::erase_if(trees, [](const auto& tree) { return tree.second.step.empty(); });
+      std::erase_if(trees, [](const auto& tree) { return !tree.second; });
       for (const auto& [known, tree] : trees) names.push_back(known);
       if (!trees.contains(*which))
         throw Error(ErrorKind::Usage, fmt::format("{} has no tree \"{}\"", *name, *which),
@@ -71,9 +71,9 @@ void add_tree(CLI::App& app, Options& options, Verb& run) {
       std::string listing;
       for (const auto& [path, node] : tree.nodes()) {
         const std::string link = node.type == NodeType::Symlink ? " -> " + node.target : "";
-        listing +=
-            fmt::format("{}{:04o} {:>5}:{:<5} {:>10} /{}{}  [{}]\n", type_letter(node.type), node.mode, node.uid,
-                        node.gid, node.size, printable_line(path), printable_line(link), printable_line(node.origin));
+        listing += fmt::format("{}{:04o} {:>5}:{:<5} {:>10} /{}{}  [{}]\n", type_letter(node.type), node.mode, node.uid,
+                               node.gid, node.size, printable_line(path), printable_line(link),
+                               printable_line(node.origin.text()));
       }
       print_out(listing);
       return 0;

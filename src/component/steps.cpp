@@ -4,11 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "component/elf.hpp"
 #include "component/isa.hpp"
+#include "graph/builtin.hpp"
 #include "tree/archive.hpp"
 #include "tree/mapped_file.hpp"
 #include "tree/tree.hpp"
@@ -17,7 +17,23 @@
 
 namespace k8simg {
 
+using BinarySpecCheck = ComponentBinarySpec::Check;
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BinarySpecCheck, argv0, argv, expect)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ComponentBinarySpec, name, package, install, links, tags, checks)
+
 namespace {
+
+const TreePort tools_in{"tools"}, source_in{"source"}, modules_port{"modules"}, bin_port{"bin"}, tests_port{"tests"},
+    files_out{"files"}, programs_out{"programs"};
+const BlobPort modules_script_in{"modules.sh"}, test_script_in{"test.sh"}, tested_port{"tested"};
+
+/// What the programs are held against.
+struct Validation {
+  std::string component, goarch, goarm;
+  std::vector<ComponentBinarySpec> binaries;
+  std::int64_t epoch = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Validation, component, goarch, goarm, binaries, epoch)
 
 // The module cache's download folder has the layout of a module proxy (go.dev/ref/mod#goproxy-protocol), so that the
 // compile step can take it as one: file:///in/modules. What differs from run to run (locks, lists of versions) is left
@@ -144,11 +160,11 @@ std::string emulator(const std::string& goarch) {
   throw Error(ErrorKind::Usage, "no emulator is known for Go architecture " + goarch);
 }
 
-void validate_elf(const ComponentSpec& spec, const std::string& name, std::string_view bytes) {
+void validate_elf(const Validation& wanted, const std::string& name, std::string_view bytes) {
   const ElfInfo info = read_elf(bytes, name);
-  const ElfTarget target = elf_target(spec.goarch);
+  const ElfTarget target = elf_target(wanted.goarch);
   const auto fail = [&](const std::string& what) {
-    throw Error(ErrorKind::Step, fmt::format("component {}: {}: {}", spec.name, name, what),
+    throw Error(ErrorKind::Step, fmt::format("component {}: {}: {}", wanted.component, name, what),
                 "components are static, stripped binaries of the board's architecture");
   };
   if (info.machine != target.machine || info.bits != target.bits || info.little_endian != target.little_endian) {
@@ -157,15 +173,15 @@ void validate_elf(const ComponentSpec& spec, const std::string& name, std::strin
   }
   if (!info.interpreter.empty()) fail("is dynamically linked (interpreter " + info.interpreter + ")");
   if (info.dynamic) fail("needs shared libraries");
-  if (const auto violation = isa_violation(bytes, {spec.goarch, spec.goarm})) fail(*violation);
+  if (const auto violation = isa_violation(bytes, {wanted.goarch, wanted.goarm})) fail(*violation);
   if (info.has_section(".symtab") || info.has_section(".debug_info")) fail("is not stripped");
 }
 
-void run_check(StepContext& context, const ComponentSpec& spec, const ComponentBinarySpec& binary,
+void run_check(StepContext& context, const Validation& wanted, const ComponentBinarySpec& binary,
                const ComponentBinarySpec::Check& check, const std::filesystem::path& tools,
                const std::filesystem::path& folder) {
   const std::string argv0 = check.argv0.empty() ? binary.name : check.argv0;
-  std::vector<std::string> argv = run_program(spec.goarch, argv0, "/in/bin/" + binary.name);
+  std::vector<std::string> argv = run_program(wanted.goarch, argv0, "/in/bin/" + binary.name);
   argv.insert(argv.end(), check.argv.begin(), check.argv.end());
   // Programs print their version to either stream, so both go to one file of their own. A program's exit code is not
   // judged: some answer a question for their version with 1 or 2; what counts is that it runs and says the version.
@@ -179,28 +195,28 @@ void run_check(StepContext& context, const ComponentSpec& spec, const ComponentB
   context.log(output);
   if (output.find(check.expect) == std::string::npos) {
     throw Error(ErrorKind::Step,
-                fmt::format("component {}: {} {} does not say \"{}\" but:\n{}", spec.name, argv0, join(check.argv, " "),
-                            check.expect, tail_of(log, 20)),
+                fmt::format("component {}: {} {} does not say \"{}\" but:\n{}", wanted.component, argv0,
+                            join(check.argv, " "), check.expect, tail_of(log, 20)),
                 "check the version in component.toml against go.mod, and the version flags in build.ldflags");
   }
 }
 
-std::map<std::string, Value> validate(StepContext& context, const ComponentSpec& spec) {
+Outputs validate(StepContext& context, const Validation& wanted) {
   Store& store = context.store();
-  const Tree built = get_tree(store, context.input("bin").digest);
-  const auto tools = checkout(store, context.input("tools"));
-  const auto folder = checkout(store, context.input("bin"));
-  const std::string origin = "component:" + spec.name;
+  const Tree built = read_tree(context, bin_port);
+  const auto tools = checkout(store, tools_in.in(context));
+  const auto folder = checkout(store, bin_port.in(context));
+  const Origin origin = Origin::component(wanted.component);
   Tree installed;
-  for (const auto& binary : spec.binaries) {
+  for (const auto& binary : wanted.binaries) {
     const Node* node = built.find(binary.name);
-    if (!node) throw Error(ErrorKind::Step, fmt::format("component {} did not give {}", spec.name, binary.name));
-    validate_elf(spec, binary.name, MappedFile(store.path(node->content)).bytes());
-    for (const auto& check : binary.checks) run_check(context, spec, binary, check, tools, folder);
+    if (!node) throw Error(ErrorKind::Step, fmt::format("component {} did not give {}", wanted.component, binary.name));
+    validate_elf(wanted, binary.name, MappedFile(store.path(node->content)).bytes());
+    for (const auto& check : binary.checks) run_check(context, wanted, binary, check, tools, folder);
     context.log(fmt::format("{}: {} bytes, static, stripped", binary.name, node->size));
     if (binary.install.empty()) continue;
     Node copy = *node;
-    copy.mode = 0755, copy.uid = copy.gid = 0, copy.mtime = spec.source_date_epoch, copy.origin = origin;
+    copy.mode = 0755, copy.uid = copy.gid = 0, copy.mtime = wanted.epoch, copy.origin = origin;
     const std::string path = binary.install.substr(1);
     installed.set(path, copy);
     for (const auto& link : binary.links) {
@@ -210,30 +226,13 @@ std::map<std::string, Value> validate(StepContext& context, const ComponentSpec&
       installed.add_symlink(from, beside ? path.substr(path.rfind('/') + 1) : binary.install, origin);
     }
   }
-  installed.add_missing_parents(origin, spec.source_date_epoch);
+  installed.add_missing_parents(origin, wanted.epoch);
   Tree programs;
   for (auto [path, node] : built.nodes()) {
-    node.mode = 0755, node.uid = node.gid = 0, node.mtime = spec.source_date_epoch, node.origin = origin;
+    node.mode = 0755, node.uid = node.gid = 0, node.mtime = wanted.epoch, node.origin = origin;
     programs.set(path, std::move(node));
   }
-  return {{"files", put_tree(store, installed)}, {"programs", put_tree(store, programs)}};
-}
-
-std::string canonical(const ComponentSpec& spec) {
-  nlohmann::json binaries = nlohmann::json::array();
-  for (const auto& binary : spec.binaries) {
-    nlohmann::json checks = nlohmann::json::array();
-    for (const auto& check : binary.checks)
-      checks.push_back({{"argv0", check.argv0}, {"argv", check.argv}, {"expect", check.expect}});
-    binaries.push_back(
-        {{"name", binary.name}, {"install", binary.install}, {"links", binary.links}, {"checks", checks}});
-  }
-  return nlohmann::json{{"name", spec.name},
-                        {"goarch", spec.goarch},
-                        {"goarm", spec.goarm},
-                        {"epoch", spec.source_date_epoch},
-                        {"binaries", binaries}}
-      .dump();
+  return {files_out.give(put_tree(store, installed)), programs_out.give(put_tree(store, programs))};
 }
 
 }  // namespace
@@ -244,11 +243,12 @@ std::vector<std::string> run_program(const std::string& goarch, const std::strin
   return {"/usr/bin/" + qemu, "-0", argv0, path};
 }
 
-ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source,
-                                     const ComponentTools& tools) {
+ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec,
+                                     const Value& source_tree, const ComponentTools& tools) {
   const std::string id = "component/" + spec.name;
-  std::vector<Input> inputs{{"tools", tools.compiler}, {"source", source}};
-  std::vector<Mount> mounts{{"source", "/in/source"}};
+  const TreeHandle source(source_tree);
+  std::vector<Input> inputs{tools_in(tools.compiler), source_in(source)};
+  std::vector<Mount> mounts{source_in.mount("/in/source")};
   if (!std::all_of(spec.binaries.begin(), spec.binaries.end(), is_c)) {
     if (std::any_of(spec.binaries.begin(), spec.binaries.end(), is_c))
       throw Error(
@@ -256,7 +256,7 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
           fmt::format("component {} has programs of Go and of C, which are made with different tools", spec.name),
           "make two components of it");
     // Only go.mod and go.sum decide what is fetched, so that a change of our own main.go fetches nothing.
-    const Tree all = get_tree(store, source.digest);
+    const Tree all = get_tree(store, source_tree.digest);
     Tree module_files;
     for (const char* file : {"go.mod", "go.sum"}) {
       const Node* node = all.find(file);
@@ -265,18 +265,18 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
                     "run `go mod tidy` in components/" + spec.name);
       module_files.set(file, *node);
     }
-    graph.add({.id = id + "/modules",
-               .inputs = {{"tools", tools.compiler},
-                          {"source", put_tree(store, module_files)},
-                          {"modules.sh", store.put(modules_script)}},
-               .action = CommandAction{.tools = "tools",
-                                       .argv = {"/bin/sh", "/in/modules.sh"},
-                                       .mounts = {{"source", "/in/source"}, {"modules.sh", "/in/modules.sh"}},
-                                       .captures = {{"modules", "/out/modules", ValueKind::Tree}},
-                                       .network = true},
-               .resource = Resource::Network});
-    inputs.push_back({"modules", OutputRef{id + "/modules", "modules"}});
-    mounts.push_back({"modules", "/in/modules"});
+    graph.add(
+        {.id = id + "/modules",
+         .inputs = {tools_in(tools.compiler), source_in(TreeHandle(put_tree(store, module_files))),
+                    modules_script_in(BlobHandle(store.put(modules_script)))},
+         .action = CommandAction{.tools = tools_in.name,
+                                 .argv = {"/bin/sh", "/in/modules.sh"},
+                                 .mounts = {source_in.mount("/in/source"), modules_script_in.mount("/in/modules.sh")},
+                                 .captures = {modules_port.capture("/out/modules")},
+                                 .network = true},
+         .resource = Resource::Network});
+    inputs.push_back(modules_port(modules_port.of(id + "/modules")));
+    mounts.push_back(modules_port.mount("/in/modules"));
   }
   std::map<std::string, std::string> environment{{"CGO_ENABLED", "0"},
                                                  {"GOOS", "linux"},
@@ -291,13 +291,14 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
   if (!spec.goarm.empty()) environment["GOARM"] = spec.goarm;
   // Both see the same sources, modules and cache.
   const auto add_go_step = [&](const std::string& name, const std::string& script, Capture capture) {
+    const BlobPort script_in{name + ".sh"};
     auto step_inputs = inputs;
     auto step_mounts = mounts;
-    step_inputs.push_back({name + ".sh", store.put(script)});
-    step_mounts.push_back({name + ".sh", "/in/" + name + ".sh"});
+    step_inputs.push_back(script_in(BlobHandle(store.put(script))));
+    step_mounts.push_back(script_in.mount("/in/" + name + ".sh"));
     graph.add({.id = id + "/" + name,
                .inputs = std::move(step_inputs),
-               .action = CommandAction{.tools = "tools",
+               .action = CommandAction{.tools = tools_in.name,
                                        .argv = {"/bin/sh", "/in/" + name + ".sh"},
                                        .environment = environment,
                                        .mounts = std::move(step_mounts),
@@ -305,32 +306,33 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
                                        .captures = {std::move(capture)}},
                .resource = Resource::Heavy});
   };
-  add_go_step("build", build_script(spec), {"bin", "/out/bin", ValueKind::Tree});
-  std::vector<Input> checked{{"tools", tools.programs}, {"bin", OutputRef{id + "/build", "bin"}}};
-  // Where its programs run as they are, so do the tests of its packages.
-  const auto packages = tested_packages(get_tree(store, source.digest));
+  add_go_step("build", build_script(spec), bin_port.capture("/out/bin"));
+  std::vector<Input> checked{tools_in(tools.programs), bin_port(bin_port.of(id + "/build"))};
+  // Tests run where the build machine runs the programs without an emulator.
+  const auto packages = tested_packages(get_tree(store, source_tree.digest));
   if (!packages.empty() && emulator(spec.goarch).empty()) {
     // Compiling runs no code of the project; tests do, and must not reach Go's cache, which other projects' programs
     // are made with.
-    add_go_step("test-build", test_build_script(spec, packages), {"tests", "/out/tests", ValueKind::Tree});
+    add_go_step("test-build", test_build_script(spec, packages), tests_port.capture("/out/tests"));
     graph.add({.id = id + "/test",
-               .inputs = {{"tools", tools.compiler},
-                          {"source", source},
-                          {"tests", OutputRef{id + "/test-build", "tests"}},
-                          {"test.sh", store.put(test_script(packages))}},
-               .action = CommandAction{
-                   .tools = "tools",
-                   .argv = {"/bin/sh", "/in/test.sh"},
-                   .mounts = {{"source", "/in/source"}, {"tests", "/in/tests"}, {"test.sh", "/in/test.sh"}},
-                   .captures = {{"tested", "/out/tested"}}}});
-    checked.push_back({"tested", OutputRef{id + "/test", "tested"}});
+               .inputs = {tools_in(tools.compiler), source_in(source), tests_port(tests_port.of(id + "/test-build")),
+                          test_script_in(BlobHandle(store.put(test_script(packages))))},
+               .action = CommandAction{.tools = tools_in.name,
+                                       .argv = {"/bin/sh", "/in/test.sh"},
+                                       .mounts = {source_in.mount("/in/source"), tests_port.mount("/in/tests"),
+                                                  test_script_in.mount("/in/test.sh")},
+                                       .captures = {tested_port.capture("/out/tested")}}});
+    checked.push_back(tested_port(tested_port.of(id + "/test")));
   }
 
   graph.add({.id = id + "/check",
              .inputs = std::move(checked),
-             .action = BuiltinAction{"component.validate", canonical(spec),
-                                     [spec](StepContext& context) { return validate(context, spec); }}});
-  return {{id + "/check", "files"}, {id + "/check", "programs"}};
+             .action = builtin<validate>("component.validate", {.component = spec.name,
+                                                                .goarch = spec.goarch,
+                                                                .goarm = spec.goarm,
+                                                                .binaries = spec.binaries,
+                                                                .epoch = spec.source_date_epoch})});
+  return {files_out.of(id + "/check"), programs_out.of(id + "/check")};
 }
 
 }  // namespace k8simg

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "graph/graph.hpp"
+#include "graph/port.hpp"
 
 namespace k8simg {
 
@@ -41,8 +42,8 @@ struct ComponentSpec {
 };
 
 struct ComponentOutputs {
-  OutputRef files;  ///< a tree: the binaries and links at their installed places, every node's origin "component:NAME"
-  OutputRef programs;  ///< a tree: every binary by its name, checked
+  TreeHandle files;  ///< a tree: the binaries and links at their installed places, every node's origin "component:NAME"
+  TreeHandle programs;  ///< a tree: every binary by its name, checked
 };
 
 /// How a program for a Go architecture is run in a sandbox with the tools tree: by itself, or under qemu-user. `argv0`:
@@ -52,7 +53,7 @@ std::vector<std::string> run_program(const std::string& goarch, const std::strin
 /// Tools trees: the compiler (of Go or of C, as the component needs), and what programs of its architecture are run
 /// with.
 struct ComponentTools {
-  OutputRef compiler, programs;
+  TreeHandle compiler, programs;
 };
 
 /// Adds component/NAME/{modules,build,check}; modules only where there is a go.mod. `source`: tree of components/NAME

@@ -42,6 +42,10 @@ struct Setting {
   std::vector<SourcePosition> set_by;
 };  ///< lists: one position per contributing file
 
+/// "defconfigs/pc.toml:12", where a value of `entry` of the list of tables `table` ("rootfs.mode") was set last; "" if
+/// nowhere.
+std::string where_set(const std::vector<Setting>& settings, const std::string& table, const std::string& entry);
+
 struct RepositoryConfig {
   std::string name;
   std::vector<std::string> suites;        ///< for the target and for the tools
@@ -168,7 +172,7 @@ struct SourceEditConfig {
   struct Change {
     std::string from, to;
     int times = 1;
-  };                            ///< exact text, which the file holds that many times
+  };  ///< exact text, which the file holds that many times
   std::string module, file;     ///< "k8s.io/client-go", "util/cert/cert.go"
   std::string reason;           ///< for who reads component.toml or an image's SBOM
   std::vector<Change> changes;  ///< one after another
@@ -235,7 +239,7 @@ struct Config {
   std::vector<Replace> replace;  ///< declared collisions: the later layer wins
   struct Mode {
     std::string path, mode, owner;
-  };                        ///< a glob; "0600"; "user:group", names of the image or numbers, "" for unchanged
+  };  ///< a glob; "0600"; "user:group", names of the image or numbers, "" for unchanged
   std::vector<Mode> modes;  ///< what git cannot keep of overlays' files, and what packages ship otherwise
   std::string hostname, timezone;
   std::vector<std::string> authorized_keys;  ///< lines for root

@@ -199,4 +199,13 @@ std::vector<DefconfigSummary> list_defconfigs(const fs::path& project) {
   return summaries;
 }
 
+std::string where_set(const std::vector<Setting>& settings, const std::string& table, const std::string& entry) {
+  const std::string prefix = table + "." + config::quote(entry) + ".";
+  for (const auto& setting : settings) {
+    if (!setting.key.starts_with(prefix) || setting.set_by.empty()) continue;
+    return fmt::format("{}:{}", setting.set_by.back().file, setting.set_by.back().line);
+  }
+  return {};
+}
+
 }  // namespace k8simg

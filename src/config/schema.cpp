@@ -29,8 +29,8 @@ Check one_of(std::vector<std::string> choices) {
 
 // --- reader ---
 
-void Reader::read(const Table& table, const Value& document, Origin origin, bool replace) {
-  origin_ = origin;
+void Reader::read(const Table& table, const Value& document, Place place, bool replace) {
+  place_ = place;
   replace_ = replace;
   read_table(table, "", document);
 }
@@ -45,9 +45,9 @@ void Reader::read_table(const Table& table, const std::string& path, const Value
     if (field == table.fields.end()) {
       std::vector<std::string> keys;
       for (const auto& known : table.fields)
-        if (known.allowed & origin_) keys.push_back(known.key);
+        if (known.allowed & place_) keys.push_back(known.key);
       diagnostics_.add(member.position, fmt::format("unknown key {}{}", full, suggest(member.key, keys)));
-    } else if (!(field->allowed & origin_)) {
+    } else if (!(field->allowed & place_)) {
       const char* place = field->allowed & Board ? "the board's board.toml" : "a defconfig";
       diagnostics_.add(member.position, fmt::format("{} cannot be set here: it belongs in {}", full, place));
     } else {

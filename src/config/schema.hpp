@@ -14,7 +14,7 @@
 namespace k8simg::config {
 
 /// Who may set a key.
-enum Origin : unsigned { Board = 1, Defconfig = 2, CommandLine = 4, Anywhere = 7 };
+enum Place : unsigned { Board = 1, Defconfig = 2, CommandLine = 4, Anywhere = 7 };
 /// Whether a list that is set again grows ("!x" takes an inherited x out) or is replaced.
 enum class Growth { Accumulate, Replace };
 /// Returns what is wrong with a value ("must be ..."), or "".
@@ -73,9 +73,9 @@ class Reader {
  public:
   explicit Reader(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
 
-  /// `origin`: what kind of document this is; `replace`: lists of this document replace whatever was there (--set
+  /// `place`: what kind of document this is; `replace`: lists of this document replace whatever was there (--set
   /// key=value).
-  void read(const Table& table, const Value& document, Origin origin, bool replace = false);
+  void read(const Table& table, const Value& document, Place place, bool replace = false);
   /// Reports the required keys that nobody set; `where`: the file that should have them.
   void complete(const Table& table, const SourcePosition& where);
 
@@ -116,7 +116,7 @@ class Reader {
     std::vector<SourcePosition> set_by;
   };
   Diagnostics& diagnostics_;
-  Origin origin_ = Anywhere;
+  Place place_ = Anywhere;
   bool replace_ = false;
   std::map<std::string, Scalar> scalars_;
   std::map<std::string, List> lists_;

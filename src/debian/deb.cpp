@@ -83,7 +83,7 @@ struct Parts {
   Tree control, data;
 };
 
-Parts read_parts(Store& store, std::string_view bytes, const std::string& origin, const std::string& file) {
+Parts read_parts(Store& store, std::string_view bytes, const Origin& origin, const std::string& file) {
   ArReader members(bytes, file);
   const auto format = members.next();
   if (!format || format->name != "debian-binary")
@@ -123,26 +123,27 @@ Parts read_parts(Store& store, std::string_view bytes, const std::string& origin
 
 }  // namespace
 
-DebPackage read_deb_bytes(Store& store, std::string_view bytes, const std::string& origin,
+DebPackage read_deb_bytes(Store& store, std::string_view bytes, const Origin& origin,
                           const std::string& name_for_errors) {
-  auto parts =
-      with_context("while unpacking " + origin, [&] { return read_parts(store, bytes, origin, name_for_errors); });
+  auto parts = with_context("while unpacking " + origin.text(),
+                            [&] { return read_parts(store, bytes, origin, name_for_errors); });
   DebPackage package;
   for (const auto& [name, node] : parts.control.nodes()) package.control_files[name] = store.read(node.content);
   package.data = std::move(parts.data);
   return package;
 }
 
-DebPackage read_deb(Store& store, const std::filesystem::path& deb, const std::string& origin) {
+DebPackage read_deb(Store& store, const std::filesystem::path& deb, const Origin& origin) {
   const MappedFile file(deb);
   return read_deb_bytes(store, file.bytes(), origin, deb.filename().string());
 }
 
-Tree deb_tree(Store& store, const std::filesystem::path& deb, const std::string& origin) {
+Tree deb_tree(Store& store, const std::filesystem::path& deb, const Origin& origin) {
   const MappedFile file(deb);
   const auto name = deb.filename().string();
   // A blob's file name is a hash: the origin says which package it is.
-  auto parts = with_context("while unpacking " + origin, [&] { return read_parts(store, file.bytes(), origin, name); });
+  auto parts =
+      with_context("while unpacking " + origin.text(), [&] { return read_parts(store, file.bytes(), origin, name); });
   for (const auto& [path, node] : parts.data.nodes()) {
     if (path.substr(0, path.find('/')) == control_folder)
       fail(name, fmt::format("ships /{}, a name kept for the package's control files", path));

@@ -19,17 +19,17 @@ struct DebPackage {
   Tree data;
 };
 
-/// `origin` is given to every node: "package:NAME=VERSION:ARCH". File content goes into the store.
+/// `origin` is given to every node: Origin::package(). File content goes into the store.
 /// Error{Fetch} naming the file and what is wrong: not a .deb, cut short, a missing or damaged member, paths that leave
 /// the package.
-DebPackage read_deb(Store& store, const std::filesystem::path& deb, const std::string& origin);
+DebPackage read_deb(Store& store, const std::filesystem::path& deb, const Origin& origin);
 /// The same for bytes in memory (fuzzed).
-DebPackage read_deb_bytes(Store& store, std::string_view bytes, const std::string& origin,
+DebPackage read_deb_bytes(Store& store, std::string_view bytes, const Origin& origin,
                           const std::string& name_for_errors);
 
 /// The whole package as the one tree that a build step stores: the data as it is, the control members as files
 /// "DEBIAN/NAME". A package that ships /DEBIAN itself is refused: Error{Fetch}.
-Tree deb_tree(Store& store, const std::filesystem::path& deb, const std::string& origin);
+Tree deb_tree(Store& store, const std::filesystem::path& deb, const Origin& origin);
 
 /// A tree from deb_tree() taken apart again.
 DebPackage split_deb_tree(const Store& store, const Tree& tree);

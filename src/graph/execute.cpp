@@ -91,7 +91,7 @@ fs::path find_capture(const StepRun& run, const fs::path& out, const Capture& ca
   return path;
 }
 
-std::map<std::string, Value> execute_action(const StepRun& run, const CommandAction& action) {
+Outputs execute_action(const StepRun& run, const CommandAction& action) {
   const TempDir scratch(run.store.folder("scratch"), "step");
   const fs::path out = scratch.path() / "out", build = scratch.path() / "build", cache = scratch.path() / "cache";
   fs::create_directories(out);
@@ -158,7 +158,7 @@ class Context : public StepContext {
   std::optional<TempDir> scratch_;
 };
 
-std::map<std::string, Value> execute_action(const StepRun& run, const BuiltinAction& action) {
+Outputs execute_action(const StepRun& run, const BuiltinAction& action) {
   if (!action.run) throw Error(ErrorKind::Internal, "step \"" + run.step.id + "\" has no function");
   Context context(run);
   return action.run(context);

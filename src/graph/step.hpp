@@ -69,10 +69,14 @@ class StepContext {
   virtual CommandRunner& runner() = 0;
 };
 
+/// What a step gives, by the names of its outputs.
+using Outputs = std::map<std::string, Value>;
+
+/// A function of this program. Made by builtin() of graph/builtin.hpp, so that it depends on nothing but what is here.
 struct BuiltinAction {
   std::string function;    ///< "debian.unpack"
-  std::string parameters;  ///< canonical text (JSON); part of the key, and all that `run` may depend on besides inputs
-  std::function<std::map<std::string, Value>(StepContext&)> run;
+  std::string parameters;  ///< JSON with sorted keys; part of the key
+  std::function<Outputs(StepContext&)> run;
 };
 
 struct Step {

@@ -194,6 +194,12 @@ std::string partition_uuid(const std::string& table, const Uuid& disk_uuid, cons
   return fmt::format("{}-{:02x}", disk_identifier(table, disk_uuid), index + 1);
 }
 
+std::string partition_table_library() {
+  const char* version = nullptr;
+  fdisk_get_library_version(&version);
+  return fmt::format("libfdisk {}", version ? version : "");
+}
+
 Disk make_disk(StepContext& context, const DiskSpec& spec) {
   if (spec.table != "gpt" && spec.table != "dos")
     throw Error(ErrorKind::Usage, fmt::format("unknown partition table \"{}\"", spec.table), "use gpt or dos");

@@ -66,7 +66,7 @@ void check_attributes(const Tree& tree) {
       if (name == "security.capability") continue;
       throw Error(
           ErrorKind::Usage,
-          fmt::format("/{}: extended attribute {} cannot be written to ext4 (from {})", path, name, node.origin),
+          fmt::format("/{}: extended attribute {} cannot be written to ext4 (from {})", path, name, node.origin.text()),
           "only file capabilities are kept; remove the attribute");
     }
   }

@@ -25,7 +25,7 @@ void check_names(const Tree& tree) {
   std::map<std::string, std::string> folded;
   for (const auto& [path, node] : tree.nodes()) {
     const auto fail = [&, &path = path, &node = node](const std::string& what, const std::string& hint) {
-      throw Error(ErrorKind::Usage, fmt::format("boot file {} ({}): {}", path, node.origin, what), hint);
+      throw Error(ErrorKind::Usage, fmt::format("boot file {} ({}): {}", path, node.origin.text(), what), hint);
     };
     if (node.type != NodeType::File && node.type != NodeType::Directory)
       fail("FAT holds only files and folders", "copy the link's target instead");

@@ -68,7 +68,7 @@ struct DiskLayout {
     std::string name;
     std::uint64_t start = 0, size = 0;
     std::string type, partuuid;
-  };                       ///< bytes
+  };  ///< bytes
   std::uint64_t size = 0;  ///< bytes of the whole disk
   std::vector<Partition> partitions;
   std::vector<DiskArea> areas;  ///< each begins where the one before ends: the whole disk
@@ -77,6 +77,8 @@ struct Disk {
   Value image;
   DiskLayout layout;
 };
+/// Name and version of the library that writes partition tables ("libfdisk 2.41.0").
+std::string partition_table_library();
 /// Through libfdisk on a plain file; content is copied with its holes.
 Disk make_disk(StepContext& context, const DiskSpec& spec);
 /// PARTUUID that the kernel will see for partition `index` (0-based): needed for the command line before the disk

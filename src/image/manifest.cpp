@@ -66,7 +66,7 @@ DiskArea parse_area(const json& entry) {
 }
 
 json describe_node(const Node& node, bool fat) {
-  json entry{{"type", type_name(node.type)}, {"origin", node.origin}};
+  json entry{{"type", type_name(node.type)}, {"origin", node.origin.text()}};
   if (node.type == NodeType::File) entry["size"] = node.size, entry["sha256"] = node.content.hex();
   if (node.type == NodeType::Symlink) entry["target"] = node.target;
   if (node.type == NodeType::CharDevice || node.type == NodeType::BlockDevice)

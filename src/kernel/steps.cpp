@@ -6,8 +6,8 @@
 
 #include <algorithm>
 #include <ctime>
-#include <nlohmann/json.hpp>
 
+#include "graph/builtin.hpp"
 #include "tree/archive.hpp"
 #include "tree/tree.hpp"
 #include "util/error.hpp"
@@ -15,7 +15,15 @@
 
 namespace k8simg {
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(KernelRequirement, any_of, by, required, note)
+
 namespace {
+
+const TreePort tools_in{"tools"}, package_in{"package"}, source_out{"source"}, source_in{"source"}, linux_in{"linux"},
+    kernel_out{"kernel"};
+const BlobPort request_out{"request"}, request_in{"request.config"}, config_out{"config"}, config_in{"config"},
+    report_out{"report"}, configure_in{"configure.sh"}, build_in{"build.sh"};
+const BlobFamily fragment_in{"fragment/"};
 
 // Runs with the source read-only at /in/linux, everything generated goes to /build.
 constexpr const char* configure_script = R"(set -eux
@@ -59,26 +67,34 @@ if [ -n "$KERNEL_DTBS" ]; then
 fi
 )";
 
-std::map<std::string, Value> make_source(StepContext& context, const std::string& package) {
-  const Tree tree = get_tree(context.store(), context.input("package").digest);
-  const std::string path = "usr/src/" + package + ".tar.xz";
+struct KernelSource {
+  std::string package;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(KernelSource, package)
+
+Outputs make_source(StepContext& context, const KernelSource& parameters) {
+  Store& store = context.store();
+  const Tree tree = read_tree(context, package_in);
+  const std::string path = "usr/src/" + parameters.package + ".tar.xz";
   const Node* archive = tree.find(path);
   if (!archive)
-    throw Error(ErrorKind::Step, fmt::format("package {} does not ship {}", package, path),
+    throw Error(ErrorKind::Step, fmt::format("package {} does not ship {}", parameters.package, path),
                 "check kernel.package of the board");
   context.log("unpacking " + path);
-  const Tree source = read_tar(context.store(), context.store().path(archive->content),
-                               {.origin = "package:" + package, .strip_components = 1});
-  return {{"source", put_tree(context.store(), source)}};
+  const Tree source = read_tar(store, store.path(archive->content),
+                               {.origin = Origin("package:" + parameters.package), .strip_components = 1});
+  return {source_out.give(put_tree(store, source))};
 }
 
 std::vector<KernelRequest> read_requests(StepContext& context) {
   std::vector<std::vector<KernelRequest>> fragments;
-  for (const auto& input : context.inputs()) {
-    if (input.name.ends_with(".config"))
-      fragments.push_back(parse_fragment(context.store().read(input.value.digest), input.name));
-  }
+  for (const auto& [name, value] : fragment_in.all(context))
+    fragments.push_back(parse_fragment(context.store().read(value.digest), name));
   return merge_requests(fragments);
+}
+
+Outputs make_request(StepContext& context) {
+  return {request_out.give(context.store().put(render_requests(read_requests(context))))};
 }
 
 /// One paragraph: who asked, what came out, and which condition is in the way.
@@ -117,16 +133,21 @@ void check_dtbs(const Store& store, const Tree& source, const std::vector<std::s
                 "check kernel.dtbs in the board's board.toml");
 }
 
-std::map<std::string, Value> check_kernel(StepContext& context, const std::string& arch,
-                                          const std::vector<std::string>& dtbs,
-                                          const std::vector<KernelRequirement>& requirements) {
+struct KernelCheck {
+  std::string arch;
+  std::vector<std::string> dtbs;
+  std::vector<KernelRequirement> requirements;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(KernelCheck, arch, dtbs, requirements)
+
+Outputs check_kernel(StepContext& context, const KernelCheck& parameters) {
   Store& store = context.store();
-  if (!dtbs.empty()) check_dtbs(store, get_tree(store, context.input("source").digest), dtbs);
-  const auto config = parse_kernel_config(store.read(context.input("config").digest));
+  if (!parameters.dtbs.empty()) check_dtbs(store, read_tree(context, source_in), parameters.dtbs);
+  const auto config = parse_kernel_config(store.read(config_in.in(context).digest));
   const auto mismatches = check_config(read_requests(context), config);
   if (!mismatches.empty()) {
-    const Tree source = get_tree(store, context.input("source").digest);
-    const KconfigIndex index("Kconfig", arch, [&](const std::string& path) -> std::optional<std::string> {
+    const Tree source = read_tree(context, source_in);
+    const KconfigIndex index("Kconfig", parameters.arch, [&](const std::string& path) -> std::optional<std::string> {
       const Node* node = source.find(path);
       return node ? std::optional(store.read(node->content)) : std::nullopt;
     });
@@ -138,7 +159,7 @@ std::map<std::string, Value> check_kernel(StepContext& context, const std::strin
                 "ask for the dependency in a fragment too, or drop the request");
   }
   std::string report, missing;
-  for (const auto& unmet : unmet_requirements(requirements, config)) {
+  for (const auto& unmet : unmet_requirements(parameters.requirements, config)) {
     const std::string line = fmt::format("{} (needed by {}){}", join(unmet.any_of, " or "), join(unmet.by, ", "),
                                          unmet.note.empty() ? "" : ": " + unmet.note);
     if (unmet.required)
@@ -150,26 +171,40 @@ std::map<std::string, Value> check_kernel(StepContext& context, const std::strin
     throw Error(ErrorKind::Step, "the kernel lacks what the node needs:" + missing,
                 "add the symbols to a fragment in kernel-fragments/");
   context.log(report);
-  return {{"config", context.input("config")}, {"report", store.put(report)}};
+  return {config_out.give(config_in.in(context)), report_out.give(store.put(report))};
 }
 
 }  // namespace
 
-OutputRef add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spec, const OutputRef& tools,
-                           const OutputRef& package) {
-  graph.add(
-      {.id = "kernel/source",
-       .inputs = {{"package", package}},
-       .action = BuiltinAction{"kernel.source", nlohmann::json{{"package", spec.package}}.dump(),
-                               [name = spec.package](StepContext& context) { return make_source(context, name); }}});
+TreeHandle add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spec, const TreeHandle& tools,
+                            const TreeHandle& package) {
+  const std::string source_id = "kernel/source", request_id = "kernel/request", config_id = "kernel/config",
+                    check_id = "kernel/check", build_id = "kernel/build";
+  std::vector<Input> fragments;
+  for (const auto& [name, blob] : spec.fragments) fragments.push_back(fragment_in[name](blob));
+  const TreeHandle source = source_out.of(source_id);
 
-  std::vector<Input> fragments = spec.fragments;
-  graph.add({.id = "kernel/request",
-             .inputs = fragments,
-             .action = BuiltinAction{"kernel.request", "{}", [](StepContext& context) {
-                                       return std::map<std::string, Value>{
-                                           {"request", context.store().put(render_requests(read_requests(context)))}};
-                                     }}});
+  graph.add({.id = source_id,
+             .inputs = {package_in(package)},
+             .action = builtin<make_source>("kernel.source", {.package = spec.package})});
+  graph.add({.id = request_id, .inputs = fragments, .action = builtin<make_request>("kernel.request")});
+  graph.add({.id = config_id,
+             .inputs = {tools_in(tools), linux_in(source), request_in(request_out.of(request_id)),
+                        configure_in(BlobHandle(store.put(configure_script)))},
+             .action = CommandAction{
+                 .tools = tools_in.name,
+                 .argv = {"/bin/sh", "/in/configure.sh"},
+                 .environment = {{"KERNEL_ARCH", spec.arch}, {"KERNEL_CROSS", spec.cross}, {"KERNEL_BASE", spec.base}},
+                 .mounts = {linux_in.mount("/in/linux"), request_in.mount("/in/request.config"),
+                            configure_in.mount("/in/configure.sh")},
+                 .captures = {config_out.capture("/out/config")}}});
+
+  std::vector<Input> check_inputs{config_in(config_out.of(config_id)), source_in(source)};
+  check_inputs.insert(check_inputs.end(), fragments.begin(), fragments.end());
+  graph.add({.id = check_id,
+             .inputs = std::move(check_inputs),
+             .action = builtin<check_kernel>(
+                 "kernel.check", {.arch = spec.arch, .dtbs = spec.dtbs, .requirements = spec.requirements})});
 
   const std::map<std::string, std::string> environment{
       {"KERNEL_ARCH", spec.arch},
@@ -186,49 +221,17 @@ OutputRef add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spe
                    fmt::gmtime(static_cast<std::time_t>(spec.source_date_epoch)))},  // shown by `uname -v`
       {"SOURCE_DATE_EPOCH", std::to_string(spec.source_date_epoch)}};
 
-  graph.add({.id = "kernel/config",
-             .inputs = {{"tools", tools},
-                        {"linux", OutputRef{"kernel/source", "source"}},
-                        {"request.config", OutputRef{"kernel/request", "request"}},
-                        {"configure.sh", store.put(configure_script)}},
-             .action = CommandAction{
-                 .tools = "tools",
-                 .argv = {"/bin/sh", "/in/configure.sh"},
-                 .environment = {{"KERNEL_ARCH", spec.arch}, {"KERNEL_CROSS", spec.cross}, {"KERNEL_BASE", spec.base}},
-                 .mounts = {{"linux", "/in/linux"},
-                            {"request.config", "/in/request.config"},
-                            {"configure.sh", "/in/configure.sh"}},
-                 .captures = {{"config", "/out/config"}}}});
-
-  nlohmann::json requirements = nlohmann::json::array();
-  for (const auto& r : spec.requirements)
-    requirements.push_back({{"any_of", r.any_of}, {"by", r.by}, {"required", r.required}, {"note", r.note}});
-  std::vector<Input> check_inputs{{"config", OutputRef{"kernel/config", "config"}},
-                                  {"source", OutputRef{"kernel/source", "source"}}};
-  check_inputs.insert(check_inputs.end(), fragments.begin(), fragments.end());
-  graph.add({.id = "kernel/check",
-             .inputs = std::move(check_inputs),
-             .action = BuiltinAction{
-                 "kernel.check",
-                 nlohmann::json{{"arch", spec.arch}, {"dtbs", spec.dtbs}, {"requirements", requirements}}.dump(),
-                 [arch = spec.arch, dtbs = spec.dtbs, list = spec.requirements](StepContext& context) {
-                   return check_kernel(context, arch, dtbs, list);
-                 }}});
-
-  graph.add(
-      {.id = "kernel/build",
-       .inputs = {{"tools", tools},
-                  {"linux", OutputRef{"kernel/source", "source"}},
-                  {"config", OutputRef{"kernel/check", "config"}},
-                  {"build.sh", store.put(build_script)}},
-       .action =
-           CommandAction{.tools = "tools",
-                         .argv = {"/bin/sh", "/in/build.sh"},
-                         .environment = environment,
-                         .mounts = {{"linux", "/in/linux"}, {"config", "/in/config"}, {"build.sh", "/in/build.sh"}},
-                         .captures = {{"kernel", "/out/kernel", ValueKind::Tree}}},
-       .resource = Resource::Heavy});
-  return {"kernel/build", "kernel"};
+  graph.add({.id = build_id,
+             .inputs = {tools_in(tools), linux_in(source), config_in(config_out.of(check_id)),
+                        build_in(BlobHandle(store.put(build_script)))},
+             .action = CommandAction{.tools = tools_in.name,
+                                     .argv = {"/bin/sh", "/in/build.sh"},
+                                     .environment = environment,
+                                     .mounts = {linux_in.mount("/in/linux"), config_in.mount("/in/config"),
+                                                build_in.mount("/in/build.sh")},
+                                     .captures = {kernel_out.capture("/out/kernel")}},
+             .resource = Resource::Heavy});
+  return kernel_out.of(build_id);
 }
 
 }  // namespace k8simg

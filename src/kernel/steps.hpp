@@ -5,15 +5,16 @@
 #include <vector>
 
 #include "graph/graph.hpp"
+#include "graph/port.hpp"
 #include "kernel/fragment.hpp"
 
 namespace k8simg {
 
 struct KernelSpec {
-  std::string package;           ///< ships usr/src/PACKAGE.tar.xz
-  std::string arch, cross;       ///< ARCH= and CROSS_COMPILE=
-  std::string base;              ///< "allnoconfig" or "NAME_defconfig"
-  std::vector<Input> fragments;  ///< in order; names are shown in errors
+  std::string package;      ///< ships usr/src/PACKAGE.tar.xz
+  std::string arch, cross;  ///< ARCH= and CROSS_COMPILE=
+  std::string base;         ///< "allnoconfig" or "NAME_defconfig"
+  NamedBlobs fragments;     ///< in order; names are shown in errors
   std::vector<KernelRequirement> requirements;
   std::vector<std::string> targets, dtbs;  ///< make targets; DTB paths in the build tree
   std::string image;                       ///< path in the build tree
@@ -24,7 +25,7 @@ struct KernelSpec {
 /// the unpacked linux-source package. The result, a tree: `image`, `dtbs/NAME.dtb`, `config`, `release` (one line),
 /// `modules/` (what belongs under /usr/lib/modules/RELEASE: modules.builtin, modules.builtin.modinfo, modules.order,
 /// and modules if any are built).
-OutputRef add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spec, const OutputRef& tools,
-                           const OutputRef& package);
+TreeHandle add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spec, const TreeHandle& tools,
+                            const TreeHandle& package);
 
 }  // namespace k8simg

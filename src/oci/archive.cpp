@@ -34,7 +34,8 @@ constexpr const char* containerd_subject = "io.containerd.manifest.subject";
 class Layout {
  public:
   Layout(Store& store, std::int64_t epoch) : store_(store), epoch_(epoch) {
-    tree_.add_directory("blobs", 0755, "oci"), tree_.add_directory("blobs/sha256", 0755, "oci");
+    tree_.add_directory("blobs", 0755, Origin::archive("oci")),
+        tree_.add_directory("blobs/sha256", 0755, Origin::archive("oci"));
     file("oci-layout", R"({"imageLayoutVersion":"1.0.0"})");
   }
 
@@ -51,7 +52,7 @@ class Layout {
  private:
   void place(const std::string& path, const Value& value) {
     Node node{.type = NodeType::File, .mode = 0644, .mtime = epoch_, .size = value.size, .content = value.digest};
-    node.origin = "oci";
+    node.origin = Origin::archive("oci");
     tree_.set(path, std::move(node));
   }
 

@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
+#include "graph/builtin.hpp"
 #include "image/image.hpp"
 #include "pipeline/audit.hpp"
 #include "pipeline/images.hpp"
@@ -31,65 +31,80 @@ Value tar_of(StepContext& context, const Tree& tree) {
   return context.store().put_file(file, true);
 }
 
-OutputRef compressed(StepGraph& graph, const std::string& id, const OutputRef& tools, const OutputRef& archive,
-                     const std::string& method, int level) {
+const TreePort programs_in{"programs"}, tools_in{"tools"};
+const BlobPort archive_port{"archive"};
+
+BlobHandle compressed(StepGraph& graph, const std::string& id, const TreeHandle& tools, const BlobHandle& archive,
+                      const std::string& method, int level) {
   graph.add({.id = id,
-             .inputs = {{"tools", tools}, {"archive", archive}},
-             .action = CommandAction{.tools = "tools",
+             .inputs = {tools_in(tools), archive_port(archive)},
+             .action = CommandAction{.tools = tools_in.name,
                                      .argv = compress_command(method, level, "/in/archive", "/out/compressed"),
-                                     .mounts = {{"archive", "/in/archive"}},
-                                     .captures = {{"archive", "/out/compressed"}}},
+                                     .mounts = {archive_port.mount("/in/archive")},
+                                     .captures = {archive_port.capture("/out/compressed")}},
              .resource = Resource::Heavy});
-  return {id, "archive"};
+  return archive_port.of(id);
 }
+
+struct BinariesArchive {
+  std::int64_t epoch = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BinariesArchive, epoch)
 
 /// Every program in a folder of its component's name.
-OutputRef add_binaries_archive(StepGraph& graph, const OutputRef& tools, const std::vector<Input>& programs,
-                               std::int64_t epoch) {
-  graph.add({.id = "binaries/archive",
-             .inputs = programs,
-             .action = BuiltinAction{"binaries.archive", nlohmann::json{{"epoch", epoch}}.dump(),
-                                     [epoch](StepContext& context) {
-                                       Tree all;
-                                       for (const auto& input : context.inputs()) {
-                                         const std::string folder = input.name.substr(input.name.rfind('/') + 1);
-                                         const Tree of_component = get_tree(context.store(), input.value.digest);
-                                         for (const auto& [path, node] : of_component.nodes())
-                                           all.set(folder + "/" + path, node);
-                                       }
-                                       all.add_missing_parents("binaries", epoch);
-                                       return std::map<std::string, Value>{{"archive", tar_of(context, all)}};
-                                     }}});
-  return compressed(graph, "binaries/compressed", tools, {"binaries/archive", "archive"}, "zstd", zstd_level);
+Outputs pack_binaries(StepContext& context, const BinariesArchive& parameters) {
+  Tree all;
+  for (const auto& [component, value] : program_in.all(context)) {
+    const Tree of_component = get_tree(context.store(), value.digest);
+    for (const auto& [path, node] : of_component.nodes()) all.set(component + "/" + path, node);
+  }
+  all.add_missing_parents(Origin::archive("binaries"), parameters.epoch);
+  return {archive_port.give(tar_of(context, all))};
 }
 
-OutputRef add_release(StepGraph& graph, const OutputRef& tools, const ComponentConfig& component,
-                      const ReleaseConfig& release, const Input& programs, std::int64_t epoch) {
+struct ReleaseArchive {
+  std::string component, multicall, folder;
+  std::vector<std::string> programs;
+  std::int64_t epoch = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ReleaseArchive, component, multicall, folder, programs, epoch)
+
+Outputs pack_release(StepContext& context, const ReleaseArchive& parameters) {
+  const Tree made = read_tree(context, programs_in);
+  Tree tree;
+  for (const auto& program : parameters.programs)
+    add_program(tree, parameters.folder, made, parameters.component, parameters.multicall, program, parameters.epoch);
+  tree.add_missing_parents(Origin::archive("release"), parameters.epoch);
+  return {archive_port.give(tar_of(context, tree))};
+}
+
+BlobHandle add_binaries_archive(StepGraph& graph, const TreeHandle& tools, const NamedTrees& programs,
+                                std::int64_t epoch) {
+  const std::string id = "binaries/archive";
+  std::vector<Input> inputs;
+  for (const auto& [component, tree] : programs) inputs.push_back(program_in[component](tree));
+  graph.add(
+      {.id = id, .inputs = std::move(inputs), .action = builtin<pack_binaries>("binaries.archive", {.epoch = epoch})});
+  return compressed(graph, "binaries/compressed", tools, archive_port.of(id), "zstd", zstd_level);
+}
+
+BlobHandle add_release(StepGraph& graph, const TreeHandle& tools, const ComponentConfig& component,
+                       const ReleaseConfig& release, const TreeHandle& programs, std::int64_t epoch) {
   const std::string id = "release/" + release.name;
-  // What add_program looks at of the component is part of the key.
-  const std::string parameters = nlohmann::json{
-      {"component", component.name},
-      {"folder", release.folder},
-      {"programs", release.programs},
-      {"epoch", epoch}}.dump();
   graph.add({.id = id + "/archive",
-             .inputs = {programs},
-             .action = BuiltinAction{"release.archive", parameters, [component, release, epoch](StepContext& context) {
-                                       const Tree made =
-                                           get_tree(context.store(), context.inputs().front().value.digest);
-                                       Tree tree;
-                                       for (const auto& program : release.programs)
-                                         add_program(tree, release.folder, made, component, program, epoch);
-                                       tree.add_missing_parents("release", epoch);
-                                       return std::map<std::string, Value>{{"archive", tar_of(context, tree)}};
-                                     }}});
-  return compressed(graph, id + "/compressed", tools, {id + "/archive", "archive"}, "gzip", gzip_level);
+             .inputs = {programs_in(programs)},
+             .action = builtin<pack_release>("release.archive", {.component = component.name,
+                                                                 .multicall = multicall_binary(component),
+                                                                 .folder = release.folder,
+                                                                 .programs = release.programs,
+                                                                 .epoch = epoch})});
+  return compressed(graph, id + "/compressed", tools, archive_port.of(id + "/archive"), "gzip", gzip_level);
 }
 
 }  // namespace
 
 void add_architecture_steps(Pipeline& pipeline, const PipelineInputs& in, PackageSteps& packages,
-                            const std::vector<Input>& programs, std::int64_t epoch) {
+                            const NamedTrees& programs, std::int64_t epoch) {
   const Config& config = in.config;
   StepGraph& graph = pipeline.graph;
   if (takes_root_files(config))
@@ -104,12 +119,11 @@ void add_architecture_steps(Pipeline& pipeline, const PipelineInputs& in, Packag
     pipeline.artifacts["binaries.tar.zst"] =
         add_binaries_archive(graph, packages.tools("compression"), programs, epoch);
   for (const auto& component : config.components) {
-    const auto of_component = std::find_if(programs.begin(), programs.end(), [&](const Input& input) {
-      return input.name == "programs/" + component.name;
-    });
+    const auto of_component = std::find_if(programs.begin(), programs.end(),
+                                           [&](const auto& named) { return named.first == component.name; });
     for (const auto& release : component.releases) {
       pipeline.releases[fmt::format("{}-{}.tar.gz", release.name, config.name)] =
-          add_release(graph, packages.tools("compression"), component, release, *of_component, epoch);
+          add_release(graph, packages.tools("compression"), component, release, of_component->second, epoch);
     }
   }
   pipeline.artifacts.insert(pipeline.releases.begin(), pipeline.releases.end());

@@ -13,6 +13,6 @@ namespace k8simg {
 /// Fills `pipeline.images`, `releases` and `artifacts`. `programs`: as add_image_steps takes them. Packages are fetched
 /// only where an image takes files of them.
 void add_architecture_steps(Pipeline& pipeline, const PipelineInputs& in, PackageSteps& packages,
-                            const std::vector<Input>& programs, std::int64_t epoch);
+                            const NamedTrees& programs, std::int64_t epoch);
 
 }  // namespace k8simg

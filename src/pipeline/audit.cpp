@@ -4,14 +4,17 @@
 #include <fmt/format.h>
 
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 
+#include "graph/builtin.hpp"
 #include "tree/mapped_file.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
 namespace k8simg {
+
+using AuditAllow = Config::AuditAllow;
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AuditAllow, path, reason)
 
 std::vector<AuditFinding> audit_tree(const Store& store, const Tree& tree, const IsaTarget& target) {
   std::vector<AuditFinding> findings;
@@ -28,9 +31,18 @@ std::vector<AuditFinding> audit_tree(const Store& store, const Tree& tree, const
 
 namespace {
 
-std::map<std::string, Value> audit(StepContext& context, const IsaTarget& target, const std::string& board,
-                                   const std::vector<Config::AuditAllow>& allowed) {
-  const Value root = context.input("tree");
+const TreePort tree_port{"tree"};
+
+struct Audit {
+  std::string goarch, goarm, board;
+  std::vector<AuditAllow> allow;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Audit, goarch, goarm, board, allow)
+
+Outputs audit(StepContext& context, const Audit& parameters) {
+  const IsaTarget target{parameters.goarch, parameters.goarm};
+  const auto& allowed = parameters.allow;
+  const Value root = tree_port.in(context);
   std::vector<bool> used(allowed.size());
   std::vector<std::string> mistakes;
   for (const AuditFinding& finding : audit_tree(context.store(), get_tree(context.store(), root.digest), target)) {
@@ -39,18 +51,18 @@ std::map<std::string, Value> audit(StepContext& context, const IsaTarget& target
       if (!glob_match(allowed[i].path, finding.path)) continue;
       used[i] = allow = true;
       context.log(
-          fmt::format("allowed: {} ({}) {}: {}", finding.path, finding.origin, finding.what, allowed[i].reason));
+          fmt::format("allowed: {} ({}) {}: {}", finding.path, finding.origin.text(), finding.what, allowed[i].reason));
     }
-    if (!allow) mistakes.push_back(fmt::format("{} ({}) {}", finding.path, finding.origin, finding.what));
+    if (!allow) mistakes.push_back(fmt::format("{} ({}) {}", finding.path, finding.origin.text(), finding.what));
   }
   const std::size_t found = mistakes.size();
   for (std::size_t i = 0; i < allowed.size(); ++i) {
     if (!used[i]) mistakes.push_back(fmt::format("audit.allow {}: nothing there needs to be allowed", allowed[i].path));
   }
-  if (mistakes.empty()) return {{"tree", root}};
+  if (mistakes.empty()) return {tree_port.give(root)};
   const std::string head =
-      found ? fmt::format("the root filesystem does not fit board {} ({})", board, isa_description(target))
-            : fmt::format("audit.allow of board {} or its defconfig is out of date", board);
+      found ? fmt::format("the root filesystem does not fit board {} ({})", parameters.board, isa_description(target))
+            : fmt::format("audit.allow of board {} or its defconfig is out of date", parameters.board);
   throw Error(ErrorKind::Step, head + ":\n  " + join(mistakes, "\n  "),
               found ? "build or choose it for this processor; a library that asks the processor before it uses more: "
                       "[[audit.allow]] with its path and the reason"
@@ -59,21 +71,15 @@ std::map<std::string, Value> audit(StepContext& context, const IsaTarget& target
 
 }  // namespace
 
-OutputRef add_audit_step(StepGraph& graph, const Config& config, const OutputRef& rootfs) {
-  const IsaTarget target{config.arch.go, config.arch.goarm};
-  nlohmann::json allowed = nlohmann::json::array();
-  for (const auto& entry : config.audit_allow) allowed.push_back({entry.path, entry.reason});
-  graph.add({.id = "rootfs/audit",
-             .inputs = {{"tree", rootfs}},
-             .action = BuiltinAction{
-                 "rootfs.audit",
-                 nlohmann::json{
-                     {"goarch", target.goarch}, {"goarm", target.goarm}, {"board", config.board}, {"allow", allowed}}
-                     .dump(),
-                 [target, board = config.board, list = config.audit_allow](StepContext& context) {
-                   return audit(context, target, board, list);
-                 }}});
-  return {"rootfs/audit", "tree"};
+TreeHandle add_audit_step(StepGraph& graph, const Config& config, const TreeHandle& rootfs) {
+  const std::string id = "rootfs/audit";
+  graph.add({.id = id,
+             .inputs = {tree_port(rootfs)},
+             .action = builtin<audit>("rootfs.audit", {.goarch = config.arch.go,
+                                                       .goarm = config.arch.goarm,
+                                                       .board = config.board,
+                                                       .allow = config.audit_allow})});
+  return tree_port.of(id);
 }
 
 }  // namespace k8simg

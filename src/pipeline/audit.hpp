@@ -7,14 +7,15 @@
 #include "component/isa.hpp"
 #include "config/config.hpp"
 #include "graph/graph.hpp"
+#include "graph/port.hpp"
 #include "tree/tree.hpp"
 
 namespace k8simg {
 
 struct AuditFinding {
-  std::string path;    ///< absolute, on the target
-  std::string origin;  ///< Node::origin: the package, component or overlay that brought it
-  std::string what;    ///< "is for ARMv7, NEON"
+  std::string path;  ///< absolute, on the target
+  Origin origin;     ///< Node::origin: the package, component or overlay that brought it
+  std::string what;  ///< "is for ARMv7, NEON"
 };
 
 /// Every ELF file of the tree that the target cannot run, in order of paths; firmware of devices (/usr/lib/firmware)
@@ -24,6 +25,6 @@ std::vector<AuditFinding> audit_tree(const Store& store, const Tree& tree, const
 /// rootfs/audit: its output `tree` is the very tree of `rootfs`, so whoever takes it from here gets nothing that was
 /// not audited. Error{Step} names every finding that [[audit.allow]] does not cover, and every entry of audit.allow
 /// that covers nothing.
-OutputRef add_audit_step(StepGraph& graph, const Config& config, const OutputRef& rootfs);
+TreeHandle add_audit_step(StepGraph& graph, const Config& config, const TreeHandle& rootfs);
 
 }  // namespace k8simg

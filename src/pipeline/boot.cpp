@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include "graph/builtin.hpp"
 #include "image/boot_files_check.hpp"
 #include "tree/tree.hpp"
 #include "util/error.hpp"
@@ -15,7 +15,24 @@
 
 namespace k8simg {
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BootFile, path, from, source, expand)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FirmwareTarget, kernel_arch, root_partuuid, memory)
+
 namespace {
+
+const TreePort kernel_in{"kernel"}, tree_out{"tree"};
+const TreeFamily package_tree_in{"package/"};
+const BlobFamily file_in{"file/"};
+constexpr std::string_view package_prefix = "package:";
+
+struct BootTree {
+  std::vector<BootFile> files;
+  std::vector<std::pair<std::string, std::string>> values;  ///< for ${NAME} in files, in the order of messages
+  std::string board;
+  FirmwareTarget firmware;
+  std::int64_t epoch = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BootTree, files, values, board, firmware, epoch)
 
 /// What one boot file is taken from, once inputs are at hand.
 struct Collector {
@@ -23,7 +40,7 @@ struct Collector {
   std::int64_t epoch;
   Tree boot{};
 
-  void place(const std::string& path, const Node& node, const std::string& origin) {
+  void place(const std::string& path, const Node& node, const Origin& origin) {
     Node copy = node;
     copy.mode = 0755, copy.uid = copy.gid = 0, copy.mtime = epoch, copy.origin = origin;
     copy.link_group.clear();
@@ -33,9 +50,10 @@ struct Collector {
   }
 
   /// Two globs may give the same name.
-  void check_free(const std::string& path, const std::string& origin) const {
+  void check_free(const std::string& path, const Origin& origin) const {
     if (const Node* other = boot.find(path)) {
-      throw Error(ErrorKind::Step, fmt::format("boot file {} comes from {} and from {}", path, other->origin, origin),
+      throw Error(ErrorKind::Step,
+                  fmt::format("boot file {} comes from {} and from {}", path, other->origin.text(), origin.text()),
                   "check [[boot.files]] in the board's board.toml");
     }
   }
@@ -48,7 +66,7 @@ struct Collector {
   }
 
   /// From a tree: one path, or every match of a glob when `path` ends in "/".
-  void from_tree(const BootFile& file, const Tree& tree, const std::string& source, const std::string& origin) {
+  void from_tree(const BootFile& file, const Tree& tree, const std::string& source, const Origin& origin) {
     if (!file.path.ends_with('/')) {
       const auto resolved = tree.resolve(source);
       const Node* node = resolved ? tree.find(*resolved) : nullptr;
@@ -65,72 +83,65 @@ struct Collector {
   }
 };
 
-std::map<std::string, Value> collect(StepContext& context, const std::vector<BootFile>& files,
-                                     const std::vector<std::pair<std::string, std::string>>& values,
-                                     const std::string& board, const FirmwareTarget& firmware, std::int64_t epoch) {
+Outputs collect(StepContext& context, const BootTree& parameters) {
   Store& store = context.store();
-  Collector collector{context, epoch};
-  for (const BootFile& file : files) {
+  Collector collector{context, parameters.epoch};
+  const Origin board = Origin::board(parameters.board);
+  for (const BootFile& file : parameters.files) {
     if (file.from == "kernel") {
-      collector.from_tree(file, get_tree(store, context.input("kernel").digest), "image", "kernel");
+      collector.from_tree(file, read_tree(context, kernel_in), "image", Origin::kernel());
     } else if (file.from.starts_with("dtb:")) {
-      collector.from_tree(file, get_tree(store, context.input("kernel").digest), "dtbs/" + file.from.substr(4),
-                          "kernel");
-    } else if (file.from.starts_with("package:")) {
-      collector.from_tree(file, get_tree(store, context.input(file.from).digest), file.source, file.from);
+      collector.from_tree(file, read_tree(context, kernel_in), "dtbs/" + file.from.substr(4), Origin::kernel());
+    } else if (file.from.starts_with(package_prefix)) {
+      const std::string package = file.from.substr(package_prefix.size());
+      collector.from_tree(file, read_tree(context, package_tree_in[package]), file.source, Origin(file.from));
     } else {
-      std::string text = store.read(context.input(file.source).digest);
-      if (file.expand) text = expand(text, values, file.source);
-      collector.check_free(file.path, "board:" + board);
-      collector.boot.add_file(store, file.path, text, 0755, "board:" + board);
+      std::string text = store.read(file_in[file.source].in(context).digest);
+      if (file.expand) text = expand(text, parameters.values, file.source);
+      collector.check_free(file.path, board);
+      collector.boot.add_file(store, file.path, text, 0755, board);
     }
   }
-  collector.boot.add_missing_parents("board:" + board, epoch);
+  collector.boot.add_missing_parents(board, parameters.epoch);
   // The firmware of a Raspberry Pi, which no emulator runs: what would stop it is found here.
-  if (collector.boot.find("config.txt")) check_firmware_files(collector.boot, store, firmware);
-  return {{"tree", put_tree(store, collector.boot)}};
+  if (collector.boot.find("config.txt")) check_firmware_files(collector.boot, store, parameters.firmware);
+  return {tree_out.give(put_tree(store, collector.boot))};
 }
 
 }  // namespace
 
-OutputRef add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageSteps& packages, const OutputRef& kernel,
-                        const DiskPlan& disk, std::int64_t epoch) {
+TreeHandle add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageSteps& packages, const TreeHandle& kernel,
+                         const DiskPlan& disk, std::int64_t epoch) {
   const Config& config = in.config;
-  std::vector<Input> inputs{{"kernel", kernel}};
-  std::set<std::string> seen{"kernel"};
+  std::vector<Input> inputs{kernel_in(kernel)};
+  std::set<std::string> seen;
   std::string kernel_path;
-  nlohmann::json parameters = nlohmann::json::array();
   for (const BootFile& file : config.boot_files) {
-    parameters.push_back({file.path, file.from, file.source, file.expand});
     if (file.from == "kernel") kernel_path = file.path;
-    if (file.from.starts_with("package:") && seen.insert(file.from).second)
-      inputs.push_back({file.from, packages.unpacked(file.from.substr(8))});
-    if (file.from == "file" && seen.insert(file.source).second)
-      inputs.push_back({file.source, in.store.put(read_file(inside(config.project, file.source)))});
+    if (file.from.starts_with(package_prefix) && seen.insert(file.from).second) {
+      const std::string package = file.from.substr(package_prefix.size());
+      inputs.push_back(package_tree_in[package](packages.unpacked(package)));
+    }
+    if (file.from == "file" && seen.insert("file:" + file.source).second)
+      inputs.push_back(file_in[file.source](BlobHandle(in.store.put(read_file(inside(config.project, file.source))))));
   }
-  const std::vector<std::pair<std::string, std::string>> values{{"cmdline", config.kernel.cmdline},
-                                                                {"root_partuuid", disk.root_partuuid},
-                                                                {"kernel", kernel_path},
-                                                                {"hostname", config.hostname},
-                                                                {"name", config.name},
-                                                                {"board", config.board},
-                                                                {"role", config.node_role}};
-  const FirmwareTarget firmware{config.arch.kernel, disk.root_partuuid,
-                                static_cast<std::uint64_t>(config.smallest_memory_mib()) << 20};
-  graph.add({.id = "boot/tree",
+  const std::string id = "boot/tree";
+  graph.add({.id = id,
              .inputs = std::move(inputs),
-             .action = BuiltinAction{
-                 "boot.tree",
-                 nlohmann::json{{"files", parameters},
-                                {"values", values},
-                                {"arch", firmware.kernel_arch},
-                                {"memory", firmware.memory},
-                                {"epoch", epoch}}
-                     .dump(),
-                 [files = config.boot_files, values, board = config.board, firmware, epoch](StepContext& context) {
-                   return collect(context, files, values, board, firmware, epoch);
-                 }}});
-  return {"boot/tree", "tree"};
+             .action = builtin<collect>("boot.tree",
+                                        {.files = config.boot_files,
+                                         .values = {{"cmdline", config.kernel.cmdline},
+                                                    {"root_partuuid", disk.root_partuuid},
+                                                    {"kernel", kernel_path},
+                                                    {"hostname", config.hostname},
+                                                    {"name", config.name},
+                                                    {"board", config.board},
+                                                    {"role", config.node_role}},
+                                         .board = config.board,
+                                         .firmware = {config.arch.kernel, disk.root_partuuid,
+                                                      static_cast<std::uint64_t>(config.smallest_memory_mib()) << 20},
+                                         .epoch = epoch})});
+  return tree_out.of(id);
 }
 
 }  // namespace k8simg

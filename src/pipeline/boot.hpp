@@ -6,7 +6,7 @@
 namespace k8simg {
 
 /// boot/tree. Errors (Step or Usage) name the boot file whose source is missing.
-OutputRef add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageSteps& packages, const OutputRef& kernel,
-                        const DiskPlan& disk, std::int64_t epoch);
+TreeHandle add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageSteps& packages, const TreeHandle& kernel,
+                         const DiskPlan& disk, std::int64_t epoch);
 
 }  // namespace k8simg

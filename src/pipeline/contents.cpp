@@ -2,10 +2,8 @@
 #include "pipeline/contents.hpp"
 
 #include <set>
-#include <string_view>
 
 #include "component/go_build_info.hpp"
-#include "pipeline/root.hpp"
 #include "tree/mapped_file.hpp"
 #include "util/text.hpp"
 
@@ -14,15 +12,15 @@ namespace k8simg {
 namespace {
 
 /// Why a component changes a module, as component.toml says.
-std::string reasons(const ComponentConfig& component, const std::string& module) {
+std::string reasons(const ComponentSoftware& component, const std::string& module) {
   std::vector<std::string> reasons;
-  for (const auto& edit : component.edits) {
-    if (edit.module == module) reasons.push_back(edit.file + ": " + edit.reason);
+  for (const auto& change : component.changes) {
+    if (change.module == module) reasons.push_back(change.file + ": " + change.reason);
   }
   return join(reasons, "; ");
 }
 
-void add_modules(const Store& store, const ComponentConfig& component, const std::string& path, const Node& program,
+void add_modules(const Store& store, const ComponentSoftware& component, const std::string& path, const Node& program,
                  std::set<SoftwarePackage>& packages) {
   const MappedFile file(store.path(program.content));
   if (!file.bytes().starts_with("\x7f"
@@ -52,9 +50,8 @@ void add_modules(const Store& store, const ComponentConfig& component, const std
 
 }  // namespace
 
-std::vector<SoftwarePackage> image_contents(const Store& store, const ComponentConfig& component,
+std::vector<SoftwarePackage> image_contents(const Store& store, const ComponentSoftware& component,
                                             const std::vector<Tree>& layers) {
-  constexpr std::string_view from_package = "package:", from_component = "component:";
   std::set<SoftwarePackage> packages{{.kind = SoftwarePackage::Kind::Component,
                                       .name = component.name,
                                       .version = component.version,
@@ -64,15 +61,15 @@ std::vector<SoftwarePackage> image_contents(const Store& store, const ComponentC
   for (const Tree& layer : layers) {
     for (const auto& [path, node] : layer.nodes()) {
       if (node.type == NodeType::Directory) continue;  // many packages have a part in it
-      if (node.origin.starts_with(from_package)) {
-        const PackageTree package = named_package(std::string_view(node.origin).substr(from_package.size()));
+      if (node.origin.kind() == Origin::Kind::Package) {
+        const std::string name(node.origin.name()), version(node.origin.version());
         packages.insert({.kind = SoftwarePackage::Kind::System,
-                         .name = package.name,
-                         .version = package.version,
+                         .name = name,
+                         .version = version,
                          .license = {},
-                         .purl = debian_purl(package.name, package.version, package.architecture),
+                         .purl = debian_purl(name, version, std::string(node.origin.architecture())),
                          .changes = {}});
-      } else if (node.type == NodeType::File && node.origin.starts_with(from_component)) {
+      } else if (node.type == NodeType::File && node.origin.kind() == Origin::Kind::Component) {
         add_modules(store, component, "/" + path, node, packages);
       }
     }

@@ -1,8 +1,7 @@
 // The steps from trees to the finished disk and what is published beside it.
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
+#include "graph/builtin.hpp"
 #include "image/image.hpp"
 #include "image/imager_list.hpp"
 #include "image/manifest.hpp"
@@ -14,11 +13,18 @@
 
 namespace k8simg {
 
+/// What a manifest says of a package.
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LockedPackage, name, version, architecture, source, sha256)
+
 namespace {
 
-using Outputs = std::map<std::string, Value>;
+const TreePort tools_in{"tools"}, tree_in{"tree"}, kernel_in{"kernel"}, boot_code_in{"boot-code"}, root_in{"root"},
+    boot_in{"boot"};
+const BlobPort image_out{"image"}, layout_port{"layout"}, config_out{"config"}, disk_in{"disk"}, bmap_out{"bmap"},
+    compressed_in{"compressed"}, list_out{"list"}, manifest_out{"manifest"}, root_image_in{"root-image"};
+const BlobFamily partition_in{"partition/"}, artifact_in{"artifact/"};
 
-ImageTools image_tools(StepContext& context) { return {context, checkout(context.store(), context.input("tools"))}; }
+ImageTools image_tools(StepContext& context) { return {context, checkout(context.store(), tools_in.in(context))}; }
 
 /// FAT's 32-bit serial number, from the same seed as every other identifier.
 std::uint32_t volume_id(const Uuid& uuid) {
@@ -26,94 +32,189 @@ std::uint32_t volume_id(const Uuid& uuid) {
          static_cast<std::uint32_t>(uuid.bytes[2]) << 8 | uuid.bytes[3];
 }
 
-nlohmann::json partition_json(const PlannedPartition& partition) {
-  const PartitionConfig& c = partition.config;
-  return {{"name", c.name},
-          {"type", partition.type},
-          {"filesystem", c.filesystem},
-          {"label", c.label},
-          {"size", c.size},
-          {"free", c.free},
-          {"bootable", c.bootable},
-          {"partition", partition.partition.text()},
-          {"uuid", partition.filesystem.text()}};
-}
+/// Of a partition, what is written to the disk.
+struct Partition {
+  std::string name, type, filesystem, label;
+  std::uint64_t size = 0, free = 0;
+  bool bootable = false, is_root = false;
+  Uuid partition, uuid;  ///< of the partition; of its filesystem
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Partition, name, type, filesystem, label, size, free, bootable, is_root, partition,
+                                   uuid)
 
-Value make_filesystem(const ImageTools& tools, const Tree& tree, const PlannedPartition& partition,
-                      const std::string& syslinux, std::int64_t epoch) {
-  const PartitionConfig& c = partition.config;
-  return with_context(fmt::format("while making the {} filesystem of partition {}", c.filesystem, c.name), [&] {
-    if (c.filesystem == "vfat") {
-      return make_fat(tools, tree,
-                      {.label = c.label,
-                       .volume_id = volume_id(partition.filesystem),
-                       .size = c.size,
-                       .free = c.free,
-                       .source_date_epoch = epoch,
-                       .syslinux = syslinux});
-    }
-    if (c.filesystem == "ext4") {
-      return make_ext4(tools, tree,
-                       {.label = c.label,
-                        .uuid = partition.filesystem,
-                        .hash_seed = uuid5(partition.filesystem.text() + "/hash"),
-                        .size = c.size,
-                        .free = c.free,
-                        .source_date_epoch = epoch});
-    }
-    throw Error(ErrorKind::Usage, fmt::format("partition {}: unknown filesystem \"{}\"", c.name, c.filesystem),
-                "ext4 and vfat are known");
-  });
-}
-
-OutputRef add_filesystem(StepGraph& graph, const std::string& id, const OutputRef& tools, const OutputRef& tree,
-                         const PlannedPartition& partition, const std::string& syslinux, std::int64_t epoch) {
-  graph.add(
-      {.id = id,
-       .inputs = {{"tools", tools}, {"tree", tree}},
-       .action = BuiltinAction{
-           "image.filesystem",
-           nlohmann::json{{"partition", partition_json(partition)}, {"syslinux", syslinux}, {"epoch", epoch}}.dump(),
-           [=](StepContext& context) {
-             const Tree content = get_tree(context.store(), context.input("tree").digest);
-             return Outputs{{"image", make_filesystem(image_tools(context), content, partition, syslinux, epoch)}};
-           }}});
-  return {id, "image"};
-}
-
-Outputs write_disk(StepContext& context, const Config& config, const DiskPlan& plan) {
-  Store& store = context.store();
-  DiskSpec spec{.table = config.disk.table, .disk_uuid = plan.disk, .partitions = {}, .boot_code = {}};
-  for (const PlannedPartition& p : plan.partitions) {
-    spec.partitions.push_back({.name = p.config.name,
-                               .type = p.type,
-                               .uuid = config.disk.table == "gpt" ? std::optional(p.partition) : std::nullopt,
-                               .content = context.input("partition/" + p.config.name),
-                               .bootable = p.config.bootable});
+std::vector<Partition> partitions_of(const DiskPlan& plan) {
+  std::vector<Partition> list;
+  for (std::size_t i = 0; i < plan.partitions.size(); ++i) {
+    const PlannedPartition& planned = plan.partitions[i];
+    const PartitionConfig& config = planned.config;
+    list.push_back({.name = config.name,
+                    .type = planned.type,
+                    .filesystem = config.filesystem,
+                    .label = config.label,
+                    .size = config.size,
+                    .free = config.free,
+                    .bootable = config.bootable,
+                    .is_root = i == plan.root,
+                    .partition = planned.partition,
+                    .uuid = planned.filesystem});
   }
-  if (!config.disk.boot_code.empty()) {
-    const Tree package = get_tree(store, context.input("boot-code").digest);
-    const Node* node = package.find(config.disk.boot_code);
+  return list;
+}
+
+struct Filesystem {
+  Partition partition;
+  std::string syslinux;
+  std::int64_t epoch = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Filesystem, partition, syslinux, epoch)
+
+Value make_filesystem(const ImageTools& tools, const Tree& tree, const Filesystem& parameters) {
+  const Partition& partition = parameters.partition;
+  if (partition.filesystem == "vfat") {
+    return make_fat(tools, tree,
+                    {.label = partition.label,
+                     .volume_id = volume_id(partition.uuid),
+                     .size = partition.size,
+                     .free = partition.free,
+                     .source_date_epoch = parameters.epoch,
+                     .syslinux = parameters.syslinux});
+  }
+  if (partition.filesystem == "ext4") {
+    return make_ext4(tools, tree,
+                     {.label = partition.label,
+                      .uuid = partition.uuid,
+                      .hash_seed = uuid5(partition.uuid.text() + "/hash"),
+                      .size = partition.size,
+                      .free = partition.free,
+                      .source_date_epoch = parameters.epoch});
+  }
+  throw Error(ErrorKind::Usage,
+              fmt::format("partition {}: unknown filesystem \"{}\"", partition.name, partition.filesystem),
+              "ext4 and vfat are known");
+}
+
+Outputs write_filesystem(StepContext& context, const Filesystem& parameters) {
+  const Tree tree = read_tree(context, tree_in);
+  const Partition& partition = parameters.partition;
+  return with_context(
+      fmt::format("while making the {} filesystem of partition {}", partition.filesystem, partition.name),
+      [&] { return Outputs{image_out.give(make_filesystem(image_tools(context), tree, parameters))}; });
+}
+
+struct DiskImage {
+  std::string table;
+  Uuid uuid;
+  std::vector<Partition> partitions;
+  std::string boot_code_package, boot_code;
+  std::string library;  ///< that writes the partition table
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DiskImage, table, uuid, partitions, boot_code_package, boot_code, library)
+
+Outputs write_disk(StepContext& context, const DiskImage& parameters) {
+  Store& store = context.store();
+  DiskSpec spec{.table = parameters.table, .disk_uuid = parameters.uuid, .partitions = {}, .boot_code = {}};
+  for (const Partition& partition : parameters.partitions) {
+    spec.partitions.push_back({.name = partition.name,
+                               .type = partition.type,
+                               .uuid = parameters.table == "gpt" ? std::optional(partition.partition) : std::nullopt,
+                               .content = partition_in[partition.name].in(context),
+                               .bootable = partition.bootable});
+  }
+  if (!parameters.boot_code.empty()) {
+    const Tree package = read_tree(context, boot_code_in);
+    const Node* node = package.find(parameters.boot_code);
     if (!node)
       throw Error(ErrorKind::Step,
-                  fmt::format("package {} has no {}", config.disk.boot_code_package, config.disk.boot_code),
+                  fmt::format("package {} has no {}", parameters.boot_code_package, parameters.boot_code),
                   "check disk.boot-code of the board");
     spec.boot_code = store.read(node->content);
   }
   const Disk disk = make_disk(context, spec);
-  return {{"image", disk.image}, {"layout", store.put(serialise_layout(disk.layout))}};
+  return {image_out.give(disk.image), layout_port.give(store.put(serialise_layout(disk.layout)))};
 }
 
 /// The unpacked kernel tree's single files as blobs, to be published.
 Outputs publish_kernel(StepContext& context) {
-  const Tree tree = get_tree(context.store(), context.input("kernel").digest);
+  const Tree tree = read_tree(context, kernel_in);
   Outputs outputs;
-  for (const char* name : {"image", "config"}) {
-    const Node* node = tree.find(name);
-    if (!node) throw Error(ErrorKind::Internal, fmt::format("kernel/build gave no {}", name));
-    outputs[name] = Value{ValueKind::Blob, node->content, node->size};
+  for (const BlobPort& port : {image_out, config_out}) {
+    const Node* node = tree.find(port.name);
+    if (!node) throw Error(ErrorKind::Internal, fmt::format("kernel/build gave no {}", port.name));
+    outputs.insert(port.give(Value{ValueKind::Blob, node->content, node->size}));
   }
   return outputs;
+}
+
+struct BlockMap {
+  std::string file, root;  ///< names of the image and of its root partition
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BlockMap, file, root)
+
+/// Only what the root filesystem's own bitmaps call free need not be written.
+Outputs write_bmap(StepContext& context, const BlockMap& parameters) {
+  Store& store = context.store();
+  const DiskLayout written = parse_layout(store.read(layout_port.in(context).digest));
+  std::vector<ByteRange> unused = ext4_free_ranges(image_tools(context), root_image_in.in(context));
+  for (const auto& partition : written.partitions) {
+    if (partition.name != parameters.root) continue;
+    for (auto& range : unused) range.start += partition.start;
+  }
+  return {bmap_out.give(store.put(make_bmap(store, disk_in.in(context), parameters.file, unused)))};
+}
+
+struct Imager {
+  std::string name, description, url;
+  std::vector<std::string> devices;
+  std::int64_t epoch = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Imager, name, description, url, devices, epoch)
+
+Outputs write_imager_list(StepContext& context, const Imager& parameters) {
+  const ImagerEntry entry{.name = parameters.name,
+                          .description = parameters.description,
+                          .url = parameters.url,
+                          .image = disk_in.in(context),
+                          .download = compressed_in.in(context),
+                          .devices = parameters.devices,
+                          .source_date_epoch = parameters.epoch};
+  return {list_out.give(context.store().put(make_imager_list(entry)))};
+}
+
+struct Manifest {
+  std::string defconfig, board, version, table;
+  std::int64_t epoch = 0;
+  std::vector<Partition> partitions;
+  std::vector<LockedPackage> packages;
+  std::vector<std::pair<std::string, std::string>> components;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Manifest, defconfig, board, version, table, epoch, partitions, packages, components)
+
+Outputs write_manifest(StepContext& context, const Manifest& parameters) {
+  Store& store = context.store();
+  const Tree root = read_tree(context, root_in), boot = read_tree(context, boot_in),
+             kernel = read_tree(context, kernel_in);
+  ManifestInput manifest{.defconfig = parameters.defconfig,
+                         .board = parameters.board,
+                         .version = parameters.version,
+                         .kernel_release = std::string(trim(store.read(kernel.find("release")->content))),
+                         .source_date_epoch = parameters.epoch,
+                         .table = parameters.table,
+                         .layout = parse_layout(store.read(layout_port.in(context).digest)),
+                         .partitions = {},
+                         .artifacts = {},
+                         .packages = parameters.packages,
+                         .components = parameters.components};
+  for (const Partition& partition : parameters.partitions) {
+    // blkid shows FAT's serial number as XXXX-XXXX in upper case.
+    const std::uint32_t serial = volume_id(partition.uuid);
+    const std::string uuid = partition.filesystem == "vfat"
+                                 ? fmt::format("{:04X}-{:04X}", serial >> 16, serial & 0xffff)
+                                 : partition.uuid.text();
+    manifest.partitions.push_back(
+        {partition.name, partition.filesystem, partition.label, uuid, partition.is_root ? &root : &boot});
+  }
+  for (const auto& [file, value] : artifact_in.all(context)) manifest.artifacts[file] = value;
+  return {manifest_out.give(store.put(make_manifest(manifest)))};
 }
 
 }  // namespace
@@ -126,153 +227,97 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
   auto& artifacts = result.artifacts;
   artifacts = inputs.published;
 
-  graph.add({.id = "kernel/publish",
-             .inputs = {{"kernel", inputs.kernel}},
-             .action = BuiltinAction{"kernel.publish", "{}", publish_kernel}});
-  artifacts[config.kernel.image.substr(config.kernel.image.rfind('/') + 1)] = {"kernel/publish", "image"};
-  artifacts["kernel.config"] = {"kernel/publish", "config"};
+  const std::string kernel_id = "kernel/publish";
+  graph.add(
+      {.id = kernel_id, .inputs = {kernel_in(inputs.kernel)}, .action = builtin<publish_kernel>("kernel.publish")});
+  artifacts[config.kernel.image.substr(config.kernel.image.rfind('/') + 1)] = image_out.of(kernel_id);
+  artifacts["kernel.config"] = config_out.of(kernel_id);
 
-  const OutputRef filesystems = packages.tools("filesystems");
+  const TreeHandle filesystems = packages.tools("filesystems");
+  const std::vector<Partition> partitions = partitions_of(plan);
   std::vector<Input> disk_inputs;
-  for (std::size_t i = 0; i < plan.partitions.size(); ++i) {
-    const PlannedPartition& partition = plan.partitions[i];
-    const bool is_root = i == plan.root;
-    if (!is_root && i != plan.boot) {
-      throw Error(ErrorKind::Usage, fmt::format("partition {} has no content in the image", partition.config.name),
+  BlobHandle root_image;
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
+    const Partition& partition = partitions[i];
+    if (!partition.is_root && i != plan.boot) {
+      throw Error(ErrorKind::Usage, fmt::format("partition {} has no content in the image", partition.name),
                   "set create-on-device = true: systemd-repart makes it at first boot");
     }
-    const OutputRef image =
-        add_filesystem(graph, is_root ? "image/root" : "image/boot", filesystems, is_root ? inputs.root : inputs.boot,
-                       partition, is_root ? "" : disk.syslinux, epoch);
-    artifacts[is_root ? "rootfs." + partition.config.filesystem : "boot." + partition.config.filesystem] = image;
-    disk_inputs.push_back({"partition/" + partition.config.name, image});
+    const std::string id = partition.is_root ? "image/root" : "image/boot";
+    graph.add({.id = id,
+               .inputs = {tools_in(filesystems), tree_in(partition.is_root ? inputs.root : inputs.boot)},
+               .action = builtin<write_filesystem>(
+                   "image.filesystem",
+                   {.partition = partition, .syslinux = partition.is_root ? "" : disk.syslinux, .epoch = epoch})});
+    const BlobHandle image = image_out.of(id);
+    if (partition.is_root) root_image = image;
+    artifacts[(partition.is_root ? "rootfs." : "boot.") + partition.filesystem] = image;
+    disk_inputs.push_back(partition_in[partition.name](image));
   }
-  if (!disk.boot_code_package.empty()) disk_inputs.push_back({"boot-code", packages.unpacked(disk.boot_code_package)});
+  if (!disk.boot_code_package.empty()) disk_inputs.push_back(boot_code_in(packages.unpacked(disk.boot_code_package)));
 
-  nlohmann::json layout = nlohmann::json::array();
-  for (const auto& partition : plan.partitions) layout.push_back(partition_json(partition));
-  graph.add(
-      {.id = "image/disk",
-       .inputs = disk_inputs,
-       .action = BuiltinAction{
-           "image.disk",
-           nlohmann::json{
-               {"table", disk.table}, {"disk", plan.disk.text()}, {"partitions", layout}, {"boot_code", disk.boot_code}}
-               .dump(),
-           [config, plan](StepContext& context) { return write_disk(context, config, plan); }}});
-  const OutputRef image{"image/disk", "image"};
+  const std::string disk_id = "image/disk";
+  graph.add({.id = disk_id,
+             .inputs = disk_inputs,
+             .action = builtin<write_disk>("image.disk", {.table = disk.table,
+                                                          .uuid = plan.disk,
+                                                          .partitions = partitions,
+                                                          .boot_code_package = disk.boot_code_package,
+                                                          .boot_code = disk.boot_code,
+                                                          .library = partition_table_library()})});
+  const BlobHandle image = image_out.of(disk_id), layout = layout_port.of(disk_id);
   artifacts[disk.file] = image;
 
-  // Only what the root filesystem's own bitmaps call free need not be written.
-  const std::string root_name = plan.partitions[plan.root].config.name;
-  graph.add({.id = "image/bmap",
-             .inputs = {{"tools", filesystems},
-                        {"disk", image},
-                        {"root", OutputRef{"image/root", "image"}},
-                        {"layout", OutputRef{"image/disk", "layout"}}},
-             .action = BuiltinAction{
-                 "image.bmap", nlohmann::json{{"file", disk.file}, {"root", root_name}}.dump(),
-                 [file = disk.file, root_name](StepContext& context) {
-                   const DiskLayout written = parse_layout(context.store().read(context.input("layout").digest));
-                   std::vector<ByteRange> unused = ext4_free_ranges(image_tools(context), context.input("root"));
-                   for (const auto& partition : written.partitions) {
-                     if (partition.name != root_name) continue;
-                     for (auto& range : unused) range.start += partition.start;
-                   }
-                   return Outputs{
-                       {"bmap", context.store().put(make_bmap(context.store(), context.input("disk"), file, unused))}};
-                 }}});
-  artifacts[disk.file + ".bmap"] = {"image/bmap", "bmap"};
+  const std::string bmap_id = "image/bmap";
+  graph.add({.id = bmap_id,
+             .inputs = {tools_in(filesystems), disk_in(image), root_image_in(root_image), layout_port(layout)},
+             .action = builtin<write_bmap>("image.bmap",
+                                           {.file = disk.file, .root = plan.partitions[plan.root].config.name})});
+  artifacts[disk.file + ".bmap"] = bmap_out.of(bmap_id);
 
   if (disk.compress != "none") {
-    graph.add({.id = "image/compressed",
-               .inputs = {{"tools", packages.tools("compression")}, {"disk", image}},
-               .action = CommandAction{.tools = "tools",
+    const std::string id = "image/compressed", imager_id = "image/imager";
+    graph.add({.id = id,
+               .inputs = {tools_in(packages.tools("compression")), disk_in(image)},
+               .action = CommandAction{.tools = tools_in.name,
                                        .argv = compress_command(disk.compress, disk.compress_level, "/in/disk",
                                                                 "/out/compressed"),
-                                       .mounts = {{"disk", "/in/disk"}},
-                                       .captures = {{"image", "/out/compressed"}}},
+                                       .mounts = {disk_in.mount("/in/disk")},
+                                       .captures = {image_out.capture("/out/compressed")}},
                .resource = Resource::Heavy});
-    const OutputRef compressed{"image/compressed", "image"};
+    const BlobHandle compressed = image_out.of(id);
     const std::string file = disk.file + (disk.compress == "xz" ? ".xz" : ".zst");
     artifacts[file] = compressed;
     if (!config.imager.devices.empty()) {
-      const ImagerEntry base{.name = config.name,
-                             .description = config.description,
-                             .url = config.imager.base_url + file,
-                             .image = {},
-                             .download = {},
-                             .devices = config.imager.devices,
-                             .source_date_epoch = epoch};
-      graph.add({.id = "image/imager",
-                 .inputs = {{"disk", image}, {"compressed", compressed}},
-                 .action = BuiltinAction{"image.imager",
-                                         nlohmann::json{{"name", base.name},
-                                                        {"description", base.description},
-                                                        {"url", base.url},
-                                                        {"devices", base.devices},
-                                                        {"epoch", epoch}}
-                                             .dump(),
-                                         [base](StepContext& context) {
-                                           ImagerEntry entry = base;
-                                           entry.image = context.input("disk"),
-                                           entry.download = context.input("compressed");
-                                           return Outputs{{"list", context.store().put(make_imager_list(entry))}};
-                                         }}});
-      artifacts["os_list.json"] = {"image/imager", "list"};
+      graph.add({.id = imager_id,
+                 .inputs = {disk_in(image), compressed_in(compressed)},
+                 .action = builtin<write_imager_list>("image.imager", {.name = config.name,
+                                                                       .description = config.description,
+                                                                       .url = config.imager.base_url + file,
+                                                                       .devices = config.imager.devices,
+                                                                       .epoch = epoch})});
+      artifacts["os_list.json"] = list_out.of(imager_id);
     }
   }
 
   // The manifest names every artifact so far; the checksum file names the manifest too.
-  std::vector<Input> manifest_inputs{{"root", inputs.root},
-                                     {"boot", inputs.boot},
-                                     {"kernel", inputs.kernel},
-                                     {"layout", OutputRef{"image/disk", "layout"}}};
-  for (const auto& [file, output] : artifacts) manifest_inputs.push_back({"artifact/" + file, output});
-  ManifestInput base{.defconfig = config.name,
-                     .board = config.board,
-                     .version = in.version,
-                     .kernel_release = {},
-                     .source_date_epoch = epoch,
-                     .table = disk.table,
-                     .layout = {},
-                     .partitions = {},
-                     .artifacts = {},
-                     .packages = in.lock.target,
-                     .components = {}};
-  for (const auto& component : config.components) base.components.emplace_back(component.name, component.version);
-  nlohmann::json parameters{{"name", config.name}, {"board", config.board},         {"version", in.version},
-                            {"epoch", epoch},      {"components", base.components}, {"partitions", layout}};
-  for (const auto& package : in.lock.target)
-    parameters["packages"].push_back(package_identity(package) + "@" + package.sha256.hex());
-  graph.add({.id = "image/manifest",
+  const std::string manifest_id = "image/manifest";
+  std::vector<Input> manifest_inputs{root_in(inputs.root), boot_in(inputs.boot), kernel_in(inputs.kernel),
+                                     layout_port(layout)};
+  for (const auto& [file, blob] : artifacts) manifest_inputs.push_back(artifact_in[file](blob));
+  Manifest manifest{.defconfig = config.name,
+                    .board = config.board,
+                    .version = in.version,
+                    .table = disk.table,
+                    .epoch = epoch,
+                    .partitions = partitions,
+                    .packages = in.lock.target,
+                    .components = {}};
+  for (const auto& component : config.components) manifest.components.emplace_back(component.name, component.version);
+  graph.add({.id = manifest_id,
              .inputs = std::move(manifest_inputs),
-             .action = BuiltinAction{
-                 "image.manifest", parameters.dump(), [base, plan](StepContext& context) {
-                   Store& store = context.store();
-                   ManifestInput manifest = base;
-                   const Tree root = get_tree(store, context.input("root").digest),
-                              boot = get_tree(store, context.input("boot").digest);
-                   const Tree kernel = get_tree(store, context.input("kernel").digest);
-                   manifest.kernel_release = std::string(trim(store.read(kernel.find("release")->content)));
-                   manifest.layout = parse_layout(store.read(context.input("layout").digest));
-                   for (std::size_t i = 0; i < plan.partitions.size(); ++i) {
-                     const auto& p = plan.partitions[i];
-                     const std::string id = p.filesystem.text();
-                     // blkid shows FAT's serial number as XXXX-XXXX in upper case.
-                     const std::uint32_t serial = volume_id(p.filesystem);
-                     const std::string uuid = p.config.filesystem == "vfat"
-                                                  ? fmt::format("{:04X}-{:04X}", serial >> 16, serial & 0xffff)
-                                                  : id;
-                     manifest.partitions.push_back(
-                         {p.config.name, p.config.filesystem, p.config.label, uuid, i == plan.root ? &root : &boot});
-                   }
-                   for (const auto& input : context.inputs()) {
-                     if (input.name.starts_with("artifact/")) manifest.artifacts[input.name.substr(9)] = input.value;
-                   }
-                   return Outputs{{"manifest", store.put(make_manifest(manifest))}};
-                 }}});
-  artifacts["manifest.json"] = {"image/manifest", "manifest"};
+             .action = builtin<write_manifest>("image.manifest", manifest)});
+  artifacts["manifest.json"] = manifest_out.of(manifest_id);
 
   artifacts["SHA256SUMS"] = add_checksum_step(graph, "image/sums", artifacts);
   return result;

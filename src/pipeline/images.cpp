@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <deque>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "component/elf.hpp"
+#include "graph/builtin.hpp"
 #include "image/image.hpp"
 #include "oci/archive.hpp"
 #include "pipeline/contents.hpp"
@@ -19,6 +19,10 @@
 #include "util/text.hpp"
 
 namespace k8simg {
+
+using SoftwareChange = ComponentSoftware::Change;
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SoftwareChange, module, file, reason)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ComponentSoftware, name, version, license, changes)
 
 namespace {
 
@@ -120,18 +124,71 @@ const std::string& description_of(const ComponentConfig& component, const ImageC
   return image.description.empty() ? component.description : image.description;
 }
 
+/// Files of the root filesystem for an image, by its reference.
+const TreeFamily files_port{"files/"};
+const TreePort root_in{"root"}, layout_out{"layout"}, tools_in{"tools"};
+const BlobPort archive_port{"archive"}, list_out{"list"};
+
+/// Of each image that takes files of the root filesystem: its reference, and the globs.
+struct RootFiles {
+  std::vector<std::pair<std::string, std::vector<std::string>>> files;
+  std::string triplet;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RootFiles, files, triplet)
+
+RootFiles root_files(const Config& config) {
+  RootFiles list{.files = {}, .triplet = config.arch.triplet};
+  for (const auto& component : config.components)
+    for (const auto& image : component.images)
+      if (!image.root.empty()) list.files.emplace_back(image_reference(component, image), image.root);
+  return list;
+}
+
+/// A step of its own: a root filesystem that differs elsewhere gives the same files, and the images are not made again.
+Outputs take_files(StepContext& context, const RootFiles& parameters) {
+  Store& store = context.store();
+  const Tree root = read_tree(context, root_in);
+  Outputs outputs;
+  for (const auto& [reference, globs] : parameters.files)
+    with_context("while taking files for image " + reference, [&] {
+      outputs.insert(files_port[reference].give(put_tree(store, select_files(store, root, globs, parameters.triplet))));
+    });
+  return outputs;
+}
+
+struct ImageParameters {
+  std::string reference, tag, description, user;
+  std::vector<std::string> programs;
+  bool takes_files = false;  ///< of the root filesystem
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ImageParameters, reference, tag, description, user, programs, takes_files)
+
+struct ComponentImages {
+  ComponentSoftware software;
+  std::string multicall;  ///< its multi-call binary, or ""
+  std::vector<ImageParameters> images;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ComponentImages, software, multicall, images)
+
+struct Images {
+  std::string goarch, goarm;
+  std::vector<ComponentImages> components;
+  std::int64_t epoch = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Images, goarch, goarm, components, epoch)
+
 /// The programs of an image as a layer.
-Tree program_layer(const Tree& programs, const ComponentConfig& component, const ImageConfig& image,
+Tree program_layer(const Tree& programs, const ComponentImages& component, const ImageParameters& image,
                    std::int64_t epoch) {
-  const std::string origin = "component:" + component.name;
-  const auto multicall = std::find_if(component.binaries.begin(), component.binaries.end(),
-                                      [](const ComponentBinary& binary) { return binary.link == "multicall"; });
+  const Origin origin = Origin::component(component.software.name);
   Tree layer;
-  const auto add = [&](const ImageConfig& of) {
-    for (const auto& program : of.programs) add_program(layer, program_folder, programs, component, program, epoch);
+  const auto add = [&](const ImageParameters& of) {
+    for (const auto& program : of.programs)
+      add_program(layer, program_folder, programs, component.software.name, component.multicall, program, epoch);
   };
   add(image);
-  if (multicall != component.binaries.end() && layer.find(fmt::format("{}/{}", program_folder, multicall->name))) {
+  // The layer of a multi-call binary has every name that an image runs it by, so that the images share the layer.
+  if (!component.multicall.empty() && layer.find(fmt::format("{}/{}", program_folder, component.multicall))) {
     for (const auto& other : component.images) add(other);
   }
   layer.add_directory("tmp", 01777, origin);
@@ -140,109 +197,72 @@ Tree program_layer(const Tree& programs, const ComponentConfig& component, const
   return layer;
 }
 
-/// The name of the input and output that has the files of the root filesystem for an image.
-std::string files_of(const std::string& reference) { return "files/" + reference; }
-
-/// Of each image that takes files of the root filesystem: its name, and the globs.
-using RootFiles = std::vector<std::pair<std::string, std::vector<std::string>>>;
-
-RootFiles root_files(const Config& config) {
-  RootFiles list;
-  for (const auto& component : config.components)
-    for (const auto& image : component.images)
-      if (!image.root.empty()) list.emplace_back(image_reference(component, image), image.root);
-  return list;
+OciImage make_image(StepContext& context, const Images& parameters, const ComponentImages& component,
+                    const ImageParameters& image, const Tree& programs) {
+  Store& store = context.store();
+  // The name is upstream's, because kubeadm asks for it. Vendor and description say who made the contents.
+  OciImage made{.reference = image.reference,
+                .architecture = parameters.goarch,
+                .variant = oci_variant(parameters.goarch, parameters.goarm),
+                .layers = {program_layer(programs, component, image, parameters.epoch)},
+                .entrypoint = {fmt::format("/{}/{}", program_folder, image.programs.front())},
+                .user = image.user,
+                .labels = {{"org.opencontainers.image.title", image.programs.front()},
+                           {"org.opencontainers.image.description",
+                            image.description + " (rebuilt by k8simg, not upstream's image)"},
+                           {"org.opencontainers.image.version", image.tag},
+                           {"org.opencontainers.image.licenses", component.software.license},
+                           {"org.opencontainers.image.vendor", "k8simg"}}};
+  if (image.takes_files) made.layers.push_back(read_tree(context, files_port[image.reference]));
+  made.contents = image_contents(store, component.software, made.layers);
+  std::uint64_t bytes = 0;
+  for (const auto& layer : made.layers) {
+    for (const auto& [path, node] : layer.nodes()) bytes += node.size;
+  }
+  context.log(fmt::format("{}: {} layers, {} bytes of files, {} packages", image.reference, made.layers.size(), bytes,
+                          made.contents.size()));
+  return made;
 }
 
-/// A step of its own: a root filesystem that differs elsewhere gives the same files, and the images are not made again.
-void add_files_step(StepGraph& graph, const RootFiles& files, const OutputRef& root, const std::string& triplet) {
-  graph.add({.id = "images/files",
-             .inputs = {{"root", root}},
-             .action = BuiltinAction{"images.files", nlohmann::json{{"files", files}, {"triplet", triplet}}.dump(),
-                                     [files, triplet](StepContext& context) {
-                                       Store& store = context.store();
-                                       const Tree tree = get_tree(store, context.input("root").digest);
-                                       std::map<std::string, Value> outputs;
-                                       for (const auto& [reference, globs] : files)
-                                         with_context("while taking files for image " + reference, [&] {
-                                           outputs[files_of(reference)] =
-                                               put_tree(store, select_files(store, tree, globs, triplet));
-                                         });
-                                       return outputs;
-                                     }}});
-}
-
-std::map<std::string, Value> make_archive(StepContext& context, const Config& config, std::int64_t epoch) {
+Outputs make_archive(StepContext& context, const Images& parameters) {
   Store& store = context.store();
   std::vector<OciImage> images;
-  std::string list;
-  for (const auto& component : config.components) {
-    if (component.images.empty()) continue;
-    const Tree programs = get_tree(store, context.input("programs/" + component.name).digest);
+  for (const auto& component : parameters.components) {
+    const Tree programs = read_tree(context, program_in[component.software.name]);
     for (const auto& image : component.images) {
-      const std::string reference = image_reference(component, image);
-      with_context("while making image " + reference, [&] {
-        OciImage made{
-            .reference = reference,
-            .architecture = config.arch.go,
-            .variant = oci_variant(config.arch.go, config.arch.goarm),
-            .layers = {program_layer(programs, component, image, epoch)},
-            .entrypoint = {fmt::format("/{}/{}", program_folder, image.programs.front())},
-            .user = image.user,
-            .labels = {{"org.opencontainers.image.title", image.programs.front()},
-                       {"org.opencontainers.image.description",
-                        description_of(component, image) + " (rebuilt by k8simg, not upstream's image)"},
-                       {"org.opencontainers.image.version", tag_of(component, image)},
-                       {"org.opencontainers.image.licenses", component.license},
-                       // The names are upstream's, for kubeadm asks for them; who made what is in it, this tells.
-                       {"org.opencontainers.image.vendor", "k8simg"}}};
-        if (!image.root.empty()) made.layers.push_back(get_tree(store, context.input(files_of(reference)).digest));
-        made.contents = image_contents(store, component, made.layers);
-        std::uint64_t bytes = 0;
-        for (const auto& layer : made.layers) {
-          for (const auto& [path, node] : layer.nodes()) bytes += node.size;
-        }
-        context.log(fmt::format("{}: {} layers, {} bytes of files, {} packages", reference, made.layers.size(), bytes,
-                                made.contents.size()));
-        images.push_back(std::move(made));
-      });
+      images.push_back(with_context("while making image " + image.reference,
+                                    [&] { return make_image(context, parameters, component, image, programs); }));
     }
   }
   std::sort(images.begin(), images.end(),
             [](const OciImage& a, const OciImage& b) { return a.reference < b.reference; });
+  std::string list;
   for (const auto& image : images) list += image.reference + "\n";
-  const Tree layout = make_oci_layout(store, images, epoch);
-  return {{"archive", make_oci_archive(store, layout, epoch)},
-          {"list", store.put(list)},
-          {"layout", put_tree(store, layout)}};
+  const Tree layout = make_oci_layout(store, images, parameters.epoch);
+  return {archive_port.give(make_oci_archive(store, layout, parameters.epoch)), list_out.give(store.put(list)),
+          layout_out.give(put_tree(store, layout))};
 }
 
-nlohmann::json parameters(const Config& config, std::int64_t epoch) {
-  nlohmann::json images = nlohmann::json::array();
+Images image_parameters(const Config& config, std::int64_t epoch) {
+  Images all{.goarch = config.arch.go, .goarm = config.arch.goarm, .components = {}, .epoch = epoch};
   for (const auto& component : config.components) {
+    if (component.images.empty()) continue;
+    ComponentImages made{
+        .software = {.name = component.name, .version = component.version, .license = component.license, .changes = {}},
+        .multicall = multicall_binary(component),
+        .images = {}};
+    for (const auto& edit : component.edits) made.software.changes.push_back({edit.module, edit.file, edit.reason});
     for (const auto& image : component.images) {
-      images.push_back({{"component", component.name},
-                        {"reference", image_reference(component, image)},
-                        {"programs", image.programs},
-                        {"root", image.root},
-                        {"user", image.user},
-                        {"tag", tag_of(component, image)},
-                        {"vendor", "k8simg"},
-                        {"description", description_of(component, image)},
-                        {"license", component.license}});
+      made.images.push_back({.reference = image_reference(component, image),
+                             .tag = tag_of(component, image),
+                             .description = description_of(component, image),
+                             .user = image.user,
+                             .programs = image.programs,
+                             .takes_files = !image.root.empty()});
     }
+    all.components.push_back(std::move(made));
   }
-  // What the SBOMs say of changed modules.
-  nlohmann::json edits = nlohmann::json::array();
-  for (const auto& component : config.components)
-    for (const auto& edit : component.edits)
-      edits.push_back({component.name, component.version, edit.module, edit.file, edit.reason});
-  return {{"images", images},
-          {"edits", edits},
-          {"goarch", config.arch.go},
-          {"goarm", config.arch.goarm},
-          {"triplet", config.arch.triplet},
-          {"epoch", epoch}};
+  return all;
 }
 
 }  // namespace
@@ -256,7 +276,7 @@ bool has_images(const Config& config) {
                      [](const ComponentConfig& component) { return !component.images.empty(); });
 }
 
-bool takes_root_files(const Config& config) { return !root_files(config).empty(); }
+bool takes_root_files(const Config& config) { return !root_files(config).files.empty(); }
 
 Tree select_files(const Store& store, const Tree& root, const std::vector<std::string>& globs,
                   const std::string& triplet) {
@@ -275,30 +295,28 @@ Tree select_files(const Store& store, const Tree& root, const std::vector<std::s
   return std::move(selection).tree();
 }
 
-ImageSteps add_image_steps(StepGraph& graph, const Config& config, const OutputRef& tools, const OutputRef& root,
-                           const std::vector<Input>& programs, std::int64_t epoch) {
-  std::vector<Input> inputs = programs;
-  if (const RootFiles files = root_files(config); !files.empty()) {
-    add_files_step(graph, files, root, config.arch.triplet);
-    for (const auto& [reference, globs] : files)
-      inputs.push_back({files_of(reference), OutputRef{"images/files", files_of(reference)}});
+ImageSteps add_image_steps(StepGraph& graph, const Config& config, const TreeHandle& tools, const TreeHandle& root,
+                           const NamedTrees& programs, std::int64_t epoch) {
+  const std::string files_id = "images/files", archive_id = "images/archive", compressed_id = "images/compressed";
+  std::vector<Input> inputs;
+  for (const auto& [component, tree] : programs) inputs.push_back(program_in[component](tree));
+  if (const RootFiles parameters = root_files(config); !parameters.files.empty()) {
+    graph.add({.id = files_id, .inputs = {root_in(root)}, .action = builtin<take_files>("images.files", parameters)});
+    for (const auto& [reference, globs] : parameters.files)
+      inputs.push_back(files_port[reference](files_port[reference].of(files_id)));
   }
-  graph.add({.id = "images/archive",
+  graph.add({.id = archive_id,
              .inputs = std::move(inputs),
-             .action = BuiltinAction{
-                 "images.archive", parameters(config, epoch).dump(),
-                 [config, epoch](StepContext& context) { return make_archive(context, config, epoch); }}});
-  graph.add({.id = "images/compressed",
-             .inputs = {{"tools", tools}, {"archive", OutputRef{"images/archive", "archive"}}},
-             .action = CommandAction{.tools = "tools",
+             .action = builtin<make_archive>("images.archive", image_parameters(config, epoch))});
+  graph.add({.id = compressed_id,
+             .inputs = {tools_in(tools), archive_port(archive_port.of(archive_id))},
+             .action = CommandAction{.tools = tools_in.name,
                                      .argv = compress_command("zstd", archive_level, "/in/archive", "/out/compressed"),
-                                     .mounts = {{"archive", "/in/archive"}},
-                                     .captures = {{"archive", "/out/compressed"}}},
+                                     .mounts = {archive_port.mount("/in/archive")},
+                                     .captures = {archive_port.capture("/out/compressed")}},
              .resource = Resource::Heavy});
-  return {{"images/compressed", "archive"},
-          {"images/archive", "list"},
-          {"images/archive", "layout"},
-          {"images/archive", "archive"}};
+  return {archive_port.of(compressed_id), list_out.of(archive_id), layout_out.of(archive_id),
+          archive_port.of(archive_id)};
 }
 
 }  // namespace k8simg

@@ -7,15 +7,16 @@
 
 #include "config/config.hpp"
 #include "graph/graph.hpp"
+#include "graph/port.hpp"
 #include "tree/tree.hpp"
 
 namespace k8simg {
 
 struct ImageSteps {
-  OutputRef archive;  ///< images.tar.zst: an OCI layout
-  OutputRef list;     ///< its references, one a line, sorted
-  OutputRef layout;   ///< the same layout as a tree, so that those of several architectures can be joined
-  OutputRef tar;      ///< the archive before it is compressed
+  BlobHandle archive;  ///< images.tar.zst: an OCI layout
+  BlobHandle list;     ///< its references, one a line, sorted
+  TreeHandle layout;   ///< the same layout as a tree, so that those of several architectures can be joined
+  BlobHandle tar;      ///< the archive before it is compressed
 };
 
 bool has_images(const Config& config);
@@ -31,10 +32,10 @@ std::string image_reference(const ComponentConfig& component, const ImageConfig&
 Tree select_files(const Store& store, const Tree& root, const std::vector<std::string>& globs,
                   const std::string& triplet);
 
-/// images/archive, images/compressed. `root` has no step when no image takes files of it. `programs`: the checked
-/// programs of each component, named "programs/COMPONENT". The layer of a multi-call binary has all the names that the
+/// images/archive, images/compressed. `root` refers to nothing when no image takes files of it. `programs`: the checked
+/// programs of each component, by its name. The layer of a multi-call binary has all the names that the
 /// component's images run it by, so that they share it.
-ImageSteps add_image_steps(StepGraph& graph, const Config& config, const OutputRef& tools, const OutputRef& root,
-                           const std::vector<Input>& programs, std::int64_t epoch);
+ImageSteps add_image_steps(StepGraph& graph, const Config& config, const TreeHandle& tools, const TreeHandle& root,
+                           const NamedTrees& programs, std::int64_t epoch);
 
 }  // namespace k8simg

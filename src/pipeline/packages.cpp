@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "debian/deb.hpp"
+#include "graph/builtin.hpp"
 #include "pipeline/root.hpp"
 #include "rootfs/rootfs.hpp"
 #include "tree/archive.hpp"
@@ -14,15 +14,58 @@
 
 namespace k8simg {
 
-std::string package_identity(const LockedPackage& package) {
-  return fmt::format("{}={}:{}", package.name, package.version, package.architecture);
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FetchRequest, repository, path, size, sha256, name, date)
+
+namespace {
+
+const BlobPort deb{"deb"};
+const TreePort tree_out{"tree"};
+
+/// Where bytes come from. That they are the right ones is known before.
+struct Sources {
+  Downloader& downloader;
+  const Mirrors& mirrors;
+};
+
+Outputs fetch_package(StepContext& context, const FetchRequest& request, const Sources& sources) {
+  const auto progress = [&](std::uint64_t done, std::uint64_t total) { context.progress(done, total); };
+  return {deb.give(fetch(context.store(), sources.downloader, sources.mirrors, request, context.stop(), progress))};
 }
+
+struct Unpack {
+  std::string origin;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Unpack, origin)
+
+Outputs unpack(StepContext& context, const Unpack& parameters) {
+  Store& store = context.store();
+  const Tree tree = deb_tree(store, store.path(deb.in(context).digest), Origin(parameters.origin));
+  return {tree_out.give(put_tree(store, tree))};
+}
+
+struct Tools {
+  std::string triplet;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Tools, triplet)
+
+Outputs merge_tools(StepContext& context, const Tools& parameters) {
+  Store& store = context.store();
+  return {tree_out.give(put_tree(store, assemble_tools(store, read_packages(context), parameters.triplet)))};
+}
+
+}  // namespace
+
+Origin origin_of(const LockedPackage& package) {
+  return Origin::package(package.name, package.version, package.architecture);
+}
+std::string package_identity(const LockedPackage& package) { return std::string(origin_of(package).identity()); }
 
 PackageSteps::PackageSteps(StepGraph& graph, const PipelineInputs& inputs) : graph_(graph), inputs_(inputs) {}
 
-OutputRef PackageSteps::add(const LockedPackage& package) {
+TreeHandle PackageSteps::add(const LockedPackage& package) {
   const std::string name = fmt::format("{}_{}_{}", package.name, package.version, package.architecture);
-  const auto [found, fresh] = unpacked_.try_emplace(name, OutputRef{"unpack/" + name, "tree"});
+  const std::string fetch_id = "fetch/" + name, unpack_id = "unpack/" + name;
+  const auto [found, fresh] = unpacked_.try_emplace(name, tree_out.of(unpack_id));
   if (!fresh) return found->second;
 
   const FetchRequest request{.repository = package.repository,
@@ -31,33 +74,17 @@ OutputRef PackageSteps::add(const LockedPackage& package) {
                              .sha256 = package.sha256,
                              .name = package_identity(package),
                              .date = package.date};
-  graph_.add(
-      {.id = "fetch/" + name,
-       .action =
-           BuiltinAction{"fetch", nlohmann::json{{"sha256", package.sha256.hex()}, {"size", package.size}}.dump(),
-                         [request, &downloader = inputs_.downloader, &mirrors = inputs_.mirrors](StepContext& context) {
-                           const auto progress = [&](std::uint64_t done, std::uint64_t total) {
-                             context.progress(done, total);
-                           };
-                           return std::map<std::string, Value>{
-                               {"deb", fetch(context.store(), downloader, mirrors, request, context.stop(), progress)}};
-                         }},
-       .resource = Resource::Network,
-       .known_outputs = {{"deb", Value{ValueKind::Blob, package.sha256, package.size}}}});
-
-  const std::string origin = "package:" + package_identity(package);
-  graph_.add({.id = "unpack/" + name,
-              .inputs = {{"deb", OutputRef{"fetch/" + name, "deb"}}},
-              .action = BuiltinAction{
-                  "debian.unpack", nlohmann::json{{"origin", origin}}.dump(), [origin](StepContext& context) {
-                    Store& store = context.store();
-                    return std::map<std::string, Value>{
-                        {"tree", put_tree(store, deb_tree(store, store.path(context.input("deb").digest), origin))}};
-                  }}});
+  graph_.add({.id = fetch_id,
+              .action = builtin_with<fetch_package>("fetch", request, {inputs_.downloader, inputs_.mirrors}),
+              .resource = Resource::Network,
+              .known_outputs = {deb.give(Value{ValueKind::Blob, package.sha256, package.size})}});
+  graph_.add({.id = unpack_id,
+              .inputs = {deb(deb.of(fetch_id))},
+              .action = builtin<unpack>("debian.unpack", {.origin = origin_of(package).text()})});
   return found->second;
 }
 
-OutputRef PackageSteps::unpacked(const std::string& name) {
+TreeHandle PackageSteps::unpacked(const std::string& name) {
   const auto& target = inputs_.lock.target;
   const auto found =
       std::find_if(target.begin(), target.end(), [&](const LockedPackage& package) { return package.name == name; });
@@ -70,11 +97,10 @@ OutputRef PackageSteps::unpacked(const std::string& name) {
                           inputs_.config.name));
 }
 
-std::vector<Input> PackageSteps::target() {
-  std::vector<Input> inputs;
-  for (const LockedPackage& package : inputs_.lock.target)
-    inputs.push_back({"package/" + package_identity(package), add(package)});
-  return inputs;
+NamedTrees PackageSteps::target() {
+  NamedTrees trees;
+  for (const LockedPackage& package : inputs_.lock.target) trees.emplace_back(package_identity(package), add(package));
+  return trees;
 }
 
 const ToolSet& needed_tool_set(const Config& config, const std::string& name) {
@@ -84,25 +110,20 @@ const ToolSet& needed_tool_set(const Config& config, const std::string& name) {
               fmt::format("name them in tools.{}.packages of the defconfig or board", name));
 }
 
-OutputRef PackageSteps::tools(const std::string& name) {
-  const OutputRef tree{"tools/" + name, "tree"};
-  if (graph_.find(tree.step)) return tree;
+TreeHandle PackageSteps::tools(const std::string& name) {
+  const std::string id = "tools/" + name;
+  const TreeHandle tree = tree_out.of(id);
+  if (graph_.find(id)) return tree;
   const LockedToolSet* set = inputs_.lock.tools.find(needed_tool_set(inputs_.config, name));
   if (!set) throw Error(ErrorKind::Internal, fmt::format("the tools' lock has no set {}", name));
   std::vector<Input> inputs;
   for (const auto& package : set->packages) {
     const LockedPackage& locked = inputs_.lock.tools.package(package);
-    inputs.push_back({"package/" + package_identity(locked), add(locked)});
+    inputs.push_back(package_in[package_identity(locked)](add(locked)));
   }
-  const std::string triplet = "x86_64-linux-gnu";
-  graph_.add({.id = tree.step,
+  graph_.add({.id = id,
               .inputs = std::move(inputs),
-              .action = BuiltinAction{
-                  "rootfs.tools", nlohmann::json{{"triplet", triplet}}.dump(), [triplet](StepContext& context) {
-                    Store& store = context.store();
-                    return std::map<std::string, Value>{
-                        {"tree", put_tree(store, assemble_tools(store, read_packages(context), triplet))}};
-                  }}});
+              .action = builtin<merge_tools>("rootfs.tools", {.triplet = "x86_64-linux-gnu"})});
   return tree;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "graph/graph.hpp"
+#include "graph/port.hpp"
 #include "pipeline/pipeline.hpp"
 
 namespace k8simg {
@@ -20,21 +21,22 @@ class PackageSteps {
 
   /// The unpacked tree of a package, of the target if it is there, else of the tool set "files". Error{Usage} when the
   /// lock has neither.
-  OutputRef unpacked(const std::string& name);
-  /// Every target package's tree, in the lock's (name) order; input names are "package/NAME=VERSION:ARCH".
-  std::vector<Input> target();
+  TreeHandle unpacked(const std::string& name);
+  /// Every target package's tree by its identity, in the lock's (name) order.
+  NamedTrees target();
   /// The tools tree of a set of the configuration, one step each. Error{Usage} when the set has no packages.
-  OutputRef tools(const std::string& set);
+  TreeHandle tools(const std::string& set);
 
  private:
-  OutputRef add(const LockedPackage& package);
+  TreeHandle add(const LockedPackage& package);
 
   StepGraph& graph_;
   PipelineInputs inputs_;
-  std::map<std::string, OutputRef> unpacked_;  // by file name of the .deb
+  std::map<std::string, TreeHandle> unpacked_;  // by file name of the .deb
 };
 
-/// "systemd=257.9-1:amd64": how inputs and provenance name a package.
+Origin origin_of(const LockedPackage& package);
+/// "systemd=257.9-1:amd64": its origin's identity, by which inputs name a package.
 std::string package_identity(const LockedPackage& package);
 
 }  // namespace k8simg

@@ -109,7 +109,7 @@ std::vector<DiskMount> disk_mounts(const Config& config, const DiskPlan& plan) {
 Tree repart_definitions(Store& store, const Config& config, const DiskPlan& plan) {
   Tree tree;
   if (config.disk.table != "gpt") return tree;  // systemd-repart knows GPT only
-  const std::string origin = "board:" + config.board;
+  const Origin origin = Origin::board(config.board);
   int number = 50;
   const auto define = [&](const PartitionConfig& partition, const std::string& text) {
     tree.add_file(store, fmt::format("etc/repart.d/{}-{}.conf", number++, partition.name), "[Partition]\n" + text, 0644,

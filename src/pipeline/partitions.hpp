@@ -44,11 +44,11 @@ std::vector<DiskMount> disk_mounts(const Config& config, const DiskPlan& plan);
 Tree repart_definitions(Store& store, const Config& config, const DiskPlan& plan);
 
 struct DiskInputs {
-  OutputRef root, boot, kernel;
-  std::map<std::string, OutputRef> published;  ///< further files beside the disk, by name
+  TreeHandle root, boot, kernel;
+  std::map<std::string, BlobHandle> published;  ///< further files beside the disk, by name
 };
 struct DiskOutputs {
-  std::map<std::string, OutputRef> artifacts;
+  std::map<std::string, BlobHandle> artifacts;
 };
 /// image/root, image/boot, image/disk, image/compressed, image/bmap, image/manifest, image/sums.
 DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSteps& packages, const DiskPlan& plan,

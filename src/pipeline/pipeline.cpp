@@ -25,9 +25,9 @@ namespace k8simg {
 
 namespace {
 
-/// A file of the project as an input that is known now; its name is what a person reads in `k8simg plan --explain`.
-Input local_file(const PipelineInputs& in, const std::filesystem::path& relative) {
-  return {relative.string(), in.store.put(read_file(inside(in.config.project, relative)))};
+/// A file of the project as an input that is known now.
+BlobHandle local_file(const PipelineInputs& in, const std::filesystem::path& relative) {
+  return BlobHandle(in.store.put(read_file(inside(in.config.project, relative))));
 }
 
 /// git keeps no modes but the executable bit, so a clone's umask shows in every file. What nobody but the owner may
@@ -57,7 +57,7 @@ KernelSpec kernel_spec(const PipelineInputs& in, std::int64_t epoch) {
                   .dtbs = kernel.dtbs,
                   .image = kernel.image,
                   .source_date_epoch = epoch};
-  for (const auto& fragment : kernel.fragments) spec.fragments.push_back(local_file(in, fragment));
+  for (const auto& fragment : kernel.fragments) spec.fragments.emplace_back(fragment, local_file(in, fragment));
   for (const auto& r : kernel.required) spec.requirements.push_back({r.any_of, r.by, r.required, r.note});
   return spec;
 }
@@ -95,22 +95,23 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   check_umask(config);
   const std::int64_t epoch = config.source_date_epoch.value_or(in.environment_epoch.value_or(in.lock.date));
   Pipeline pipeline;
+  pipeline.settings = config.settings;
   StepGraph& graph = pipeline.graph;
 
   PackageSteps packages(graph, in);
   for (const ToolSet& set : config.tools)
     if (!set.packages.empty() && set.name != "files") pipeline.tools[set.name] = packages.tools(set.name);
 
-  std::vector<Input> layers, programs;
+  NamedTrees layers, programs;
   for (const ComponentConfig& component : config.components) {
-    Tree folder = read_folder(in.store, inside(config.project, component.folder), "component:" + component.name);
+    Tree folder = read_folder(in.store, inside(config.project, component.folder), Origin::component(component.name));
     folder.erase("component.toml");  // what it says of the build is in the steps; a change of the rest compiles nothing
     const Value source = put_tree(in.store, folder);
     const ComponentOutputs made = add_component_steps(
         graph, in.store, component_spec(in, component, epoch), source,
         {.compiler = packages.tools(component.has_modules() ? "go" : "c"), .programs = packages.tools("programs")});
-    layers.push_back({"component:" + component.name, made.files});
-    programs.push_back({"programs/" + component.name, made.programs});
+    layers.emplace_back(Origin::component(component.name).text(), made.files);
+    programs.emplace_back(component.name, made.programs);
     pipeline.programs[component.name] = made.programs;
   }
   if (!config.is_machine()) {
@@ -118,21 +119,22 @@ Pipeline make_pipeline(const PipelineInputs& in) {
     return pipeline;
   }
 
-  const OutputRef kernel = add_kernel_steps(graph, in.store, kernel_spec(in, epoch), packages.tools("c"),
-                                            packages.unpacked(config.kernel.package));
-  layers.push_back({"kernel", add_kernel_layer(graph, kernel, epoch)});
+  const TreeHandle kernel = add_kernel_steps(graph, in.store, kernel_spec(in, epoch), packages.tools("c"),
+                                             packages.unpacked(config.kernel.package));
+  layers.emplace_back(Origin::kernel().text(), add_kernel_layer(graph, kernel, epoch));
   const DiskPlan disk = plan_disk(config);
   for (const std::string& overlay : config.overlays) {
     const Tree tree = read_folder(in.store, inside(config.project, fs::path("overlays") / overlay),
-                                  "overlay:" + overlay, FolderModes::Narrow);
+                                  Origin::overlay(overlay), FolderModes::Narrow);
     check_overlay_is_visible(config, disk, overlay, tree);
-    layers.push_back({"overlay:" + overlay, put_tree(in.store, tree)});
+    layers.emplace_back(Origin::overlay(overlay).text(), TreeHandle(put_tree(in.store, tree)));
   }
-  layers.push_back({"board:" + config.board, put_tree(in.store, repart_definitions(in.store, config, disk))});
-  const OutputRef assembled =
+  layers.emplace_back(Origin::board(config.board).text(),
+                      TreeHandle(put_tree(in.store, repart_definitions(in.store, config, disk))));
+  const TreeHandle assembled =
       add_rootfs_tree(graph, rootfs_options(config, disk_mounts(config, disk), epoch), packages.target(), layers);
   pipeline.rootfs = add_audit_step(graph, config, assembled);
-  std::map<std::string, OutputRef> published;
+  std::map<std::string, BlobHandle> published;
   if (has_images(config)) {
     pipeline.images = add_image_steps(graph, config, packages.tools("compression"), pipeline.rootfs, programs, epoch);
     published["images.tar.zst"] = pipeline.images->archive;
@@ -150,7 +152,7 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   return pipeline;
 }
 
-const OutputRef& tools_of(const Pipeline& pipeline, const Config& config, const std::string& set) {
+const TreeHandle& tools_of(const Pipeline& pipeline, const Config& config, const std::string& set) {
   return pipeline.tools.at(needed_tool_set(config, set).name);
 }
 

@@ -6,11 +6,12 @@
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <tuple>
 
 #include "component/steps.hpp"
+#include "graph/builtin.hpp"
+#include "pipeline/programs.hpp"
 #include "tree/archive.hpp"
 #include "util/error.hpp"
 
@@ -23,7 +24,16 @@ constexpr const char* containerd_folder = "var/lib/containerd";
 constexpr const char* snapshots_folder = "io.containerd.snapshotter.v1.overlayfs/snapshots";
 constexpr const char* content_folder = "io.containerd.content.v1.content/";
 constexpr const char* shared_folder = "usr/share/k8simg";
-constexpr const char* preload_origin = "rule:images";
+const Origin preload_origin = Origin::rule("images");
+
+const TreePort root_in{"root"}, store_port{"store"}, layout_in{"layout"}, tree_out{"tree"}, tools_in{"tools"},
+    programs_in{"programs"};
+const BlobPort list_in{"list"}, archive_in{"archive"};
+
+struct Preload {
+  std::int64_t epoch = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Preload, epoch)
 
 /// Names of one inode have all of this in common.
 using Inode =
@@ -63,17 +73,17 @@ class SharedFiles {
  private:
   Tree& root_;
   std::map<Inode, std::string> first_;
-  std::map<Digest, std::string> origins_;
+  std::map<Digest, Origin> origins_;
 };
 
-std::map<std::string, Value> preload(StepContext& context, const std::vector<std::string>& programs,
-                                     std::int64_t epoch) {
+Outputs preload(StepContext& context, const Preload& parameters) {
+  const std::int64_t epoch = parameters.epoch;
   Store& store = context.store();
-  Tree root = get_tree(store, context.input("root").digest);
-  const Tree prepared = get_tree(store, context.input("store").digest);
-  const Tree layout = get_tree(store, context.input("layout").digest);
+  Tree root = read_tree(context, root_in);
+  const Tree prepared = read_tree(context, store_port);
+  const Tree layout = read_tree(context, layout_in);
   SharedFiles files(root);
-  for (const auto& name : programs) files.add_origins(get_tree(store, context.input(name).digest));
+  for (const auto& [component, value] : program_in.all(context)) files.add_origins(get_tree(store, value.digest));
 
   const auto set_directory = [&](const std::string& path, std::uint32_t mode) {
     root.set(path, Node{.type = NodeType::Directory, .mode = mode, .mtime = epoch, .origin = preload_origin});
@@ -114,10 +124,10 @@ std::map<std::string, Value> preload(StepContext& context, const std::vector<std
                                                              .content = content.digest,
                                                              .origin = preload_origin});
   };
-  set_file("images.list", context.input("list"));
+  set_file("images.list", list_in.in(context));
   set_file("images.sha256", store.put(preload_checksums(root)));
   root.add_missing_parents(preload_origin, epoch);
-  return {{"tree", put_tree(store, root)}};
+  return {tree_out.give(put_tree(store, root))};
 }
 
 }  // namespace
@@ -134,8 +144,8 @@ std::string preload_checksums(const Tree& tree) {
   return text;
 }
 
-OutputRef add_preload_steps(StepGraph& graph, const Config& config, const OutputRef& tools, const OutputRef& root,
-                            const ImageSteps& images, const std::vector<Input>& programs, std::int64_t epoch) {
+TreeHandle add_preload_steps(StepGraph& graph, const Config& config, const TreeHandle& tools, const TreeHandle& root,
+                             const ImageSteps& images, const NamedTrees& programs, std::int64_t epoch) {
   const auto provider =
       std::find_if(config.components.begin(), config.components.end(), [](const ComponentConfig& component) {
         return std::any_of(component.binaries.begin(), component.binaries.end(),
@@ -146,28 +156,22 @@ OutputRef add_preload_steps(StepGraph& graph, const Config& config, const Output
                 fmt::format("images.preload is on, and no component of {} has the program {}", config.name, program),
                 "enable the component containerd, or set images.preload to false");
   }
-  const auto made = std::find_if(programs.begin(), programs.end(),
-                                 [&](const Input& input) { return input.name == "programs/" + provider->name; });
+  const auto made =
+      std::find_if(programs.begin(), programs.end(), [&](const auto& named) { return named.first == provider->name; });
   std::vector<std::string> argv = run_program(config.arch.go, program, fmt::format("/in/programs/{}", program));
   argv.insert(argv.end(), {"/in/archive", "/out/store", std::to_string(epoch)});
-  graph.add({.id = "images/store",
-             .inputs = {{"tools", tools}, {"programs", made->source}, {"archive", images.tar}},
-             .action = CommandAction{.tools = "tools",
+  const std::string store_id = "images/store", id = "rootfs/preloaded";
+  graph.add({.id = store_id,
+             .inputs = {tools_in(tools), programs_in(made->second), archive_in(images.tar)},
+             .action = CommandAction{.tools = tools_in.name,
                                      .argv = std::move(argv),
-                                     .mounts = {{"programs", "/in/programs"}, {"archive", "/in/archive"}},
-                                     .captures = {{"store", "/out/store", ValueKind::Tree}}}});
-  std::vector<Input> inputs{
-      {"root", root}, {"store", OutputRef{"images/store", "store"}}, {"layout", images.layout}, {"list", images.list}};
-  std::vector<std::string> names;
-  for (const auto& input : programs) {
-    inputs.push_back(input);
-    names.push_back(input.name);
-  }
-  graph.add({.id = "rootfs/preloaded",
-             .inputs = std::move(inputs),
-             .action = BuiltinAction{"images.preload", nlohmann::json{{"epoch", epoch}, {"programs", names}}.dump(),
-                                     [names, epoch](StepContext& context) { return preload(context, names, epoch); }}});
-  return {"rootfs/preloaded", "tree"};
+                                     .mounts = {programs_in.mount("/in/programs"), archive_in.mount("/in/archive")},
+                                     .captures = {store_port.capture("/out/store")}}});
+  std::vector<Input> inputs{root_in(root), store_port(store_port.of(store_id)), layout_in(images.layout),
+                            list_in(images.list)};
+  for (const auto& [component, tree] : programs) inputs.push_back(program_in[component](tree));
+  graph.add({.id = id, .inputs = std::move(inputs), .action = builtin<preload>("images.preload", {.epoch = epoch})});
+  return tree_out.of(id);
 }
 
 }  // namespace k8simg

@@ -15,8 +15,8 @@ namespace k8simg {
 /// usr/share/k8simg/{images.list,images.sha256}. A file that the root filesystem has below /usr too, or that two layers
 /// have, is one inode: stored once, and in memory once. Throws Error{Usage} when no component has the program that
 /// prepares the folder.
-OutputRef add_preload_steps(StepGraph& graph, const Config& config, const OutputRef& tools, const OutputRef& root,
-                            const ImageSteps& images, const std::vector<Input>& programs, std::int64_t epoch);
+TreeHandle add_preload_steps(StepGraph& graph, const Config& config, const TreeHandle& tools, const TreeHandle& root,
+                             const ImageSteps& images, const NamedTrees& programs, std::int64_t epoch);
 
 /// The files that containerd only reads, as `sha256sum --check` takes them at the root: a worn card is told from a good
 /// one before anything runs from it.

@@ -3,54 +3,65 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
-
-#include "config/document.hpp"
+#include "graph/builtin.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
 namespace k8simg {
 
+using RootfsMode = RootfsOptions::Mode;
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RootfsMode, path, mode, owner)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DiskMount, source, path, filesystem, grow)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Judgement, package, script, remainder, rule, reason)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RootfsOptions, architecture, triplet, source_date_epoch, exclude, keep, replace,
+                                   modes, hostname, timezone, authorized_keys, enable_units, disable_units, mask_units,
+                                   alternatives, mounts, judgements)
+
 namespace {
 
-constexpr std::string_view package_prefix = "package/";
+const TreePort kernel_in{"kernel"}, tree_out{"tree"};
+const TreeFamily layer_in{"layer/"};
 
-std::map<std::string, Value> assemble(StepContext& context, const RootfsOptions& options) {
+Outputs assemble(StepContext& context, const RootfsOptions& options) {
   Store& store = context.store();
   std::vector<Layer> layers;
-  for (const RecordedInput& input : context.inputs()) {
-    if (!input.name.starts_with(package_prefix)) layers.push_back({input.name, get_tree(store, input.value.digest)});
-  }
+  for (const auto& [origin, value] : layer_in.all(context)) layers.push_back({origin, get_tree(store, value.digest)});
   const Tree tree = assemble_rootfs(store, read_packages(context), layers, options,
                                     [&](const std::string& line) { context.log(line); });
-  return {{"tree", put_tree(store, tree)}};
+  return {tree_out.give(put_tree(store, tree))};
 }
 
-// The file and line that set a key last.
-std::string where_set(const Config& config, const std::string& key) {
-  const auto setting = std::ranges::find(config.settings, key, &Setting::key);
-  if (setting == config.settings.end() || setting->set_by.empty()) return key;
-  return fmt::format("{}:{}", setting->set_by.back().file, setting->set_by.back().line);
+struct KernelLayer {
+  std::int64_t epoch = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(KernelLayer, epoch)
+
+Outputs make_kernel_layer(StepContext& context, const KernelLayer& parameters) {
+  Store& store = context.store();
+  const Tree built = read_tree(context, kernel_in);
+  const Node* release = built.find("release");
+  if (!release) throw Error(ErrorKind::Internal, "kernel/build gave no release file");
+  const std::string folder = "usr/lib/modules/" + std::string(trim(store.read(release->content)));
+  Tree layer;
+  for (const auto& [path, node] : built.nodes()) {
+    if (!path.starts_with("modules/")) continue;
+    Node copy = node;
+    copy.mode = node.type == NodeType::Directory ? 0755 : 0644;
+    copy.uid = copy.gid = 0, copy.mtime = parameters.epoch, copy.origin = Origin::kernel();
+    layer.set(folder + path.substr(7), copy);
+  }
+  layer.add_missing_parents(Origin::kernel(), parameters.epoch);
+  return {tree_out.give(put_tree(store, layer))};
 }
 
 }  // namespace
 
-PackageTree named_package(std::string_view identity) {
-  const auto equals = identity.find('='), colon = identity.rfind(':');
-  return {std::string(identity.substr(0, equals)),
-          std::string(identity.substr(equals + 1, colon - equals - 1)),
-          std::string(identity.substr(colon + 1)),
-          {}};
-}
-
 std::vector<PackageTree> read_packages(StepContext& context) {
   std::vector<PackageTree> packages;
-  for (const RecordedInput& input : context.inputs()) {
-    if (!input.name.starts_with(package_prefix)) continue;
-    PackageTree package = named_package(std::string_view(input.name).substr(package_prefix.size()));
-    package.tree = get_tree(context.store(), input.value.digest);
-    packages.push_back(std::move(package));
+  for (const auto& [identity, value] : package_in.all(context)) {
+    const Origin origin("package:" + identity);
+    packages.push_back({std::string(origin.name()), std::string(origin.version()), std::string(origin.architecture()),
+                        get_tree(context.store(), value.digest)});
   }
   return packages;
 }
@@ -71,46 +82,28 @@ RootfsOptions rootfs_options(const Config& config, std::vector<DiskMount> mounts
                         .mounts = std::move(mounts)};
   for (const auto& entry : config.replace) options.replace.emplace_back(entry.path, entry.reason);
   for (const auto& mode : config.modes)
-    options.modes.push_back({mode.path, static_cast<std::uint32_t>(std::stoul(mode.mode, nullptr, 8)), mode.owner,
-                             where_set(config, "rootfs.mode." + config::quote(mode.path) + ".mode")});
+    options.modes.push_back({mode.path, static_cast<std::uint32_t>(std::stoul(mode.mode, nullptr, 8)), mode.owner});
   for (const auto& j : config.judgements)
     options.judgements.push_back({j.package, j.script, j.remainder, j.rule, j.reason});
   return options;
 }
 
-OutputRef add_kernel_layer(StepGraph& graph, const OutputRef& kernel, std::int64_t epoch) {
-  graph.add({.id = "kernel/layer",
-             .inputs = {{"kernel", kernel}},
-             .action = BuiltinAction{
-                 "kernel.layer", nlohmann::json{{"epoch", epoch}}.dump(), [epoch](StepContext& context) {
-                   Store& store = context.store();
-                   const Tree built = get_tree(store, context.input("kernel").digest);
-                   const Node* release = built.find("release");
-                   if (!release) throw Error(ErrorKind::Internal, "kernel/build gave no release file");
-                   const std::string folder = "usr/lib/modules/" + std::string(trim(store.read(release->content)));
-                   Tree layer;
-                   for (const auto& [path, node] : built.nodes()) {
-                     if (!path.starts_with("modules/")) continue;
-                     Node copy = node;
-                     copy.mode = node.type == NodeType::Directory ? 0755 : 0644;
-                     copy.uid = copy.gid = 0, copy.mtime = epoch, copy.origin = "kernel";
-                     layer.set(folder + path.substr(7), copy);
-                   }
-                   layer.add_missing_parents("kernel", epoch);
-                   return std::map<std::string, Value>{{"tree", put_tree(store, layer)}};
-                 }}});
-  return {"kernel/layer", "tree"};
+TreeHandle add_kernel_layer(StepGraph& graph, const TreeHandle& kernel, std::int64_t epoch) {
+  const std::string id = "kernel/layer";
+  graph.add({.id = id,
+             .inputs = {kernel_in(kernel)},
+             .action = builtin<make_kernel_layer>("kernel.layer", {.epoch = epoch})});
+  return tree_out.of(id);
 }
 
-OutputRef add_rootfs_tree(StepGraph& graph, const RootfsOptions& options, std::vector<Input> packages,
-                          const std::vector<Input>& layers) {
-  std::vector<Input> inputs = std::move(packages);
-  inputs.insert(inputs.end(), layers.begin(), layers.end());
-  graph.add({.id = "rootfs/tree",
-             .inputs = std::move(inputs),
-             .action = BuiltinAction{"rootfs.assemble", options.canonical(),
-                                     [options](StepContext& context) { return assemble(context, options); }}});
-  return {"rootfs/tree", "tree"};
+TreeHandle add_rootfs_tree(StepGraph& graph, const RootfsOptions& options, const NamedTrees& packages,
+                           const NamedTrees& layers) {
+  const std::string id = "rootfs/tree";
+  std::vector<Input> inputs;
+  for (const auto& [identity, tree] : packages) inputs.push_back(package_in[identity](tree));
+  for (const auto& [origin, tree] : layers) inputs.push_back(layer_in[origin](tree));
+  graph.add({.id = id, .inputs = std::move(inputs), .action = builtin<assemble>("rootfs.assemble", options)});
+  return tree_out.of(id);
 }
 
 }  // namespace k8simg

@@ -3,7 +3,22 @@
 
 #include <fmt/format.h>
 
+#include "graph/builtin.hpp"
+
 namespace k8simg {
+
+namespace {
+
+const BlobFamily file_in{"file/"};
+const BlobPort sums_out{"sums"};
+
+Outputs make_sums(StepContext& context) {
+  std::map<std::string, Value> files;
+  for (const auto& [name, value] : file_in.all(context)) files[name] = value;
+  return {sums_out.give(context.store().put(checksum_lines(files)))};
+}
+
+}  // namespace
 
 std::string checksum_lines(const std::map<std::string, Value>& files) {
   std::string text;
@@ -11,18 +26,11 @@ std::string checksum_lines(const std::map<std::string, Value>& files) {
   return text;
 }
 
-OutputRef add_checksum_step(StepGraph& graph, const std::string& id, const std::map<std::string, OutputRef>& files) {
+BlobHandle add_checksum_step(StepGraph& graph, const std::string& id, const std::map<std::string, BlobHandle>& files) {
   std::vector<Input> inputs;
-  for (const auto& [name, output] : files) inputs.push_back({name, output});
-  graph.add({.id = id,
-             .inputs = std::move(inputs),
-             .action = BuiltinAction{"image.sums", "{}", [](StepContext& context) {
-                                       std::map<std::string, Value> values;
-                                       for (const auto& input : context.inputs()) values[input.name] = input.value;
-                                       return std::map<std::string, Value>{
-                                           {"sums", context.store().put(checksum_lines(values))}};
-                                     }}});
-  return {id, "sums"};
+  for (const auto& [name, blob] : files) inputs.push_back(file_in[name](blob));
+  graph.add({.id = id, .inputs = std::move(inputs), .action = builtin<make_sums>("image.sums")});
+  return sums_out.of(id);
 }
 
 }  // namespace k8simg

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "graph/graph.hpp"
+#include "graph/port.hpp"
 
 namespace k8simg {
 
@@ -12,6 +13,6 @@ namespace k8simg {
 std::string checksum_lines(const std::map<std::string, Value>& files);
 
 /// The same as a step over what other steps give; its output is `sums`.
-OutputRef add_checksum_step(StepGraph& graph, const std::string& id, const std::map<std::string, OutputRef>& files);
+BlobHandle add_checksum_step(StepGraph& graph, const std::string& id, const std::map<std::string, BlobHandle>& files);
 
 }  // namespace k8simg

@@ -122,7 +122,7 @@ std::vector<CommandLine> command_lines(const Image& image) {
   constexpr std::uint64_t text_size = 1 << 16;
   std::vector<CommandLine> lines;
   for (const auto& [path, node] : image.in.boot.nodes()) {
-    if (node.type != NodeType::File || node.size > text_size || !node.origin.starts_with("board:")) continue;
+    if (node.type != NodeType::File || node.size > text_size || node.origin.kind() != Origin::Kind::Board) continue;
     for (const auto& line : split(image.in.store.read(node.content), '\n')) {
       const auto words = split_words(line);
       if (!line.starts_with('#') &&

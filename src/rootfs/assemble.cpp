@@ -1,6 +1,5 @@
 // From packages and layers to the finished tree: merge, lay over, apply the rules in order.
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "process/sandbox.hpp"
 #include "rootfs/rules.hpp"
@@ -61,33 +60,6 @@ void lay_over(Assembly& assembly, const std::vector<Layer>& layers) {
 
 }  // namespace rootfs
 
-std::string RootfsOptions::canonical() const {
-  auto judged = nlohmann::json::array();
-  for (const auto& each : judgements)
-    judged.push_back({each.package, each.script, each.remainder, each.rule, each.reason});
-  auto mounted = nlohmann::json::array();
-  for (const auto& each : mounts) mounted.push_back({each.source, each.path, each.filesystem, each.grow});
-  auto chosen = nlohmann::json::array();
-  for (const auto& each : modes) chosen.push_back({each.path, each.mode, each.owner});
-  return nlohmann::json{{"architecture", architecture},
-                        {"triplet", triplet},
-                        {"source_date_epoch", source_date_epoch},
-                        {"exclude", exclude},
-                        {"keep", keep},
-                        {"replace", replace},
-                        {"modes", chosen},
-                        {"hostname", hostname},
-                        {"timezone", timezone},
-                        {"authorized_keys", authorized_keys},
-                        {"enable_units", enable_units},
-                        {"disable_units", disable_units},
-                        {"mask_units", mask_units},
-                        {"alternatives", alternatives},
-                        {"mounts", mounted},
-                        {"judgements", judged}}
-      .dump();
-}
-
 Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std::vector<Layer>& layers,
                      const RootfsOptions& options, const std::function<void(const std::string&)>& log) {
   check_scripts(store, packages, options.judgements);
@@ -100,7 +72,7 @@ Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std:
   for (const auto& rule : rootfs::rules()) {
     with_context(fmt::format("while applying the rule {} ({})", rule.name, rule.what), [&] { rule.apply(assembly); });
   }
-  assembly.tree.add_missing_parents("rule:base-files", options.source_date_epoch);
+  assembly.tree.add_missing_parents(Origin::rule("base-files"), options.source_date_epoch);
   assembly.log(fmt::format("root filesystem: {} paths", assembly.tree.nodes().size()));
   return std::move(assembly.tree);
 }
@@ -131,7 +103,7 @@ Tree assemble_tools(Store& store, std::vector<PackageTree> packages, const std::
                           "sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
   assembly.file_if_absent("accounts", "etc/group", "root:x:0:\nbuild:x:1000:\nnogroup:x:65534:\n");
   assembly.file_if_absent("nsswitch", "etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
-  assembly.tree.add_missing_parents("rule:base-files", options.source_date_epoch);
+  assembly.tree.add_missing_parents(Origin::rule("base-files"), options.source_date_epoch);
   return std::move(assembly.tree);
 }
 

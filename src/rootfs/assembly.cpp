@@ -69,7 +69,7 @@ bool Assembly::exists(std::string_view path) const { return tree.resolve(path).h
 
 bool Assembly::from_layer(std::string_view path) const {
   const auto* node = tree.find(path);
-  return node != nullptr && !node->origin.starts_with("package:") && !node->origin.starts_with("rule:");
+  return node != nullptr && node->origin.kind() != Origin::Kind::Package && node->origin.kind() != Origin::Kind::Rule;
 }
 
 bool Assembly::excluded(std::string_view path) const {
@@ -78,10 +78,10 @@ bool Assembly::excluded(std::string_view path) const {
 
 void Assembly::set(const std::string& rule, const std::string& path, Node node) {
   if (from_layer(path)) {
-    log(fmt::format("rule {}: /{} stays as {} gives it", rule, path, tree.find(path)->origin));
+    log(fmt::format("rule {}: /{} stays as {} gives it", rule, path, tree.find(path)->origin.text()));
     return;
   }
-  node.origin = "rule:" + rule;
+  node.origin = Origin::rule(rule);
   node.mtime = options.source_date_epoch;
   for (auto slash = path.find('/'); slash != path.npos; slash = path.find('/', slash + 1)) {
     const auto parent = path.substr(0, slash);
@@ -156,7 +156,7 @@ std::vector<Package> take_apart(const Store& store, std::vector<PackageTree> tre
     package.name = each.name;
     package.version = each.version;
     package.architecture = each.architecture;
-    package.origin = fmt::format("package:{}={}:{}", each.name, each.version, each.architecture);
+    package.origin = Origin::package(each.name, each.version, each.architecture);
     for (const auto& [path, node] : each.tree.nodes()) {
       if (path.starts_with(control_prefix) && node.type == NodeType::File)
         package.members.emplace(path.substr(control_prefix.size()), store.read(node.content));
@@ -176,7 +176,7 @@ std::vector<Package> take_apart(const Store& store, std::vector<PackageTree> tre
 
 Tree merge_packages(std::vector<Package>& packages) {
   Tree merged;
-  std::map<std::string, const Package*> by_origin;
+  std::map<Origin, const Package*> by_origin;
   std::vector<Conflict> unsettled;
   for (auto& package : packages) {
     by_origin[package.origin] = &package;

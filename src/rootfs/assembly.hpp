@@ -13,7 +13,7 @@ namespace k8simg::rootfs {
 
 struct Package {
   std::string name, version, architecture;
-  std::string origin;  ///< "package:NAME=VERSION:ARCH"
+  Origin origin;
   Paragraph control;
   std::map<std::string, std::string> members;  ///< control members: "postinst", "conffiles", ...
   ScriptAnalysis preinst, postinst;

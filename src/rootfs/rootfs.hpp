@@ -60,7 +60,6 @@ struct RootfsOptions {
     std::string path;        ///< glob
     std::uint32_t mode = 0;  ///< permission bits
     std::string owner;       ///< "user:group" or ""
-    std::string where;       ///< "defconfigs/pc.toml:12", for errors; no part of canonical()
   };
   std::vector<Mode> modes;  ///< applied when all else is done, in order
   std::string hostname, timezone;
@@ -69,7 +68,6 @@ struct RootfsOptions {
   std::map<std::string, std::string> alternatives;
   std::vector<DiskMount> mounts;  ///< for /etc/fstab
   std::vector<Judgement> judgements;
-  std::string canonical() const;  ///< JSON with sorted keys: the step's parameters
 };
 
 /// Throws Error{Resolve} listing each remainder that no judgement covers, with its text and hash, and how to judge it;

@@ -32,9 +32,9 @@ std::uint32_t known_number(const Assembly& assembly, const RootfsOptions::Mode& 
                            const std::string& name) {
   if (const auto number = number_of(assembly, file, name)) return *number;
   throw Error(ErrorKind::Usage,
-              fmt::format("{}: rootfs.mode.path {}: owner \"{}\": /{} has no \"{}\"", mode.where, mode.path, mode.owner,
-                          file, name),
-              "write a name of the image, or a number");
+              fmt::format("rootfs.mode.path {}: owner \"{}\": /{} has no \"{}\"", mode.path, mode.owner, file, name),
+              "write a name of the image, or a number")
+      .about_setting("rootfs.mode", mode.path);
 }
 
 }  // namespace
@@ -59,10 +59,10 @@ void modes(Assembly& assembly) {
       changed.emplace_back(path, std::move(copy));
     }
     if (!matched)
-      throw Error(
-          ErrorKind::Usage,
-          fmt::format("{}: rootfs.mode.path {}: nothing in the root filesystem is called so", mode.where, mode.path),
-          "correct the path; it is absolute, and below /usr what Debian calls /bin, /sbin and /lib");
+      throw Error(ErrorKind::Usage,
+                  fmt::format("rootfs.mode.path {}: nothing in the root filesystem is called so", mode.path),
+                  "correct the path; it is absolute, and below /usr what Debian calls /bin, /sbin and /lib")
+          .about_setting("rootfs.mode", mode.path);
     for (auto& [path, node] : changed) assembly.tree.set(path, std::move(node));
   }
 }

@@ -12,7 +12,7 @@
 namespace k8simg {
 
 struct ReadOptions {
-  std::string origin;                     ///< given to every node
+  Origin origin;                          ///< given to every node
   int strip_components = 0;               ///< as tar's
   std::uint64_t max_bytes = 16ull << 30;  ///< refuse more, unpacked (decompression bombs)
 };
@@ -46,7 +46,7 @@ enum class FolderModes {
 /// A folder or file on disk as a tree (a file: one node with its name): owners 0:0, mtime 0. Hard links become separate
 /// files: which files share an inode is an accident of the machine. Devices and sockets are refused (Error{Usage}), the
 /// folder itself is left out.
-Tree read_folder(Store& store, const std::filesystem::path& folder, const std::string& origin,
+Tree read_folder(Store& store, const std::filesystem::path& folder, const Origin& origin,
                  FolderModes modes = FolderModes::Canonical);
 
 /// The tree as a folder of the store ("checkouts/DIGEST"), files as hard links to blobs; made once, atomically. For

@@ -12,7 +12,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-Node read_node(Store& store, const fs::path& file, const std::string& origin, FolderModes modes) {
+Node read_node(Store& store, const fs::path& file, const Origin& origin, FolderModes modes) {
   struct stat status {};
   if (lstat(file.c_str(), &status) != 0) throw_errno("cannot read", file.string(), errno);
   Node node;
@@ -41,7 +41,7 @@ Node read_node(Store& store, const fs::path& file, const std::string& origin, Fo
 
 }  // namespace
 
-Tree read_folder(Store& store, const fs::path& folder, const std::string& origin, FolderModes modes) {
+Tree read_folder(Store& store, const fs::path& folder, const Origin& origin, FolderModes modes) {
   Tree tree;
   std::error_code error;
   if (!fs::is_directory(fs::status(folder, error)) && !error) {

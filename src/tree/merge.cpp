@@ -82,7 +82,7 @@ void throw_conflicts(const std::vector<Conflict>& conflicts) {
   std::string message = conflicts.size() == 1 ? "a path is given by two sources:"
                                               : fmt::format("{} paths are given by two sources:", conflicts.size());
   for (const auto& conflict : conflicts)
-    message += fmt::format("\n  /{}: {} and {}", conflict.path, conflict.first, conflict.second);
+    message += fmt::format("\n  /{}: {} and {}", conflict.path, conflict.first.text(), conflict.second.text());
   throw Error(ErrorKind::Usage, message,
               fmt::format("If the later one is meant to win, declare it in the defconfig: [[rootfs.replace]] path = "
                           "\"{}\" with a reason; "

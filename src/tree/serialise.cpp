@@ -168,7 +168,7 @@ Node read_node(LineReader& line) {
     node.major = line.number<std::uint32_t>("major");
     node.minor = line.number<std::uint32_t>("minor");
   }
-  node.origin = line.text("origin");
+  node.origin = Origin(line.text("origin"));
   while (!line.at_end()) {
     const auto field = line.field("extended attribute");
     const auto equals = field.find('=');
@@ -219,7 +219,7 @@ std::string Tree::serialise() const {
       append_number(out, node.minor);
       out += '\t';
     }
-    append_escaped(out, node.origin);
+    append_escaped(out, node.origin.text());
     for (const auto& [name, value] : node.xattrs) {
       if (name.empty()) throw Error(ErrorKind::Internal, fmt::format("{}: an extended attribute has no name", path));
       out += '\t';

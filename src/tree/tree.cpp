@@ -52,7 +52,7 @@ std::size_t Tree::erase_below(std::string_view path) {
   return before - nodes_.size();
 }
 
-void Tree::add_missing_parents(const std::string& origin, std::int64_t mtime) {
+void Tree::add_missing_parents(const Origin& origin, std::int64_t mtime) {
   Node folder;
   folder.type = NodeType::Directory;
   folder.mode = 0755;
@@ -114,7 +114,7 @@ std::vector<std::string> Tree::children(std::string_view folder) const {
   return result;
 }
 
-void Tree::add_file(Store& store, std::string path, std::string_view content, std::uint32_t mode, std::string origin) {
+void Tree::add_file(Store& store, std::string path, std::string_view content, std::uint32_t mode, Origin origin) {
   Node node;
   node.mode = mode;
   const auto value = store.put(content);
@@ -124,7 +124,7 @@ void Tree::add_file(Store& store, std::string path, std::string_view content, st
   set(std::move(path), std::move(node));
 }
 
-void Tree::add_symlink(std::string path, std::string target, std::string origin) {
+void Tree::add_symlink(std::string path, std::string target, Origin origin) {
   Node node;
   node.type = NodeType::Symlink;
   node.mode = 0777;
@@ -133,7 +133,7 @@ void Tree::add_symlink(std::string path, std::string target, std::string origin)
   set(std::move(path), std::move(node));
 }
 
-void Tree::add_directory(std::string path, std::uint32_t mode, std::string origin) {
+void Tree::add_directory(std::string path, std::uint32_t mode, Origin origin) {
   Node node;
   node.type = NodeType::Directory;
   node.mode = mode;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "store/store.hpp"
+#include "tree/origin.hpp"
 
 namespace k8simg {
 
@@ -27,8 +28,7 @@ struct Node {
   std::uint32_t major = 0, minor = 0;         ///< devices
   std::string link_group;                     ///< files: non-empty and equal for names of one inode (hard links)
   std::map<std::string, std::string> xattrs;  ///< name → raw bytes, e.g. security.capability
-  std::string
-      origin;  ///< provenance: "package:NAME=VERSION:ARCH", "component:NAME", "overlay:NAME", "rule:NAME", "board:NAME"
+  Origin origin;                              ///< where it comes from
   bool operator==(const Node&) const = default;
 };
 
@@ -46,16 +46,16 @@ class Tree {
   void set(std::string path, Node node);
   bool erase(std::string_view path);               ///< this path only
   std::size_t erase_below(std::string_view path);  ///< the path and everything below it
-  void add_missing_parents(const std::string& origin, std::int64_t mtime = 0);
+  void add_missing_parents(const Origin& origin, std::int64_t mtime = 0);
   /// Follows symlinks inside the tree (absolute and relative, at most 40); nullopt when dangling.
   std::optional<std::string> resolve(std::string_view path) const;
   /// Direct children's paths of a folder ("" is the root).
   std::vector<std::string> children(std::string_view folder) const;
 
   /// Convenience for rules and tests; content goes into the store.
-  void add_file(Store& store, std::string path, std::string_view content, std::uint32_t mode, std::string origin);
-  void add_symlink(std::string path, std::string target, std::string origin);
-  void add_directory(std::string path, std::uint32_t mode, std::string origin);
+  void add_file(Store& store, std::string path, std::string_view content, std::uint32_t mode, Origin origin);
+  void add_symlink(std::string path, std::string target, Origin origin);
+  void add_directory(std::string path, std::uint32_t mode, Origin origin);
 
   /// Canonical text: "k8simg-tree 1\n", then one line per node, fields separated by TAB, bytes outside printable ASCII,
   /// TAB, backslash as \xNN. Equal trees give equal bytes. parse() throws Error{Internal} naming the line (fuzzed).
@@ -78,7 +78,8 @@ struct MergeRules {
 };
 
 struct Conflict {
-  std::string path, first, second;  ///< origins
+  std::string path;
+  Origin first, second;
 };
 
 /// Lays `from` over `into`. Folders join (mode and owner must agree or the first wins as dpkg does); equal files join

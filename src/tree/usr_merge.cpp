@@ -74,7 +74,7 @@ Tree usr_merged(const Tree& tree) {
       throw Error(
           ErrorKind::Resolve,
           fmt::format("/{} ({}) and /{} ({}) differ, but are one file once /usr is merged", new_path.substr(4),
-                      present->origin, new_path, moved.origin),
+                      present->origin.text(), new_path, moved.origin.text()),
           "Exclude one of the two in the defconfig, or choose a version of the package that is made for merged /usr.");
     }
     merged.set(std::move(new_path), std::move(moved));

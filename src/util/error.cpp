@@ -44,6 +44,11 @@ Error& Error::add_context(std::string line) {
   return *this;
 }
 
+Error& Error::about_setting(std::string table, std::string entry) {
+  setting_ = SettingName{std::move(table), std::move(entry)};
+  return *this;
+}
+
 std::string Error::describe() const {
   std::string text = message_;
   for (const std::string& line : context_) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <exception>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,13 @@ class Error : public std::exception {
   const std::vector<std::string>& context() const { return context_; }
 
   Error& add_context(std::string line);
+  /// Names the entry of the configuration that is at fault: `entry` of the list of tables `table` ("rootfs.mode"). Who
+  /// has the configuration adds the file and line.
+  Error& about_setting(std::string table, std::string entry);
+  struct SettingName {
+    std::string table, entry;
+  };
+  const std::optional<SettingName>& setting() const { return setting_; }
   /// Several lines for people: message, "while ..." lines, hint.
   std::string describe() const;
   const char* what() const noexcept override { return message_.c_str(); }
@@ -40,6 +48,7 @@ class Error : public std::exception {
   std::string message_;
   std::string hint_;
   std::vector<std::string> context_;
+  std::optional<SettingName> setting_;
 };
 
 /// Runs `body`; an Error that passes through gains `line` ("while unpacking pool/...").

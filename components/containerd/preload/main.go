@@ -1,13 +1,14 @@
-// Command containerd-preload writes what containerd's folder holds after the images of an archive were imported and unpacked, without a
-// containerd, without mounts and without root: it runs where the image is made, so that a node imports nothing when it starts.
+// Command containerd-preload writes what containerd's folder holds after the images of an archive were imported and
+// unpacked, without a containerd, without mounts and without root: it runs where the image is made, so that a node
+// imports nothing when it starts.
 //
 //	containerd-preload ARCHIVE FOLDER SECONDS
 //
-// ARCHIVE is an OCI image layout as a tar, with uncompressed layers. FOLDER gets containerd's metadata, the manifests and
-// configurations of the images, the snapshotter's metadata, and snapshots.json: which snapshot is which layer. The files of the layers are
-// put below io.containerd.snapshotter.v1.overlayfs/snapshots/ID/fs by the caller. Layers are not kept as blobs, as with containerd's
-// discard_unpacked_layers. All that containerd would date is dated SECONDS, and the databases are written anew in their order, so that the same
-// archive gives the same bytes.
+// ARCHIVE is an OCI image layout as a tar, with uncompressed layers. FOLDER gets containerd's metadata, the manifests
+// and configurations of the images, the snapshotter's metadata, and snapshots.json: which snapshot is which layer. The
+// files of the layers are put below io.containerd.snapshotter.v1.overlayfs/snapshots/ID/fs by the caller. Layers are
+// not kept as blobs, as with containerd's discard_unpacked_layers. All that containerd would date is dated SECONDS, and
+// the databases are written anew in their order, so that the same archive gives the same bytes.
 package main
 
 import (
@@ -135,7 +136,8 @@ func prepare(layout *layout, folder string) ([]snapshot, error) {
 	return backend.made, nil
 }
 
-// addImage records one image: its snapshots, its configuration and manifest with what keeps the garbage collector from them, and its name.
+// addImage records one image: its snapshots, its configuration and manifest with what keeps the garbage collector from
+// them, and its name.
 func addImage(ctx context.Context, db *metadata.DB, backend *recorder, layout *layout, name string, target ocispec.Descriptor) error {
 	if name == "" {
 		return fmt.Errorf("has no annotation %s", images.AnnotationImageName)

@@ -1,4 +1,5 @@
-// A snapshotter that only keeps the overlayfs snapshotter's books: identifiers, parents, sizes. Somebody else brings the files.
+// A snapshotter that only keeps the overlayfs snapshotter's books: identifiers, parents, sizes. Somebody else brings
+// the files.
 package main
 
 import (

@@ -8,7 +8,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// pageSize is that of the boards' processors as their kernels are configured; bbolt reads a database by the size that stands in it.
+// pageSize is that of the boards' processors as their kernels are configured; bbolt reads a database by the size that
+// stands in it.
 const pageSize = 4096
 
 // settle writes a database anew, in the order of its keys, and dates all that is dated.
@@ -42,8 +43,9 @@ func settle(path string, date time.Time) error {
 	return os.Rename(path+".new", path)
 }
 
-// copyBucket copies a bucket in a transaction of its own, and then those in it. bbolt gives pages to the buckets of one transaction in the order
-// of a Go map, which differs from run to run; a transaction that touches one line of buckets leaves it no choice.
+// copyBucket copies a bucket in a transaction of its own, and then those in it. bbolt gives pages to the buckets of one
+// transaction in the order of a Go map, which differs from run to run; a transaction that touches one line of buckets
+// leaves it no choice.
 func copyBucket(to *bolt.DB, from *bolt.Bucket, path [][]byte, stamp []byte) error {
 	err := to.Update(func(tx *bolt.Tx) error {
 		bucket, err := tx.CreateBucketIfNotExists(path[0])

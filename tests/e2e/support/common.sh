@@ -5,10 +5,12 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 cd "$root"
 work=$root/build/tests
 mkdir -p "$work"
-# use_lock NAME: the defconfig's committed locks, or those that build_with_lock had to make; in $lock and $tools_lock, and for k8simg in lock_arguments.
+# use_lock NAME: the defconfig's committed locks, or those that build_with_lock had to make; in $lock and $tools_lock,
+# and for k8simg in lock_arguments.
 use_lock() {
   relocked=$work/$1.lock lock=defconfigs/$1.lock tools_lock=defconfigs/tools.lock lock_arguments=()
-  [ ! -e "$relocked" ] || lock=$relocked tools_lock=$work/tools.lock lock_arguments=(--lock "$relocked" --tools-lock "$work/tools.lock")
+  [ ! -e "$relocked" ] ||
+      lock=$relocked tools_lock=$work/tools.lock lock_arguments=(--lock "$relocked" --tools-lock "$work/tools.lock")
 }
 # copy_locks NAME: the locks in use become those of the defconfig NAME in the copied project.
 copy_locks() {
@@ -18,7 +20,8 @@ copy_locks() {
 use_lock "${defconfig:=pc}"
 
 fail() { printf 'FAIL: %s\n' "$*" >&2; exit 1; }
-# build_with_lock NAME: builds it. A committed lock ages while suites move on: when a package has left the mirror, this run alone locks anew, loudly.
+# build_with_lock NAME: builds it. A committed lock ages while suites move on: when a package has left the mirror, this
+# run alone locks anew, loudly.
 build_with_lock() {
   local status=0
   rm -f "$work/$1.lock"
@@ -34,7 +37,8 @@ build_with_lock() {
   fi
   [ "$status" -eq 0 ] || fail "the build ended with $status"
 }
-# copy_project: a copy of the project in $project, which a test may break, until the script ends; k8simg is the compiled program there.
+# copy_project: a copy of the project in $project, which a test may break, until the script ends; k8simg is the compiled
+# program there.
 copy_project() {
   : "${K8SIMG_STORE:=$root/output/store}"
   export K8SIMG_STORE
@@ -44,7 +48,8 @@ copy_project() {
   cp -r boards components defconfigs kernel-fragments overlays "$project/"
   k8simg() { "$program" --project "$project" --output "$project/output" --progress plain "$@"; }
 }
-# relocking VERB...: k8simg in a copy of the project, where locks may be written anew: those of $relock, of all architectures when nothing is said.
+# relocking VERB...: k8simg in a copy of the project, where locks may be written anew: those of $relock, of all
+# architectures when nothing is said.
 relocking() {
   local said=$project/said lock
   k8simg "$@" 2>"$said" && return

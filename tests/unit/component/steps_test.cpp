@@ -40,8 +40,9 @@ struct Fixture {
   StepGraph graph(const Value& from) {
     StepGraph steps;
     for (const char* id : {"tools/go", "tools/programs"}) steps.add({.id = id, .action = BuiltinAction{}});
-    add_component_steps(steps, context.store(), spec, from,
-                        {.compiler = {"tools/go", "tree"}, .programs = {"tools/programs", "tree"}});
+    add_component_steps(
+        steps, context.store(), spec, from,
+        {.compiler = TreePort{"tree"}.of("tools/go"), .programs = TreePort{"tree"}.of("tools/programs")});
     return steps;
   }
   std::string script(const StepGraph& steps, const std::string& step, const std::string& name) {

@@ -14,8 +14,8 @@ namespace {
 struct Fixture {
   TestContext context;
   StepGraph graph;
-  Input base{"kernel-fragments/base.config", context.store().put("CONFIG_NET=y\nCONFIG_HZ=100\n")};
-  Input vxlan{"kernel-fragments/vxlan.config", context.store().put("CONFIG_VXLAN=y\nCONFIG_HZ=250\n")};
+  Value base = context.store().put("CONFIG_NET=y\nCONFIG_HZ=100\n");
+  Value vxlan = context.store().put("CONFIG_VXLAN=y\nCONFIG_HZ=250\n");
   Value source;
 
   explicit Fixture(const std::vector<KernelRequirement>& requirements = {}, const std::vector<std::string>& dtbs = {}) {
@@ -26,13 +26,14 @@ struct Fixture {
                       .arch = "x86",
                       .cross = "",
                       .base = "allnoconfig",
-                      .fragments = {base, vxlan},
+                      .fragments = {{"kernel-fragments/base.config", BlobHandle(base)},
+                                    {"kernel-fragments/vxlan.config", BlobHandle(vxlan)}},
                       .requirements = requirements,
                       .targets = {"bzImage"},
                       .dtbs = dtbs,
                       .image = "arch/x86/boot/bzImage",
                       .source_date_epoch = 7},
-                     {"tools", "tree"}, {"package", "tree"});
+                     TreePort{"tree"}.of("tools"), TreePort{"tree"}.of("package"));
     Tree tree;
     tree.add_file(context.store(), "Kconfig",
                   "if NETDEVICES\nsource \"drivers/net/Kconfig\"\nendif\nsource \"arch/$(SRCARCH)/Kconfig\"\n", 0644,
@@ -47,7 +48,7 @@ struct Fixture {
     source = put_tree(context.store(), tree);
   }
   std::vector<RecordedInput> fragments() const {
-    return {{base.name, std::get<Value>(base.source)}, {vxlan.name, std::get<Value>(vxlan.source)}};
+    return {{"fragment/kernel-fragments/base.config", base}, {"fragment/kernel-fragments/vxlan.config", vxlan}};
   }
   std::map<std::string, Value> check(const std::string& config) {
     std::vector<RecordedInput> inputs{{"config", context.store().put(config)}, {"source", source}};

@@ -67,8 +67,8 @@ struct Fixture {
   Value run() {
     StepGraph graph;
     graph.add({.id = "rootfs/tree", .action = BuiltinAction{}});
-    const OutputRef output = add_audit_step(graph, project.config, {"rootfs/tree", "tree"});
-    return project.context.run(*graph.find(output.step), {{"tree", project.tree(root)}}).at(output.output);
+    const TreeHandle tree = add_audit_step(graph, project.config, TreePort{"tree"}.of("rootfs/tree"));
+    return project.context.run(*graph.find("rootfs/audit"), {{"tree", project.tree(root)}}).at(OutputRef(tree).output);
   }
   std::string mistakes() {
     return failure([&] { run(); });

@@ -36,7 +36,8 @@ struct Fixture {
     graph.add({.id = "kernel/build", .action = BuiltinAction{}});
     const PipelineInputs inputs = project.inputs();
     PackageSteps packages(graph, inputs);
-    add_boot_tree(graph, inputs, packages, {"kernel/build", "kernel"}, plan_disk(project.config), 1763195591);
+    add_boot_tree(graph, inputs, packages, TreePort{"kernel"}.of("kernel/build"), plan_disk(project.config),
+                  1763195591);
     const Step& step = *graph.find("boot/tree");
     std::vector<RecordedInput> given;
     for (const auto& input : step.inputs) {

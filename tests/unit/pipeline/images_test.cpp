@@ -143,8 +143,8 @@ TEST_CASE("images of a multi-call binary are one layer; references, entry points
 
   StepGraph graph;
   add_sources(graph, {"tools", "root", "k", "e"});
-  add_image_steps(graph, config, {"tools", "tree"}, {"root", "tree"},
-                  {{"programs/kubernetes", OutputRef{"k", "p"}}, {"programs/etcd", OutputRef{"e", "p"}}}, 1763195591);
+  add_image_steps(graph, config, TreePort{"tree"}.of("tools"), TreePort{"tree"}.of("root"),
+                  {{"kubernetes", TreePort{"p"}.of("k")}, {"etcd", TreePort{"p"}.of("e")}}, 1763195591);
   // What the root filesystem has besides is no input of the images.
   const auto files_of = [&] {
     return context.run(*graph.find("images/files"), {{"root", put_tree(context.store(), root)}});

@@ -118,9 +118,9 @@ TEST_CASE("the root filesystem takes packages in the lock's order, then the laye
   p.write("overlays/more/etc/x", "x");
   p.config.overlays = {"more", "base"};
   const Pipeline pipeline = make_pipeline(p.inputs());
-  CHECK(input_names(*pipeline.graph.find("rootfs/tree")) == Names{"package/bash=1:amd64", "package/systemd=1:amd64",
-                                                                  "component:etcd", "kernel", "overlay:more",
-                                                                  "overlay:base", "board:pc"});
+  CHECK(input_names(*pipeline.graph.find("rootfs/tree")) ==
+        Names{"package/bash=1:amd64", "package/systemd=1:amd64", "layer/component:etcd", "layer/kernel",
+              "layer/overlay:more", "layer/overlay:base", "layer/board:pc"});
 }
 
 TEST_CASE("the epoch: the defconfig's, else the caller's, else the lock's date") {
@@ -246,7 +246,7 @@ TEST_CASE("the kernel's layer: its modules where modprobe looks, as root's") {
   built.add_directory("modules/kernel", 0700, "");
   StepGraph graph;
   graph.add({.id = "kernel/build", .action = BuiltinAction{}});
-  add_kernel_layer(graph, {"kernel/build", "kernel"}, 5);
+  add_kernel_layer(graph, TreePort{"kernel"}.of("kernel/build"), 5);
   const Tree layer =
       get_tree(store, p.context.run(*graph.find("kernel/layer"), {{"kernel", p.tree(built)}}).at("tree").digest);
   const Node* file = layer.find("usr/lib/modules/6.12.1/modules.builtin");
@@ -273,7 +273,7 @@ TEST_CASE("package inputs become packages again, whatever is in a version") {
                                           }}};
   const auto outputs = p.context.run(none, {{"package/systemd=257.9-1~deb13u1:amd64", empty},
                                             {"package/tzdata=1:2025b-5+deb13u1:all", empty},
-                                            {"overlay:base", empty}});
+                                            {"layer/overlay:base", empty}});
   CHECK(p.context.store().read(outputs.at("out").digest) ==
         "systemd|257.9-1~deb13u1|amd64\ntzdata|1:2025b-5+deb13u1|all\n");
 }
@@ -281,8 +281,9 @@ TEST_CASE("package inputs become packages again, whatever is in a version") {
 TEST_CASE("checksums: one line for each artifact, as sha256sum reads them") {
   Project p;
   const Pipeline pipeline = make_pipeline(p.inputs());
-  const auto outputs = p.context.run(*pipeline.graph.find("image/sums"), {{"bzImage", p.context.store().put("a")},
-                                                                          {"disk.img", p.context.store().put("b")}});
+  const auto outputs =
+      p.context.run(*pipeline.graph.find("image/sums"),
+                    {{"file/bzImage", p.context.store().put("a")}, {"file/disk.img", p.context.store().put("b")}});
   CHECK(p.context.store().read(outputs.at("sums").digest) ==
         sha256("a").hex() + "  bzImage\n" + sha256("b").hex() + "  disk.img\n");
 }

@@ -103,8 +103,8 @@ TEST_CASE("the snapshots have the files of their layers, and a file that is ther
 
   StepGraph graph;
   add_sources(graph, {"tools", "root", "programs", "images/archive", "images/compressed"});
-  add_preload_steps(graph, containerd_config("arm"), {"tools", "tree"}, {"root", "tree"}, image_steps,
-                    {{"programs/containerd", OutputRef{"programs", "p"}}}, epoch);
+  add_preload_steps(graph, containerd_config("arm"), TreePort{"tree"}.of("tools"), TreePort{"tree"}.of("root"),
+                    image_steps, {{"containerd", TreePort{"p"}.of("programs")}}, epoch);
   const auto outputs =
       context.run(*graph.find("rootfs/preloaded"), {{"root", put_tree(store, root)},
                                                     {"store", put_tree(store, prepared)},
@@ -147,8 +147,9 @@ TEST_CASE("the snapshots have the files of their layers, and a file that is ther
 TEST_CASE("the program that prepares the folder runs by itself or emulated, and has to be there") {
   StepGraph graph;
   add_sources(graph, {"tools", "root", "programs", "images/archive", "images/compressed"});
-  const std::vector<Input> programs{{"programs/containerd", OutputRef{"programs", "p"}}};
-  add_preload_steps(graph, containerd_config("arm"), {"tools", "tree"}, {"root", "tree"}, image_steps, programs, epoch);
+  const NamedTrees programs{{"containerd", TreePort{"p"}.of("programs")}};
+  add_preload_steps(graph, containerd_config("arm"), TreePort{"tree"}.of("tools"), TreePort{"tree"}.of("root"),
+                    image_steps, programs, epoch);
   CHECK(std::get<CommandAction>(graph.find("images/store")->action).argv ==
         std::vector<std::string>{"/usr/bin/qemu-arm", "-0", "containerd-preload", "/in/programs/containerd-preload",
                                  "/in/archive", "/out/store", "1763195591"});
@@ -156,6 +157,7 @@ TEST_CASE("the program that prepares the folder runs by itself or emulated, and 
   StepGraph other;
   Config config = containerd_config("amd64");
   config.components.front().binaries.clear();
-  CHECK_THROWS_WITH(add_preload_steps(other, config, {"tools", "tree"}, {"root", "tree"}, image_steps, programs, epoch),
+  CHECK_THROWS_WITH(add_preload_steps(other, config, TreePort{"tree"}.of("tools"), TreePort{"tree"}.of("root"),
+                                      image_steps, programs, epoch),
                     Catch::Matchers::Contains("no component of zero has the program containerd-preload"));
 }

@@ -1,0 +1,46 @@
+// Where a path of a tree comes from: made, compared and taken apart here and nowhere else.
+#pragma once
+
+#include <compare>
+#include <string>
+#include <string_view>
+
+namespace k8simg {
+
+/// Its text is "package:NAME=VERSION:ARCH", "component:NAME", "kernel", "overlay:NAME", "board:NAME", "rule:NAME" (a
+/// rule of rootfs/), or "archive:NAME" for what only an archive of ours has. Trees, manifests and SBOMs hold the text.
+class Origin {
+ public:
+  enum class Kind { Unknown, Package, Component, Kernel, Overlay, Board, Rule, Archive };
+
+  Origin() = default;
+  /// From its text, which is kept as it is.
+  Origin(std::string text) : text_(std::move(text)) {}
+  Origin(const char* text) : text_(text) {}
+
+  static Origin package(std::string_view name, std::string_view version, std::string_view architecture);
+  static Origin component(std::string_view name);
+  static Origin kernel();
+  static Origin overlay(std::string_view name);
+  static Origin board(std::string_view name);
+  static Origin rule(std::string_view name);
+  static Origin archive(std::string_view name);
+
+  Kind kind() const;  ///< Unknown: the text begins with no known kind
+  /// What stands behind the kind, for a package "NAME=VERSION:ARCH"; "" for the kernel.
+  std::string_view identity() const;
+  /// Of a package, its name alone; else as identity().
+  std::string_view name() const;
+  std::string_view version() const;       ///< of a package, else ""
+  std::string_view architecture() const;  ///< of a package, else ""
+
+  const std::string& text() const { return text_; }
+  bool empty() const { return text_.empty(); }
+  friend bool operator==(const Origin&, const Origin&) = default;
+  friend std::strong_ordering operator<=>(const Origin&, const Origin&) = default;
+
+ private:
+  std::string text_;
+};
+
+}  // namespace k8simg
