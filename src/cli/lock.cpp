@@ -69,6 +69,14 @@ void check_target_scripts(Session& session, const Config& config, const Lock& lo
   check_scripts(session.store(), list, rootfs_options(config, {}, lock.date).judgements);
 }
 
+/// Patches that do not apply, or that upstream has taken, are found when the lock is made.
+void check_patches(Session& session, const Config& config, const Lock& lock) {
+  Pipeline pipeline = session.pipeline(config, lock);
+  std::vector<OutputRef> targets;
+  for (const auto& [component, tree] : pipeline.patched) targets.push_back(tree);
+  if (!targets.empty()) session.build(pipeline, config.name, targets);
+}
+
 /// All that the tools are locked for. A broken defconfig keeps nobody from locking another one; its tools are locked
 /// when it is mended.
 std::vector<Config> project_configs(Session& session, const Config& config) {
@@ -139,6 +147,7 @@ int lock(Session& session, const Chosen& chosen) {
                  .control_files = [&](const auto& packages) { return control_files(session, config, packages); },
                  .warn = [&](const std::string& text) { session.reporter().warning(text); }});
   check_target_scripts(session, config, made.lock);
+  check_patches(session, config, made.lock);
 
   // The tools first: a lock that is there agrees with them.
   const auto write_if_changed = [](const std::filesystem::path& file, const std::string& text) {

@@ -24,8 +24,10 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ComponentBinarySpec, name, package, install, 
 namespace {
 
 const TreePort tools_in{"tools"}, source_in{"source"}, modules_port{"modules"}, bin_port{"bin"}, tests_port{"tests"},
-    files_out{"files"}, programs_out{"programs"};
-const BlobPort modules_script_in{"modules.sh"}, test_script_in{"test.sh"}, tested_port{"tested"};
+    patched_port{"patched"}, files_out{"files"}, programs_out{"programs"};
+const BlobFamily patch_in{"patch/"};
+const BlobPort modules_script_in{"modules.sh"}, patched_script_in{"patched.sh"}, test_script_in{"test.sh"},
+    tested_port{"tested"};
 
 /// What the programs are held against.
 struct Validation {
@@ -51,45 +53,86 @@ cp -r .cache/cache/download/. /out/modules/
 
 bool is_c(const ComponentBinarySpec& binary) { return binary.package.ends_with(".c"); }
 
-// `use` puts a copy in a module's place: Go reads modules as they were published, and a program says which are not.
-// `edit` knows no patterns.
-constexpr const char* edit_functions = R"(use() {
-  go mod download "$1"
-  mkdir -p ".edited/$1"
-  cp -r --no-preserve=mode "$(go list -m -f '{{.Dir}}' "$1")/." ".edited/$1"
+// Gives the files that patches change. `patch` takes no inexact match: a patch is made anew for sources that moved.
+constexpr const char* patched_script = R"(set -eu
+cp -r /in/source/. /build/
+mkdir /out/patched
+say() { printf '%s\n' "$*" >&2; }
+module_of() {
+  path=$1
+  while [ "$path" != . ]; do
+    path=$(dirname "$path")
+    if grep -qE "^(require)?[[:space:]]*$path v" go.mod; then
+      printf '%s\n' "$path"
+      return
+    fi
+  done
+  say "go.mod requires no module that has $1"
+  return 1
+}
+for patch in /in/patches/*; do
+  name=${patch##*/}
+  say "$name"
+  for file in $(sed -n 's,^+++ b/\([^[:space:]]*\).*,\1,p' "$patch"); do
+    module=$(module_of "$file") || { say "patch $name: see above"; exit 1; }
+    printf '%s\n' "$module" >>modules
+    [ ! -e "/out/patched/$file" ] || continue
+    go mod download "$module"
+    folder=$(go list -m -f '{{.Dir}}' "$module")
+    mkdir -p "/out/patched/$(dirname "$file")"[!-e "$folder/${file#" $module "/}"] ||
+                                       cp-- no - preserve = mode "$folder/${file#" $module
+                                                                 "/}"
+                                                                 "/out/patched/$file" done
+                                                                 run() {
+  patch-- batch-- fuzz = 0 --no - backup - if - mismatch-- strip = 1 --directory = / out / patched-- input =
+                                                                                       "$patch"
+                                                                                       "$@" > &2;
+}
+if !run
+  --forward-- dry - run;
+then sed '/^--- /,$d' "$patch" > &2 if run-- reverse-- dry - run; then
+      say "patch $name is in these sources already: remove it, or choose other patches with components.NAME.patches"
+    else
+      say "patch $name does not apply to these sources: make it anew, or choose others with components.NAME.patches"
+    fi
+    exit 1
+  fi
+  run --forward
+done
+sort -u modules >/out/patched/modules
+)";
+
+// Puts a patched copy in a module's place: Go reads modules as they were published, and a program says which are not.
+constexpr const char* use_patched = R"(while read -r module; do
+  go mod download "$module"
+  mkdir -p ".patched/$module"
+  cp -r --no-preserve=mode "$(go list -m -f '{{.Dir}}' "$module")/." ".patched/$module"
+  cp -r --no-preserve=mode "/in/patched/$module/." ".patched/$module"
   chmod u+w go.mod
-  go mod edit -replace "$1=./.edited/$1"
-}
-edit() {
-  FILE=$1/$2 TIMES=$3 FROM=$4 TO=$5 perl -0777 -i -pe '
-    $n = s/\Q$ENV{FROM}\E/$ENV{TO}/g || 0;
-    $n == $ENV{TIMES} or die "$ENV{FILE} holds $n times what an edit of component.toml changes $ENV{TIMES} times: $ENV{FROM}\n"' ".edited/$1/$2"
-}
+  go mod edit -replace "$module=./.patched/$module"
+done </in/patched/modules
 )";
 
 /// What build and test begin with.
 std::string source_script(const ComponentSpec& spec) {
-  std::string script = "set -eux\ncp -r /in/source/. /build/\n";
-  if (spec.edits.empty()) return script;
-  script += edit_functions;
-  std::set<std::string> used;
-  for (const auto& edit : spec.edits) {
-    if (used.insert(edit.module).second) script += "use " + shell_word(edit.module) + "\n";
-    script += fmt::format("edit {} {} {} {} {}\n", shell_word(edit.module), shell_word(edit.file), edit.times,
-                          shell_word(edit.from), shell_word(edit.to));
-  }
-  return script;
+  return std::string("set -eux\ncp -r /in/source/. /build/\n") + (spec.patches.empty() ? "" : use_patched);
+}
+
+/// The patches as users name the variant: "none", or their names with commas between them.
+std::string variant(const ComponentSpec& spec) {
+  std::string names;
+  for (const auto& [name, patch] : spec.patches) names += (names.empty() ? "" : ",") + name;
+  return names.empty() ? "none" : names;
 }
 
 std::string build_script(const ComponentSpec& spec) {
   std::string script = source_script(spec) + "mkdir -p /out/bin\n";
   const std::string version_no_v = spec.version.starts_with("v") ? spec.version.substr(1) : spec.version;
   const auto parts = split(version_no_v, '.');
-  const std::vector<std::pair<std::string, std::string>> values = {{"version", spec.version},
-                                                                   {"version_no_v", version_no_v},
-                                                                   {"major", parts[0]},
-                                                                   {"minor", parts.size() > 1 ? parts[1] : "0"},
-                                                                   {"goarch", spec.goarch}};
+  const std::vector<std::pair<std::string, std::string>> values = {
+      {"version", spec.version}, {"version_no_v", version_no_v},
+      {"major", parts[0]},       {"minor", parts.size() > 1 ? parts[1] : "0"},
+      {"goarch", spec.goarch},   {"patches", variant(spec)}};
   std::string ldflags = "-s -w -buildid=";
   for (const auto& flag : spec.ldflags)
     ldflags += " " + expand(flag, values, "build.ldflags of component " + spec.name);
@@ -289,6 +332,27 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
                                                  {"GOMODCACHE", "/build/.modules"},
                                                  {"GOTELEMETRY", "off"}};
   if (!spec.goarm.empty()) environment["GOARM"] = spec.goarm;
+  TreeHandle patched;
+  if (!spec.patches.empty()) {
+    auto patch_inputs = inputs;
+    auto patch_mounts = mounts;
+    patch_inputs.push_back(patched_script_in(BlobHandle(store.put(patched_script))));
+    patch_mounts.push_back(patched_script_in.mount("/in/patched.sh"));
+    for (const auto& [name, patch] : spec.patches) {
+      patch_inputs.push_back(patch_in[name](patch));
+      patch_mounts.push_back(patch_in[name].mount("/in/patches/" + name));
+    }
+    graph.add({.id = id + "/patched",
+               .inputs = std::move(patch_inputs),
+               .action = CommandAction{.tools = tools_in.name,
+                                       .argv = {"/bin/sh", "/in/patched.sh"},
+                                       .environment = environment,
+                                       .mounts = std::move(patch_mounts),
+                                       .captures = {patched_port.capture("/out/patched")}}});
+    patched = patched_port.of(id + "/patched");
+    inputs.push_back(patched_port(patched));
+    mounts.push_back(patched_port.mount("/in/patched"));
+  }
   // Both see the same sources, modules and cache.
   const auto add_go_step = [&](const std::string& name, const std::string& script, Capture capture) {
     const BlobPort script_in{name + ".sh"};
@@ -332,7 +396,7 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
                                                                 .goarm = spec.goarm,
                                                                 .binaries = spec.binaries,
                                                                 .epoch = spec.source_date_epoch})});
-  return {files_out.of(id + "/check"), programs_out.of(id + "/check")};
+  return {patched, files_out.of(id + "/check"), programs_out.of(id + "/check")};
 }
 
 }  // namespace k8simg

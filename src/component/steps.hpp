@@ -25,16 +25,10 @@ struct ComponentBinarySpec {
   std::vector<Check> checks;       ///< run it (emulated where needed): its output must contain `expect`
 };
 
-/// A change of a file of a Go module: `from` becomes `to`, as often as it is there, which must be `times`.
-struct SourceEdit {
-  std::string module, file, from, to;
-  int times = 1;
-};
-
 struct ComponentSpec {
   std::string name, version;
   std::vector<std::string> tags, ldflags;
-  std::vector<SourceEdit> edits;  ///< in this order; not of C files, which are all the component's own
+  NamedBlobs patches;  ///< of Go modules' sources, in this order, by name; see config/patch_file.hpp
   std::vector<ComponentBinarySpec> binaries;
   std::string goarch, goarm;  ///< goarm: "5", "6", "7" or ""
   std::string cross;          ///< prefix of the C compiler, "arm-linux-gnueabi-", or "" for the build machine's own
@@ -42,6 +36,7 @@ struct ComponentSpec {
 };
 
 struct ComponentOutputs {
+  TreeHandle patched;  ///< the files that patches change, by module and path; refers to nothing without patches
   TreeHandle files;  ///< a tree: the binaries and links at their installed places, every node's origin "component:NAME"
   TreeHandle programs;  ///< a tree: every binary by its name, checked
 };
@@ -56,7 +51,8 @@ struct ComponentTools {
   TreeHandle compiler, programs;
 };
 
-/// Adds component/NAME/{modules,build,check}; modules only where there is a go.mod. `source`: tree of components/NAME
+/// Adds component/NAME/{modules,patched,build,check}; modules only where there is a go.mod, patched where there are
+/// patches. `source`: tree of components/NAME
 /// (go.mod, go.sum, *.go, *.c). Error{Usage} when some of its programs are of Go and some of C.
 ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source,
                                      const ComponentTools& tools);

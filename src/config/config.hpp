@@ -167,22 +167,21 @@ struct ReleaseConfig {
   std::vector<std::string> programs;  ///< binaries of the component, or names that its multi-call binary answers to
 };
 
-/// A file of a module that is changed before it is compiled, as component.toml says.
-struct SourceEditConfig {
-  struct Change {
-    std::string from, to;
-    int times = 1;
-  };  ///< exact text, which the file holds that many times
-  std::string module, file;     ///< "k8s.io/client-go", "util/cert/cert.go"
-  std::string reason;           ///< for who reads component.toml or an image's SBOM
-  std::vector<Change> changes;  ///< one after another
+/// A patch of upstream's sources, components/NAME/patches/PATCH.patch, as its header describes it.
+struct PatchConfig {
+  std::string name;                ///< "0001-self-signed-certificates-use-ecdsa"
+  std::filesystem::path file;      ///< project-relative
+  std::string reason;              ///< what it changes, and why
+  std::string gain;                ///< what was measured
+  std::string obsolete;            ///< the upstream issue, change or version that makes it unnecessary
+  std::vector<std::string> files;  ///< that it changes: "k8s.io/client-go/util/cert/cert.go", a module and a path in it
 };
 
 struct ComponentConfig {
   std::string name, version, description, license;
   std::filesystem::path folder;  ///< project-relative
   std::vector<std::string> tags, ldflags;
-  std::vector<SourceEditConfig> edits;
+  std::vector<PatchConfig> patches;       ///< in the order in which they are applied
   std::vector<ComponentBinary> binaries;  ///< those of the chosen link mode only
   std::vector<ImageConfig> images;
   std::vector<ReleaseConfig> releases;

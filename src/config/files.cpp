@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "config/patch_file.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
 #include "util/inside.hpp"
@@ -75,9 +76,39 @@ void check_programs(const ComponentConfig& component, const std::string& file, c
   for (const auto& release : component.releases) check("release", release.name, release.programs);
 }
 
+/// The patches of the component's folder that are chosen, in the order of their names.
+void read_patches(const fs::path& project, ComponentConfig& component, const ComponentChoice& choice,
+                  Diagnostics& diagnostics, std::vector<Setting>& settings) {
+  const fs::path folder = component.folder / "patches";
+  const std::vector<std::string> known = list_names(project / folder, ".patch", "");
+  std::vector<std::string> chosen;
+  if (choice.patches) {
+    for (const auto& [name, position] : *choice.patches) {
+      if (std::find(known.begin(), known.end(), name) == known.end())
+        diagnostics.add(position, fmt::format("components.{}.patches: {} has no {}.patch{}", component.name,
+                                              folder.string(), name, suggest(name, known)));
+      else
+        chosen.push_back(name);
+    }
+  } else {
+    chosen = known;
+  }
+  std::sort(chosen.begin(), chosen.end());
+  chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
+  std::string list;
+  for (const auto& name : chosen) {
+    const fs::path file = folder / (name + ".patch");
+    if (auto patch = read_patch(project, file.string(), diagnostics)) component.patches.push_back(std::move(*patch));
+    list += (list.empty() ? "" : ", ") + quote(name);
+  }
+  if (!choice.patches && !known.empty())
+    settings.push_back({"components." + component.name + ".patches", "[" + list + "]", {{folder.string(), 1, 1}}});
+}
+
 std::optional<ComponentConfig> read_component(const fs::path& project, const std::string& name,
-                                              const std::string& asked, const SourcePosition& asked_at,
-                                              Diagnostics& diagnostics, std::vector<Setting>& settings) {
+                                              const ComponentChoice& choice, Diagnostics& diagnostics,
+                                              std::vector<Setting>& settings) {
+  const std::string& asked = choice.link;
   const std::string folder = "components/" + name, file = folder + "/component.toml";
   auto document = read_document(project, file, diagnostics);
   if (!document) return std::nullopt;
@@ -103,7 +134,7 @@ std::optional<ComponentConfig> read_component(const fs::path& project, const std
   if (chosen.empty() && !modes.empty())
     chosen = std::find(modes.begin(), modes.end(), "multicall") != modes.end() ? "multicall" : modes.front();
   if (!asked.empty() && std::find(modes.begin(), modes.end(), asked) == modes.end())
-    diagnostics.add(asked_at,
+    diagnostics.add(choice.link_at,
                     fmt::format("components.{}.link: {} has no binary with link = {}", name, file, quote(asked)));
   if (diagnostics.size() != before) return std::nullopt;
 
@@ -116,6 +147,7 @@ std::optional<ComponentConfig> read_component(const fs::path& project, const std
                            component.binaries.end());
   component.folder = folder;
   check_programs(component, file, reader, diagnostics);
+  read_patches(project, component, choice, diagnostics, settings);
   if (diagnostics.size() != before) return std::nullopt;
   for (auto& setting : reader.settings(prefix))
     if (std::none_of(unused.begin(), unused.end(),

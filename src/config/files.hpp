@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/tables.hpp"
@@ -13,11 +14,17 @@ namespace k8simg::config {
 std::optional<Value> read_document(const std::filesystem::path& project, const std::string& file,
                                    Diagnostics& diagnostics);
 
-/// components/NAME, with the binaries of the chosen link mode only. `asked`: the defconfig's link, "" for the default,
-/// and where it said so.
+/// What a defconfig says of a component.
+struct ComponentChoice {
+  std::string link;  ///< "" for the default
+  SourcePosition link_at;
+  /// Names of patches, and where each was named. nullopt: all that the component has.
+  std::optional<std::vector<std::pair<std::string, SourcePosition>>> patches;
+};
+/// components/NAME, with the binaries of the chosen link mode and the chosen patches only.
 std::optional<ComponentConfig> read_component(const std::filesystem::path& project, const std::string& name,
-                                              const std::string& asked, const SourcePosition& asked_at,
-                                              Diagnostics& diagnostics, std::vector<Setting>& settings);
+                                              const ComponentChoice& choice, Diagnostics& diagnostics,
+                                              std::vector<Setting>& settings);
 /// defconfigs/scripts.toml; none when the file is not there.
 std::vector<ScriptJudgement> read_judgements(const std::filesystem::path& project, Diagnostics& diagnostics);
 std::vector<KernelConfig::Requirement> read_requirements(const std::filesystem::path& project, const std::string& file,

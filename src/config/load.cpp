@@ -142,9 +142,14 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
   config.settings = reader.settings();
   for (const auto& name : draft.components) {
     if (std::find(names.components.begin(), names.components.end(), name) == names.components.end()) continue;
-    const SourcePosition* at = reader.position(join_key("components", name) + ".link");
-    if (auto component =
-            read_component(project, name, draft.links[name], at ? *at : SourcePosition{}, diagnostics, config.settings))
+    const std::string key = join_key("components", name);
+    ComponentChoice choice{.link = draft.links[name], .link_at = {}, .patches = {}};
+    if (const SourcePosition* at = reader.position(key + ".link")) choice.link_at = *at;
+    if (reader.position(key + ".patches")) {
+      choice.patches.emplace();
+      for (const auto& item : reader.items(key + ".patches")) choice.patches->emplace_back(item.text, item.position);
+    }
+    if (auto component = read_component(project, name, choice, diagnostics, config.settings))
       config.components.push_back(std::move(*component));
   }
   config.judgements = read_judgements(project, diagnostics);

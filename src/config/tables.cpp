@@ -70,7 +70,8 @@ Table qemu_table(QemuConfig& qemu) {
 Table components_table(Draft& draft, const ProjectNames& names) {
   Table components{{list("enable", draft.components, Growth::Accumulate)}};
   for (const auto& name : names.components)
-    components.fields.push_back(table(name, {{text("link", draft.links[name], one_of({"multicall", "separate"}))}}));
+    components.fields.push_back(table(name, {{text("link", draft.links[name], one_of({"multicall", "separate"})),
+                                              list("patches", draft.patches[name], Growth::Replace, file_name())}}));
   return components;
 }
 
@@ -208,23 +209,6 @@ Table component_table(ComponentConfig& component) {
                          list("tags", component.tags, Growth::Replace, single_line()),
                          list("ldflags", component.ldflags, Growth::Replace, single_line()),
                      }}),
-      records<SourceEditConfig>("edit", component.edits,
-                                [](SourceEditConfig& edit) {
-                                  return Table{{
-                                      text("module", edit.module, single_line()).require(),
-                                      text("file", edit.file, relative_path()).require(),
-                                      text("reason", edit.reason, single_line()).require(),
-                                      records<SourceEditConfig::Change>("change", edit.changes,
-                                                                        [](SourceEditConfig::Change& change) {
-                                                                          return Table{{
-                                                                              text("from", change.from).require(),
-                                                                              text("to", change.to).require(),
-                                                                              number("times", change.times, 1, 1000),
-                                                                          }};
-                                                                        })
-                                          .require(),
-                                  }};
-                                }),
       entries<ComponentBinary>("binary", "name", component.binaries, &ComponentBinary::name,
                                [](ComponentBinary& binary) {
                                  return Table{{

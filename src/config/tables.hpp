@@ -22,7 +22,8 @@ struct Draft {
   std::vector<std::string> fragments, board_fragments;  ///< names in kernel-fragments/; files relative to the board
   std::vector<std::string> cmdline;                     ///< words
   std::vector<std::string> components;
-  std::map<std::string, std::string> links;  ///< component → "multicall" or "separate"
+  std::map<std::string, std::string> links;                 ///< component → "multicall" or "separate"
+  std::map<std::string, std::vector<std::string>> patches;  ///< component → names, where they are chosen
 };
 
 /// What a board describes: a machine with kernel, disk and system, all of which must be there, or an architecture,

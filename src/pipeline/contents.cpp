@@ -1,6 +1,7 @@
 // Reads provenance and Go build information out of layers.
 #include "pipeline/contents.hpp"
 
+#include <algorithm>
 #include <set>
 
 #include "component/go_build_info.hpp"
@@ -15,7 +16,9 @@ namespace {
 std::string reasons(const ComponentSoftware& component, const std::string& module) {
   std::vector<std::string> reasons;
   for (const auto& change : component.changes) {
-    if (change.module == module) reasons.push_back(change.file + ": " + change.reason);
+    const bool concerned = std::any_of(change.files.begin(), change.files.end(),
+                                       [&](const std::string& file) { return file.starts_with(module + "/"); });
+    if (concerned) reasons.push_back(change.name + ": " + change.reason);
   }
   return join(reasons, "; ");
 }

@@ -11,9 +11,10 @@ namespace k8simg {
 
 /// What an SBOM says of a component.
 struct ComponentSoftware {
-  /// A file of a module that was changed before it was compiled.
+  /// A patch of modules' sources.
   struct Change {
-    std::string module, file, reason;
+    std::string name, reason;
+    std::vector<std::string> files;  ///< module and path in it
   };
   std::string name, version, license;
   std::vector<Change> changes;

@@ -21,7 +21,7 @@
 namespace k8simg {
 
 using SoftwareChange = ComponentSoftware::Change;
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SoftwareChange, module, file, reason)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SoftwareChange, name, reason, files)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ComponentSoftware, name, version, license, changes)
 
 namespace {
@@ -251,7 +251,8 @@ Images image_parameters(const Config& config, std::int64_t epoch) {
         .software = {.name = component.name, .version = component.version, .license = component.license, .changes = {}},
         .multicall = multicall_binary(component),
         .images = {}};
-    for (const auto& edit : component.edits) made.software.changes.push_back({edit.module, edit.file, edit.reason});
+    for (const auto& patch : component.patches)
+      made.software.changes.push_back({patch.name, patch.reason, patch.files});
     for (const auto& image : component.images) {
       made.images.push_back({.reference = image_reference(component, image),
                              .tag = tag_of(component, image),

@@ -71,10 +71,7 @@ ComponentSpec component_spec(const PipelineInputs& in, const ComponentConfig& co
                      .goarm = in.config.arch.goarm,
                      .cross = in.config.arch.cross,
                      .source_date_epoch = epoch};
-  for (const auto& edit : component.edits) {
-    for (const auto& change : edit.changes)
-      spec.edits.push_back({edit.module, edit.file, change.from, change.to, change.times});
-  }
+  for (const auto& patch : component.patches) spec.patches.emplace_back(patch.name, local_file(in, patch.file));
   for (const auto& binary : component.binaries) {
     ComponentBinarySpec one{.name = binary.name,
                             .package = binary.package,
@@ -106,6 +103,10 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   for (const ComponentConfig& component : config.components) {
     Tree folder = read_folder(in.store, inside(config.project, component.folder), Origin::component(component.name));
     folder.erase("component.toml");  // what it says of the build is in the steps; a change of the rest compiles nothing
+    std::vector<std::string> patches;  // likewise
+    for (const auto& [path, node] : folder.nodes())
+      if (path == "patches" || path.starts_with("patches/")) patches.push_back(path);
+    for (const auto& path : patches) folder.erase(path);
     const Value source = put_tree(in.store, folder);
     const ComponentOutputs made = add_component_steps(
         graph, in.store, component_spec(in, component, epoch), source,
@@ -113,6 +114,7 @@ Pipeline make_pipeline(const PipelineInputs& in) {
     layers.emplace_back(Origin::component(component.name).text(), made.files);
     programs.emplace_back(component.name, made.programs);
     pipeline.programs[component.name] = made.programs;
+    if (made.patched) pipeline.patched[component.name] = made.patched;
   }
   if (!config.is_machine()) {
     add_architecture_steps(pipeline, in, packages, programs, epoch);

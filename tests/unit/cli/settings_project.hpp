@@ -133,6 +133,7 @@ exclude = ["perl-base"]                  #> []
 enable = ["engine"]                      #> ["engine", "empty"]
 
 [components.engine]
+patches = ["0001-faster"]                #> []
 link = "multicall"                       #> "separate"
 
 [images]
@@ -186,15 +187,6 @@ license = "Apache-2.0"                   #> "MIT"
 [build]
 tags = ["small"]                         #> ["tiny"]
 ldflags = ["-X a=${version}"]            #> ["-X b=${version}"]
-
-[[edit]]
-module = "example.com/m"                 #> "example.com/n"
-file = "a.go"                            #> "b.go"
-reason = "faster"                        #> "smaller"
-[[edit.change]]
-from = "a"                               #> "b"
-to = "c"                                 #> "d"
-times = 1                                #> 2
 
 [[binary]]
 name = "containerd-preload"

@@ -37,6 +37,9 @@ struct Projects {
       {"components/engine/component.toml", component},
       {"components/engine/go.mod", "module engine\n"},
       {"components/engine/go.sum", ""},
+      {"components/engine/patches/0001-faster.patch",
+       "Reason: faster\nGain: a half\nObsolete: never\n\n--- a/example.com/m/a.go\n+++ b/example.com/m/a.go\n"
+       "@@ -1 +1 @@\n-a\n+b\n"},
       {"components/empty/component.toml",
        "name = \"empty\"\nversion = \"v1\"\ndescription = \"x\"\nlicense = \"MIT\"\n[[binary]]\nname = "
        "\"empty\"\npackage = \".\"\n"},
@@ -144,8 +147,7 @@ std::string without_names(std::string key) {
       std::regex(
           R"((^|\.)(boot\.files|disk\.partition|repository|rootfs\.replace|rootfs\.mode|audit\.allow|binary|image|release)\.[^.]+\.)"),
       "$1$2.");
-  key = std::regex_replace(key, std::regex(R"(\.(check|edit|change)\.[0-9]+\.)"), ".$1.");
-  key = std::regex_replace(key, std::regex(R"(\.(check|edit|change)\.[0-9]+\.)"), ".$1.");
+  key = std::regex_replace(key, std::regex(R"(\.check\.[0-9]+\.)"), ".check.");
   key = std::regex_replace(key, std::regex(R"(^rootfs\.alternatives\..*)"), "rootfs.alternatives.awk");
   return std::regex_replace(key, std::regex(R"(^components\.(?!enable$)[^.]+\.)"), "components.*.");
 }

@@ -100,52 +100,70 @@ TEST_CASE("packages that have tests are tested where their programs run, and the
   CHECK_FALSE(f.graph(source).find("component/etcd/test"));
 }
 
-TEST_CASE("changed copies stand in for modules, in the build and in the tests") {
+TEST_CASE("patched copies stand in for modules, in the build and in the tests, and programs say which patches") {
   Fixture f;
-  f.spec.edits = {{"a.org/x", "y/z.go", "it's", "a\nb", 2}, {"b.org", "w.go", "p", ""}, {"a.org/x", "v.go", "q", "r"}};
+  f.spec.ldflags = {"-X main.patches=${patches}"};
+  f.spec.patches = {{"0001-a", BlobHandle(f.context.store().put("one"))},
+                    {"0002-b", BlobHandle(f.context.store().put("two"))}};
   Tree tree = get_tree(f.context.store(), f.source("package main").digest);
   tree.add_file(f.context.store(), "startup/startup_test.go", "package startup\n", 0644, "");
   const StepGraph graph = f.graph(put_tree(f.context.store(), tree));
   for (const char* step : {"build", "test-build"}) {
     const std::string script = f.script(graph, std::string("component/etcd/") + step, std::string(step) + ".sh");
-    CHECK(contains(script,
-                   "use 'a.org/x'\nedit 'a.org/x' 'y/z.go' 2 'it'\\''s' 'a\nb'\nuse 'b.org'\nedit 'b.org' 'w.go' 1 'p' "
-                   "''\nedit 'a.org/x' 'v.go' 1 'q' 'r'\n"));
-    // Before Go is run over the sources, whatever for.
-    const auto go = script.find("\ngo ");
-    REQUIRE(go != std::string::npos);
-    CHECK(script.rfind("\nedit 'a.org/x'") < go);
+    const auto use = script.find("done </in/patched/modules"), go = script.find("\ngo ");
+    REQUIRE(use != std::string::npos);
+    CHECK(use < go);  // before Go runs over the sources
   }
-  f.spec.edits.clear();
-  CHECK_FALSE(contains(f.script(f.graph(f.source("")), "component/etcd/build", "build.sh"), "edit"));
+  CHECK(contains(f.script(graph, "component/etcd/build", "build.sh"), "-X main.patches=0001-a,0002-b"));
+  const Step* patched = graph.find("component/etcd/patched");
+  REQUIRE(patched != nullptr);
+  CHECK(value_named(*patched, "patch/0002-b") == sha256("two"));
+  f.spec.patches.clear();
+  const StepGraph plain = f.graph(f.source(""));
+  CHECK(plain.find("component/etcd/patched") == nullptr);
+  CHECK_FALSE(contains(f.script(plain, "component/etcd/build", "build.sh"), "patched"));
+  CHECK(contains(f.script(plain, "component/etcd/build", "build.sh"), "-X main.patches=none"));
 }
 
-TEST_CASE("an edit takes text as it is, and fails where it is not found as often as was said") {
+TEST_CASE("a patch applies exactly, or the step says whether upstream has it already") {
   Fixture f;
+  f.spec.patches = {{"0001-a", BlobHandle(f.context.store().put(""))}};
   const TempDir folder(std::filesystem::temp_directory_path());
-  std::filesystem::create_directories(folder.path() / ".edited/a.org/x");
-  write_file_atomically(folder.path() / ".edited/a.org/x/z.go", "a.b(c) a.b(c)\n$1 \\E axb(c)\n");
-  const auto run = [&](const std::string& from, const std::string& to, int times) {
-    f.spec.edits = {{"a.org/x", "z.go", from, to, times}};
-    const std::string script = f.script(f.graph(f.source("")), "component/etcd/build", "build.sh");
-    // The function and its call, without Go's part.
-    const auto function = script.find("edit() {"), call = script.find("\nedit ") + 1;
-    const std::string alone = "set -eu\n" + script.substr(function, script.find("\n}\n", function) + 3 - function) +
-                              script.substr(call, script.find("mkdir -p /out") - call);
-    return system_runner().run({.argv = {"/bin/sh", "-c", "exec 2>&1\n" + alone},
-                                .environment = {{"PATH", "/usr/bin:/bin"}},
-                                .working_folder = folder.path(),
+  const auto at = [&](const std::string& name) { return (folder.path() / name).string(); };
+  const std::string script = replace_all(
+      replace_all(f.script(f.graph(f.source("")), "component/etcd/patched", "patched.sh"), "/in/", at("in/")), "/out/",
+      at("out/"));
+  // Go without a module proxy: the module is a folder.
+  write_file_atomically(folder.path() / "go", "#!/bin/sh\ncase $1 in list) echo " + at("module") + " ;; esac\n");
+  std::filesystem::permissions(folder.path() / "go", std::filesystem::perms::owner_all);
+  for (const char* name : {"in/source", "in/patches", "module/sub"})
+    std::filesystem::create_directories(folder.path() / name);
+  write_file_atomically(folder.path() / "in/source/go.mod", "module x\nrequire (\n\ta.org/x v1.0.0\n)\n");
+  const auto run = [&](const std::string& source, const std::string& file) {
+    write_file_atomically(folder.path() / "module/sub/z.go", source);
+    write_file_atomically(folder.path() / "in/patches/0001-a", "Reason: why\n\n--- a/" + file + "\n+++ b/" + file +
+                                                                   "\n@@ -1,2 +1,2 @@\n one\n-two\n+three\n");
+    for (const char* name : {"out", "build"}) std::filesystem::remove_all(folder.path() / name);
+    for (const char* name : {"out", "build"}) std::filesystem::create_directories(folder.path() / name);
+    return system_runner().run({.argv = {"/bin/sh", "-c", "exec 2>&1\n" + replace_all(script, "/build/", at("build/"))},
+                                .environment = {{"PATH", folder.path().string() + ":/usr/bin:/bin"}},
+                                .working_folder = folder.path() / "build",
                                 .log = {},
                                 .capture_stdout = true,
                                 .input = {},
                                 .input_fd = {}});
   };
-  CHECK(run("a.b(c)", "$& \\n\n@x", 2).exit_code == 0);
-  CHECK(read_file(folder.path() / ".edited/a.org/x/z.go") == "$& \\n\n@x $& \\n\n@x\n$1 \\E axb(c)\n");
-  CHECK(run("$1 \\E", "", 1).exit_code == 0);
-  const auto wrong = run("axb", "y", 2);
-  CHECK(wrong.exit_code != 0);
-  CHECK(contains(wrong.output, "a.org/x/z.go holds 1 times what an edit of component.toml changes 2 times: axb"));
+  const auto good = run("one\ntwo\n", "a.org/x/sub/z.go");
+  INFO(good.output);
+  CHECK(good.exit_code == 0);
+  CHECK(read_file(folder.path() / "out/patched/a.org/x/sub/z.go") == "one\nthree\n");
+  CHECK(read_file(folder.path() / "out/patched/modules") == "a.org/x\n");
+  CHECK(contains(run("one\nthree\n", "a.org/x/sub/z.go").output, "patch 0001-a is in these sources already"));
+  const auto moved = run("zero\n2\n", "a.org/x/sub/z.go");
+  CHECK(moved.exit_code != 0);
+  CHECK(contains(moved.output, "Reason: why"));
+  CHECK(contains(moved.output, "patch 0001-a does not apply to these sources"));
+  CHECK(contains(run("one\ntwo\n", "b.org/x/z.go").output, "go.mod requires no module that has b.org/x/z.go"));
 }
 
 TEST_CASE("a 32-bit ARM build says which ARM") {

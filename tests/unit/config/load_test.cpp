@@ -67,27 +67,66 @@ TEST_CASE("a defconfig loads with its board, parents and components") {
   CHECK(engine.binaries[1].checks.at(0).expect == "usage");
 }
 
-TEST_CASE("edits of modules' sources are read in their order, text as it stands") {
+namespace {
+
+std::string patch_of(const std::string& file, const std::string& reason = "it is slow") {
+  return "Reason: " + reason + "\n  and large\nGain: 10 %\nObsolete: v2\n\n--- a/" + file + "\n+++ b/" + file +
+         "\t2026-11-29\n@@ -1 +1 @@\n--- a/x\n+++ b/../y\n";
+}
+
+std::vector<std::string> names_of(const std::vector<PatchConfig>& patches) {
+  std::vector<std::string> names;
+  for (const auto& patch : patches) names.push_back(patch.name);
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("patches are those of the component's folder, or the chosen ones, in the order of their names") {
   Project project;
-  project.append("components/engine/component.toml",
-                 "\n[[edit]]\nmodule = \"a.org/x\"\nfile = \"y/z.go\"\nreason = \"it is slow\"\n"
-                 "[[edit.change]]\nfrom = 'a(\"b\")'\nto = \"\"\"\nc(\n\td)\"\"\"\ntimes = 2\n[[edit.change]]\nfrom = "
-                 "\"e\"\nto = \"\"\n");
+  CHECK(project.load().components.at(0).patches.empty());
+  CHECK(find_setting(project.load(), "components.engine.patches") == nullptr);
+  project.write("components/engine/patches/0002-b.patch", patch_of("b.org/m/w.go"));
+  project.write("components/engine/patches/0001-a.patch", patch_of("a.org/x/y/z.go"));
   const Config config = project.load();
-  REQUIRE(config.components.at(0).edits.size() == 1);
-  const SourceEditConfig& edit = config.components[0].edits[0];
-  CHECK(edit.module == "a.org/x");
-  CHECK(edit.file == "y/z.go");
-  REQUIRE(edit.changes.size() == 2);
-  CHECK(edit.changes[0].from == "a(\"b\")");
-  CHECK(edit.changes[0].to == "c(\n\td)");
-  CHECK(edit.changes[0].times == 2);
-  CHECK(edit.changes[1].to == "");
-  CHECK(edit.changes[1].times == 1);
-  project.edit("components/engine/component.toml", "y/z.go", "../z.go");
-  CHECK(project.mistakes().find("edit.1.file must ") != std::string::npos);
-  project.edit("components/engine/component.toml", "reason = \"it is slow\"\n", "");
-  CHECK(project.mistakes().find("edit.1.reason is missing") != std::string::npos);
+  const auto& patches = config.components.at(0).patches;
+  CHECK(names_of(patches) == std::vector<std::string>{"0001-a", "0002-b"});
+  CHECK(patches[0].reason == "it is slow and large");
+  CHECK(patches[0].gain == "10 %");
+  CHECK(patches[0].obsolete == "v2");
+  CHECK(patches[0].file == "components/engine/patches/0001-a.patch");
+  // A changed line of the file may look like the names of files.
+  CHECK(patches[0].files == std::vector<std::string>{"a.org/x/y/z.go"});
+  REQUIRE(find_setting(config, "components.engine.patches") != nullptr);
+  CHECK(find_setting(config, "components.engine.patches")->value == "[\"0001-a\", \"0002-b\"]");
+
+  CHECK(project.load({"components.engine.patches=[]"}).components.at(0).patches.empty());
+  CHECK(names_of(project.load({"components.engine.patches=[\"0002-b\"]"}).components.at(0).patches) ==
+        std::vector<std::string>{"0002-b"});
+  CHECK(project.mistakes({"components.engine.patches=[\"0002-c\"]"})
+            .find("components/engine/patches has no 0002-c.patch (did you mean 0002-b?)") != std::string::npos);
+}
+
+TEST_CASE("a patch without a reason, or that leaves its module, is a mistake with its line") {
+  Project project;
+  const auto mistakes = [&](const std::string& text) {
+    project.write("components/engine/patches/0001-a.patch", text);
+    return project.mistakes();
+  };
+  const std::string file = "components/engine/patches/0001-a.patch:";
+  CHECK(mistakes("Reason: x\nGain: y\n--- a/m/f\n+++ b/m/f\n")
+            .find(file + "1:1: the header of a patch must have Obsolete:") != std::string::npos);
+  CHECK(mistakes("Reason: x\nReason: z\nGain: y\nObsolete: v\n--- a/m/f\n+++ b/m/f\n")
+            .find(file + "2:1: Reason: is there twice") != std::string::npos);
+  CHECK(mistakes("From: somebody\n--- a/m/f\n+++ b/m/f\n")
+            .find(file + "1:1: the header of a patch has Reason:, Gain: and Obsolete:") != std::string::npos);
+  for (const char* path : {"b/../f", "/etc/passwd", "b/f", "b/m/../../f", "b//f", "/dev/null"}) {
+    INFO(path);
+    CHECK(
+        mistakes(std::string("Reason: x\nGain: y\nObsolete: v\n--- a/m/f\n+++ ") + path + "\n").find(file + "5:1: ") !=
+        std::string::npos);
+  }
+  CHECK(mistakes("Reason: x\nGain: y\nObsolete: v\n").find("the patch changes no file") != std::string::npos);
 }
 
 TEST_CASE("every value is shown with the place that set it") {

@@ -146,14 +146,18 @@ TEST_CASE("the same inputs give the same keys; a changed file changes what depen
   CHECK(changed == std::set<std::string>{"kernel/check", "kernel/request"});
 }
 
-TEST_CASE("the reason of an edit is in the SBOM, and so in the key of the step that writes it") {
+TEST_CASE("the reason of a patch is in the SBOM, and so in the key of the step that writes it") {
   Project p;
-  p.config.components[0].images.push_back({});
-  p.config.components[0].edits.push_back({});
-  p.config.components[0].edits[0].module = "example.com/m", p.config.components[0].edits[0].file = "a.go",
-  p.config.components[0].edits[0].reason = "faster";
+  p.write("components/etcd/patches/0001-a.patch", "");
+  p.config.components[0].images.push_back({.name = "example.org/x", .programs = {"etcd"}});
+  p.config.components[0].patches.push_back({.name = "0001-a",
+                                            .file = "components/etcd/patches/0001-a.patch",
+                                            .reason = "faster",
+                                            .gain = {},
+                                            .obsolete = {},
+                                            .files = {"example.com/m/a.go"}});
   const std::string before = parameters(make_pipeline(p.inputs()).graph, "images/archive");
-  p.config.components[0].edits[0].reason = "smaller";
+  p.config.components[0].patches[0].reason = "smaller";
   CHECK(parameters(make_pipeline(p.inputs()).graph, "images/archive") != before);
 }
 

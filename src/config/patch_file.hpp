@@ -1,0 +1,22 @@
+// Patches of upstream's sources: a header that says why the patch is there, and a unified diff.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "config/config.hpp"
+#include "config/schema.hpp"
+
+namespace k8simg::config {
+
+/// The header is the lines before the first "--- " line: "Reason: TEXT", "Gain: TEXT" and "Obsolete: TEXT", each once;
+/// a line that begins with a blank continues the one before. In the diff (`diff -u`), "+++ b/MODULE/PATH" names each
+/// changed file. Mistakes name the line. Fuzzed.
+std::optional<PatchConfig> parse_patch(std::string_view text, const std::string& file, Diagnostics& diagnostics);
+/// The same of a project-relative file.
+std::optional<PatchConfig> read_patch(const std::filesystem::path& project, const std::string& file,
+                                      Diagnostics& diagnostics);
+
+}  // namespace k8simg::config
