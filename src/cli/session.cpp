@@ -33,14 +33,7 @@ fs::path user_config_file() {
 
 std::optional<std::int64_t> environment_epoch() {
   const auto text = environment("SOURCE_DATE_EPOCH");
-  if (!text) return std::nullopt;
-  if (text->find_first_not_of("0123456789") != std::string::npos || text->size() > 11 ||
-      std::stoll(*text) > latest_epoch) {
-    throw Error(ErrorKind::Usage,
-                fmt::format("SOURCE_DATE_EPOCH=\"{}\" is not a number of seconds from 0 to {}", *text, latest_epoch),
-                "unset it, or set it to seconds since 1970");
-  }
-  return std::stoll(*text);
+  return text ? std::optional(parse_source_date_epoch(*text)) : std::nullopt;
 }
 
 /// Runs `body`; an Error about an entry of the configuration gains the file and line that set it.

@@ -201,6 +201,8 @@ struct ScriptJudgement {
 
 /// The latest time that every format of an image can say: 32 bits without a sign (2106-02-07).
 inline constexpr std::int64_t latest_epoch = 4294967295;
+/// The value of SOURCE_DATE_EPOCH. Error{Usage} for anything but digits that say 0 to latest_epoch.
+std::int64_t parse_source_date_epoch(const std::string& text);
 
 struct Config {
   std::string name;  ///< defconfig

@@ -204,6 +204,16 @@ std::vector<DefconfigSummary> list_defconfigs(const fs::path& project) {
   return summaries;
 }
 
+std::int64_t parse_source_date_epoch(const std::string& text) {
+  if (text.empty() || text.size() > 10 || text.find_first_not_of("0123456789") != std::string::npos ||
+      std::stoll(text) > latest_epoch) {
+    throw Error(ErrorKind::Usage,
+                fmt::format("SOURCE_DATE_EPOCH=\"{}\" is not a number of seconds from 0 to {}", text, latest_epoch),
+                "unset it, or set it to seconds since 1970");
+  }
+  return std::stoll(text);
+}
+
 std::string where_set(const std::vector<Setting>& settings, const std::string& table, const std::string& entry) {
   const std::string prefix = table + "." + config::quote(entry) + ".";
   for (const auto& setting : settings) {

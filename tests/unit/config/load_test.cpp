@@ -129,6 +129,15 @@ TEST_CASE("a patch without a reason, or that leaves its module, is a mistake wit
   CHECK(mistakes("Reason: x\nGain: y\nObsolete: v\n").find("the patch changes no file") != std::string::npos);
 }
 
+TEST_CASE("SOURCE_DATE_EPOCH is a time that every format of an image holds") {
+  CHECK(parse_source_date_epoch("0") == 0);
+  CHECK(parse_source_date_epoch("4294967295") == latest_epoch);
+  for (const char* bad : {"", "4294967296", "99999999999", "9223372037000000000", "-1", "1.5", "0x10", " 1"}) {
+    INFO(bad);
+    CHECK_THROWS_AS(parse_source_date_epoch(bad), Error);
+  }
+}
+
 TEST_CASE("every value is shown with the place that set it") {
   Project project;
   CHECK(shown(project.load({"qemu.memory=1024", "packages.install+=less"})) ==
