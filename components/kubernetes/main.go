@@ -1,4 +1,4 @@
-// Command hyperkube is the programs of a cluster in one file: Kubernetes' seven, etcd and its client, CoreDNS and flanneld. The name it is called
+// Command hyperkube is the programs of a cluster in one file: Kubernetes' seven, etcd and its client, CoreDNS and flanneld, and the node's own. The name it is called
 // by says which one it is.
 //
 // The programs share most of their packages (etcd, CoreDNS and flanneld have the API server's gRPC and Kubernetes' client in them too), so one binary is
@@ -24,6 +24,8 @@ import (
 	"hyperkube/etcd"
 	"hyperkube/firstobjects"
 	"hyperkube/flannel"
+	"hyperkube/node"
+	"hyperkube/node/system"
 	"hyperkube/startup"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubectl's authentication plug-ins
 	"k8s.io/component-base/cli"
@@ -62,6 +64,7 @@ var programs = []program{
 	{name: "etcd", run: func() int { etcd.Main(); return 0 }},
 	{name: "etcdctl", run: func() int { etcdctl.MustStart(); return 0 }},
 	{name: "flanneld", run: runFlanneld},
+	{name: "k8simg-node", run: runNode},
 	{name: "kube-apiserver", run: runAPIServer, pFlags: true, parallel: true},
 	{name: "kube-controller-manager", run: afterAPI(func() int { return cli.Run(controllermanager.NewControllerManagerCommand()) }), pFlags: true},
 	{name: "kube-proxy", run: func() int { return cli.Run(proxy.NewProxyCommand()) }, pFlags: true},
@@ -122,6 +125,11 @@ func runFlanneld() int {
 	useClientGatesFromEnvironment()
 	flannel.Main()
 	return 0
+}
+
+func runNode() int {
+	useClientGatesFromEnvironment()
+	return node.Main(os.Args[1:], system.New)
 }
 
 func runKubeadm() int {

@@ -31,14 +31,19 @@ const (
 // pause that doubles each time; on a small machine an API server takes longer, the more so the more often others start beside it. A server that is not ready
 // says 500 or 503, and 429 when too many ask. Any other answer is one of a server that runs: 401 where an administrator has turned anonymous access off.
 func AwaitAPI(url string, words io.Writer) error {
-	return await(url, words, pause, answer, patience)
+	return AwaitAPIContext(context.Background(), url, words)
 }
 
-func await(url string, words io.Writer, pause, answer, patience time.Duration) error {
+// AwaitAPIContext is AwaitAPI that returns as soon as ctx ends.
+func AwaitAPIContext(ctx context.Context, url string, words io.Writer) error {
+	return await(ctx, url, words, pause, answer, patience)
+}
+
+func await(ctx context.Context, url string, words io.Writer, pause, answer, patience time.Duration) error {
 	if url == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
