@@ -133,7 +133,7 @@ func timeouts() *kubeadmapi.Timeouts {
 
 // kubelet is the part that is the same for every role.
 func (n *Node) kubelet() *kubeletapi.KubeletConfiguration {
-	no, yes := false, true
+	yes, failSwapOn := true, n.image.FailSwapOn
 	memory := "100Mi"
 	if n.memory() < 1500 {
 		memory = "50Mi"
@@ -142,7 +142,7 @@ func (n *Node) kubelet() *kubeletapi.KubeletConfiguration {
 		TypeMeta:                 metav1.TypeMeta{APIVersion: "kubelet.config.k8s.io/v1beta1", Kind: "KubeletConfiguration"},
 		CgroupDriver:             "systemd",
 		ContainerRuntimeEndpoint: containerd,
-		FailSwapOn:               &no,
+		FailSwapOn:               &failSwapOn,
 		MemorySwap:               kubeletapi.MemorySwapConfiguration{SwapBehavior: "NoSwap"},
 		SeccompDefault:           &yes, // a pod that names no profile gets the runtime's instead of none
 		// All four, for naming one takes the others' defaults away.

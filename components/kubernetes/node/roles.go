@@ -159,10 +159,14 @@ func (n *Node) refuseRole(context.Context) error {
 		n.state.Role, n.file.Line("role"), n.file.Role, n.state.Role, anew)
 }
 
-// needImages makes sure that the images were checked; why they could not be, k8simg-images.service has told.
+// needImages makes sure that the images were checked; why they could not be, k8simg-images.service has told. That service does not start where there is
+// a stamp: one of other images is looked at here.
 func (n *Node) needImages() error {
 	if !n.exists(checksumFile) || n.imagesChecked() {
 		return nil
+	}
+	if n.exists(stampFile) {
+		return n.VerifyImages()
 	}
 	text := "the container images are not as they were made, and without them there is no node: see above, or `journalctl -u k8simg-images`"
 	n.say("%s", text)

@@ -599,6 +599,11 @@ func TestFullDiskOldClockBadImages(t *testing.T) {
 	b.notCalled("kubeadm")
 
 	b = newBoard(t, 1000)
+	b.put(stampFile, "of other images")
+	b.starts()
+	b.says("1 container images are as they were made")
+
+	b = newBoard(t, 1000)
 	b.remove(stampFile, checksumFile, imageListFile)
 	b.starts()
 	b.holds(kubeadmFile, "imagePullPolicy: IfNotPresent")
