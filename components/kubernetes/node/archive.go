@@ -17,8 +17,10 @@ import (
 
 // reportFiles are those of a report. None of them is a key or a kubeconfig; what of them is a token or a key is masked.
 var reportFiles = []string{
-	stateFile, imageFile, imageListFile, kubeadmFile, kubeletConfig, "/var/lib/kubelet/kubeadm-flags.env", joinFile, "/etc/hostname", "/etc/hosts",
-	"/etc/containerd/config.toml", "/etc/cni/net.d/*.conflist", "/etc/kubernetes/manifests/*.yaml", "/etc/os-release", "/proc/cmdline",
+	stateFile, imageFile, imageListFile, kubeadmFile, kubeletConfig, "/var/lib/kubelet/kubeadm-flags.env", joinFile,
+	"/etc/hostname", "/etc/hosts",
+	"/etc/containerd/config.toml", "/etc/cni/net.d/*.conflist", "/etc/kubernetes/manifests/*.yaml", "/etc/os-release",
+	"/proc/cmdline",
 	"/proc/meminfo", "/proc/mounts", "/proc/uptime", "/proc/net/route", lastErrorFile,
 }
 
@@ -31,7 +33,8 @@ var reportCommands = map[string][]string{
 	"routes":     {"ip", "route", "show", "table", "all"},
 	"containers": {"ctr", "--namespace", "k8s.io", "containers", "list"},
 	"tasks":      {"ctr", "--namespace", "k8s.io", "tasks", "list"},
-	"pods":       {"kubectl", "--kubeconfig", adminFile, "--request-timeout", "20s", "get", "nodes,pods", "--all-namespaces", "--output", "wide"},
+	"pods": {"kubectl", "--kubeconfig", adminFile, "--request-timeout", "20s", "get", "nodes,pods",
+		"--all-namespaces", "--output", "wide"},
 }
 
 type secret struct {
@@ -43,9 +46,10 @@ type secret struct {
 var secrets = sync.OnceValue(func() []secret {
 	return []secret{
 		{regexp.MustCompile(`\b[a-z0-9]{6}\.[a-z0-9]{16}\b`), "TOKEN"},
-		{regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\z)`), "PRIVATE KEY"},
+		{regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\z)`),
+			"PRIVATE KEY"},
 		{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`), "TOKEN"},
-		{regexp.MustCompile(`(?mi)((?:key-data|certificate-data|token|password|authorization|auth|secret)"?\s*[:=]\s*)` +
+		{regexp.MustCompile(`(?mi)((?:(?:key|certificate)-data|token|password|authorization|auth|secret)"?\s*[:=]\s*)` +
 			`("[^"\n]*"|'[^'\n]*'|\S[^\n]*)`), "${1}REMOVED"},
 		{regexp.MustCompile(`(://)[^/\s:@]+:[^/\s@]+@`), "${1}REMOVED@"},
 	}
@@ -81,7 +85,8 @@ func (n *Node) Report(ctx context.Context) error {
 		os.Remove(n.path(path)) //nolint:errcheck // the first error is told
 		return err
 	}
-	_, err = fmt.Fprintf(n.Out, "%s\nTokens, keys and kubeconfigs are not in it; names and addresses are. Look at it before you send it.\n", path)
+	_, err = fmt.Fprintf(n.Out, "%s\nTokens, keys and kubeconfigs are not in it; names and addresses are. Look at "+
+		"it before you send it.\n", path)
 	return err
 }
 
@@ -93,7 +98,8 @@ func (n *Node) writeReport(ctx context.Context, out io.Writer, name string) erro
 			text = text[len(text)-mostOfFile:]
 		}
 		text = withoutSecrets(text)
-		header := &tar.Header{Name: name + "/" + member, Mode: 0o644, Size: int64(len(text)), ModTime: n.Clock.Now().Truncate(time.Second)}
+		header := &tar.Header{Name: name + "/" + member, Mode: 0o644, Size: int64(len(text)),
+			ModTime: n.Clock.Now().Truncate(time.Second)}
 		if err := archive.WriteHeader(header); err != nil {
 			return err
 		}
@@ -105,7 +111,8 @@ func (n *Node) writeReport(ctx context.Context, out io.Writer, name string) erro
 		fmt.Fprintf(&status, "%-13s %s\n", line[0], line[1])
 	}
 	for path, certificate := range n.certificates() {
-		fmt.Fprintf(&status, "certificate %s: %s to %s\n", path, certificate.NotBefore.UTC().Format(time.DateOnly), certificate.NotAfter.UTC().Format(time.DateOnly))
+		fmt.Fprintf(&status, "certificate %s: %s to %s\n", path, certificate.NotBefore.UTC().Format(time.DateOnly),
+			certificate.NotAfter.UTC().Format(time.DateOnly))
 	}
 	if err := add("status.txt", status.String()); err != nil {
 		return err
@@ -118,7 +125,8 @@ func (n *Node) writeReport(ctx context.Context, out io.Writer, name string) erro
 			if err != nil {
 				text = []byte(err.Error())
 			}
-			if err := add("files/"+strings.TrimPrefix(strings.TrimPrefix(path, n.Root), "/"), string(text)); err != nil {
+			if err := add("files/"+strings.TrimPrefix(strings.TrimPrefix(path, n.Root), "/"),
+				string(text)); err != nil {
 				return err
 			}
 		}

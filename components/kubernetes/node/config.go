@@ -74,8 +74,9 @@ func (n *Node) pullPolicy() corev1.PullPolicy {
 	return corev1.PullIfNotPresent
 }
 
-// environment is that of a control-plane program. The memory limit is soft: above it Go's garbage collector works harder. It is a share of the
-// machine's memory in percent, at least some MiB; there is none on a machine with memory to spare.
+// environment is that of a control-plane program. The memory limit is soft: above it Go's garbage collector works
+// harder. It is a share of the machine's memory in percent, at least some MiB; there is none on a machine with memory
+// to spare.
 func (n *Node) environment(share, least int, more ...string) []kubeadmapi.EnvVar {
 	var variables []kubeadmapi.EnvVar
 	add := func(name, value string) {
@@ -139,7 +140,8 @@ func (n *Node) kubelet() *kubeletapi.KubeletConfiguration {
 		memory = "50Mi"
 	}
 	return &kubeletapi.KubeletConfiguration{
-		TypeMeta:                 metav1.TypeMeta{APIVersion: "kubelet.config.k8s.io/v1beta1", Kind: "KubeletConfiguration"},
+		TypeMeta: metav1.TypeMeta{APIVersion: "kubelet.config.k8s.io/v1beta1",
+			Kind: "KubeletConfiguration"},
 		CgroupDriver:             "systemd",
 		ContainerRuntimeEndpoint: containerd,
 		FailSwapOn:               &failSwapOn,
@@ -182,14 +184,16 @@ func (n *Node) initConfiguration(state State) (string, error) {
 	isSingle := n.file.Role == single
 	elect := func(pairs ...string) []kubeadmapi.Arg {
 		if isSingle {
-			pairs = append(pairs, "leader-elect", "false") // there is one of each: an election is a write to the disk every other second
+			pairs = append(pairs, "leader-elect",
+				"false") // there is one of each: an election is a write to the disk every other second
 		}
 		return arguments(pairs...)
 	}
-	apiServer := arguments("profiling", "false", "max-requests-inflight", "100", "max-mutating-requests-inflight", "50", "event-ttl", "30m")
+	apiServer := arguments("profiling", "false", "max-requests-inflight", "100", "max-mutating-requests-inflight",
+		"50", "event-ttl", "30m")
 	if isSingle {
-		// A queue for each kind of client keeps a client that asks in a loop from taking the places of the nodes. A single node spares itself the
-		// queues and the objects that describe them.
+		// A queue for each kind of client keeps a client that asks in a loop from taking the places of the nodes. A
+		// single node spares itself the queues and the objects that describe them.
 		apiServer = append(apiServer, arguments("enable-priority-and-fairness", "false")...)
 	}
 	var etcdMore []string
@@ -216,12 +220,13 @@ func (n *Node) initConfiguration(state State) (string, error) {
 	cluster := &kubeadmapi.ClusterConfiguration{
 		TypeMeta:          metav1.TypeMeta{APIVersion: apiVersion, Kind: "ClusterConfiguration"},
 		KubernetesVersion: n.image.KubernetesVersion,
-		// A key on an elliptic curve is made in an instant, where one for RSA takes a slow core many seconds, a dozen times; and signing, once for
-		// each connection, is cheap.
+		// A key on an elliptic curve is made in an instant, where one for RSA takes a slow core many seconds, a dozen
+		// times; and signing, once for each connection, is cheap.
 		EncryptionAlgorithm:         kubeadmapi.EncryptionAlgorithmECDSAP256,
 		CertificateValidityPeriod:   &metav1.Duration{Duration: clusterLife},
 		CACertificateValidityPeriod: &metav1.Duration{Duration: 2 * clusterLife},
-		Networking:                  kubeadmapi.Networking{PodSubnet: n.file.PodNetwork, ServiceSubnet: n.file.ServiceNetwork},
+		Networking: kubeadmapi.Networking{PodSubnet: n.file.PodNetwork,
+			ServiceSubnet: n.file.ServiceNetwork},
 		Etcd: kubeadmapi.Etcd{Local: &kubeadmapi.LocalEtcd{
 			DataDir: etcdFolder,
 			ExtraArgs: arguments(
@@ -236,17 +241,20 @@ func (n *Node) initConfiguration(state State) (string, error) {
 			CertSANs: []string{state.Hostname, state.Hostname + ".local", "localhost", "127.0.0.1"},
 			ControlPlaneComponent: kubeadmapi.ControlPlaneComponent{
 				ExtraArgs: apiServer,
-				// The first objects are written into the database at once, not one after the other through the API server.
+				// The first objects are written into the database at once, not one after the other through the API
+				// server.
 				ExtraEnvs: n.environment(20, 180, "HYPERKUBE_FIRST_OBJECTS", "1"),
 			},
 		},
 		ControllerManager: kubeadmapi.ControlPlaneComponent{
-			// Its controllers begin one after the other, with some two hundred requests together, which upstream's limit of 20 a second makes ten
-			// seconds of.
-			ExtraArgs: elect("profiling", "false", "cluster-signing-duration", "87600h", "kube-api-qps", "100", "kube-api-burst", "200"),
+			// Its controllers begin one after the other, with some two hundred requests together, which upstream's
+			// limit of 20 a second makes ten seconds of.
+			ExtraArgs: elect("profiling", "false", "cluster-signing-duration", "87600h", "kube-api-qps", "100",
+				"kube-api-burst", "200"),
 			ExtraEnvs: n.environment(8, 64, ready...),
 		},
-		Scheduler: kubeadmapi.ControlPlaneComponent{ExtraArgs: elect("profiling", "false"), ExtraEnvs: n.environment(6, 48, ready...)},
+		Scheduler: kubeadmapi.ControlPlaneComponent{ExtraArgs: elect("profiling", "false"), ExtraEnvs: n.environment(6,
+			48, ready...)},
 	}
 	proxy := &proxyconfig.KubeProxyConfiguration{
 		TypeMeta:    metav1.TypeMeta{APIVersion: "kubeproxy.config.k8s.io/v1alpha1", Kind: "KubeProxyConfiguration"},
@@ -268,7 +276,8 @@ func (n *Node) joinConfiguration(state State) (string, error) {
 	})
 }
 
-// standaloneConfiguration is a kubelet of its own: pods are files. It listens to nobody; if somebody turns that on, nobody is let in.
+// standaloneConfiguration is a kubelet of its own: pods are files. It listens to nobody; if somebody turns that on,
+// nobody is let in.
 func (n *Node) standaloneConfiguration() (string, error) {
 	no := false
 	config := n.kubelet()
@@ -294,7 +303,8 @@ func (n *Node) standaloneNetwork() (string, error) {
 		"name":       "cbr0",
 		"plugins": []object{
 			{
-				"type": "bridge", "bridge": "cni0", "isGateway": true, "forceAddress": true, "ipMasq": true, "hairpinMode": true,
+				"type": "bridge", "bridge": "cni0", "isGateway": true, "forceAddress": true, "ipMasq": true,
+				"hairpinMode": true,
 				"ipam": object{
 					"type": "host-local", "dataDir": "/run/cni/networks",
 					"ranges": [][]object{{{"subnet": netip.PrefixFrom(network.Addr(), 24).String()}}},

@@ -53,7 +53,8 @@ var authority, ownHash = func() (string, string) {
 		panic(err)
 	}
 	sum := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), "sha256:" + hex.EncodeToString(sum[:])
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), "sha256:" +
+		hex.EncodeToString(sum[:])
 }()
 
 // killed is what the program's end looks like to it: nothing after it is done.
@@ -109,12 +110,15 @@ func newBoard(t *testing.T, mebibytes int) *board {
 	t.Helper()
 	b := &board{
 		t: t, root: t.TempDir(), now: time.Unix(1800000000, 0), free: 4000, patience: time.Hour, architecture: "amd64",
-		addresses: []Address{{"eth0", netip.MustParseAddr("10.0.2.15"), true}}, route: "eth0", kubelet: "inactive", reachable: true,
-		killAt: -1, fullAt: -1,
+		addresses: []Address{{"eth0", netip.MustParseAddr("10.0.2.15"), true}}, route: "eth0", kubelet: "inactive",
+		reachable: true,
+		killAt:    -1, fullAt: -1,
 	}
 	for _, folder := range []string{
-		"boot/firmware", "dev", "etc/kubernetes/manifests", "proc/sys/kernel", "root", "run/systemd/timesync", "sys/class/tty/console",
-		"sys/class/net/eth0/device", "var/lib/containerd/snapshots/1/fs", "var/lib/kubelet", "usr/lib", "usr/share/k8simg/patches/single",
+		"boot/firmware", "dev", "etc/kubernetes/manifests", "proc/sys/kernel", "root", "run/systemd/timesync",
+		"sys/class/tty/console",
+		"sys/class/net/eth0/device", "var/lib/containerd/snapshots/1/fs", "var/lib/kubelet", "usr/lib",
+		"usr/share/k8simg/patches/single",
 	} {
 		b.must(os.MkdirAll(filepath.Join(b.root, folder), 0o755))
 	}
@@ -211,7 +215,8 @@ func (b *board) power(verb string) error {
 		verbs := map[string]func() error{
 			"start": func() error { return n.Start(ctx) }, "prepare": func() error { return n.Prepare(ctx) },
 			"reset": func() error { return n.Reset(ctx) }, "token": func() error { return n.Token(ctx) },
-			"verify": n.VerifyImages, "shutdown": func() error { return n.Shutdown(ctx) }, "status": func() error { return n.Status(ctx) },
+			"verify": n.VerifyImages, "shutdown": func() error { return n.Shutdown(ctx) },
+			"status":     func() error { return n.Status(ctx) },
 			"kubeconfig": func() error { return n.Kubeconfig(ctx) }, "report": func() error { return n.Report(ctx) },
 		}
 		b.err = verbs[verb]()
@@ -235,8 +240,10 @@ func (b *board) boot() {
 
 func (b *board) machine() Machine {
 	return Machine{
-		Root: b.root, Architecture: b.architecture, Files: boardFiles{b}, Clock: boardClock{b}, Units: boardUnits{b}, Runtime: boardRuntime{b},
-		Network: boardNetwork{b}, Kubeadm: boardKubeadm{b}, Cluster: boardCluster{b}, Random: rand.Reader, Reload: func() {},
+		Root: b.root, Architecture: b.architecture, Files: boardFiles{b}, Clock: boardClock{b}, Units: boardUnits{b},
+		Runtime: boardRuntime{b},
+		Network: boardNetwork{b}, Kubeadm: boardKubeadm{b}, Cluster: boardCluster{b}, Random: rand.Reader,
+		Reload: func() {},
 		Ask: func(_ context.Context, command []string) string {
 			return "answer of " + strings.Join(command, " ") + " " + ownToken
 		},
@@ -658,7 +665,8 @@ func (k boardKubeadm) Join(context.Context, string) error {
 	if err := k.step("kubelet-start"); err != nil {
 		return err
 	}
-	k.put("/var/lib/kubelet/pki/kubelet-client-current.pem", "-----END CERTIFICATE-----\n-----END EC PRIVATE KEY-----\n")
+	k.put("/var/lib/kubelet/pki/kubelet-client-current.pem",
+		"-----END CERTIFICATE-----\n-----END EC PRIVATE KEY-----\n")
 	if err := k.step("bootstrap"); err != nil {
 		return err
 	}
@@ -729,7 +737,8 @@ func (c boardCluster) CreateToken(_ context.Context, kubeconfig, token string, e
 
 // --- what a disk holds after a power cut ---
 
-// disk is its memory: all names as at the last sync, and the bytes of the files that were synced; the others are empty (ext4 with delayed allocation).
+// disk is its memory: all names as at the last sync, and the bytes of the files that were synced; the others are empty
+// (ext4 with delayed allocation).
 type disk struct {
 	synced  map[string]bool // by inode and birth
 	durable string          // a copy of the folders

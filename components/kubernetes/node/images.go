@@ -31,9 +31,9 @@ func sumOf(path string) string {
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
-// VerifyImages checks once, at the first start, that the container images which came with the image are on the disk as they were made. They lie in
-// containerd's folder, unpacked, with its databases. The stamp of the check lies there too: whoever empties the folder empties it of the stamp, and
-// is told at the next start what is missing.
+// VerifyImages checks once, at the first start, that the container images which came with the image are on the disk as
+// they were made. They lie in containerd's folder, unpacked, with its databases. The stamp of the check lies there too:
+// whoever empties the folder empties it of the stamp, and is told at the next start what is missing.
 func (n *Node) VerifyImages() error {
 	if n.imagesChecked() {
 		return nil
@@ -49,7 +49,8 @@ func (n *Node) VerifyImages() error {
 	for line := range strings.Lines(string(list)) {
 		sum, name, found := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
 		if !found || len(sum) != sha256.Size*2 {
-			return n.giveUp("%s is damaged. Write the image again, to another card if this happens twice.", checksumFile)
+			return n.giveUp("%s is damaged. Write the image again, to another card if this happens twice.",
+				checksumFile)
 		}
 		files++
 		if sumOf(n.path("/"+name)) != sum {
@@ -61,7 +62,8 @@ func (n *Node) VerifyImages() error {
 		if len(wrong) > 0 {
 			first = ", the first is /" + wrong[0]
 		}
-		return n.giveUp("the container images on this card are corrupted: %d files are not as they were made%s. The card is worn, or was not written "+
+		return n.giveUp("the container images on this card are corrupted: %d files are not as they were made%s. The "+
+			"card is worn, or was not written "+
 			"completely. Write the image again, to another card if this happens twice.", len(wrong), first)
 	}
 	if _, err := n.write(stampFile, string(list), 0o644); err != nil {
@@ -71,6 +73,7 @@ func (n *Node) VerifyImages() error {
 	if err != nil {
 		images = nil
 	}
-	n.say("%d container images are as they were made, checked in %.0f s", bytes.Count(images, []byte("\n")), n.Clock.Now().Sub(began).Seconds())
+	n.say("%d container images are as they were made, checked in %.0f s", bytes.Count(images, []byte("\n")),
+		n.Clock.Now().Sub(began).Seconds())
 	return nil
 }

@@ -1,9 +1,10 @@
 // Package node makes a machine the node that node.toml describes.
 //
-// A control plane is made once, a worker joins once, and every start after that only makes sure that the kubelet runs. The state is written before
-// kubeadm begins, when kubeadm has succeeded, and when everything else that belongs to the node is on the disk. An interruption in between leaves
-// a half-made node. The next start undoes it only if it certainly never worked, and finishes it otherwise: what etcd has stored is deleted by
-// `k8simg-node reset` alone. What happens in which state is the table in table.go.
+// A control plane is made once, a worker joins once, and every start after that only makes sure that the kubelet runs.
+// The state is written before kubeadm begins, when kubeadm has succeeded, and when everything else that belongs to the
+// node is on the disk. An interruption in between leaves a half-made node. The next start undoes it only if it
+// certainly never worked, and finishes it otherwise: what etcd has stored is deleted by `k8simg-node reset` alone. What
+// happens in which state is the table in table.go.
 package node
 
 import (

@@ -71,8 +71,8 @@ func (n *Node) cards(carrier bool) []string {
 	return names
 }
 
-// ensureRoute gives a network without a gateway a default route, the last of all: kubelet, flanneld and who calls a Service's address look for
-// one, whether or not it leads anywhere.
+// ensureRoute gives a network without a gateway a default route, the last of all: kubelet, flanneld and who calls a
+// Service's address look for one, whether or not it leads anywhere.
 func (n *Node) ensureRoute() {
 	if n.Network.DefaultDevice() != "" {
 		return
@@ -109,7 +109,8 @@ func (n *Node) holdAddress(address string) error {
 	return nil
 }
 
-// findAddress finds the address that the API is reached by. A single node without a network makes one up, which stays its own.
+// findAddress finds the address that the API is reached by. A single node without a network makes one up, which stays
+// its own.
 func (n *Node) findAddress(ctx context.Context) error {
 	wanted := n.file.Address
 	const step = 2 * time.Second
@@ -138,7 +139,8 @@ func (n *Node) findAddress(ctx context.Context) error {
 		if waited >= 6*time.Second {
 			switch {
 			case wanted != "":
-				n.tell("waiting for the address %s (node.toml:%d), which is on no interface yet", wanted, n.file.Line("address"))
+				n.tell("waiting for the address %s (node.toml:%d), which is on no interface yet", wanted,
+					n.file.Line("address"))
 			case len(n.cards(true)) > 0:
 				n.tell("waiting for an address: the network has a link, but no DHCP server has answered yet")
 			default:
@@ -163,12 +165,14 @@ func (n *Node) imageTime() time.Time {
 	return info.ModTime()
 }
 
-// awaitClock makes sure that the clock is not before the image. Certificates are valid from the time that they are made at: a clock in 1970 makes a
-// cluster that nobody believes later. systemd has begun at the image's date or at the time of the last shutdown, whichever is later.
+// awaitClock makes sure that the clock is not before the image. Certificates are valid from the time that they are made
+// at: a clock in 1970 makes a cluster that nobody believes later. systemd has begun at the image's date or at the time
+// of the last shutdown, whichever is later.
 func (n *Node) awaitClock(ctx context.Context) error {
 	oldest, now := n.imageTime(), n.Clock.Now()
 	if now.Unix() < oldest.Unix() {
-		n.say("the clock says %s, before this image was made; it is set to %s. Has the machine no battery-backed clock, and no time server?",
+		n.say("the clock says %s, before this image was made; it is set to %s. Has the machine no battery-backed "+
+			"clock, and no time server?",
 			now.UTC().Format(time.DateOnly), oldest.UTC().Format(time.DateOnly))
 		if err := n.Clock.Set(oldest); err != nil {
 			return n.giveUp("the clock cannot be set (%v), and certificates made now would never be valid", err)
@@ -189,9 +193,9 @@ const farAhead = 15 * 8766 * time.Hour
 
 const minuteFormat = "2006-01-02 15:04"
 
-// takeTime sets the clock of a machine that has none, and that no time server has answered, to the time of its control plane: whatever certificates
-// it is shown would be of the future else. Only forward, and nobody vouches for it, as for a time server's; who the server is, ca-cert-hash
-// says later.
+// takeTime sets the clock of a machine that has none, and that no time server has answered, to the time of its control
+// plane: whatever certificates it is shown would be of the future else. Only forward, and nobody vouches for it, as for
+// a time server's; who the server is, ca-cert-hash says later.
 func (n *Node) takeTime(ctx context.Context) {
 	if n.exists("/dev/rtc0") || n.exists(synchronized) {
 		return

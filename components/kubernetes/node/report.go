@@ -22,6 +22,11 @@ func (n *Node) say(format string, arguments ...any) {
 	n.console(text)
 }
 
+// note writes a line to the journal alone.
+func (n *Node) note(format string, arguments ...any) {
+	fmt.Fprintf(n.Journal, strings.TrimSuffix(format, "\n")+"\n", arguments...) //nolint:errcheck // who else is there
+}
+
 // console writes a line to the consoles alone.
 func (n *Node) console(text string) {
 	for _, tty := range strings.Fields(n.readLine("/sys/class/tty/console/active")) {
@@ -51,7 +56,8 @@ func writeConsole(path, text string) {
 // show puts what is the matter with the node above the login prompt, until something else is.
 func (n *Node) show(text string) {
 	path := n.path("/run/issue.d/k8simg.issue")
-	if os.MkdirAll(filepath.Dir(path), 0o755) == nil && os.WriteFile(path+".new", []byte("k8simg: "+text+"\n\n"), 0o644) == nil {
+	if os.MkdirAll(filepath.Dir(path), 0o755) == nil && os.WriteFile(path+".new", []byte("k8simg: "+text+"\n\n"),
+		0o644) == nil {
 		os.Rename(path+".new", path) //nolint:errcheck // it is only shown
 	}
 	n.Reload()
@@ -79,7 +85,8 @@ func (n *Node) giveUp(format string, arguments ...any) error {
 func (n *Node) keepError(text string) {
 	path := n.path(lastErrorFile)
 	if os.MkdirAll(filepath.Dir(path), 0o700) == nil {
-		os.WriteFile(path, []byte(n.Clock.Now().UTC().Format("2006-01-02 15:04 ")+text+"\n"), 0o600) //nolint:errcheck // it is only shown
+		line := n.Clock.Now().UTC().Format(minuteFormat) + " " + text + "\n"
+		os.WriteFile(path, []byte(line), 0o600) //nolint:errcheck // it is only shown
 	}
 }
 
@@ -138,6 +145,7 @@ func (n *Node) needSpace(folder string, mebibytes uint64, what string) error {
 	if err != nil || space.Free>>20 >= mebibytes {
 		return nil //nolint:nilerr // what cannot be known is no reason to stop
 	}
-	return n.giveUp("the disk is full: %s, and %s takes %d MB. Delete what is not needed, or write the image to a larger card.",
+	return n.giveUp("the disk is full: %s, and %s takes %d MB. Delete what is not needed, or write the image to a "+
+		"larger card.",
 		n.room(n.path(folder), nil), what, mebibytes)
 }

@@ -14,8 +14,9 @@ import (
 // mostTries is how often kubeadm init is run in one start.
 const mostTries = 3
 
-// clusterData reports whether etcd has stored anything here. Its write-ahead log is there before its first answer (etcd renames a finished wal.tmp
-// to wal): without one, no API server has ever stored an object. What cannot be read counts as data.
+// clusterData reports whether etcd has stored anything here. Its write-ahead log is there before its first answer (etcd
+// renames a finished wal.tmp to wal): without one, no API server has ever stored an object. What cannot be read counts
+// as data.
 func (n *Node) clusterData() bool {
 	folder := n.path(etcdFolder)
 	if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
@@ -53,8 +54,8 @@ func (n *Node) clusterData() bool {
 	return found || err != nil
 }
 
-// neverWorked reports whether a node that kubeadm has begun certainly never was part of a cluster, and cannot become one while it is undone: nothing
-// is stored, and neither a kubelet nor a container runs that could store something.
+// neverWorked reports whether a node that kubeadm has begun certainly never was part of a cluster, and cannot become
+// one while it is undone: nothing is stored, and neither a kubelet nor a container runs that could store something.
 func (n *Node) neverWorked(ctx context.Context) bool {
 	if n.exists(kubeletConfig) {
 		state, err := n.Units.ActiveState(ctx, kubeletUnit)
@@ -69,7 +70,8 @@ func (n *Node) neverWorked(ctx context.Context) bool {
 	return !n.clusterData()
 }
 
-// joined reports whether this worker has the certificate that the cluster gives to a node. The kubelet writes it, and then its kubeconfig.
+// joined reports whether this worker has the certificate that the cluster gives to a node. The kubelet writes it, and
+// then its kubeconfig.
 func (n *Node) joined() bool {
 	const name = "kubelet-client-current.pem"
 	certificate, err := os.ReadFile(n.path("/var/lib/kubelet/pki/" + name))
@@ -86,7 +88,8 @@ func (n *Node) joined() bool {
 		return false
 	}
 	kubeconfig, err := os.ReadFile(n.path(kubeletFile))
-	return err == nil && strings.Contains(string(kubeconfig), name) && n.notEmpty(kubeletConfig) && n.notEmpty(authorityFile)
+	return err == nil && strings.Contains(string(kubeconfig), name) && n.notEmpty(kubeletConfig) &&
+		n.notEmpty(authorityFile)
 }
 
 // Start makes the machine what node.toml says.
@@ -143,11 +146,13 @@ func (n *Node) Reset(ctx context.Context) error {
 // --- what stops a start ---
 
 func (n *Node) refuseByHand(context.Context) error {
-	return n.giveUp("kubeadm was run here by hand; node.toml is left alone as long as /etc/kubernetes/kubelet.conf is there")
+	return n.giveUp("kubeadm was run here by hand; node.toml is left alone as long as /etc/kubernetes/kubelet.conf " +
+		"is there")
 }
 
 func (n *Node) refuseForeignData(context.Context) error {
-	return n.giveUp("/var/lib/etcd holds the data of a cluster, and nothing says that it is this machine's own; it is left alone. %s", anew)
+	return n.giveUp("/var/lib/etcd holds the data of a cluster, and nothing says that it is this machine's own; it "+
+		"is left alone. %s", anew)
 }
 
 func (n *Node) refuseWorkerData(context.Context) error {
@@ -155,12 +160,13 @@ func (n *Node) refuseWorkerData(context.Context) error {
 }
 
 func (n *Node) refuseRole(context.Context) error {
-	return n.giveUp("this machine is a %s of a cluster, and node.toml:%d says %s. Write role = \"%s\" back, or give up what it was: %s",
+	return n.giveUp("this machine is a %s of a cluster, and node.toml:%d says %s. Write role = \"%s\" back, or give "+
+		"up what it was: %s",
 		n.state.Role, n.file.Line("role"), n.file.Role, n.state.Role, anew)
 }
 
-// needImages makes sure that the images were checked; why they could not be, k8simg-images.service has told. That service does not start where there is
-// a stamp: one of other images is looked at here.
+// needImages makes sure that the images were checked; why they could not be, k8simg-images.service has told. That
+// service does not start where there is a stamp: one of other images is looked at here.
 func (n *Node) needImages() error {
 	if !n.exists(checksumFile) || n.imagesChecked() {
 		return nil
@@ -168,7 +174,8 @@ func (n *Node) needImages() error {
 	if n.exists(stampFile) {
 		return n.VerifyImages()
 	}
-	text := "the container images are not as they were made, and without them there is no node: see above, or `journalctl -u k8simg-images`"
+	text := "the container images are not as they were made, and without them there is no node: see above, " +
+		"or `journalctl -u k8simg-images`"
 	n.say("%s", text)
 	n.keepError(text)
 	return stop{text}
@@ -185,7 +192,8 @@ func (n *Node) nothing(context.Context) error { return nil }
 // keepKubelet keeps half-written files from the kubelet, which would begin a cluster while the start undoes it.
 func (n *Node) keepKubelet(context.Context) error { return n.Files.Remove(n.path(kubeletConfig)) }
 
-// keepAddress makes sure that the address that the control plane was made for is there, whatever the network says today.
+// keepAddress makes sure that the address that the control plane was made for is there, whatever the network says
+// today.
 func (n *Node) keepAddress(context.Context) error {
 	n.ensureRoute()
 	if n.state.Address == "" || n.hasAddress(n.state.Address) {
@@ -197,7 +205,8 @@ func (n *Node) keepAddress(context.Context) error {
 
 // --- undone ---
 
-// undo deletes everything that kubeadm has made, etcd's data included. Except for a reset, the table has made sure that there is none.
+// undo deletes everything that kubeadm has made, etcd's data included. Except for a reset, the table has made sure that
+// there is none.
 func (n *Node) undo(ctx context.Context) error {
 	// Without it kubeadm does not ask an API server that is not there.
 	if err := n.Files.Remove(n.path(adminFile)); err != nil {
@@ -205,10 +214,11 @@ func (n *Node) undo(ctx context.Context) error {
 	}
 	n.Units.Stop(ctx, kubeletUnit) //nolint:errcheck // kubeadm stops it too, and tells
 	if err := n.Kubeadm.Reset(ctx); err != nil {
-		fmt.Fprintln(n.Journal, err) //nolint:errcheck // there is nobody else to tell
+		n.note("%v", err)
 	}
 	for _, name := range []string{
-		flannelFile, standaloneFile, kubeletEnvFile, kubeletConfig, etcdFolder, kubeletFile, joinFile, kubeadmFile, "/root/.kube/config",
+		flannelFile, standaloneFile, kubeletEnvFile, kubeletConfig, etcdFolder, kubeletFile, joinFile, kubeadmFile,
+		"/root/.kube/config",
 	} {
 		if err := n.Files.Remove(n.path(name)); err != nil {
 			return err
@@ -264,7 +274,8 @@ func (n *Node) makeAgain(ctx context.Context) error {
 func (n *Node) again(ctx context.Context, kept string) error {
 	why := oneLine(n.failure)
 	if n.tries >= mostTries {
-		return n.giveUp("the cluster could not be made: %s (`journalctl -u k8simg-node` has all of it; the next start tries again)%s", why, kept)
+		return n.giveUp("the cluster could not be made: %s (`journalctl -u k8simg-node` has all of it; the next "+
+			"start tries again)%s", why, kept)
 	}
 	n.say("kubeadm init failed, and is tried again: %s", why)
 	n.Clock.Sleep(ctx, 10*time.Second)
@@ -308,15 +319,16 @@ func (n *Node) makeCluster(ctx context.Context) error {
 	return n.initCluster(ctx, false)
 }
 
-// continueCluster runs kubeadm init once more on a machine where it has begun: with the same configuration, each of its phases but the preflight
-// makes what is missing and leaves what is there.
+// continueCluster runs kubeadm init once more on a machine where it has begun: with the same configuration, each of its
+// phases but the preflight makes what is missing and leaves what is there.
 func (n *Node) continueCluster(ctx context.Context) error {
 	if n.failure != nil {
 		if err := n.again(ctx, ". What it holds is kept; "+anew); err != nil {
 			return err
 		}
 	} else {
-		n.say("the last start was interrupted while the cluster was being made; it is finished, and what it holds stays")
+		n.say("the last start was interrupted while the cluster was being made; it is finished, and what it holds " +
+			"stays")
 		if err := n.keepAddress(ctx); err != nil {
 			return err
 		}
@@ -332,8 +344,9 @@ func (n *Node) continueCluster(ctx context.Context) error {
 	return n.initCluster(ctx, true)
 }
 
-// initCluster runs kubeadm's phases. A node is Ready once its pods have a network, which takes longest of all: it is applied beside what else
-// kubeadm has to do. That kubeadm has succeeded is written down at once; that it has failed is left for the table.
+// initCluster runs kubeadm's phases. A node is Ready once its pods have a network, which takes longest of all: it is
+// applied beside what else kubeadm has to do. That kubeadm has succeeded is written down at once; that it has failed is
+// left for the table.
 func (n *Node) initCluster(ctx context.Context, again bool) error {
 	n.tries++
 	meanwhile, cancel := context.WithCancel(ctx)
@@ -356,14 +369,15 @@ func (n *Node) initCluster(ctx context.Context, again bool) error {
 		if applied != nil {
 			<-applied
 		}
-		fmt.Fprintln(n.Journal, n.failure) //nolint:errcheck // there is nobody else to tell
+		n.note("%v", n.failure)
 		return ctx.Err()
 	}
 	n.networkApplied = applied != nil && <-applied == nil
 	return n.save(n.state, initialised)
 }
 
-// finishCluster does all that kubeadm init leaves to do. Each part may be done already, by a start that was interrupted.
+// finishCluster does all that kubeadm init leaves to do. Each part may be done already, by a start that was
+// interrupted.
 func (n *Node) finishCluster(ctx context.Context) error {
 	if n.tries == 0 {
 		if err := n.keepAddress(ctx); err != nil {
@@ -412,9 +426,10 @@ func (n *Node) applyNetwork(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		fmt.Fprintln(n.Journal, err) //nolint:errcheck // there is nobody else to tell
+		n.note("%v", err)
 		if tries >= 60 {
-			return n.giveUp("the API server does not take the pods' network: %s; the next start tries again", oneLine(err))
+			return n.giveUp("the API server does not take the pods' network: %s; the next start tries again",
+				oneLine(err))
 		}
 		if tries == 3 {
 			n.tell("waiting for the API server")
@@ -426,11 +441,14 @@ func (n *Node) applyNetwork(ctx context.Context) error {
 func (n *Node) tellWorkers() error {
 	hash, err := caHash(n.path(authorityFile))
 	if err != nil {
-		return n.giveUp("%s cannot be read, so workers cannot be told what they need: %v; the next start tries again", authorityFile, err)
+		return n.giveUp("%s cannot be read, so workers cannot be told what they need: %v; the next start tries again",
+			authorityFile, err)
 	}
 	server := n.state.Address + ":6443"
-	_, err = n.write(joinFile, fmt.Sprintf("# For a worker's node.toml. `/usr/libexec/k8simg-node token` prints this with a new token, "+
-		"which is valid for 24 hours.\nrole = \"worker\"\nserver = \"%s\"\nca-cert-hash = \"%s\"\n", server, hash), 0o644)
+	_, err = n.write(joinFile, fmt.Sprintf("# For a worker's node.toml. `/usr/libexec/k8simg-node token` prints "+
+		"this with a new token, "+
+		"which is valid for 24 hours.\nrole = \"worker\"\nserver = \"%s\"\nca-cert-hash = \"%s\"\n", server, hash),
+		0o644)
 	if err != nil {
 		return err
 	}
@@ -450,7 +468,8 @@ func (n *Node) tellWorkers() error {
 	// A secret goes to those who stand before the machine, and not into the journal.
 	if text, err := os.ReadFile(n.path(kubeadmFile)); err == nil && n.file.Token == "" {
 		if token := firstToken(string(text)); token != "" {
-			n.console(fmt.Sprintf("and token = \"%s\", for 24 hours; after that, `/usr/libexec/k8simg-node token` makes a new one", token))
+			n.console(fmt.Sprintf("and token = \"%s\", for 24 hours; after that, `/usr/libexec/k8simg-node token` "+
+				"makes a new one", token))
 		}
 	}
 	return nil
@@ -482,7 +501,8 @@ func (n *Node) joinAgain(ctx context.Context) error {
 	return n.undo(ctx)
 }
 
-// joinCluster waits for the control plane, and joins. What has failed is left for the table, which undoes it and comes here again.
+// joinCluster waits for the control plane, and joins. What has failed is left for the table, which undoes it and comes
+// here again.
 func (n *Node) joinCluster(ctx context.Context) error {
 	if n.file.Token == "" {
 		return n.giveUp("node.toml: token: was removed after use, and this machine has not joined. " +
@@ -534,7 +554,7 @@ func (n *Node) joinCluster(ctx context.Context) error {
 		return err
 	}
 	if n.failure != nil {
-		fmt.Fprintln(n.Journal, n.failure) //nolint:errcheck // there is nobody else to tell
+		n.note("%v", n.failure)
 		if !n.joined() {
 			n.refused()
 		}
@@ -565,8 +585,8 @@ func (e JoinError) Error() string { return e.Err.Error() }
 // Unwrap returns what was seen.
 func (e JoinError) Unwrap() error { return e.Err }
 
-// refused tells why the machine has not joined, and sets the pause until the next try. Only a person mends a wrong word in a file, but the control
-// plane's side can be mended too: a token can be made there.
+// refused tells why the machine has not joined, and sets the pause until the next try. Only a person mends a wrong word
+// in a file, but the control plane's side can be mended too: a token can be made there.
 func (n *Node) refused() {
 	server := n.file.Server
 	n.pause = 300 * time.Second
@@ -577,17 +597,22 @@ func (n *Node) refused() {
 	}
 	switch refusal.Refusal {
 	case TokenRefused:
-		text = fmt.Sprintf("node.toml:%d: token: %s does not know it, or it has expired. Make one with `/usr/libexec/k8simg-node token` there, "+
+		text = fmt.Sprintf("node.toml:%d: token: %s does not know it, or it has expired. Make one with "+
+			"`/usr/libexec/k8simg-node token` there, "+
 			"write it into node.toml, and restart", n.file.Line("token"), server)
 	case OtherCluster:
-		text = fmt.Sprintf("node.toml:%d: ca-cert-hash: %s is not the cluster that it belongs to. `cat /etc/kubernetes/k8simg-join` there shows "+
+		text = fmt.Sprintf("node.toml:%d: ca-cert-hash: %s is not the cluster that it belongs to. `cat "+
+			"/etc/kubernetes/k8simg-join` there shows "+
 			"the right one; write it into node.toml, and restart", n.file.Line("ca-cert-hash"), server)
 	case NameTaken:
-		text = fmt.Sprintf("node.toml: hostname: the cluster has a node named %s already. Give this one another name, and restart", n.state.Hostname)
+		text = fmt.Sprintf("node.toml: hostname: the cluster has a node named %s already. Give this one another "+
+			"name, and restart", n.state.Hostname)
 	case OtherName:
-		text = fmt.Sprintf("node.toml:%d: server: %s is not what the control plane's certificate is for: %s", n.file.Line("server"), server, oneLine(n.failure))
+		text = fmt.Sprintf("node.toml:%d: server: %s is not what the control plane's certificate is for: %s",
+			n.file.Line("server"), server, oneLine(n.failure))
 	case OtherTime:
-		text = fmt.Sprintf("the clock of this machine says %s UTC, and %s has another time: certificates are not valid. Set ntp in node.toml",
+		text = fmt.Sprintf("the clock of this machine says %s UTC, and %s has another time: certificates are not "+
+			"valid. Set ntp in node.toml",
 			n.Clock.Now().UTC().Format(minuteFormat), server)
 		n.pause = 60 * time.Second
 	default:
@@ -610,11 +635,13 @@ func (n *Node) leaveStandalone(ctx context.Context) error {
 			return n.giveUp("%s.standalone cannot be made: %s", manifestFolder, n.room(manifests, err))
 		}
 		for _, entry := range entries {
-			if err := n.Files.Rename(filepath.Join(manifests, entry.Name()), filepath.Join(manifests+".standalone", entry.Name())); err != nil {
+			if err := n.Files.Rename(filepath.Join(manifests, entry.Name()), filepath.Join(manifests+".standalone",
+				entry.Name())); err != nil {
 				return n.giveUp("%s cannot be moved: %v", filepath.Join(manifestFolder, entry.Name()), err)
 			}
 		}
-		n.say("the pods of %s belong to the role standalone; they are in %s.standalone now", manifestFolder, manifestFolder)
+		n.say("the pods of %s belong to the role standalone; they are in %s.standalone now", manifestFolder,
+			manifestFolder)
 	}
 	for _, name := range []string{standaloneFile, kubeletEnvFile, kubeletConfig} {
 		if err := n.Files.Remove(n.path(name)); err != nil {

@@ -23,7 +23,9 @@ import (
 )
 
 // kubeadmFiles are the documents of kubeadm's file.
-func kubeadmFiles(t *testing.T, text string) (start kubeadmapi.InitConfiguration, cluster kubeadmapi.ClusterConfiguration, kubelet kubeletapi.KubeletConfiguration, proxy proxyconfig.KubeProxyConfiguration) {
+func kubeadmFiles(t *testing.T, text string) (start kubeadmapi.InitConfiguration,
+	cluster kubeadmapi.ClusterConfiguration, kubelet kubeletapi.KubeletConfiguration,
+	proxy proxyconfig.KubeProxyConfiguration) {
 	t.Helper()
 	parts := strings.Split(text, "\n---\n")
 	if len(parts) != 4 {
@@ -63,8 +65,10 @@ func TestSingleIsMadeOnceAndOnlyStartedAfterThat(t *testing.T) {
 	b.notCalled("apply with admin.conf")
 	b.says("is Ready")
 	start, cluster, kubelet, proxy := kubeadmFiles(t, text)
-	if start.LocalAPIEndpoint.AdvertiseAddress != "10.0.2.15" || start.NodeRegistration.Taints == nil || len(start.NodeRegistration.Taints) != 0 ||
-		start.NodeRegistration.ImagePullPolicy != "Never" || start.Patches.Directory != b.root+"/usr/share/k8simg/patches/single" ||
+	if start.LocalAPIEndpoint.AdvertiseAddress != "10.0.2.15" || start.NodeRegistration.Taints == nil ||
+		len(start.NodeRegistration.Taints) != 0 ||
+		start.NodeRegistration.ImagePullPolicy != "Never" ||
+		start.Patches.Directory != b.root+"/usr/share/k8simg/patches/single" ||
 		!slices.Equal(start.NodeRegistration.IgnorePreflightErrors, []string{"NumCPU", "Mem", "Swap", "Hostname"}) {
 		t.Errorf("%+v", start)
 	}
@@ -73,25 +77,30 @@ func TestSingleIsMadeOnceAndOnlyStartedAfterThat(t *testing.T) {
 		t.Errorf("%v", server)
 	}
 	for _, program := range []kubeadmapi.ControlPlaneComponent{cluster.ControllerManager, cluster.Scheduler} {
-		if variables(program.ExtraEnvs)["HYPERKUBE_API_READY"] != "https://10.0.2.15:6443/readyz" || flags(program.ExtraArgs)["leader-elect"] != "false" {
+		if variables(program.ExtraEnvs)["HYPERKUBE_API_READY"] != "https://10.0.2.15:6443/readyz" ||
+			flags(program.ExtraArgs)["leader-elect"] != "false" {
 			t.Errorf("%+v", program)
 		}
 	}
 	if _, found := variables(cluster.Etcd.Local.ExtraEnvs)["ETCD_UNSUPPORTED_ARCH"]; found {
 		t.Error("etcd is told of an architecture that it supports")
 	}
-	if cluster.EncryptionAlgorithm != kubeadmapi.EncryptionAlgorithmECDSAP256 || cluster.CertificateValidityPeriod.Duration != 87600*time.Hour ||
-		cluster.CACertificateValidityPeriod.Duration != 175200*time.Hour || flags(cluster.APIServer.ExtraArgs)["enable-priority-and-fairness"] != "false" {
+	if cluster.EncryptionAlgorithm != kubeadmapi.EncryptionAlgorithmECDSAP256 ||
+		cluster.CertificateValidityPeriod.Duration != 87600*time.Hour ||
+		cluster.CACertificateValidityPeriod.Duration != 175200*time.Hour ||
+		flags(cluster.APIServer.ExtraArgs)["enable-priority-and-fairness"] != "false" {
 		t.Errorf("%+v", cluster)
 	}
-	if kubelet.EvictionHard["memory.available"] != "50Mi" || len(kubelet.EvictionHard) != 4 || *kubelet.FailSwapOn || !*kubelet.SeccompDefault ||
+	if kubelet.EvictionHard["memory.available"] != "50Mi" || len(kubelet.EvictionHard) != 4 || *kubelet.FailSwapOn ||
+		!*kubelet.SeccompDefault ||
 		kubelet.CgroupDriver != "systemd" || kubelet.MemorySwap.SwapBehavior != "NoSwap" {
 		t.Errorf("%+v", kubelet)
 	}
 	if proxy.Mode != "nftables" || proxy.ClusterCIDR != "10.244.0.0/16" {
 		t.Errorf("%+v", proxy)
 	}
-	if string(b.applied) != "network: 10.244.0.0/16\npolicy: Never\nhost: 10.0.2.15\n" || b.awaited != "https://10.0.2.15:6443/readyz" {
+	if string(b.applied) != "network: 10.244.0.0/16\npolicy: Never\nhost: 10.0.2.15\n" ||
+		b.awaited != "https://10.0.2.15:6443/readyz" {
 		t.Errorf("%s %s", b.applied, b.awaited)
 	}
 	if target, err := os.Readlink(b.root + "/root/.kube/config"); err != nil || target != adminFile {
@@ -121,7 +130,8 @@ func TestPowerCutDuringInit(t *testing.T) {
 	b.starts()
 	b.phase(done)
 	b.says("was interrupted")
-	if b.count("kubeadm reset") != 1 || b.count("kubeadm init again=false") != 1 || b.count("kubeadm init again=true") != 0 {
+	if b.count("kubeadm reset") != 1 || b.count("kubeadm init again=false") != 1 ||
+		b.count("kubeadm init again=true") != 0 {
 		t.Error(b.calls)
 	}
 }
@@ -216,7 +226,8 @@ func TestDataOfAnotherCluster(t *testing.T) {
 
 func TestWhatCountsAsData(t *testing.T) {
 	for name, files := range map[string][]string{
-		"nothing": {}, "folder": {"/member/snap/"}, "database": {"/member/snap/db"}, "unfinished": {"/member/wal.tmp/0.wal"}, "touch": {"/.touch"},
+		"nothing": {}, "folder": {"/member/snap/"}, "database": {"/member/snap/db"},
+		"unfinished": {"/member/wal.tmp/0.wal"}, "touch": {"/.touch"},
 		"+log": {"/member/wal/0.wal"}, "+other": {"/x"}, "+snapshot": {"/member/snap/1.snap"},
 	} {
 		b := newBoard(t, 1000)
@@ -291,7 +302,8 @@ func TestNetworkWithoutGateway(t *testing.T) {
 
 func TestControlPlane(t *testing.T) {
 	b := newBoard(t, 8000)
-	b.nodeFile(`role = "control-plane"`, `hostname = "cp"`, `address = "10.0.2.15"`, `token = "`+ownToken+`"  # mine`, `ntp = "10.0.2.2"`,
+	b.nodeFile(`role = "control-plane"`, `hostname = "cp"`, `address = "10.0.2.15"`, `token = "`+ownToken+`"  # mine`,
+		`ntp = "10.0.2.2"`,
 		`ssh-key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB0123456789abcdefghijklmnopqrstuvwxyzABCDE"`)
 	before, text := b.get("/boot/node.toml"), ""
 	b.onInit = func() {
@@ -303,8 +315,10 @@ func TestControlPlane(t *testing.T) {
 	b.starts()
 	b.phase(done)
 	start, cluster, _, _ := kubeadmFiles(t, text)
-	if start.NodeRegistration.Taints != nil || start.NodeRegistration.Name != "cp" || start.BootstrapTokens[0].Token.String() != ownToken ||
-		start.BootstrapTokens[0].TTL.Duration != 24*time.Hour || flags(start.NodeRegistration.KubeletExtraArgs)["node-ip"] != "10.0.2.15" ||
+	if start.NodeRegistration.Taints != nil || start.NodeRegistration.Name != "cp" ||
+		start.BootstrapTokens[0].Token.String() != ownToken ||
+		start.BootstrapTokens[0].TTL.Duration != 24*time.Hour ||
+		flags(start.NodeRegistration.KubeletExtraArgs)["node-ip"] != "10.0.2.15" ||
 		!strings.HasSuffix(start.Patches.Directory, "patches/control-plane") {
 		t.Errorf("%+v", start)
 	}
@@ -337,7 +351,8 @@ func TestControlPlane(t *testing.T) {
 
 	b.must(b.power("token"))
 	file, mistakes, err := nodefile.Parse(b.out.Bytes(), nodefile.Options{})
-	if err != nil || len(mistakes) > 0 || file.Server != "10.0.2.15:6443" || file.CACertHash != ownHash || file.Role != worker {
+	if err != nil || len(mistakes) > 0 || file.Server != "10.0.2.15:6443" || file.CACertHash != ownHash ||
+		file.Role != worker {
 		t.Fatal(mistakes, err, b.out.String())
 	}
 	b.called("token " + file.Token + " until 1800086400 with admin.conf")
@@ -486,7 +501,8 @@ func TestWorkerWaitsForTheControlPlane(t *testing.T) {
 
 func TestWorkerTakesTheTimeOfItsControlPlane(t *testing.T) {
 	for answer, wanted := range map[string]int64{
-		"2027-01-16T08:00:00Z": 1800086400, "2099-01-16T08:00:00Z": 1800000000, "2021-01-16T08:00:00Z": 1800000000, "": 1800000000,
+		"2027-01-16T08:00:00Z": 1800086400, "2099-01-16T08:00:00Z": 1800000000, "2021-01-16T08:00:00Z": 1800000000,
+		"": 1800000000,
 	} {
 		b := newBoard(t, 424)
 		b.workerFile()
@@ -518,7 +534,8 @@ func TestRefusals(t *testing.T) {
 		{refused(OtherCluster), nil, "node.toml:4: ca-cert-hash: 10.0.2.2:6443 is not the cluster", 3},
 		{refused(NameTaken), nil, "Give this one another name", 3},
 		{refused(OtherTime), nil, "the clock of this machine says 2027-01-15 08:00 UTC", 3},
-		{refused(OtherName), nil, "node.toml:2: server: 10.0.2.2:6443 is not what the control plane's certificate is for: what was seen", 3},
+		{refused(OtherName), nil, "node.toml:2: server: 10.0.2.2:6443 is not what the control plane's certificate " +
+			"is for: what was seen", 3},
 		{nil, refused(TokenRefused), "node.toml:3: token:", 3},
 		{nil, errors.New("something\n new"), "could not be joined: something new", 3},
 	} {
@@ -559,7 +576,8 @@ func TestStandalone(t *testing.T) {
 	b.holds(kubeletEnvFile, "^KUBELET_KUBECONFIG_ARGS=$")
 	var kubelet kubeletapi.KubeletConfiguration
 	b.must(yaml.UnmarshalStrict([]byte(b.get(kubeletConfig)), &kubelet))
-	if kubelet.StaticPodPath != manifestFolder || *kubelet.EnableServer || *kubelet.Authentication.Anonymous.Enabled || kubelet.ReadOnlyPort != 0 {
+	if kubelet.StaticPodPath != manifestFolder || *kubelet.EnableServer || *kubelet.Authentication.Anonymous.Enabled ||
+		kubelet.ReadOnlyPort != 0 {
 		t.Errorf("%+v", kubelet)
 	}
 	b.holds(standaloneFile, `"subnet": "10.9.0.0/24"`)
@@ -647,7 +665,8 @@ func TestNodeOfAnEarlierImage(t *testing.T) {
 	b := newBoard(t, 1000)
 	b.nodeFile(`role = "control-plane"`)
 	b.put(stateFile, "role=control-plane\nphase=initialised\nhostname=node\naddress=10.0.2.15\n")
-	b.put(kubeadmFile, "# Written by k8simg-node from node.toml.\napiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\nbootstrapTokens:\n"+
+	b.put(kubeadmFile, "# Written by k8simg-node from node.toml.\napiVersion: kubeadm.k8s.io/v1beta4\nkind: "+
+		"InitConfiguration\nbootstrapTokens:\n"+
 		"- token: \""+ownToken+"\"\n  description: of the first start\n---\nkind: ClusterConfiguration\n")
 	b.put(authorityFile, authority)
 	b.starts()
@@ -661,10 +680,12 @@ func TestNodeOfAnEarlierImage(t *testing.T) {
 func TestShutdownIsOrderly(t *testing.T) {
 	b := newBoard(t, 1000)
 	pod := func(namespace, name string, grace time.Duration) Pod {
-		return Pod{ID: name, Namespace: namespace, Name: name, Containers: []Container{{ID: name, Name: name, Grace: grace}}}
+		return Pod{ID: name, Namespace: namespace, Name: name,
+			Containers: []Container{{ID: name, Name: name, Grace: grace}}}
 	}
 	b.pods = []Pod{
-		pod("kube-system", "etcd", 30*time.Second), pod("kube-system", "kube-apiserver", 30*time.Second), pod("kube-system", "coredns", 30*time.Second),
+		pod("kube-system", "etcd", 30*time.Second), pod("kube-system", "kube-apiserver", 30*time.Second),
+		pod("kube-system", "coredns", 30*time.Second),
 		pod("kube-flannel", "kube-flannel", 30*time.Second), pod("kube-system", "kube-scheduler", 30*time.Second),
 		pod("default", "database", time.Hour), pod("default", "quick", time.Second),
 	}
@@ -676,7 +697,8 @@ func TestShutdownIsOrderly(t *testing.T) {
 		}
 		return at
 	}
-	order := []string{"stop pod database", "stop pod coredns", "stop pod kube-scheduler", "stop pod kube-apiserver", "stop pod etcd"}
+	order := []string{"stop pod database", "stop pod coredns", "stop pod kube-scheduler", "stop pod kube-apiserver",
+		"stop pod etcd"}
 	for i := 1; i < len(order); i++ {
 		if position(order[i-1]) > position(order[i]) {
 			t.Errorf("%s comes before %s", order[i], order[i-1])
@@ -691,10 +713,13 @@ func TestShutdownIsOrderly(t *testing.T) {
 func TestKubeconfigForAnotherMachine(t *testing.T) {
 	b := newBoard(t, 1000)
 	b.starts()
-	b.put(adminFile, "apiVersion: v1\nkind: Config\nclusters:\n- name: kubernetes\n  cluster: {server: \"https://node:6443\", certificate-authority-data: QQ==}\n"+
-		"users:\n- name: kubernetes-admin\n  user: {client-key-data: QQ==, client-certificate-data: Qg==}\ncurrent-context: x\n")
+	b.put(adminFile, "apiVersion: v1\nkind: Config\nclusters:\n- name: kubernetes\n  cluster: {server: "+
+		"\"https://node:6443\", certificate-authority-data: QQ==}\n"+
+		"users:\n- name: kubernetes-admin\n  user: {client-key-data: QQ==, client-certificate-data: Qg==}\n"+
+		"current-context: x\n")
 	b.must(b.power("kubeconfig"))
-	for _, words := range []string{"server: https://10.0.2.15:6443", "current-context: node", "client-key-data: QQ==", "name: node-admin"} {
+	for _, words := range []string{"server: https://10.0.2.15:6443", "current-context: node", "client-key-data: QQ==",
+		"name: node-admin"} {
 		if !strings.Contains(b.out.String(), words) {
 			t.Errorf("no %q: %s", words, b.out.String())
 		}
@@ -717,7 +742,8 @@ func TestStatus(t *testing.T) {
 	}
 	b.starts()
 	b.must(b.power("status"))
-	for _, words := range []string{"single, done", "https://10.0.2.15:6443", "10.0.2.15 on eth0", "4000 MB free of 8000 MB", "2033-05-18", "none since the start", "kubelet"} {
+	for _, words := range []string{"single, done", "https://10.0.2.15:6443", "10.0.2.15 on eth0",
+		"4000 MB free of 8000 MB", "2033-05-18", "none since the start", "kubelet"} {
 		if !strings.Contains(b.out.String(), words) {
 			t.Errorf("no %q: %s", words, b.out.String())
 		}
@@ -736,10 +762,12 @@ func TestStatus(t *testing.T) {
 func TestReportHasNoSecrets(t *testing.T) {
 	b := newBoard(t, 1000)
 	b.workerFile()
-	b.put("/etc/kubernetes/manifests/x.yaml", "args: [--token="+ownToken+"]\npassword: hunter2\nurl: https://a:hunter3@x.example/\n")
+	b.put("/etc/kubernetes/manifests/x.yaml", "args: [--token="+ownToken+"]\npassword: hunter2\nurl: "+
+		"https://a:hunter3@x.example/\n")
 	b.put("/etc/kubernetes/admin.conf", "client-key-data: hunter4")
 	b.put("/etc/kubernetes/pki/ca.key", "hunter5")
-	b.put("/etc/cni/net.d/k.conflist", "-----BEGIN EC PRIVATE KEY-----\nhunter6\n-----END EC PRIVATE KEY-----\n{\"password\": \"hunter7\"}\n")
+	b.put("/etc/cni/net.d/k.conflist", "-----BEGIN EC PRIVATE KEY-----\nhunter6\n-----END EC PRIVATE "+
+		"KEY-----\n{\"password\": \"hunter7\"}\n")
 	b.put("/proc/cmdline", "root=/dev/vda2 eyJhbGciOiJSUzI1NiJ9.eyJodW50ZXI4In0.hunter8\n")
 	b.must(b.power("report"))
 	name, _, _ := strings.Cut(b.out.String(), "\n")
@@ -771,7 +799,8 @@ func TestReportHasNoSecrets(t *testing.T) {
 			t.Errorf("the report has no %q", words)
 		}
 	}
-	if joined := strings.Join(members, " "); !strings.Contains(joined, "files/boot/node.toml") || !strings.Contains(joined, "status.txt") || strings.Contains(joined, "pki") {
+	if joined := strings.Join(members, " "); !strings.Contains(joined, "files/boot/node.toml") ||
+		!strings.Contains(joined, "status.txt") || strings.Contains(joined, "pki") {
 		t.Error(members)
 	}
 	if info, err := file.Stat(); err != nil || info.Mode().Perm() != 0o600 {

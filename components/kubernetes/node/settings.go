@@ -15,7 +15,8 @@ func (n *Node) nodeName() string {
 	return "node"
 }
 
-// readSettings reads node.toml, or ends with every mistake on the console. A node that is done runs on: systemd has started its kubelet.
+// readSettings reads node.toml, or ends with every mistake on the console. A node that is done runs on: systemd has
+// started its kubelet.
 func (n *Node) readSettings() error {
 	folder := ""
 	for _, folder = range []string{"/boot/firmware", "/boot"} {
@@ -25,7 +26,8 @@ func (n *Node) readSettings() error {
 		}
 	}
 	if info, err := os.Stat(n.filePath); err != nil || !info.Mode().IsRegular() {
-		return n.giveUp("the boot partition has no node.toml, so this machine does not know what to be: write role = \"single\" into one, and restart")
+		return n.giveUp("the boot partition has no node.toml, so this machine does not know what to be: write role " +
+			"= \"single\" into one, and restart")
 	}
 	has := n.state.Role == worker && (n.state.Phase == done || n.joined())
 	file, mistakes, err := nodefile.Load(n.filePath, nodefile.Options{Joined: has})
@@ -36,7 +38,8 @@ func (n *Node) readSettings() error {
 		for _, mistake := range mistakes {
 			n.say("%s", mistake)
 		}
-		return n.giveUp("%s. Edit node.toml on the boot partition on any computer, or %s/node.toml here, and restart: %d mistake(s)",
+		return n.giveUp("%s. Edit node.toml on the boot partition on any computer, or %s/node.toml here, and "+
+			"restart: %d mistake(s)",
 			mistakes[0], folder, len(mistakes))
 	}
 	n.file = file
@@ -101,15 +104,15 @@ func (n *Node) applyName() error {
 	if _, err := n.write("/etc/hostname", name+"\n", 0o644); err != nil {
 		return err
 	}
-	os.WriteFile(n.path("/proc/sys/kernel/hostname"), []byte(name), 0o644) //nolint:errcheck // after the next start it has the name
+	os.WriteFile(n.path("/proc/sys/kernel/hostname"), []byte(name), 0o644) //nolint:errcheck // the next start tells
 	return nil
 }
 
-// forgetToken takes a token that has done what it was for out of kubeadm's file, and out of node.toml, which any computer reads. A node that works
-// does not fail for it.
+// forgetToken takes a token that has done what it was for out of kubeadm's file, and out of node.toml, which any
+// computer reads. A node that works does not fail for it.
 func (n *Node) forgetToken() {
 	if text, err := os.ReadFile(n.path(kubeadmFile)); err == nil {
-		n.write(kubeadmFile, withoutTokens(string(text)), 0o600) //nolint:errcheck // has been told, and the next start tries again
+		n.write(kubeadmFile, withoutTokens(string(text)), 0o600) //nolint:errcheck // has been told
 	}
 	if n.file.Token == "" {
 		return
@@ -119,7 +122,8 @@ func (n *Node) forgetToken() {
 		err = n.replaceOnBoot(n.file.RemoveToken(text))
 	}
 	if err != nil {
-		n.say("node.toml:%d: token: it is used, and could not be removed from the boot partition: %s. Remove the line there",
+		n.say("node.toml:%d: token: it is used, and could not be removed from the boot partition: %s. Remove the "+
+			"line there",
 			n.file.Line("token"), n.room(n.filePath, err))
 		return
 	}

@@ -2,14 +2,14 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 )
 
-// Shutdown stops the pods, then the control plane, then the pods' network, while the machine's network is there. systemd calls it when it has
-// stopped the kubelet, which would start them again. Left to itself it would stop all containers at once: an API server waits for etcd, which is
-// gone, for half a minute, and who writes to a volume over the network waits for a network that is gone.
+// Shutdown stops the pods, then the control plane, then the pods' network, while the machine's network is there.
+// systemd calls it when it has stopped the kubelet, which would start them again. Left to itself it would stop all
+// containers at once: an API server waits for etcd, which is gone, for half a minute, and who writes to a volume over
+// the network waits for a network that is gone.
 func (n *Node) Shutdown(ctx context.Context) error {
 	pods, err := n.Runtime.Running(ctx)
 	if err != nil {
@@ -29,14 +29,15 @@ func (n *Node) Shutdown(ctx context.Context) error {
 		}
 		waiting.Wait()
 		if len(group) > 0 {
-			fmt.Fprintf(n.Journal, "stage %d of the shutdown: %d pods stopped in %.1f s\n", stage, len(group), n.Clock.Now().Sub(began).Seconds()) //nolint:errcheck // nobody else is there
+			n.note("stage %d of the shutdown: %d pods stopped in %.1f s\n", stage, len(group), n.Clock.Now().Sub(began).Seconds())
 		}
 	}
 	return nil
 }
 
-// stageOf is when a pod stops: what a person runs, what the cluster needs besides, who asks the API server, the API server, etcd. The pods' network
-// needs no stop of its own: its interface stays, and flanneld is of the second stage only when no other pod needs it any more.
+// stageOf is when a pod stops: what a person runs, what the cluster needs besides, who asks the API server, the API
+// server, etcd. The pods' network needs no stop of its own: its interface stays, and flanneld is of the second stage
+// only when no other pod needs it any more.
 func stageOf(pod Pod) int {
 	switch {
 	case pod.Namespace == "kube-flannel":
@@ -70,12 +71,12 @@ func (n *Node) stopPod(ctx context.Context, pod Pod, most time.Duration) {
 	for _, container := range pod.Containers {
 		waiting.Go(func() {
 			if err := n.Runtime.StopContainer(ctx, container.ID, min(container.Grace, most)); err != nil {
-				fmt.Fprintf(n.Journal, "container %s of %s/%s: %v\n", container.Name, pod.Namespace, pod.Name, err) //nolint:errcheck // nobody else is there
+				n.note("container %s of %s/%s: %v\n", container.Name, pod.Namespace, pod.Name, err)
 			}
 		})
 	}
 	waiting.Wait()
 	if err := n.Runtime.StopPod(ctx, pod.ID); err != nil {
-		fmt.Fprintf(n.Journal, "pod %s/%s: %v\n", pod.Namespace, pod.Name, err) //nolint:errcheck // nobody else is there
+		n.note("pod %s/%s: %v\n", pod.Namespace, pod.Name, err)
 	}
 }

@@ -54,7 +54,8 @@ func loadState(path string) State {
 			state.Address = value
 		}
 	}
-	if !oneOf(state.Role, single, controlPlane, worker, standalone) || !oneOf(state.Phase, initialising, initialised, joining, done, resetting) {
+	if !oneOf(state.Role, single, controlPlane, worker, standalone) || !oneOf(state.Phase, initialising, initialised,
+		joining, done, resetting) {
 		return State{}
 	}
 	return state
@@ -64,7 +65,8 @@ func (s State) text() string {
 	return fmt.Sprintf("role=%s\nphase=%s\nhostname=%s\naddress=%s\n", s.Role, s.Phase, s.Hostname, s.Address)
 }
 
-// save writes the state. Everything else that is not on the disk yet goes there first, or a power cut would leave a state that is ahead of its files.
+// save writes the state. Everything else that is not on the disk yet goes there first, or a power cut would leave a
+// state that is ahead of its files.
 func (n *Node) save(state State, phase string) error {
 	state.Phase = phase
 	n.Files.Sync()

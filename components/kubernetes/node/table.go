@@ -20,7 +20,8 @@ const (
 	Resetting    Situation = "resetting"
 )
 
-// Wish is what somebody wants of the machine: a start with the role of node.toml, the preparation of a start, or a reset.
+// Wish is what somebody wants of the machine: a start with the role of node.toml, the preparation of a start, or a
+// reset.
 type Wish string
 
 // Wishes.
@@ -43,13 +44,13 @@ const (
 	Clean   Finding = "clean"   // nothing: no trace of a cluster
 	ByHand  Finding = "by hand" // nothing: kubeadm was run
 	HasData Finding = "data"    // nothing, joining: etcd has stored something that is not this machine's own
-	Unused  Finding = "unused"  // initialising: it certainly never worked; joining: the cluster does not know this machine
+	Unused  Finding = "unused"  // initialising: it certainly never worked; joining: no cluster knows it
 	Used    Finding = "used"    // initialising: it may have worked
 	Joined  Finding = "joined"  // joining: the cluster has given a certificate
 )
 
-// Row is one transition: what is done, and where the machine stands when that has succeeded. A start goes on with the table in the new situation
-// when more is set.
+// Row is one transition: what is done, and where the machine stands when that has succeeded. A start goes on with the
+// table in the new situation when more is set.
 type Row struct {
 	From   Situation
 	Wish   Wish
@@ -60,8 +61,8 @@ type Row struct {
 	do     func(*Node, context.Context) error
 }
 
-// table is the whole behaviour of the node. No row deletes what etcd has stored but those of a reset and of "undo", which stands only where etcd
-// has stored nothing.
+// table is the whole behaviour of the node. No row deletes what etcd has stored but those of a reset and of "undo",
+// which stands only where etcd has stored nothing.
 var table = []Row{
 	// A machine without a state.
 	{Nothing, WantCluster, Clean, "make cluster", Initialised, true, (*Node).makeCluster},
@@ -154,8 +155,8 @@ func find(from Situation, wish Wish, found func() Finding) (Row, error) {
 	return Row{}, fmt.Errorf("there is no transition from %q for %q", from, wish)
 }
 
-// run goes through the table until a row says that there is no more to do. A try of kubeadm that failed leaves the situation as it was found; the
-// table is asked again, for what the disk says now.
+// run goes through the table until a row says that there is no more to do. A try of kubeadm that failed leaves the
+// situation as it was found; the table is asked again, for what the disk says now.
 func (n *Node) run(ctx context.Context, wish func() Wish) error {
 	for {
 		from := n.state.situation()

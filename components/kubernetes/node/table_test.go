@@ -16,7 +16,8 @@ func arrange(b *board, row Row) {
 		role = standalone
 	}
 	phases := map[Situation]string{
-		Initialising: initialising, Initialised: initialised, ClusterDone: done, Joining: joining, WorkerDone: done, Alone: done, Resetting: resetting,
+		Initialising: initialising, Initialised: initialised, ClusterDone: done, Joining: joining, WorkerDone: done,
+		Alone: done, Resetting: resetting,
 	}
 	if phase := phases[row.From]; phase != "" {
 		state := State{Role: role, Phase: phase, Hostname: "node"}
@@ -29,7 +30,8 @@ func arrange(b *board, row Row) {
 		}
 	}
 	member := func() {
-		b.put("/var/lib/kubelet/pki/kubelet-client-current.pem", "-----END CERTIFICATE-----\n-----END PRIVATE KEY-----\n")
+		b.put("/var/lib/kubelet/pki/kubelet-client-current.pem",
+			"-----END CERTIFICATE-----\n-----END PRIVATE KEY-----\n")
 		b.put(kubeletFile, "client-certificate: kubelet-client-current.pem\n")
 		b.put(kubeletConfig, "config")
 		b.put(authorityFile, authority)
@@ -50,8 +52,8 @@ func arrange(b *board, row Row) {
 	}
 }
 
-// TestEveryTransition takes each row of the table on a machine of its own. A row leads where it says, and only a reset or a row that has found no data
-// deletes any.
+// TestEveryTransition takes each row of the table on a machine of its own. A row leads where it says, and only a reset
+// or a row that has found no data deletes any.
 func TestEveryTransition(t *testing.T) {
 	covered := 0
 	for _, row := range table {
@@ -77,7 +79,8 @@ func TestEveryTransition(t *testing.T) {
 			}
 			data := b.get(etcdFolder + "/member/wal/0.wal")
 			err = row.do(n, t.Context())
-			if refuses := strings.HasPrefix(row.Action, "keep role") || row.Action == "leave alone" || row.Action == "keep data"; refuses != (err != nil) {
+			if refuses := strings.HasPrefix(row.Action, "keep role") || row.Action == "leave alone" ||
+				row.Action == "keep data"; refuses != (err != nil) {
 				t.Fatalf("it ended with %v\n%s", err, b.journal.String())
 			}
 			next := n.state.situation()
@@ -100,10 +103,13 @@ func TestEveryTransition(t *testing.T) {
 
 func TestTableIsComplete(t *testing.T) {
 	situations := []Situation{Nothing, Initialising, Initialised, ClusterDone, Joining, WorkerDone, Alone, Resetting}
-	findings := map[Situation][]Finding{Nothing: {Clean, ByHand, HasData}, Initialising: {Used, Unused}, Joining: {Joined, HasData, Unused}}
+	findings := map[Situation][]Finding{Nothing: {Clean, ByHand, HasData}, Initialising: {Used, Unused},
+		Joining: {Joined, HasData, Unused}}
 	wishes := map[Situation][]Wish{
-		Nothing: {WantCluster, WantWorker, WantStandalone}, Initialising: {WantCluster, WantOther}, Initialised: {WantCluster, WantOther},
-		ClusterDone: {WantCluster, WantOther}, Joining: {WantWorker, WantOther}, WorkerDone: {WantWorker, WantOther}, Alone: {WantStandalone, WantOther},
+		Nothing: {WantCluster, WantWorker, WantStandalone}, Initialising: {WantCluster, WantOther},
+		Initialised: {WantCluster, WantOther},
+		ClusterDone: {WantCluster, WantOther}, Joining: {WantWorker, WantOther}, WorkerDone: {WantWorker, WantOther},
+		Alone:     {WantStandalone, WantOther},
 		Resetting: {WantStart},
 	}
 	seen := map[string]bool{}
@@ -130,7 +136,8 @@ func TestTableIsComplete(t *testing.T) {
 }
 
 func TestStatesThatSayNothing(t *testing.T) {
-	for _, text := range []string{"", "nonsense", "role=single\n", "phase=done\n", "role=x\nphase=done\n", "role=single\nphase=x\n"} {
+	for _, text := range []string{"", "nonsense", "role=single\n", "phase=done\n", "role=x\nphase=done\n",
+		"role=single\nphase=x\n"} {
 		b := newBoard(t, 1000)
 		b.put(stateFile, text)
 		if state := loadState(b.root + stateFile); state != (State{}) {

@@ -43,7 +43,8 @@ func Main(arguments []string, machine func() (Machine, error)) int {
 		return 0
 	}
 	verbs := map[string]func(*Node, context.Context) error{
-		"start": (*Node).Start, "prepare": (*Node).Prepare, "shutdown": (*Node).Shutdown, "token": (*Node).Token, "reset": (*Node).Reset,
+		"start": (*Node).Start, "prepare": (*Node).Prepare, "shutdown": (*Node).Shutdown, "token": (*Node).Token,
+		"reset":      (*Node).Reset,
 		"kubeconfig": (*Node).Kubeconfig, "status": (*Node).Status, "report": (*Node).Report,
 		"verify-images": func(n *Node, _ context.Context) error { return n.VerifyImages() },
 	}
@@ -133,13 +134,14 @@ func (n *Node) Token(ctx context.Context) error {
 	if err := n.Cluster.CreateToken(ctx, n.path(adminFile), token, expires); err != nil {
 		return fmt.Errorf("the API server at %s:6443 made no token: %w", n.state.Address, err)
 	}
-	_, err = fmt.Fprintf(n.Out, "# For a worker. The token is valid until %s UTC.\nrole = \"worker\"\nserver = \"%s:6443\"\ntoken = \"%s\"\n"+
+	_, err = fmt.Fprintf(n.Out, "# For a worker. The token is valid until %s UTC.\nrole = \"worker\"\nserver = "+
+		"\"%s:6443\"\ntoken = \"%s\"\n"+
 		"ca-cert-hash = \"%s\"\n", expires.UTC().Format(minuteFormat), n.state.Address, token, hash)
 	return err
 }
 
-// Kubeconfig prints the administrator's kubeconfig with the address that other machines reach the API server by, and names that do not collide with
-// those of other clusters.
+// Kubeconfig prints the administrator's kubeconfig with the address that other machines reach the API server by, and
+// names that do not collide with those of other clusters.
 func (n *Node) Kubeconfig(context.Context) error {
 	if err := n.needControlPlane(); err != nil {
 		return err
@@ -162,15 +164,17 @@ func (n *Node) Kubeconfig(context.Context) error {
 		return fmt.Errorf("%s is not as kubeadm has written it", adminFile)
 	}
 	if n.Network != nil && n.heldBySpare(n.state.Address) {
-		fmt.Fprintf(n.Errors, "no network has %s, the address of this control plane: other machines do not reach it\n", n.state.Address) //nolint:errcheck // a warning
+		warning := "no network has " + n.state.Address + ", the address of this control plane: other machines do not reach it"
+		fmt.Fprintln(n.Errors, warning) //nolint:errcheck // it is a warning
 	}
 	name, user := n.state.Hostname, n.state.Hostname+"-admin"
 	config.Clusters[0].Name = name
 	config.Clusters[0].Cluster["server"] = "https://" + n.state.Address + ":6443"
 	config.Users[0].Name = user
 	out, err := yaml.Marshal(map[string]any{
-		"apiVersion": "v1", "kind": "Config", "clusters": config.Clusters, "users": config.Users, "current-context": name,
-		"contexts": []any{map[string]any{"name": name, "context": map[string]any{"cluster": name, "user": user}}},
+		"apiVersion": "v1", "kind": "Config", "clusters": config.Clusters, "users": config.Users,
+		"current-context": name,
+		"contexts":        []any{map[string]any{"name": name, "context": map[string]any{"cluster": name, "user": user}}},
 	})
 	if err != nil {
 		return err
@@ -197,7 +201,8 @@ func (n *Node) heldBySpare(wanted string) bool {
 func (n *Node) certificates() map[string]*x509.Certificate {
 	found := map[string]*x509.Certificate{}
 	for _, pattern := range []string{
-		"/etc/kubernetes/pki/*.crt", "/etc/kubernetes/pki/etcd/*.crt", "/var/lib/kubelet/pki/kubelet-client-current.pem", "/var/lib/kubelet/pki/kubelet.crt",
+		"/etc/kubernetes/pki/*.crt", "/etc/kubernetes/pki/etcd/*.crt",
+		"/var/lib/kubelet/pki/kubelet-client-current.pem", "/var/lib/kubelet/pki/kubelet.crt",
 	} {
 		paths, _ := filepath.Glob(n.path(pattern)) //nolint:errcheck // the patterns are good
 		for _, path := range paths {
@@ -240,7 +245,8 @@ func (n *Node) statusLines(ctx context.Context) [][2]string {
 			add(strings.TrimSuffix(unit, ".service"), "unknown: %v", err)
 		}
 	}
-	add("versions", "Kubernetes %s, image %s", version.Get().GitVersion, strings.TrimSpace(n.image.Name+" for "+n.image.Board))
+	add("versions", "Kubernetes %s, image %s", version.Get().GitVersion,
+		strings.TrimSpace(n.image.Name+" for "+n.image.Board))
 	first, path := time.Time{}, ""
 	for name, certificate := range n.certificates() {
 		if path == "" || certificate.NotAfter.Before(first) {

@@ -1,4 +1,5 @@
-// Command k8simg-node is the node's own program in a file of its own, for images whose programs are separate. See hyperkube/node.
+// Command k8simg-node is the node's own program in a file of its own, for images whose programs are separate. See
+// hyperkube/node.
 package main
 
 import (

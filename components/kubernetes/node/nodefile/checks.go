@@ -23,13 +23,17 @@ func (c check) passes(text string) bool {
 		return isServer(text)
 	case "token":
 		first, second, found := strings.Cut(text, ".")
-		return found && len(first) == 6 && len(second) == 16 && all(first, isLowerOrDigit) && all(second, isLowerOrDigit)
+		return found && len(first) == 6 && len(second) == 16 && all(first, isLowerOrDigit) && all(second,
+			isLowerOrDigit)
 	case "secret":
 		_, second, _ := strings.Cut(text, ".")
 		return c.isSecret(second)
 	case "hash":
 		digits, found := strings.CutPrefix(text, "sha256:")
-		return found && len(digits) == 64 && all(digits, func(b byte) bool { return isDigit(b) || b >= 'a' && b <= 'f' })
+		return found && len(digits) == 64 && all(digits, func(b byte) bool {
+			return isDigit(b) || b >= 'a' &&
+				b <= 'f'
+		})
 	case "hash-secret":
 		return c.isSecret(strings.TrimPrefix(text, "sha256:"))
 	case "network":
@@ -116,7 +120,8 @@ func (c check) isSSHKey(text string) bool {
 		rest = rest[:end]
 	}
 	isBase64 := func(b byte) bool { return isAlphanumeric(b) || b == '+' || b == '/' || b == '=' }
-	return contains(c.Values, kind) && len(rest) >= 40 && strings.HasPrefix(rest, "AAAA") && all(rest, isBase64) && !hasControl(text)
+	return contains(c.Values, kind) && len(rest) >= 40 && strings.HasPrefix(rest, "AAAA") && all(rest, isBase64) &&
+		!hasControl(text)
 }
 
 // parseDecimal takes a number as people write it: a leading zero means octal to some programs.

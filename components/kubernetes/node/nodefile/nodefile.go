@@ -1,7 +1,8 @@
 // Package nodefile reads node.toml, the file on the boot partition that says what a machine is.
 //
-// The keys, their checks and the text of every message are in schema.toml, which the host's check reads too (src/config/node_file.cpp).
-// Both read the file statement by statement with the same rules, so that all mistakes are found at once and have the same lines.
+// The keys, their checks and the text of every message are in schema.toml, which the host's check reads too
+// (src/config/node_file.cpp). Both read the file statement by statement with the same rules, so that all mistakes are
+// found at once and have the same lines.
 package nodefile
 
 import (
@@ -116,7 +117,7 @@ func Load(path string, options Options) (*File, []Mistake, error) {
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, []Mistake{{Line: 1, Text: read.Messages["unreadable"]}}, nil //nolint:nilerr // it is told as a mistake
+		return nil, []Mistake{{Line: 1, Text: read.Messages["unreadable"]}}, nil //nolint:nilerr // told
 	}
 	return parse(read, text, options)
 }
@@ -177,7 +178,8 @@ func hasControl(line string) bool {
 	return strings.ContainsFunc(line, func(c rune) bool { return c < 0x20 && c != '\t' || c == 0x7f })
 }
 
-// readStatements reads key by key. A statement that is no TOML costs one line, and the next line is read again as a beginning.
+// readStatements reads key by key. A statement that is no TOML costs one line, and the next line is read again as a
+// beginning.
 func (r *reader) readStatements(text []byte) {
 	lines := splitLines(text)
 	bad := make([]bool, len(lines))
@@ -217,7 +219,8 @@ func (r *reader) readStatements(text []byte) {
 }
 
 // parseStatement takes as many lines as the statement at the first of them needs.
-func (r *reader) parseStatement(lines []string, bad []bool, header bool) (name string, value any, count int, err error) {
+func (r *reader) parseStatement(lines []string, bad []bool, header bool) (name string, value any, count int,
+	err error) {
 	for count = 1; count <= min(r.schema.ValueLines, len(lines)) && !bad[count-1]; count++ {
 		document := map[string]any{}
 		wrong := unmarshal(strings.Join(lines[:count], "\n"), &document)
@@ -250,7 +253,8 @@ func unmarshal(text string, document *map[string]any) error {
 	return nil
 }
 
-// hasLaterEscape reports whether a good statement has \e in a basic string, which the parser takes and TOML 1.0 does not have.
+// hasLaterEscape reports whether a good statement has \e in a basic string, which the parser takes and TOML 1.0 does
+// not have.
 func hasLaterEscape(text string) bool {
 	end := "" // what ends the string; empty outside of one
 	for i := 0; i < len(text); i++ {
@@ -354,8 +358,8 @@ func contains(list []string, wanted string) bool {
 	return false
 }
 
-// checkRole tells what a role needs, and what it has no use for: a key in the wrong file is a role in the wrong file. What is missing is told only
-// when nothing else is wrong: it may stand in a line that was not understood.
+// checkRole tells what a role needs, and what it has no use for: a key in the wrong file is a role in the wrong file.
+// What is missing is told only when nothing else is wrong: it may stand in a line that was not understood.
 func (r *reader) checkRole(options Options) {
 	role, found := r.file.entries["role"]
 	if !found {
@@ -385,7 +389,8 @@ func (r *reader) checkRole(options Options) {
 	}
 }
 
-// checkNetworks compares networks with each other and with the address, and completes those that the file does not name.
+// checkNetworks compares networks with each other and with the address, and completes those that the file does not
+// name.
 func (r *reader) checkNetworks() {
 	pods, services := r.file.entries["pod-network"], r.file.entries["service-network"]
 	for _, name := range []string{"pod-network", "service-network"} {
@@ -418,8 +423,8 @@ func (r *reader) checkNetworks() {
 	}
 }
 
-// RemoveToken returns text with the comment of the schema in the token's place; all other bytes stay as they are. The result is nil when
-// there is no token.
+// RemoveToken returns text with the comment of the schema in the token's place; all other bytes stay as they are. The
+// result is nil when there is no token.
 func (f *File) RemoveToken(text []byte) []byte {
 	entry, found := f.entries["token"]
 	if !found {

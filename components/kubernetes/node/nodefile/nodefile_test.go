@@ -13,7 +13,8 @@ import (
 
 var update = flag.Bool("update", false, "write what is said now into the .expected files of the corpus")
 
-// corpus is the folder of files that the host's check is run over as well. A component that is built alone does not have it.
+// corpus is the folder of files that the host's check is run over as well. A component that is built alone does not
+// have it.
 const corpus = "../../../../tests/data/node"
 
 func corpusFiles(t *testing.T) []string {
@@ -87,8 +88,8 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// TestHost compares with the host's check, whose command K8SIMG_CHECK names, over the corpus and files with changes that a slip of the hand, an
-// editor or a bad card makes.
+// TestHost compares with the host's check, whose command K8SIMG_CHECK names, over the corpus and files with changes
+// that a slip of the hand, an editor or a bad card makes.
 func TestHost(t *testing.T) {
 	command := strings.Fields(os.Getenv("K8SIMG_CHECK"))
 	if len(command) == 0 {
@@ -116,7 +117,7 @@ func TestHost(t *testing.T) {
 		if err := os.WriteFile(file, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		run := exec.Command(command[0], append(command[1:], "node.toml")...) //nolint:gosec // the test's caller says which
+		run := exec.Command(command[0], append(command[1:], "node.toml")...) //nolint:gosec // the caller's
 		run.Dir = folder
 		var words bytes.Buffer
 		run.Stderr = &words
@@ -131,15 +132,18 @@ func TestHost(t *testing.T) {
 		}
 		device := say(t, text)
 		if withoutParser(host) != withoutParser(device) {
-			t.Errorf("the host and the device disagree on %q:\nhost %s\ndevice %s", text, words.String(), strings.Join(device, "\n"))
+			t.Errorf("the host and the device disagree on %q:\nhost %s\ndevice %s", text, words.String(),
+				strings.Join(device, "\n"))
 		}
 	}
 }
 
 func mutate(text, other []byte, random *rand.Rand) []byte {
 	pieces := []string{
-		"\r", "\n", "\t", " ", "\f", "#", `"`, "'", `"""`, "'''", "=", `\`, `\u00e9`, `\e`, `\x41`, ".", "/", "0", "9", "\xc3\xa9",
-		"\xf4\x90\x80\x80", "\xed\xa0\x80", "\xc0\x80", "\xef\xbb\xbf", "\x7f", "\xc2\x85", "-", "_", "a", "Z", "[", "]", "[[", "{", "}",
+		"\r", "\n", "\t", " ", "\f", "#", `"`, "'", `"""`, "'''", "=", `\`, `\u00e9`, `\e`, `\x41`, ".", "/", "0", "9",
+		"\xc3\xa9",
+		"\xf4\x90\x80\x80", "\xed\xa0\x80", "\xc0\x80", "\xef\xbb\xbf", "\x7f", "\xc2\x85", "-", "_", "a", "Z", "[",
+		"]", "[[", "{", "}",
 		":", "255", "/24", "true", "1_000", "0x1F", "+1.5e3", "inf", "1979-05-27T07:32:00Z", "1979-02-30", "07:32:00",
 		"# token: removed after use", "token", "role", ",",
 	}
@@ -169,7 +173,8 @@ func mutate(text, other []byte, random *rand.Rand) []byte {
 }
 
 func TestValues(t *testing.T) {
-	text := "\xef\xbb\xbfrole = 'control-plane'  # the only one\r\n\"hostname\" = \"cp\\u002d1\"\r\npod-network=\"10.32.0.0/16\""
+	text := "\xef\xbb\xbfrole = 'control-plane'  # the only one\r\n" +
+		"\"hostname\" = \"cp\\u002d1\"\r\npod-network=\"10.32.0.0/16\""
 	file, mistakes, err := Parse([]byte(text), Options{})
 	if err != nil || len(mistakes) > 0 {
 		t.Fatal(err, mistakes)
@@ -201,7 +206,8 @@ func TestRemoveToken(t *testing.T) {
 	const removed = "# token: removed after use. `/usr/libexec/k8simg-node token` on the control plane makes a new one"
 	for _, ending := range []string{"\n", "\r\n"} {
 		for _, token := range []string{
-			"\t token\t= 'k8sim9.4b7qz02xw8n5tj1c' # x\xc3\xa9", "\"token\" = '''" + ending + "k8sim9.4b7qz02xw8n5tj1c'''",
+			"\t token\t= 'k8sim9.4b7qz02xw8n5tj1c' # x\xc3\xa9", "\"token\" = '''" + ending +
+				"k8sim9.4b7qz02xw8n5tj1c'''",
 		} {
 			before := "\xef\xbb\xbf" + token + ending + "# last" + ending + " role = 'single'  # end"
 			file, mistakes, err := Parse([]byte(before), Options{})
@@ -223,7 +229,8 @@ func TestRemoveToken(t *testing.T) {
 }
 
 func TestJoinedWorkerNeedsNoToken(t *testing.T) {
-	text := "role = \"worker\"\nserver = \"192.168.1.10:6443\"\nca-cert-hash = \"sha256:" + strings.Repeat("0123456789abcdef", 4) + "\"\n"
+	text := "role = \"worker\"\nserver = \"192.168.1.10:6443\"\nca-cert-hash = \"sha256:" +
+		strings.Repeat("0123456789abcdef", 4) + "\"\n"
 	if _, mistakes, _ := Parse([]byte(text), Options{}); len(mistakes) != 1 || mistakes[0].Key != "token" {
 		t.Error(mistakes)
 	}

@@ -47,11 +47,15 @@ func (cluster) Reachable(ctx context.Context, server string) bool {
 	return true
 }
 
-// stranger is a client for a server that nobody vouches for yet. What it says is checked by other means, or not believed.
+// stranger is a client for a server that nobody vouches for yet. What it says is checked by other means, or not
+// believed.
 func stranger() *http.Client {
 	return &http.Client{
-		Timeout:       time.Minute,
-		Transport:     &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}, //nolint:gosec // see above
+		Timeout: time.Minute,
+		Transport: &http.Transport{
+			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
+			DisableKeepAlives: true,
+		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -75,8 +79,9 @@ func (cluster) Time(ctx context.Context, server string) time.Time {
 
 const largestAnswer = 4 << 20
 
-// Check does what kubeadm's discovery does, with an answer for each cause: the cluster's public description is signed with the token, its
-// certificate authority is the one that node.toml names, and the token lets this machine ask for its node.
+// Check does what kubeadm's discovery does, with an answer for each cause: the cluster's public description is signed
+// with the token, its certificate authority is the one that node.toml names, and the token lets this machine ask for
+// its node.
 func (cluster) Check(ctx context.Context, m node.Membership) error {
 	info, err := clusterInfo(ctx, m.Server)
 	if err != nil {
@@ -87,7 +92,8 @@ func (cluster) Check(ctx context.Context, m node.Membership) error {
 		return err
 	}
 	client, err := clientset.NewForConfig(&rest.Config{
-		Host: "https://" + m.Server, BearerToken: m.Token, TLSClientConfig: rest.TLSClientConfig{CAData: authority}, Timeout: time.Minute,
+		Host: "https://" + m.Server, BearerToken: m.Token, TLSClientConfig: rest.TLSClientConfig{CAData: authority},
+		Timeout: time.Minute,
 	})
 	if err != nil {
 		return err
@@ -107,7 +113,8 @@ func (cluster) Check(ctx context.Context, m node.Membership) error {
 
 // clusterInfo is the description of itself that a cluster shows to everybody.
 func clusterInfo(ctx context.Context, server string) (*corev1.ConfigMap, error) {
-	url := "https://" + server + "/api/v1/namespaces/" + metav1.NamespacePublic + "/configmaps/" + bootstrapapi.ConfigMapClusterInfo
+	url := "https://" + server + "/api/v1/namespaces/" + metav1.NamespacePublic + "/configmaps/" +
+		bootstrapapi.ConfigMapClusterInfo
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return nil, err
@@ -143,7 +150,8 @@ func verifyInfo(info *corev1.ConfigMap, m node.Membership) ([]byte, error) {
 		return nil, node.JoinError{Refusal: node.TokenRefused, Err: fmt.Errorf("no token %s is known", id)}
 	}
 	if !jws.DetachedTokenIsValid(signature, text, id, secret) {
-		return nil, node.JoinError{Refusal: node.TokenRefused, Err: errors.New("the cluster's description is signed with another token")}
+		return nil, node.JoinError{Refusal: node.TokenRefused,
+			Err: errors.New("the cluster's description is signed with another token")}
 	}
 	config, err := clientcmd.Load([]byte(text))
 	if err != nil {
@@ -196,8 +204,8 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 
 const fieldManager = "k8simg-node"
 
-// Apply does not ask the API server for the description of all that it knows, which takes a slow core many seconds: the names of the resources
-// are those that the kinds suggest, and the API server refuses what is wrong.
+// Apply does not ask the API server for the description of all that it knows, which takes a slow core many seconds: the
+// names of the resources are those that the kinds suggest, and the API server refuses what is wrong.
 func (cluster) Apply(ctx context.Context, kubeconfig, ready string, manifest []byte) error {
 	if err := startup.AwaitAPIContext(ctx, ready, os.Stdout); err != nil {
 		return err
@@ -229,7 +237,8 @@ func (cluster) Apply(ctx context.Context, kubeconfig, ready string, manifest []b
 		if namespace := object.GetNamespace(); namespace != "" {
 			target = client.Resource(resource).Namespace(namespace)
 		}
-		if _, err := target.Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: fieldManager, Force: true}); err != nil {
+		if _, err := target.Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: fieldManager,
+			Force: true}); err != nil {
 			return fmt.Errorf("%s %s: %w", object.GetKind(), object.GetName(), err)
 		}
 		fmt.Printf("%s %s applied\n", strings.ToLower(object.GetKind()), object.GetName())

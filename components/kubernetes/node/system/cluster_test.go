@@ -58,7 +58,8 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	refuse := func(status int, reason metav1.StatusReason) {
 		answer(status, metav1.Status{
-			TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: "Failure", Reason: reason, Code: int32(status), //nolint:gosec // small
+			TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: "Failure", Reason: reason,
+			Code: int32(status), //nolint:gosec // small
 		})
 	}
 	switch {
@@ -67,7 +68,8 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.bodies = append(s.bodies, string(body))
 		w.Write(body) //nolint:errcheck // the client sees it
 	case strings.HasSuffix(r.URL.Path, "/configmaps/cluster-info"):
-		config := fmt.Sprintf(`{"apiVersion": "v1", "kind": "Config", "clusters": [{"name": "", "cluster": {"server": %q, "certificate-authority-data": %q}}]}`,
+		config := fmt.Sprintf(`{"apiVersion": "v1", "kind": "Config", "clusters": [{"name": "", `+
+			`"cluster": {"server": %q, "certificate-authority-data": %q}}]}`,
 			s.URL, base64Of(s.authority))
 		id, secret, _ := strings.Cut(s.signer, ".")
 		signature, err := jws.ComputeDetachedSignature(config, id, secret)
@@ -87,7 +89,8 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		default:
 			answer(http.StatusOK, corev1.Node{
 				TypeMeta: metav1.TypeMeta{Kind: "Node", APIVersion: "v1"}, ObjectMeta: metav1.ObjectMeta{Name: "w"},
-				Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}},
+				Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady,
+					Status: corev1.ConditionTrue}}},
 			})
 		}
 	default:
@@ -108,12 +111,17 @@ func TestCheckTellsCauses(t *testing.T) {
 		change func(*apiServer, *node.Membership)
 		wanted node.Refusal
 	}{
-		"taken":         {func(*apiServer, *node.Membership) {}, -1},
-		"unknown token": {func(s *apiServer, _ *node.Membership) { s.signer = "aaaaa9.4b7qz02xw8n5tj1c" }, node.TokenRefused},
-		"other secret":  {func(s *apiServer, _ *node.Membership) { s.signer = "k8sim9.xb7qz02xw8n5tj1c" }, node.TokenRefused},
-		"expired":       {func(s *apiServer, _ *node.Membership) { s.known = false }, node.TokenRefused},
-		"other cluster": {func(_ *apiServer, m *node.Membership) { m.CACertHash = "sha256:" + strings.Repeat("ab", 32) }, node.OtherCluster},
-		"same name":     {func(s *apiServer, _ *node.Membership) { s.ready = true }, node.NameTaken},
+		"taken": {func(*apiServer, *node.Membership) {}, -1},
+		"unknown token": {func(s *apiServer, _ *node.Membership) { s.signer = "aaaaa9.4b7qz02xw8n5tj1c" },
+			node.TokenRefused},
+		"other secret": {func(s *apiServer, _ *node.Membership) { s.signer = "k8sim9.xb7qz02xw8n5tj1c" },
+			node.TokenRefused},
+		"expired": {func(s *apiServer, _ *node.Membership) { s.known = false }, node.TokenRefused},
+		"other cluster": {func(_ *apiServer, m *node.Membership) {
+			m.CACertHash = "sha256:" + strings.Repeat("ab",
+				32)
+		}, node.OtherCluster},
+		"same name": {func(s *apiServer, _ *node.Membership) { s.ready = true }, node.NameTaken},
 		"other name": {func(_ *apiServer, m *node.Membership) {
 			m.Server = strings.Replace(m.Server, "127.0.0.1", "localhost", 1)
 		}, node.OtherName},
@@ -166,8 +174,10 @@ func TestTimeIsTheHeadsOfAnyAnswer(t *testing.T) {
 func (s *apiServer) kubeconfig(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "admin.conf")
-	text := fmt.Sprintf(`{"apiVersion": "v1", "kind": "Config", "current-context": "x", "clusters": [{"name": "x", "cluster": {"server": %q, `+
-		`"certificate-authority-data": %q}}], "users": [{"name": "x", "user": {"token": %q}}], "contexts": [{"name": "x", "context": {"cluster": "x", `+
+	text := fmt.Sprintf(`{"apiVersion": "v1", "kind": "Config", "current-context": "x", `+
+		`"clusters": [{"name": "x", "cluster": {"server": %q, `+
+		`"certificate-authority-data": %q}}], "users": [{"name": "x", "user": {"token": %q}}], `+
+		`"contexts": [{"name": "x", "context": {"cluster": "x", `+
 		`"user": "x"}}]}`, s.URL, base64Of(s.authority), token)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -178,7 +188,8 @@ func (s *apiServer) kubeconfig(t *testing.T) string {
 // The manifest that ships is applied object by object, each to the resource of its kind.
 func TestApply(t *testing.T) {
 	server := start(t)
-	manifest := "# words\napiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\n" +
+	manifest := "# words\napiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n---\n" +
+		"apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\n" +
 		"metadata: {name: r}\n---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: d, namespace: n}\n"
 	if err := (cluster{}).Apply(t.Context(), server.kubeconfig(t), "", []byte(manifest)); err != nil {
 		t.Fatal(err)
@@ -193,7 +204,8 @@ func TestApply(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := (cluster{}).Apply(ctx, server.kubeconfig(t), "https://192.0.2.1:6443/readyz", []byte(manifest)); err == nil {
+	if err := (cluster{}).Apply(ctx, server.kubeconfig(t), "https://192.0.2.1:6443/readyz",
+		[]byte(manifest)); err == nil {
 		t.Error("it goes on when it shall not")
 	}
 }
@@ -232,7 +244,8 @@ func TestFilesOnARealDisk(t *testing.T) {
 }
 
 func TestGrace(t *testing.T) {
-	for text, wanted := range map[string]time.Duration{"5": 5 * time.Second, "0": 0, "": 30 * time.Second, "x": 30 * time.Second, "-1": 30 * time.Second} {
+	for text, wanted := range map[string]time.Duration{"5": 5 * time.Second, "0": 0, "": 30 * time.Second,
+		"x": 30 * time.Second, "-1": 30 * time.Second} {
 		if found := graceOf(map[string]string{graceLabel: text}); found != wanted {
 			t.Errorf("%q: %v", text, found)
 		}

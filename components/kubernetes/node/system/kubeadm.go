@@ -32,30 +32,37 @@ type kubeadm struct{}
 const containerd = "unix:///run/containerd/containerd.sock"
 
 func (kubeadm) Init(_ context.Context, options node.InitOptions) error {
-	config, err := configutil.LoadInitConfigurationFromFile(options.Config, configutil.LoadOrDefaultConfigurationOptions{SkipCRIDetect: true})
+	config, err := configutil.LoadInitConfigurationFromFile(options.Config,
+		configutil.LoadOrDefaultConfigurationOptions{SkipCRIDetect: true})
 	if err != nil {
 		return err
 	}
+	kubeadmapi.SetActiveTimeouts(config.Timeouts)
 	data := &initData{config: config, ignored: sets.New(config.NodeRegistration.IgnorePreflightErrors...)}
 	var phases []workflow.Phase
 	if !options.Again {
 		phases = append(phases, initphases.NewPreflightPhase())
 	}
-	started := workflow.Phase{Name: "kubelet-started", Run: func(workflow.RunData) error { options.KubeletStarted(); return nil }}
-	// kubelet-finalize is left out: it takes the certificate, which is valid as long as all others, out of the kubelet's file, and restarts the
-	// kubelet for it while it starts pods.
+	started := workflow.Phase{Name: "kubelet-started",
+		Run: func(workflow.RunData) error { options.KubeletStarted(); return nil }}
+	// kubelet-finalize is left out: it takes the certificate, which is valid as long as all others, out of the
+	// kubelet's file, and restarts the kubelet for it while it starts pods.
 	phases = append(phases,
-		initphases.NewCertsPhase(), initphases.NewKubeConfigPhase(), initphases.NewEtcdPhase(), initphases.NewControlPlanePhase(),
-		initphases.NewKubeletStartPhase(), started, initphases.NewWaitControlPlanePhase(), initphases.NewUploadConfigPhase(),
+		initphases.NewCertsPhase(), initphases.NewKubeConfigPhase(), initphases.NewEtcdPhase(),
+		initphases.NewControlPlanePhase(),
+		initphases.NewKubeletStartPhase(), started, initphases.NewWaitControlPlanePhase(),
+		initphases.NewUploadConfigPhase(),
 		initphases.NewMarkControlPlanePhase(), initphases.NewBootstrapTokenPhase(), initphases.NewAddonPhase())
 	return run(phases, data)
 }
 
 func (kubeadm) Join(_ context.Context, file string) error {
-	config, err := configutil.LoadJoinConfigurationFromFile(file, configutil.LoadOrDefaultConfigurationOptions{SkipCRIDetect: true})
+	config, err := configutil.LoadJoinConfigurationFromFile(file,
+		configutil.LoadOrDefaultConfigurationOptions{SkipCRIDetect: true})
 	if err != nil {
 		return err
 	}
+	kubeadmapi.SetActiveTimeouts(config.Timeouts)
 	data := &joinData{config: config, ignored: sets.New(config.NodeRegistration.IgnorePreflightErrors...)}
 	return classify(run([]workflow.Phase{
 		joinphases.NewPreflightPhase(), joinphases.NewKubeletStartPhase(), joinphases.NewKubeletWaitBootstrapPhase(),
@@ -65,7 +72,8 @@ func (kubeadm) Join(_ context.Context, file string) error {
 func (kubeadm) Reset(context.Context) error {
 	// No API server is asked: etcd has one member, whose data goes.
 	data := &resetData{config: &kubeadmapi.ResetConfiguration{}}
-	return run([]workflow.Phase{resetphases.NewPreflightPhase(), resetphases.NewRemoveETCDMemberPhase(), resetphases.NewCleanupNodePhase()}, data)
+	return run([]workflow.Phase{resetphases.NewPreflightPhase(), resetphases.NewRemoveETCDMemberPhase(),
+		resetphases.NewCleanupNodePhase()}, data)
 }
 
 func run(phases []workflow.Phase, data workflow.RunData) error {
@@ -125,7 +133,8 @@ func (d *initData) KubeConfigOriginal() (*clientcmdapi.Config, error) {
 // Client is asked for when the API server runs. The administrator is let in by then.
 func (d *initData) Client() (clientset.Interface, error) {
 	if d.client == nil {
-		client, err := kubeconfig.EnsureAdminClusterRoleBinding(constants.KubernetesDir, &d.config.LocalAPIEndpoint, nil)
+		client, err := kubeconfig.EnsureAdminClusterRoleBinding(constants.KubernetesDir, &d.config.LocalAPIEndpoint,
+			nil)
 		if err != nil {
 			return nil, err
 		}

@@ -46,11 +46,13 @@ func (containers) Running(ctx context.Context) ([]node.Pod, error) {
 	}
 	pods := make([]node.Pod, 0, len(sandboxes))
 	for _, sandbox := range sandboxes {
-		pod := node.Pod{ID: sandbox.GetId(), Namespace: sandbox.GetMetadata().GetNamespace(), Name: sandbox.GetMetadata().GetName()}
+		pod := node.Pod{ID: sandbox.GetId(), Namespace: sandbox.GetMetadata().GetNamespace(),
+			Name: sandbox.GetMetadata().GetName()}
 		for _, container := range found {
 			if container.GetPodSandboxId() == pod.ID {
 				pod.Containers = append(pod.Containers, node.Container{
-					ID: container.GetId(), Name: container.GetMetadata().GetName(), Grace: graceOf(container.GetAnnotations()),
+					ID: container.GetId(), Name: container.GetMetadata().GetName(),
+					Grace: graceOf(container.GetAnnotations()),
 				})
 			}
 		}

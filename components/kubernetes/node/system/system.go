@@ -1,4 +1,5 @@
-// Package system is the real machine of hyperkube/node: its disk, clock and network, systemd, the container runtime, kubeadm's phases and API servers.
+// Package system is the real machine of hyperkube/node: its disk, clock and network, systemd, the container runtime,
+// kubeadm's phases and API servers.
 package system
 
 import (
@@ -34,7 +35,7 @@ func New() (node.Machine, error) {
 		Kubeadm:      kubeadm{},
 		Cluster:      cluster{},
 		Random:       rand.Reader,
-		Reload:       func() { exec.Command("agetty", "--reload").Run() }, //nolint:errcheck // without a login prompt there is nothing to show
+		Reload:       func() { exec.Command("agetty", "--reload").Run() }, //nolint:errcheck // it is only shown
 		Ask:          ask,
 		Journal:      os.Stdout,
 		Errors:       os.Stderr,
@@ -46,7 +47,7 @@ func New() (node.Machine, error) {
 func ask(ctx context.Context, command []string) string {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput() //nolint:gosec // one of the report's
+	out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput() //nolint:gosec // a constant
 	if err != nil {
 		return string(out) + "\n" + err.Error() + "\n"
 	}
@@ -138,15 +139,27 @@ func withSystemd(ctx context.Context, use func(*dbus.Conn) error) error {
 const replace = "replace"
 
 func (units) Start(ctx context.Context, unit string) error {
-	return withSystemd(ctx, func(c *dbus.Conn) error { _, err := c.StartUnitContext(ctx, unit, replace, nil); return err })
+	return withSystemd(ctx, func(c *dbus.Conn) error {
+		_, err := c.StartUnitContext(ctx, unit, replace,
+			nil)
+		return err
+	})
 }
 
 func (units) Restart(ctx context.Context, unit string) error {
-	return withSystemd(ctx, func(c *dbus.Conn) error { _, err := c.RestartUnitContext(ctx, unit, replace, nil); return err })
+	return withSystemd(ctx, func(c *dbus.Conn) error {
+		_, err := c.RestartUnitContext(ctx, unit, replace,
+			nil)
+		return err
+	})
 }
 
 func (units) TryRestart(ctx context.Context, unit string) error {
-	return withSystemd(ctx, func(c *dbus.Conn) error { _, err := c.TryRestartUnitContext(ctx, unit, replace, nil); return err })
+	return withSystemd(ctx, func(c *dbus.Conn) error {
+		_, err := c.TryRestartUnitContext(ctx, unit, replace,
+			nil)
+		return err
+	})
 }
 
 func (units) Stop(ctx context.Context, unit string) error {
@@ -204,14 +217,16 @@ func (network) Addresses() ([]node.Address, error) {
 	var addresses []node.Address
 	for _, address := range found {
 		if ip, ok := netip.AddrFromSlice(address.IP.To4()); ok {
-			addresses = append(addresses, node.Address{Device: names[address.LinkIndex], IP: ip, Global: address.Scope == unix.RT_SCOPE_UNIVERSE})
+			addresses = append(addresses, node.Address{Device: names[address.LinkIndex], IP: ip,
+				Global: address.Scope == unix.RT_SCOPE_UNIVERSE})
 		}
 	}
 	return addresses, nil
 }
 
 func (network) DefaultDevice() string {
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
+	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_MAIN},
+		netlink.RT_FILTER_TABLE)
 	if err != nil {
 		return ""
 	}
@@ -270,5 +285,6 @@ func (network) AddDefaultRoute(name string) error {
 		return err
 	}
 	everything := &net.IPNet{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)}
-	return netlink.RouteReplace(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: everything, Scope: netlink.SCOPE_LINK, Priority: worst})
+	return netlink.RouteReplace(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: everything,
+		Scope: netlink.SCOPE_LINK, Priority: worst})
 }
