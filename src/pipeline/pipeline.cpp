@@ -12,6 +12,7 @@
 #include "pipeline/audit.hpp"
 #include "pipeline/boot.hpp"
 #include "pipeline/images.hpp"
+#include "pipeline/node_program.hpp"
 #include "pipeline/packages.hpp"
 #include "pipeline/partitions.hpp"
 #include "pipeline/preload.hpp"
@@ -126,7 +127,7 @@ Pipeline make_pipeline(const PipelineInputs& in) {
     const Tree tree = read_folder(in.store, inside(config.project, fs::path("overlays") / overlay),
                                   "overlay:" + overlay, FolderModes::Narrow);
     check_overlay_is_visible(config, disk, overlay, tree);
-    layers.push_back({"overlay:" + overlay, put_tree(in.store, tree)});
+    layers.push_back({"overlay:" + overlay, put_tree(in.store, complete_node_program(in.store, tree, config))});
   }
   layers.push_back({"board:" + config.board, put_tree(in.store, repart_definitions(in.store, config, disk))});
   const OutputRef assembled =
