@@ -1,7 +1,7 @@
 // client-go's feature gates for kubectl and kubeadm: read from KUBE_FEATURE_NAME, as in their own binaries.
 //
-// The servers' packages replace those gates by the ones behind --feature-gates when they are linked; kubectl and kubeadm have
-// no such flag and would be left with the defaults.
+// The servers' packages replace those gates by the ones behind --feature-gates when they are linked; kubectl and
+// kubeadm have no such flag and would be left with the defaults.
 package main
 
 import (

@@ -1,9 +1,10 @@
-// Command hyperkube is the programs of a cluster in one file: Kubernetes' seven, etcd and its client, CoreDNS and flanneld. The name it is called
-// by says which one it is.
+// Command hyperkube is the programs of a cluster in one file: Kubernetes' seven, etcd and its client, CoreDNS and
+// flanneld, and the node's own. The name it is called by says which one it is.
 //
-// The programs share most of their packages (etcd, CoreDNS and flanneld have the API server's gRPC and Kubernetes' client in them too), so one binary is
-// smaller than three of Kubernetes' programs and its text is shared in memory, between containers too. Each case below does what upstream's
-// cmd/NAME does in its main(); when one of them is upgraded, compare them again.
+// The programs share most of their packages (etcd, CoreDNS and flanneld have the API server's gRPC and Kubernetes'
+// client in them too), so one binary is smaller than three of Kubernetes' programs and its text is shared in memory,
+// between containers too. Each case below does what upstream's cmd/NAME does in its main(); when one of them is
+// upgraded, compare them again.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 	_ "time/tzdata" // CronJob time zones, in kube-apiserver and kube-controller-manager
 
@@ -24,6 +26,8 @@ import (
 	"hyperkube/etcd"
 	"hyperkube/firstobjects"
 	"hyperkube/flannel"
+	"hyperkube/node"
+	"hyperkube/node/system"
 	"hyperkube/startup"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubectl's authentication plug-ins
 	"k8s.io/component-base/cli"
@@ -44,13 +48,17 @@ import (
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 )
 
+// patches is set by the linker: the names of the patches of upstream's sources, with commas between them, or "none".
+var patches = "unknown"
+
 // program is one of the names that hyperkube answers to. run returns the exit code; kubeadm and kubectl print
 // their errors and leave by themselves, as they do upstream.
 type program struct {
 	name string
 	run  func() int
-	// Flags that packages register globally when they are linked. Those of Go's flag package come from cAdvisor and are the
-	// kubelet's, or from CoreDNS and are its own; pflag has --version, which the servers have. kubeadm and kube-proxy would offer every one they find.
+	// Flags that packages register globally when they are linked. Those of Go's flag package come from cAdvisor and are
+	// the kubelet's, or from CoreDNS and are its own; pflag has --version, which the servers have. kubeadm and
+	// kube-proxy would offer every one they find.
 	goFlags, pFlags bool
 	parallel        bool // has work for more than one processor when the others have none yet: see startup.UseFewProcessors
 }
@@ -62,6 +70,7 @@ var programs = []program{
 	{name: "etcd", run: func() int { etcd.Main(); return 0 }},
 	{name: "etcdctl", run: func() int { etcdctl.MustStart(); return 0 }},
 	{name: "flanneld", run: runFlanneld},
+	{name: "k8simg-node", run: runNode},
 	{name: "kube-apiserver", run: runAPIServer, pFlags: true, parallel: true},
 	{name: "kube-controller-manager", run: afterAPI(func() int { return cli.Run(controllermanager.NewControllerManagerCommand()) }), pFlags: true},
 	{name: "kube-proxy", run: func() int { return cli.Run(proxy.NewProxyCommand()) }, pFlags: true},
@@ -71,7 +80,8 @@ var programs = []program{
 	{name: "kubelet", run: func() int { return cli.Run(kubelet.NewKubeletCommand(context.Background())) }, goFlags: true, pFlags: true},
 }
 
-// afterAPI is for a program that is nothing without the API server: it runs once that is ready, if its environment says where that is.
+// afterAPI is for a program that is nothing without the API server: it runs once that is ready, if its environment says
+// where that is.
 func afterAPI(run func() int) func() int {
 	return func() int {
 		if err := startup.AwaitAPI(os.Getenv(startup.APIReady), os.Stderr); err != nil {
@@ -94,7 +104,8 @@ func runAPIServer() int {
 	return cli.Run(command)
 }
 
-// writeFirstObjects goes on beside the start of the API server, which takes longer. What it could not write, the API server writes.
+// writeFirstObjects goes on beside the start of the API server, which takes longer. What it could not write, the API
+// server writes.
 func writeFirstObjects(flags *pflag.FlagSet) {
 	value := func(flag string) string { return flags.Lookup(flag).Value.String() }
 	servers, _ := flags.GetStringSlice("etcd-servers") //nolint:errcheck // the API server says what is wrong with it
@@ -122,6 +133,11 @@ func runFlanneld() int {
 	useClientGatesFromEnvironment()
 	flannel.Main()
 	return 0
+}
+
+func runNode() int {
+	useClientGatesFromEnvironment()
+	return node.Main(os.Args[1:], system.New)
 }
 
 func runKubeadm() int {
@@ -166,7 +182,7 @@ func main() {
 			usage(os.Stdout)
 			return
 		case "--version", "version":
-			fmt.Printf("hyperkube %s\n", version.Get().GitVersion)
+			fmt.Printf("hyperkube %s\npatches: %s\n", version.Get().GitVersion, strings.ReplaceAll(patches, ",", ", "))
 			return
 		}
 		if selected = find(name); selected != nil {

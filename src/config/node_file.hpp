@@ -8,7 +8,7 @@
 namespace k8simg {
 
 /// What node.toml says; "" where it says nothing. The keys are the names with dashes. The device reads the same file
-/// with overlays/node/usr/lib/k8simg/node-file.bash: both take and refuse the same files (tests/data/node).
+/// with components/kubernetes/node/nodefile: both have one schema, and the same words for each file of tests/data/node.
 struct NodeFile {
   std::string role;             ///< "single", "control-plane", "worker" or "standalone"
   std::string hostname;         ///< RFC 1123 label
@@ -23,9 +23,8 @@ struct NodeFile {
   bool token_removed = false;   ///< the device has left a comment in the token's place: it has joined, and needs none
 };
 
-/// Parses node.toml. The format is a flat part of TOML 1.0: comments and `key = "text"` (or 'text'), with keys not
-/// quoted and text without backslashes. A byte order mark and CRLF are taken. `file` is the name that mistakes are told
-/// with. Throws Error{Usage} with one line for each mistake: FILE:LINE:COLUMN: KEY what is wrong.
+/// Parses node.toml, which is TOML 1.0 whose keys are text. A byte order mark and CRLF are taken. `file` is the name
+/// that mistakes are told with. Throws Error{Usage} with one line for each mistake: FILE:LINE: KEY: what is wrong.
 NodeFile read_node_file(std::string_view text, const std::string& file);
 
 }  // namespace k8simg

@@ -12,6 +12,7 @@
 #include "pipeline/audit.hpp"
 #include "pipeline/boot.hpp"
 #include "pipeline/images.hpp"
+#include "pipeline/node_program.hpp"
 #include "pipeline/packages.hpp"
 #include "pipeline/partitions.hpp"
 #include "pipeline/preload.hpp"
@@ -129,7 +130,8 @@ Pipeline make_pipeline(const PipelineInputs& in) {
     const Tree tree = read_folder(in.store, inside(config.project, fs::path("overlays") / overlay),
                                   Origin::overlay(overlay), FolderModes::Narrow);
     check_overlay_is_visible(config, disk, overlay, tree);
-    layers.emplace_back(Origin::overlay(overlay).text(), TreeHandle(put_tree(in.store, tree)));
+    layers.emplace_back(Origin::overlay(overlay).text(),
+                        TreeHandle(put_tree(in.store, complete_node_program(in.store, tree, config))));
   }
   layers.emplace_back(Origin::board(config.board).text(),
                       TreeHandle(put_tree(in.store, repart_definitions(in.store, config, disk))));

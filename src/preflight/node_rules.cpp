@@ -60,14 +60,15 @@ void machine(const Image& image, Findings& findings) {
   const std::string& architecture = image.config.arch.go;
   if (etcd_supports(architecture)) {
     findings.ok("etcd-architecture", "arch.go", fmt::format("etcd runs on {}", architecture), not_kubeadm);
-  } else if (const std::string file = image.first_that_says("ETCD_UNSUPPORTED_ARCH"); !file.empty()) {
-    findings.warning("etcd-architecture", file,
+  } else if (image.node.unsupported_etcd.contains(architecture)) {
+    findings.warning("etcd-architecture", node_program_file,
                      fmt::format("etcd's authors do not vouch for {}; ETCD_UNSUPPORTED_ARCH is set", architecture),
                      "set node.role to \"worker\" if the cluster matters", not_kubeadm);
   } else {
-    findings.error("etcd-architecture", "arch.go", fmt::format("etcd ends at once on {}", architecture),
-                   "set ETCD_UNSUPPORTED_ARCH for etcd in kubeadm's configuration, or node.role to \"worker\"",
-                   not_kubeadm);
+    findings.error(
+        "etcd-architecture", "arch.go", fmt::format("etcd ends at once on {}", architecture),
+        fmt::format("name it in unsupportedEtcdArchitectures of {}, or set node.role to \"worker\"", node_program_file),
+        not_kubeadm);
   }
 }
 
@@ -91,7 +92,7 @@ void versions(const Image& image, Findings& findings) {
   const std::string says = fmt::format("kubelet and kubeadm {}, cluster {}", component->version, cluster);
   const std::string where = component->folder.string() + "/component.toml";
   const std::string action =
-      "make kubernetes_version in overlays/node/usr/lib/k8simg/kubeadm.bash the component's version";
+      fmt::format("make kubernetesVersion in {} the component's version, or leave it out", node_program_file);
   if (image.control_plane) {
     if (wanted > std::pair(major, minor))
       findings.warning("KubernetesVersion", where, says + ": kubeadm is older", action);

@@ -4,17 +4,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "kernel/fragment.hpp"
 #include "preflight/rules.hpp"
+#include "util/error.hpp"
 #include "util/text.hpp"
 
 namespace k8simg {
 
 namespace {
-
-constexpr const char* node_script = "/usr/lib/k8simg/kubeadm.bash";
 
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
@@ -26,23 +26,6 @@ std::optional<std::string> read(const Store& store, const Tree& tree, const std:
   const auto resolved = tree.resolve(path.substr(1));
   const Node* node = resolved ? tree.find(*resolved) : nullptr;
   return node && node->type == NodeType::File ? std::optional(store.read(node->content)) : std::nullopt;
-}
-
-/// The names in "ignorePreflightErrors: [NumCPU, Mem]" of what the node hands to kubeadm, in small letters as kubeadm
-/// compares them.
-std::set<std::string> ignored(const rules::Image& image) {
-  std::set<std::string> names;
-  if (image.config.node_role.empty()) return names;
-  const auto script = image.text(node_script);
-  const std::string key = "ignorePreflightErrors: [";
-  for (const auto& line : split(script.value_or(""), '\n')) {
-    const std::string_view words = trim(line);
-    const auto end = words.find(']');
-    if (!words.starts_with(key) || end == std::string_view::npos) continue;
-    for (const auto& name : split(words.substr(key.size(), end - key.size()), ','))
-      names.insert(lower(std::string(trim(name))));
-  }
-  return names;
 }
 
 }  // namespace
@@ -64,10 +47,9 @@ bool makes_control_plane(const Config& config) {
 }
 
 std::string cluster_version(const Store& store, const Tree& root, const Config& config) {
-  const std::string key = "kubernetes_version=";
-  for (const auto& line : split(read(store, root, node_script).value_or(""), '\n')) {
-    if (line.starts_with(key)) return std::string(trim(std::string_view(line).substr(key.size())));
-  }
+  const std::string said =
+      rules::read_node_program(read(store, root, rules::node_program_file).value_or("{}")).kubernetes_version;
+  if (!said.empty()) return said;
   const auto component = std::find_if(config.components.begin(), config.components.end(),
                                       [](const ComponentConfig& each) { return each.name == "kubernetes"; });
   return component == config.components.end() ? "" : component->version;
@@ -90,13 +72,12 @@ std::vector<Finding> preflight(const PreflightInputs& inputs) {
         rules::kernel, rules::host_name, rules::settings, rules::container_runtime, rules::images}) {
     rule(image, findings);
   }
-  const auto names = ignored(image);
   for (Finding& finding : findings.list) {
-    if (finding.severity != Severity::Error || finding.kubeadm != Severity::Error ||
-        !names.contains(lower(finding.check)))
+    if (image.config.node_role.empty() || finding.severity != Severity::Error || finding.kubeadm != Severity::Error ||
+        !image.node.ignored.contains(lower(finding.check)))
       continue;
     finding.severity = Severity::Warning;
-    finding.says += fmt::format("; the node tells kubeadm to ignore it ({})", node_script);
+    finding.says += fmt::format("; the node tells kubeadm to ignore it ({})", rules::node_program_file);
   }
   return std::move(findings.list);
 }
@@ -120,7 +101,25 @@ Image::Image(const PreflightInputs& inputs)
       config(inputs.config),
       root(inputs.root),
       control_plane(makes_control_plane(inputs.config)),
-      kernel(parse_kernel_config(inputs.kernel_config)) {}
+      kernel(parse_kernel_config(inputs.kernel_config)),
+      node(read_node_program(text(node_program_file).value_or("{}"))) {}
+
+NodeProgram read_node_program(const std::string& text) {
+  NodeProgram node;
+  try {
+    const auto json = nlohmann::json::parse(text);
+    node.kubernetes_version = json.value("kubernetesVersion", "");
+    for (const auto& name : json.value("ignorePreflightErrors", std::vector<std::string>{}))
+      node.ignored.insert(lower(name));
+    for (const auto& name : json.value("unsupportedEtcdArchitectures", std::vector<std::string>{}))
+      node.unsupported_etcd.insert(name);
+    node.bears_swap = !json.value("failSwapOn", true);
+  } catch (const nlohmann::json::exception& failure) {
+    throw Error(ErrorKind::Usage, fmt::format("{}: {}", node_program_file, failure.what()),
+                "correct the file in the overlay that has it");
+  }
+  return node;
+}
 
 std::optional<std::string> Image::text(const std::string& path) const { return read(in.store, root, path); }
 bool Image::exists(const std::string& path) const { return root.resolve(path.substr(1)).has_value(); }
@@ -137,7 +136,7 @@ const ComponentConfig* Image::component(const std::string& name) const {
 }
 
 std::string Image::first_that_says(const std::string& words) const {
-  std::vector<std::string> paths{node_script, "/etc/default/kubelet", "/var/lib/kubelet/config.yaml"};
+  std::vector<std::string> paths{"/etc/default/kubelet", "/var/lib/kubelet/config.yaml"};
   for (const auto& path : root.children("etc/kubernetes/kubelet.conf.d")) paths.push_back("/" + path);
   for (const auto& path : paths) {
     const auto content = text(path);

@@ -54,7 +54,7 @@ std::vector<std::string> kubeadm_verdicts(const std::vector<Finding>& findings);
 /// alone needs as well.
 bool makes_control_plane(const Config& config);
 
-/// The version of the cluster that the node would make: what its scripts say, else that of the component kubernetes; ""
+/// The version of the cluster that the node would make: what node.json says, else that of the component kubernetes; ""
 /// without either.
 std::string cluster_version(const Store& store, const Tree& root, const Config& config);
 

@@ -3,12 +3,24 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "preflight/preflight.hpp"
 
 namespace k8simg::rules {
+
+/// What the image says that its node does: /usr/share/k8simg/node.json, which k8simg-node reads as well. Nothing
+/// without the file.
+struct NodeProgram {
+  std::string kubernetes_version;          ///< of the cluster that is made; "": the component's
+  std::set<std::string> ignored;           ///< kubeadm's checks, in small letters as kubeadm compares them
+  std::set<std::string> unsupported_etcd;  ///< architectures, as Go names them, that etcd is told to run on
+  bool bears_swap = false;                 ///< the kubelet runs beside swap
+};
+constexpr const char* node_program_file = "/usr/share/k8simg/node.json";
+NodeProgram read_node_program(const std::string& text);  ///< throws Error{Usage} when it is not as it should be
 
 /// The image as a rule asks about it.
 class Image {
@@ -20,6 +32,7 @@ class Image {
   const Tree& root;
   const bool control_plane;
   const std::map<std::string, std::string> kernel;  ///< .config: symbol → value
+  const NodeProgram node;
 
   /// A file of the root filesystem, links followed; nullopt when there is none. `path` begins with a slash, as people
   /// write it.
@@ -27,8 +40,7 @@ class Image {
   bool exists(const std::string& path) const;
   bool has_symbol(const std::string& symbol) const;  ///< y or m; with the CONFIG_ prefix
   const ComponentConfig* component(const std::string& name) const;
-  /// Files of one image that could say `words` (the node's scripts, the kubelet's configuration): the path of the first
-  /// that does, "" for none.
+  /// The kubelet's configuration files that the image could have: the path of the first that says `words`, "" for none.
   std::string first_that_says(const std::string& words) const;
 };
 

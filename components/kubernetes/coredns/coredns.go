@@ -1,7 +1,7 @@
 // Package coredns is CoreDNS with the plug-ins that a cluster's Corefile uses, and no others.
 //
-// Upstream's own main package links every plug-in, with the libraries of several clouds, and is half as large again. Most of
-// what remains is the Kubernetes client. To have another plug-in, import its package below.
+// Upstream's own main package links every plug-in, with the libraries of several clouds, and is half as large again.
+// Most of what remains is the Kubernetes client. To have another plug-in, import its package below.
 package coredns
 
 import (
@@ -38,8 +38,8 @@ const serverType = "dns"
 
 // Main is coredns' main function.
 func Main() {
-	// Upstream's order of directives names every plug-in. One that is not linked must be unknown to the parser: the error
-	// then names the Corefile and the line.
+	// Upstream's order of directives names every plug-in. One that is not linked must be unknown to the parser: the
+	// error then names the Corefile and the line.
 	linked := caddy.ListPlugins()["others"]
 	dnsserver.Directives = slices.DeleteFunc(dnsserver.Directives, func(directive string) bool {
 		return !slices.Contains(linked, serverType+"."+directive)

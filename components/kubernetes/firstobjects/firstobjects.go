@@ -1,9 +1,11 @@
 // Package firstobjects writes what a new cluster begins with into its database before its API server asks for it.
 //
-// An API server that finds an empty database makes some 140 roles and bindings, and is not ready before the last: two requests to itself for each, one after the
-// other, through everything that a stranger's request goes through. The controller manager then makes an account for each of its controllers in the same way. On a small
-// machine that takes longer than all else that a first start does. Here the same objects go to the database at once, while the API server is still reading its own
-// description; it then finds each of them as it would have made it, and what is missing or different it still makes itself.
+// An API server that finds an empty database makes some 140 roles and bindings, and is not ready before the last: two
+// requests to itself for each, one after the other, through everything that a stranger's request goes through. The
+// controller manager then makes an account for each of its controllers in the same way. On a small machine that takes
+// longer than all else that a first start does. Here the same objects go to the database at once, while the API server
+// is still reading its own description; it then finds each of them as it would have made it, and what is missing or
+// different it still makes itself.
 package firstobjects
 
 import (
@@ -30,10 +32,12 @@ import (
 	"k8s.io/kubernetes/plugin/pkg/auth/authorizer/rbac/bootstrappolicy"
 )
 
-// Variable asks for the objects when it is "1" in an API server's environment. Without it an API server begins as upstream's does.
+// Variable asks for the objects when it is "1" in an API server's environment. Without it an API server begins as
+// upstream's does.
 const Variable = "HYPERKUBE_FIRST_OBJECTS"
 
-// Database is where an API server keeps its objects: the values of its flags --etcd-servers, --etcd-prefix, --etcd-cafile, --etcd-certfile and --etcd-keyfile.
+// Database is where an API server keeps its objects: the values of its flags --etcd-servers, --etcd-prefix,
+// --etcd-cafile, --etcd-certfile and --etcd-keyfile.
 type Database struct {
 	Servers                   []string
 	Prefix                    string
@@ -46,7 +50,8 @@ type Object struct {
 	Value []byte // protocol buffers behind the four bytes that say so, in the version that is stored
 }
 
-// Objects are the roles and bindings of the authorizer's policy, and the service accounts that the bindings name. Each has its own UID; created says when they were made.
+// Objects are the roles and bindings of the authorizer's policy, and the service accounts that the bindings name. Each
+// has its own UID; created says when they were made.
 func Objects(created time.Time) ([]Object, error) {
 	maker := maker{created: metav1.NewTime(created.Truncate(time.Second)), accounts: map[string]bool{}}
 	for _, role := range append(bootstrappolicy.ClusterRoles(), bootstrappolicy.ControllerRoles()...) {
@@ -77,7 +82,8 @@ type maker struct {
 	err      error
 }
 
-// add appends object, completed as the API server completes what it is given: with the defaults of its version, a UID and a time.
+// add appends object, completed as the API server completes what it is given: with the defaults of its version, a UID
+// and a time.
 func (m *maker) add(resource string, object runtime.Object, metadata *metav1.ObjectMeta, version schema.GroupVersion) {
 	legacyscheme.Scheme.Default(object)
 	metadata.UID = uuid.NewUUID()
@@ -113,8 +119,8 @@ const roles = "clusterroles/"
 // atOnce is how many objects are on their way to the database together: it writes these to the disk in one go.
 const atOnce = 32
 
-// Write puts the objects into a database that no API server has used yet, and says how many were written: none when it was. What exists is never replaced. It waits for the
-// database until ctx ends.
+// Write puts the objects into a database that no API server has used yet, and says how many were written: none when it
+// was. What exists is never replaced. It waits for the database until ctx ends.
 func Write(ctx context.Context, database Database) (int, error) {
 	tls, err := (transport.TLSInfo{TrustedCAFile: database.CAFile, CertFile: database.CertFile, KeyFile: database.KeyFile}).ClientConfig()
 	if err != nil {

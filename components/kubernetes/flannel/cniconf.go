@@ -1,7 +1,7 @@
 // The CNI configuration of this node's pods: bridge, host-local and portmap with the node's subnet.
 //
-// Upstream's manifest installs a plug-in of flannel's own, which turns subnet.env into such a configuration each time a pod starts. flanneld
-// knows all of it before the first pod does, and writes it once.
+// Upstream's manifest installs a plug-in of flannel's own, which turns subnet.env into such a configuration each time a
+// pod starts. flanneld knows all of it before the first pod does, and writes it once.
 package flannel
 
 import (
@@ -85,8 +85,9 @@ func newCNIConf(l *lease.Lease, mtu int) ([]byte, error) {
 	return append(text, '\n'), err
 }
 
-// removeStaleCNIConf takes away what is left of an earlier start of the machine: until the routes are there again, no pod is to be started. The subnet file lies in
-// memory, as the routes do: where it is, only flanneld has been started again, the routes are there, and the node stays ready.
+// removeStaleCNIConf takes away what is left of an earlier start of the machine: until the routes are there again, no
+// pod is to be started. The subnet file lies in memory, as the routes do: where it is, only flanneld has been started
+// again, the routes are there, and the node stays ready.
 func removeStaleCNIConf(path, subnetFile string) error {
 	if _, err := os.Stat(subnetFile); err == nil {
 		return nil
@@ -97,8 +98,8 @@ func removeStaleCNIConf(path, subnetFile string) error {
 	return nil
 }
 
-// writeCNIConf replaces path in one step, so that the container runtime, which watches the folder, never reads half of it. It does nothing
-// when path already says the same.
+// writeCNIConf replaces path in one step, so that the container runtime, which watches the folder, never reads half of
+// it. It does nothing when path already says the same.
 func writeCNIConf(path string, l *lease.Lease, mtu int) error {
 	text, err := newCNIConf(l, mtu)
 	if err != nil {

@@ -1,9 +1,10 @@
-// Package flannel is flanneld: it joins this node's pods to those of the other nodes, with flannel's vxlan or host-gw backend.
+// Package flannel is flanneld: it joins this node's pods to those of the other nodes, with flannel's vxlan or host-gw
+// backend.
 //
-// Upstream's own main package also links an etcd client, a cloud SDK and a UDP backend that needs cgo on amd64, so it does not
-// compile statically. This one is built of the same packages for a Kubernetes node: it takes its subnet from the node's
-// podCIDR, accepts the flags that upstream's manifest uses, and leaves /run/flannel/subnet.env behind. With --cni-conf it writes
-// the configuration of the CNI plug-ins too.
+// Upstream's own main package also links an etcd client, a cloud SDK and a UDP backend that needs cgo on amd64, so it
+// does not compile statically. This one is built of the same packages for a Kubernetes node: it takes its subnet from
+// the node's podCIDR, accepts the flags that upstream's manifest uses, and leaves /run/flannel/subnet.env behind. With
+// --cni-conf it writes the configuration of the CNI plug-ins too.
 // Where upstream logs an error and goes on without network, it stops: systemd or the kubelet starts it again.
 package flannel
 
@@ -147,8 +148,8 @@ func bridgeTrafficIsFiltered(config *subnet.Config) error {
 	return nil
 }
 
-// findInterface chooses the interface that other nodes reach this one by. An address annotated on the node wins over the
-// flags; without any wish it is the interface of the default route.
+// findInterface chooses the interface that other nodes reach this one by. An address annotated on the node wins over
+// the flags; without any wish it is the interface of the default route.
 func findInterface(ctx context.Context, manager subnet.Manager, config *subnet.Config, options *options) (*backend.ExternalInterface, error) {
 	family, err := ipmatch.GetIPFamily(config.EnableIPv4, config.EnableIPv6)
 	if err != nil {
@@ -192,8 +193,8 @@ func findInterface(ctx context.Context, manager subnet.Manager, config *subnet.C
 	return nil, fmt.Errorf("no interface to reach other nodes by: %w", errors.Join(refusals...))
 }
 
-// filterTraffic installs the rules for masquerading and forwarding, and keeps them there. What the last run left in the subnet
-// file tells which rules are out of date.
+// filterTraffic installs the rules for masquerading and forwarding, and keeps them there. What the last run left in the
+// subnet file tells which rules are out of date.
 func filterTraffic(ctx context.Context, running *sync.WaitGroup, config *subnet.Config, network backend.Network, options *options) error {
 	var rules trafficmngr.TrafficManager = &iptables.IPTablesManager{}
 	if config.EnableNFTables {

@@ -19,7 +19,8 @@ type earlier struct {
 	network6, subnet6 ip.IP6Net
 }
 
-// readSubnetFile reads what flannel's subnet.WriteSubnetFile wrote. No file is no error: the node starts for the first time.
+// readSubnetFile reads what flannel's subnet.WriteSubnetFile wrote. No file is no error: the node starts for the first
+// time.
 func readSubnetFile(path string) (earlier, error) {
 	none := ip.IP6Net{IP: (*ip.IP6)(big.NewInt(0))} // flannel's IPv6 networks must not hold a nil address
 	last := earlier{network6: none, subnet6: none}

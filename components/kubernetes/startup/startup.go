@@ -1,4 +1,5 @@
-// Package startup is what programs of a cluster do before they begin, so that a dozen of them can begin at once on a small machine.
+// Package startup is what programs of a cluster do before they begin, so that a dozen of them can begin at once on a
+// small machine.
 package startup
 
 import (
@@ -12,7 +13,8 @@ import (
 	"time"
 )
 
-// APIReady is the variable that holds the URL of the API server's /readyz, which says 200 when it is ready. Without it nobody waits.
+// APIReady is the variable that holds the URL of the API server's /readyz, which says 200 when it is ready. Without it
+// nobody waits.
 const APIReady = "HYPERKUBE_API_READY"
 
 // pause between two questions: each is work for who is asked, and has the least time for it when it is asked most.
@@ -24,21 +26,27 @@ const (
 	answer   = 10 * time.Second
 )
 
-// AwaitAPI returns once url is answered by a server that runs, at once if url is empty, and after some minutes in any case: the program then begins as
-// upstream's does, and says itself what is wrong.
+// AwaitAPI returns once url is answered by a server that runs, at once if url is empty, and after some minutes in any
+// case: the program then begins as upstream's does, and says itself what is wrong.
 //
-// A kubelet starts all of a control plane at once. Upstream's controller manager gives an API server ten seconds and ends then, and is started again after a
-// pause that doubles each time; on a small machine an API server takes longer, the more so the more often others start beside it. A server that is not ready
-// says 500 or 503, and 429 when too many ask. Any other answer is one of a server that runs: 401 where an administrator has turned anonymous access off.
+// A kubelet starts all of a control plane at once. Upstream's controller manager gives an API server ten seconds and
+// ends then, and is started again after a pause that doubles each time; on a small machine an API server takes longer,
+// the more so the more often others start beside it. A server that is not ready says 500 or 503, and 429 when too many
+// ask. Any other answer is one of a server that runs: 401 where an administrator has turned anonymous access off.
 func AwaitAPI(url string, words io.Writer) error {
-	return await(url, words, pause, answer, patience)
+	return AwaitAPIContext(context.Background(), url, words)
 }
 
-func await(url string, words io.Writer, pause, answer, patience time.Duration) error {
+// AwaitAPIContext is AwaitAPI that returns as soon as ctx ends.
+func AwaitAPIContext(ctx context.Context, url string, words io.Writer) error {
+	return await(ctx, url, words, pause, answer, patience)
+}
+
+func await(ctx context.Context, url string, words io.Writer, pause, answer, patience time.Duration) error {
 	if url == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
@@ -47,7 +55,8 @@ func await(url string, words io.Writer, pause, answer, patience time.Duration) e
 	if request.URL.Host == "" {
 		return fmt.Errorf("%s: %q has no host", APIReady, url)
 	}
-	// Nothing is sent and nothing of the answer is believed, so it does not matter who gives it. The connection stays: each new one is a signature.
+	// Nothing is sent and nothing of the answer is believed, so it does not matter who gives it. The connection stays:
+	// each new one is a signature.
 	client := &http.Client{
 		Timeout:   answer,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // see above
@@ -88,8 +97,9 @@ func await(url string, words io.Writer, pause, answer, patience time.Duration) e
 // few is how many processors a machine has at most that UseFewProcessors spares.
 const few = 4
 
-// UseFewProcessors keeps a program on one processor of a machine that has few. A cluster of one machine is a dozen programs that wait for each other; Go, given
-// two processors, wakes a second thread whenever there is something to do, and the processors do little but change from one program to the next. GOMAXPROCS wins.
+// UseFewProcessors keeps a program on one processor of a machine that has few. A cluster of one machine is a dozen
+// programs that wait for each other; Go, given two processors, wakes a second thread whenever there is something to do,
+// and the processors do little but change from one program to the next. GOMAXPROCS wins.
 func UseFewProcessors() {
 	if os.Getenv("GOMAXPROCS") == "" && runtime.NumCPU() <= few {
 		runtime.GOMAXPROCS(1)

@@ -93,7 +93,7 @@ func TestSomeMinutesAndNoMore(t *testing.T) {
 			defer server.Close()
 			var words strings.Builder
 			began := time.Now()
-			if err := await(server.URL+"/readyz", &words, 10*time.Millisecond, 100*time.Millisecond, 500*time.Millisecond); err != nil {
+			if err := await(t.Context(), server.URL+"/readyz", &words, 10*time.Millisecond, 100*time.Millisecond, 500*time.Millisecond); err != nil {
 				t.Fatal(err)
 			}
 			if took := time.Since(began); took < 400*time.Millisecond || took > 20*time.Second {

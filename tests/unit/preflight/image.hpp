@@ -63,7 +63,8 @@ struct PreflightImage {
     file("etc/sysctl.d/30-kubernetes.conf",
          "# forwarding\nnet.ipv4.ip_forward = 1\nnet.ipv6.conf.all.forwarding = 1\n");
     file("etc/containerd/config.toml", containerd_config);
-    file("usr/lib/k8simg/kubeadm.bash", "kubernetes_version=v1.37.1\n  ignorePreflightErrors: [NumCPU, Hostname]\n");
+    file("usr/share/k8simg/node.json",
+         R"({"kubernetesVersion": "v1.37.1", "ignorePreflightErrors": ["NumCPU", "Hostname"]})");
     file("usr/share/k8simg/images.list",
          "ghcr.io/flannel-io/flannel:v0.26.7\nregistry.k8s.io/kube-apiserver:v1.37.1\nregistry.k8s.io/"
          "kube-proxy:v1.37.1\nregistry.k8s.io/pause:3.10.2\n");

@@ -54,9 +54,9 @@ TEST_CASE("processors and memory: kubeadm's minimum for a control plane") {
   PreflightImage image;
   image.cpus = 1;
   CHECK(image.verdicts() == Names{"ERROR NumCPU"});
-  // Its own kubeadm.bash ignores NumCPU: a warning here, an error in kubeadm's own words.
+  // Its own node.json ignores NumCPU: a warning here, an error in kubeadm's own words.
   CHECK(image.troubles() == Names{"warning NumCPU: 1 processor, kubeadm asks for 2; the node tells kubeadm to ignore "
-                                  "it (/usr/lib/k8simg/kubeadm.bash)"});
+                                  "it (/usr/share/k8simg/node.json)"});
   image.cpus = 2, image.memory_mib = 1699;
   CHECK(image.troubles() == Names{"error Mem: 1699 MiB, kubeadm asks for 1700"});
   CHECK(image.verdicts() == Names{"ERROR Mem"});
@@ -72,8 +72,7 @@ TEST_CASE("etcd runs on few architectures, unless it is told to") {
   PreflightImage image;
   image.config.arch.go = "arm";
   CHECK(image.troubles() == Names{"error etcd-architecture: etcd ends at once on arm"});
-  image.edit("usr/lib/k8simg/kubeadm.bash", "kubernetes_version",
-             "go_environment ETCD_UNSUPPORTED_ARCH arm\nkubernetes_version");
+  image.edit("usr/share/k8simg/node.json", "{", R"({"unsupportedEtcdArchitectures": ["arm"], )");
   CHECK(any_contains(image.troubles(), "warning etcd-architecture"));
   CHECK(image.verdicts() == Names{});
   image.config.node_role = "worker";
@@ -82,25 +81,33 @@ TEST_CASE("etcd runs on few architectures, unless it is told to") {
 
 TEST_CASE("versions of kubelet, kubeadm and the cluster") {
   PreflightImage image;
-  image.edit("usr/lib/k8simg/kubeadm.bash", "v1.37.1", "v1.37.0");
+  image.edit("usr/share/k8simg/node.json", "v1.37.1", "v1.37.0");
   CHECK(any_contains(image.troubles(), "error KubernetesVersion: kubelet and kubeadm v1.37.1, cluster v1.37.0"));
   CHECK(image.verdicts() == Names{});
-  image.edit("usr/lib/k8simg/kubeadm.bash", "v1.37.0", "v1.38.0");
+  image.edit("usr/share/k8simg/node.json", "v1.37.0", "v1.38.0");
   CHECK(image.verdicts() == Names{"WARNING KubernetesVersion"});
-  image.edit("usr/lib/k8simg/kubeadm.bash", "v1.38.0", "v1.36.4");
+  image.edit("usr/share/k8simg/node.json", "v1.38.0", "v1.36.4");
   CHECK(image.verdicts() == Names{"ERROR KubeletVersion"});
   PreflightImage none;
   none.root.erase("usr/local/bin/kubelet");
   CHECK(none.verdicts() == Names{"ERROR KubeletVersion", "ERROR SystemVerification"});
 }
 
-TEST_CASE("the cluster's version is that of the node's scripts, else the component's") {
+TEST_CASE("the cluster's version is that of node.json, else the component's") {
   PreflightImage image;
   CHECK(cluster_version(image.context.store(), image.root, image.config) == "v1.37.1");
-  image.edit("usr/lib/k8simg/kubeadm.bash", "v1.37.1", "v1.36.0");
+  image.edit("usr/share/k8simg/node.json", "v1.37.1", "v1.36.0");
   CHECK(cluster_version(image.context.store(), image.root, image.config) == "v1.36.0");
-  image.root.erase("usr/lib/k8simg/kubeadm.bash");
+  image.root.erase("usr/share/k8simg/node.json");
   CHECK(cluster_version(image.context.store(), image.root, image.config) == "v1.37.1");
+}
+
+TEST_CASE("a node.json that is none is told") {
+  PreflightImage image;
+  for (const char* text : {"", "{", "[]", R"({"ignorePreflightErrors": "NumCPU"})", R"({"failSwapOn": "no"})"}) {
+    image.file("usr/share/k8simg/node.json", text);
+    CHECK_THROWS_AS(image.findings(), Error);
+  }
 }
 
 TEST_CASE("paths that kubeadm writes are free") {
@@ -157,6 +164,12 @@ TEST_CASE("swap, and whether the kubelet bears it") {
   image.root.add_symlink("usr/lib/systemd/system/swap.target.wants/dev-zram0.swap", "../dev-zram0.swap", "test");
   CHECK(any_contains(image.troubles(), "error Swap: swap is on, and the kubelet ends when it is"));
   CHECK(image.verdicts() == Names{"WARNING Swap"});
+  PreflightImage node;
+  node.edit("usr/share/k8simg/node.json", "{", R"({"failSwapOn": false, )");
+  node.root.add_symlink("usr/lib/systemd/system/swap.target.wants/dev-zram0.swap", "../dev-zram0.swap", "test");
+  CHECK(
+      node.troubles() ==
+      Names{"warning Swap: swap is on, and the kubelet is told so (failSwapOn: false in /usr/share/k8simg/node.json)"});
   image.file("etc/kubernetes/kubelet.conf.d/20-lean.conf", "failSwapOn: false\n");
   CHECK(image.troubles() == Names{"warning Swap: swap is on, and the kubelet is told so (failSwapOn: false in "
                                   "/etc/kubernetes/kubelet.conf.d/20-lean.conf)"});

@@ -1,0 +1,203 @@
+package node
+
+import (
+	"context"
+	"fmt"
+)
+
+// Situation is where a machine stands: the role and the phase of its state file.
+type Situation string
+
+// Situations.
+const (
+	Nothing      Situation = "nothing"
+	Initialising Situation = "initialising" // single or control-plane
+	Initialised  Situation = "initialised"
+	ClusterDone  Situation = "cluster done"
+	Joining      Situation = "joining" // worker
+	WorkerDone   Situation = "worker done"
+	Alone        Situation = "standalone done"
+	Resetting    Situation = "resetting"
+)
+
+// Wish is what somebody wants of the machine: a start with the role of node.toml, the preparation of a start, or a
+// reset.
+type Wish string
+
+// Wishes.
+const (
+	WantCluster    Wish = "start as control plane" // the role that the machine has, or it has none
+	WantWorker     Wish = "start as worker"
+	WantStandalone Wish = "start as standalone"
+	WantOther      Wish = "start in another role"
+	WantPrepare    Wish = "prepare" // before the kubelet starts
+	WantReset      Wish = "reset"
+	WantStart      Wish = "start" // before node.toml is read
+)
+
+// Finding is what the disk and the programs that run say besides the state file.
+type Finding string
+
+// Findings. In a situation that is not listed with any, nothing is looked for.
+const (
+	Any     Finding = ""
+	Clean   Finding = "clean"   // nothing: no trace of a cluster
+	ByHand  Finding = "by hand" // nothing: kubeadm was run
+	HasData Finding = "data"    // nothing, joining: etcd has stored something that is not this machine's own
+	Unused  Finding = "unused"  // initialising: it certainly never worked; joining: no cluster knows it
+	Used    Finding = "used"    // initialising: it may have worked
+	Joined  Finding = "joined"  // joining: the cluster has given a certificate
+)
+
+// Row is one transition: what is done, and where the machine stands when that has succeeded. A start goes on with the
+// table in the new situation when more is set.
+type Row struct {
+	From   Situation
+	Wish   Wish
+	Found  Finding
+	Action string
+	Next   Situation
+	More   bool
+	do     func(*Node, context.Context) error
+}
+
+// table is the whole behaviour of the node. No row deletes what etcd has stored but those of a reset and of "undo",
+// which stands only where etcd has stored nothing.
+var table = []Row{
+	// A machine without a state.
+	{Nothing, WantCluster, Clean, "make cluster", Initialised, true, (*Node).makeCluster},
+	{Nothing, WantWorker, Clean, "join", Joining, true, (*Node).joinCluster},
+	{Nothing, WantStandalone, Clean, "make standalone", Alone, false, (*Node).makeStandalone},
+	{Nothing, WantCluster, ByHand, "leave alone", Nothing, false, (*Node).refuseByHand},
+	{Nothing, WantWorker, ByHand, "leave alone", Nothing, false, (*Node).refuseByHand},
+	{Nothing, WantStandalone, ByHand, "leave alone", Nothing, false, (*Node).refuseByHand},
+	{Nothing, WantCluster, HasData, "keep data", Nothing, false, (*Node).refuseForeignData},
+	{Nothing, WantWorker, HasData, "keep data", Nothing, false, (*Node).refuseForeignData},
+	{Nothing, WantStandalone, HasData, "keep data", Nothing, false, (*Node).refuseForeignData},
+
+	// A control plane.
+	{Initialising, WantCluster, Unused, "make again", Nothing, true, (*Node).makeAgain},
+	{Initialising, WantCluster, Used, "finish kubeadm", Initialised, true, (*Node).continueCluster},
+	{Initialising, WantOther, Unused, "undo", Nothing, true, (*Node).undoForOther},
+	{Initialising, WantOther, Used, "keep role", Initialising, false, (*Node).refuseRole},
+	{Initialised, WantCluster, Any, "finish cluster", ClusterDone, false, (*Node).finishCluster},
+	{Initialised, WantOther, Any, "keep role", Initialised, false, (*Node).refuseRole},
+	{ClusterDone, WantCluster, Any, "run control plane", ClusterDone, false, (*Node).runCluster},
+	{ClusterDone, WantOther, Any, "keep role", ClusterDone, false, (*Node).refuseRole},
+
+	// A worker.
+	{Joining, WantWorker, Joined, "finish worker", WorkerDone, false, (*Node).finishWorker},
+	{Joining, WantWorker, HasData, "keep data", Joining, false, (*Node).refuseWorkerData},
+	{Joining, WantWorker, Unused, "join again", Nothing, true, (*Node).joinAgain},
+	{Joining, WantOther, Joined, "keep role", Joining, false, (*Node).refuseRole},
+	{Joining, WantOther, HasData, "keep role", Joining, false, (*Node).refuseRole},
+	{Joining, WantOther, Unused, "undo", Nothing, true, (*Node).undoForOther},
+	{WorkerDone, WantWorker, Any, "run worker", WorkerDone, false, (*Node).runWorker},
+	{WorkerDone, WantOther, Any, "keep role", WorkerDone, false, (*Node).refuseRole},
+
+	// A kubelet alone.
+	{Alone, WantStandalone, Any, "make standalone", Alone, false, (*Node).makeStandalone},
+	{Alone, WantOther, Any, "leave standalone", Nothing, true, (*Node).leaveStandalone},
+
+	// Before the kubelet starts.
+	{Nothing, WantPrepare, Any, "nothing", Nothing, false, (*Node).nothing},
+	{Initialising, WantPrepare, Unused, "keep kubelet", Initialising, false, (*Node).keepKubelet},
+	{Initialising, WantPrepare, Used, "keep address", Initialising, false, (*Node).keepAddress},
+	{Initialised, WantPrepare, Any, "keep address", Initialised, false, (*Node).keepAddress},
+	{ClusterDone, WantPrepare, Any, "keep address", ClusterDone, false, (*Node).keepAddress},
+	{Joining, WantPrepare, Any, "nothing", Joining, false, (*Node).nothing},
+	{WorkerDone, WantPrepare, Any, "keep address", WorkerDone, false, (*Node).keepAddress},
+	{Alone, WantPrepare, Any, "keep address", Alone, false, (*Node).keepAddress},
+	{Resetting, WantPrepare, Any, "nothing", Resetting, false, (*Node).nothing},
+
+	// A reset, by a person's hand only. The next start finishes one that was interrupted.
+	{Nothing, WantReset, Any, "undo", Nothing, false, (*Node).undo},
+	{Initialising, WantReset, Any, "reset", Resetting, true, (*Node).beginReset},
+	{Initialised, WantReset, Any, "reset", Resetting, true, (*Node).beginReset},
+	{ClusterDone, WantReset, Any, "reset", Resetting, true, (*Node).beginReset},
+	{Joining, WantReset, Any, "reset", Resetting, true, (*Node).beginReset},
+	{WorkerDone, WantReset, Any, "reset", Resetting, true, (*Node).beginReset},
+	{Alone, WantReset, Any, "leave standalone", Nothing, false, (*Node).leaveStandalone},
+	{Resetting, WantReset, Any, "undo", Nothing, false, (*Node).undo},
+	{Resetting, WantStart, Any, "finish reset", Nothing, false, (*Node).finishReset},
+}
+
+func (s State) situation() Situation {
+	switch {
+	case s.Role == "":
+		return Nothing
+	case s.Phase == resetting:
+		return Resetting
+	case s.Phase == initialising && isCluster(s.Role):
+		return Initialising
+	case s.Phase == initialised && isCluster(s.Role):
+		return Initialised
+	case s.Phase == done && isCluster(s.Role):
+		return ClusterDone
+	case s.Phase == joining && s.Role == worker:
+		return Joining
+	case s.Phase == done && s.Role == worker:
+		return WorkerDone
+	case s.Phase == done:
+		return Alone
+	}
+	return Nothing // no program writes such a state
+}
+
+func isCluster(role string) bool { return role == single || role == controlPlane }
+
+func find(from Situation, wish Wish, found func() Finding) (Row, error) {
+	for _, row := range table {
+		if row.From == from && row.Wish == wish && (row.Found == Any || row.Found == found()) {
+			return row, nil
+		}
+	}
+	return Row{}, fmt.Errorf("there is no transition from %q for %q", from, wish)
+}
+
+// run goes through the table until a row says that there is no more to do. A try of kubeadm that failed leaves the
+// situation as it was found; the table is asked again, for what the disk says now.
+func (n *Node) run(ctx context.Context, wish func() Wish) error {
+	for {
+		from := n.state.situation()
+		row, err := find(from, wish(), func() Finding { return n.look(ctx, from) })
+		if err != nil {
+			return err
+		}
+		if n.trace != nil {
+			n.trace(from, row)
+		}
+		if err := row.do(n, ctx); err != nil {
+			return err
+		}
+		if !row.More {
+			return nil
+		}
+	}
+}
+
+// look finds out what the disk says, in the situations where that matters.
+func (n *Node) look(ctx context.Context, from Situation) Finding {
+	switch from {
+	case Nothing:
+		if n.exists(kubeletFile) {
+			return ByHand
+		} else if n.clusterData() {
+			return HasData
+		}
+		return Clean
+	case Initialising:
+		if n.neverWorked(ctx) {
+			return Unused
+		}
+		return Used
+	case Joining:
+		if n.joined() {
+			return Joined
+		} else if n.clusterData() {
+			return HasData
+		}
+		return Unused
+	}
+	return Any
+}
