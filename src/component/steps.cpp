@@ -54,7 +54,7 @@ cp -r .cache/cache/download/. /out/modules/
 bool is_c(const ComponentBinarySpec& binary) { return binary.package.ends_with(".c"); }
 
 // Gives the files that patches change. `patch` takes no inexact match: a patch is made anew for sources that moved.
-constexpr const char* patched_script = R"(set -eu
+constexpr const char* patched_script = R"sh(set -eu
 cp -r /in/source/. /build/
 mkdir /out/patched
 say() { printf '%s\n' "$*" >&2; }
@@ -100,10 +100,10 @@ then sed '/^--- /,$d' "$patch" > &2 if run-- reverse-- dry - run; then
   run --forward
 done
 sort -u modules >/out/patched/modules
-)";
+)sh";
 
 // Puts a patched copy in a module's place: Go reads modules as they were published, and a program says which are not.
-constexpr const char* use_patched = R"(while read -r module; do
+constexpr const char* use_patched = R"sh(while read -r module; do
   go mod download "$module"
   mkdir -p ".patched/$module"
   cp -r --no-preserve=mode "$(go list -m -f '{{.Dir}}' "$module")/." ".patched/$module"
@@ -111,7 +111,7 @@ constexpr const char* use_patched = R"(while read -r module; do
   chmod u+w go.mod
   go mod edit -replace "$module=./.patched/$module"
 done </in/patched/modules
-)";
+)sh";
 
 /// What build and test begin with.
 std::string source_script(const ComponentSpec& spec) {
