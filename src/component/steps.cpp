@@ -79,18 +79,13 @@ for patch in /in/patches/*; do
     [ ! -e "/out/patched/$file" ] || continue
     go mod download "$module"
     folder=$(go list -m -f '{{.Dir}}' "$module")
-    mkdir -p "/out/patched/$(dirname "$file")"[!-e "$folder/${file#" $module "/}"] ||
-                                       cp-- no - preserve = mode "$folder/${file#" $module
-                                                                 "/}"
-                                                                 "/out/patched/$file" done
-                                                                 run() {
-  patch-- batch-- fuzz = 0 --no - backup - if - mismatch-- strip = 1 --directory = / out / patched-- input =
-                                                                                       "$patch"
-                                                                                       "$@" > &2;
-}
-if !run
-  --forward-- dry - run;
-then sed '/^--- /,$d' "$patch" > &2 if run-- reverse-- dry - run; then
+    mkdir -p "/out/patched/$(dirname "$file")"
+    [ ! -e "$folder/${file#"$module"/}" ] || cp --no-preserve=mode "$folder/${file#"$module"/}" "/out/patched/$file"
+  done
+  run() { patch --batch --fuzz=0 --no-backup-if-mismatch --strip=1 --directory=/out/patched --input="$patch" "$@" >&2; }
+  if ! run --forward --dry-run; then
+    sed '/^--- /,$d' "$patch" >&2
+    if run --reverse --dry-run; then
       say "patch $name is in these sources already: remove it, or choose other patches with components.NAME.patches"
     else
       say "patch $name does not apply to these sources: make it anew, or choose others with components.NAME.patches"
