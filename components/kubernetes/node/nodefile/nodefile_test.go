@@ -142,7 +142,7 @@ func mutate(text, other []byte, random *rand.Rand) []byte {
 	pieces := []string{
 		"\r", "\n", "\t", " ", "\f", "#", `"`, "'", `"""`, "'''", "=", `\`, `\u00e9`, `\e`, `\x41`, ".", "/", "0", "9",
 		"\xc3\xa9",
-		"\xf4\x90\x80\x80", "\xed\xa0\x80", "\xc0\x80", "\xef\xbb\xbf", "\x7f", "\xc2\x85", "-", "_", "a", "Z", "[",
+		"\xf4\x90\x80\x80", "\xed\xa0\x80", "\xc0\x80", "\xef\xbb\xbf", "\x7f", "-", "_", "a", "Z", "[",
 		"]", "[[", "{", "}",
 		":", "255", "/24", "true", "1_000", "0x1F", "+1.5e3", "inf", "1979-05-27T07:32:00Z", "1979-02-30", "07:32:00",
 		"# token: removed after use", "token", "role", ",",

@@ -162,7 +162,12 @@ func (units) TryRestart(ctx context.Context, unit string) error {
 	})
 }
 
+// longestStop is how long a unit may take to stop before nobody waits for it any more.
+const longestStop = 2 * time.Minute
+
 func (units) Stop(ctx context.Context, unit string) error {
+	ctx, cancel := context.WithTimeout(ctx, longestStop)
+	defer cancel()
 	return withSystemd(ctx, func(c *dbus.Conn) error {
 		result := make(chan string, 1)
 		if _, err := c.StopUnitContext(ctx, unit, replace, result); err != nil {
