@@ -188,16 +188,16 @@ func (s *apiServer) kubeconfig(t *testing.T) string {
 // The manifest that ships is applied object by object, each to the resource of its kind.
 func TestApply(t *testing.T) {
 	server := start(t)
-	manifest := "# words\napiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n---\n" +
+	manifest := "# words\napiVersion: v1\nkind: Namespace\nmetadata: {name: net}\n---\n" +
 		"apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\n" +
-		"metadata: {name: r}\n---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: d, namespace: n}\n"
+		"metadata: {name: r}\n---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: d, namespace: net}\n"
 	if err := (cluster{}).Apply(t.Context(), server.kubeconfig(t), "", []byte(manifest)); err != nil {
 		t.Fatal(err)
 	}
 	const options = "?fieldManager=k8simg-node&force=true"
 	wanted := []string{
-		"PATCH /api/v1/namespaces/n" + options, "PATCH /apis/rbac.authorization.k8s.io/v1/clusterroles/r" + options,
-		"PATCH /apis/apps/v1/namespaces/n/daemonsets/d" + options,
+		"PATCH /api/v1/namespaces/net" + options, "PATCH /apis/rbac.authorization.k8s.io/v1/clusterroles/r" + options,
+		"PATCH /apis/apps/v1/namespaces/net/daemonsets/d" + options,
 	}
 	if strings.Join(server.requests, " ") != strings.Join(wanted, " ") {
 		t.Errorf("%q", server.requests)
