@@ -150,6 +150,15 @@ std::string build_script(const ComponentSpec& spec) {
   return script;
 }
 
+/// A component's source without what only its tests read.
+Tree without_tests(Tree source) {
+  std::vector<std::string> paths;
+  for (const auto& [path, node] : source.nodes())
+    if (path.ends_with("_test.go") || path.find("/testdata/") != std::string::npos) paths.push_back(path);
+  for (const auto& path : paths) source.erase(path);
+  return source;
+}
+
 /// Folders of a component's source that have tests of their own, as Go names packages ("./startup").
 std::vector<std::string> tested_packages(const Tree& source) {
   std::set<std::string> packages;
@@ -285,8 +294,11 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
                                      const Value& source_tree, const ComponentTools& tools) {
   const std::string id = "component/" + spec.name;
   const TreeHandle source(source_tree);
-  std::vector<Input> inputs{tools_in(tools.compiler), source_in(source)};
+  // A change of a test builds no program again.
+  const TreeHandle untested(put_tree(store, without_tests(get_tree(store, source_tree.digest))));
+  std::vector<Input> inputs{tools_in(tools.compiler)};
   std::vector<Mount> mounts{source_in.mount("/in/source")};
+  TreeHandle module_source;
   if (!std::all_of(spec.binaries.begin(), spec.binaries.end(), is_c)) {
     if (std::any_of(spec.binaries.begin(), spec.binaries.end(), is_c))
       throw Error(
@@ -303,9 +315,10 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
                     "run `go mod tidy` in components/" + spec.name);
       module_files.set(file, *node);
     }
+    module_source = TreeHandle(put_tree(store, module_files));
     graph.add(
         {.id = id + "/modules",
-         .inputs = {tools_in(tools.compiler), source_in(TreeHandle(put_tree(store, module_files))),
+         .inputs = {tools_in(tools.compiler), source_in(module_source),
                     modules_script_in(BlobHandle(store.put(modules_script)))},
          .action = CommandAction{.tools = tools_in.name,
                                  .argv = {"/bin/sh", "/in/modules.sh"},
@@ -331,6 +344,7 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
   if (!spec.patches.empty()) {
     auto patch_inputs = inputs;
     auto patch_mounts = mounts;
+    patch_inputs.push_back(source_in(module_source));
     patch_inputs.push_back(patched_script_in(BlobHandle(store.put(patched_script))));
     patch_mounts.push_back(patched_script_in.mount("/in/patched.sh"));
     for (const auto& [name, patch] : spec.patches) {
@@ -349,9 +363,11 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
     mounts.push_back(patched_port.mount("/in/patched"));
   }
   // Both see the same sources, modules and cache.
-  const auto add_go_step = [&](const std::string& name, const std::string& script, Capture capture) {
+  const auto add_go_step = [&](const std::string& name, const TreeHandle& sources, const std::string& script,
+                               Capture capture) {
     const BlobPort script_in{name + ".sh"};
     auto step_inputs = inputs;
+    step_inputs.push_back(source_in(sources));
     auto step_mounts = mounts;
     step_inputs.push_back(script_in(BlobHandle(store.put(script))));
     step_mounts.push_back(script_in.mount("/in/" + name + ".sh"));
@@ -365,14 +381,14 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
                                        .captures = {std::move(capture)}},
                .resource = Resource::Heavy});
   };
-  add_go_step("build", build_script(spec), bin_port.capture("/out/bin"));
+  add_go_step("build", untested, build_script(spec), bin_port.capture("/out/bin"));
   std::vector<Input> checked{tools_in(tools.programs), bin_port(bin_port.of(id + "/build"))};
   // Tests run where the build machine runs the programs without an emulator.
   const auto packages = tested_packages(get_tree(store, source_tree.digest));
   if (!packages.empty() && emulator(spec.goarch).empty()) {
     // Compiling runs no code of the project; tests do, and must not reach Go's cache, which other projects' programs
     // are made with.
-    add_go_step("test-build", test_build_script(spec, packages), tests_port.capture("/out/tests"));
+    add_go_step("test-build", source, test_build_script(spec, packages), tests_port.capture("/out/tests"));
     graph.add({.id = id + "/test",
                .inputs = {tools_in(tools.compiler), source_in(source), tests_port(tests_port.of(id + "/test-build")),
                           test_script_in(BlobHandle(store.put(test_script(packages))))},

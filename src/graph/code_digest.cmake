@@ -1,4 +1,5 @@
-# Writes code_digest.cpp: `cmake -DSOURCE=src -DOUTPUT=file -P code_digest.cmake`. Run at build time, whenever a source file changed.
+# Writes code_digest.cpp: `cmake -DSOURCE=src -DOUTPUT=file -P code_digest.cmake`. Run at build time, whenever a source
+# file changed.
 file(GLOB_RECURSE files RELATIVE ${SOURCE} ${SOURCE}/*.cpp ${SOURCE}/*.hpp)
 list(SORT files)
 # What only shows or plans things cannot change a result.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -40,10 +41,15 @@ type apiServer struct {
 func start(t *testing.T) *apiServer {
 	t.Helper()
 	server := &apiServer{signer: token, known: true}
-	server.Server = httptest.NewTLSServer(server)
+	// All addresses of the machine, so that the same server also answers at one that its certificate does not have.
+	listener, err := net.Listen("tcp4", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Server = &httptest.Server{Listener: listener, Config: &http.Server{Handler: server}} //nolint:gosec // a test
+	server.StartTLS()
 	t.Cleanup(server.Close)
-	server.Config.ErrorLog = nil
-	server.address = strings.TrimPrefix(server.URL, "https://")
+	server.address = fmt.Sprintf("127.0.0.1:%d", listener.Addr().(*net.TCPAddr).Port)
 	server.hash = pubkeypin.Hash(server.Certificate())
 	server.authority = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 	return server
@@ -70,7 +76,7 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(r.URL.Path, "/configmaps/cluster-info"):
 		config := fmt.Sprintf(`{"apiVersion": "v1", "kind": "Config", "clusters": [{"name": "", `+
 			`"cluster": {"server": %q, "certificate-authority-data": %q}}]}`,
-			s.URL, base64Of(s.authority))
+			"https://"+s.address, base64Of(s.authority))
 		id, secret, _ := strings.Cut(s.signer, ".")
 		signature, err := jws.ComputeDetachedSignature(config, id, secret)
 		if err != nil {
@@ -123,7 +129,7 @@ func TestCheckTellsCauses(t *testing.T) {
 		}, node.OtherCluster},
 		"same name": {func(s *apiServer, _ *node.Membership) { s.ready = true }, node.NameTaken},
 		"other name": {func(_ *apiServer, m *node.Membership) {
-			m.Server = strings.Replace(m.Server, "127.0.0.1", "localhost", 1)
+			m.Server = strings.Replace(m.Server, "127.0.0.1", "127.0.0.2", 1)
 		}, node.OtherName},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -178,7 +184,7 @@ func (s *apiServer) kubeconfig(t *testing.T) string {
 		`"clusters": [{"name": "x", "cluster": {"server": %q, `+
 		`"certificate-authority-data": %q}}], "users": [{"name": "x", "user": {"token": %q}}], `+
 		`"contexts": [{"name": "x", "context": {"cluster": "x", `+
-		`"user": "x"}}]}`, s.URL, base64Of(s.authority), token)
+		`"user": "x"}}]}`, "https://"+s.address, base64Of(s.authority), token)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
