@@ -107,7 +107,7 @@ std::string fingerprint(const fs::path& project, const std::string& name) {
                                            .environment_epoch = {}});
   for (const auto& [id, key] : test::keys_of(pipeline.graph)) text += id + " " + key.hex() + "\n";
   for (const auto& [file, output] : pipeline.artifacts)
-    text += fmt::format("{} {} {}\n", file, output.step, output.output);
+    text += fmt::format("{} {} {}\n", file, OutputRef(output).step, OutputRef(output).output);
   return text;
 }
 

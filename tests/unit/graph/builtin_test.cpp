@@ -78,7 +78,6 @@ TEST_CASE("a step without parameters, and one that needs something of the machin
 TEST_CASE("a value of another kind fits into no port") {
   TestContext context;
   const Value blob = context.store().put("x");
-  CHECK_THROWS_AS(TreeHandle(blob), Error);
   CHECK_THROWS_AS(tree_in.give(blob), Error);
   context.run({.id = "x", .inputs = {}, .action = builtin<echo>("test.echo")}, {{"text", blob}});
   CHECK_THROWS_AS(tree_in.in(context), Error);
@@ -87,5 +86,4 @@ TEST_CASE("a value of another kind fits into no port") {
   CHECK(text_out.of("step"));
   const OutputRef output = text_out.of("step");
   CHECK(output == OutputRef{"step", "text"});
-  CHECK_THROWS_AS(static_cast<OutputRef>(BlobHandle(blob)), Error);
 }

@@ -37,7 +37,7 @@ Names artifact_names(const Pipeline& pipeline) {
   Names names;
   for (const auto& [name, output] : pipeline.artifacts) {
     names.push_back(name);
-    CHECK(pipeline.graph.find(output.step));
+    CHECK(pipeline.graph.find(OutputRef(output).step));
   }
   return names;
 }
@@ -61,8 +61,8 @@ TEST_CASE("an architecture has programs, images and releases, and no kernel, dis
       CHECK_FALSE(step.id.starts_with(none));
   }
   CHECK(pipeline.programs.at("etcd") == OutputRef{"component/etcd/check", "programs"});
-  CHECK(pipeline.boot.step.empty());
-  CHECK(pipeline.rootfs.step.empty());
+  CHECK_FALSE(pipeline.boot);
+  CHECK_FALSE(pipeline.rootfs);
   // No image takes files of packages: none is fetched for the target.
   for (const auto& step : pipeline.graph.steps()) CHECK_FALSE(step.id == "fetch/systemd_1_amd64");
 }

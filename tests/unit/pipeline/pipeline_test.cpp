@@ -36,7 +36,7 @@ TEST_CASE("the artifacts of a build, each from a step that exists") {
   Names names;
   for (const auto& [name, output] : pipeline.artifacts) {
     names.push_back(name);
-    CHECK(pipeline.graph.find(output.step));
+    CHECK(pipeline.graph.find(OutputRef(output).step));
   }
   CHECK(names == Names{"SHA256SUMS", "boot.vfat", "bzImage", "disk.img", "disk.img.bmap", "disk.img.zst",
                        "kernel.config", "manifest.json", "rootfs.ext4"});
@@ -51,7 +51,7 @@ TEST_CASE("every step leads to an artifact, and the disk needs them all but what
   Project p;
   const Pipeline pipeline = make_pipeline(p.inputs());
   std::set<std::string> reached;
-  for (const auto& [name, output] : pipeline.artifacts) needed(pipeline.graph, output.step, reached);
+  for (const auto& [name, output] : pipeline.artifacts) needed(pipeline.graph, OutputRef(output).step, reached);
   for (const auto& step : pipeline.graph.steps()) {
     INFO(step.id);
     CHECK(reached.contains(step.id));
