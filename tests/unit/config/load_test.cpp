@@ -71,7 +71,7 @@ namespace {
 
 std::string patch_of(const std::string& file, const std::string& reason = "it is slow") {
   return "Reason: " + reason + "\n  and large\nGain: 10 %\nObsolete: v2\n\n--- a/" + file + "\n+++ b/" + file +
-         "\t2026-11-29\n@@ -1 +1 @@\n--- a/x\n+++ b/../y\n";
+         "\t2026-11-29\n@@ -1 +1 @@\n-a/x\n+b/../y\n";
 }
 
 std::vector<std::string> names_of(const std::vector<PatchConfig>& patches) {

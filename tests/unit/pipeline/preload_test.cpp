@@ -14,10 +14,8 @@ using namespace k8simg::test;
 namespace {
 
 constexpr std::int64_t epoch = 1763195591;
-const ImageSteps image_steps{{"images/compressed", "archive"},
-                             {"images/archive", "list"},
-                             {"images/archive", "layout"},
-                             {"images/archive", "archive"}};
+const ImageSteps image_steps{BlobPort{"archive"}.of("images/compressed"), BlobPort{"list"}.of("images/archive"),
+                             TreePort{"layout"}.of("images/archive"), BlobPort{"archive"}.of("images/archive")};
 
 Config containerd_config(const std::string& go) {
   Config config;
