@@ -97,12 +97,12 @@ TEST_CASE(
   programs.add_file(p.context.store(), "hyper", "#!", 0755, "component:etcd");
   const Step* step = pipeline.graph.find("release/etcd-server/archive");
   REQUIRE(step);
-  const Value archive = p.context.run(*step, {{"programs/etcd", p.tree(programs)}}).at("archive");
+  const Value archive = p.context.run(*step, {{"programs", p.tree(programs)}}).at("archive");
   const Tree tree = read_tar(p.context.store(), p.context.store().path(archive.digest), {.origin = "test"});
   CHECK(paths(tree) == Names{"etcd", "etcd/bin", "etcd/bin/hyper", "etcd/bin/one", "etcd/bin/two"});
   CHECK(tree.find("etcd/bin/two")->target == "hyper");
   CHECK(tree.find("etcd/bin/one")->mtime == p.lock.date);
-  CHECK(p.context.run(*step, {{"programs/etcd", p.tree(programs)}}).at("archive") == archive);
+  CHECK(p.context.run(*step, {{"programs", p.tree(programs)}}).at("archive") == archive);
   const auto& command = std::get<CommandAction>(pipeline.graph.find("release/etcd-server/compressed")->action).argv;
   CHECK(contains(command.at(2), "gzip \"$1\" -n -c"));
 }
