@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 
 #include "util/error.hpp"
@@ -25,6 +26,35 @@ bool is_module_path(std::string_view path) {
   return path.find_first_of(" \t\"'\\\\") == std::string_view::npos;
 }
 
+/// The lines of a hunk that are still to come, of the file before and after the change.
+class Hunk {
+ public:
+  Hunk() = default;
+  /// From "@@ -START,COUNT +START,COUNT @@"; a count of 1 is left out.
+  explicit Hunk(const std::string& line) {
+    const auto words = split_words(line);
+    if (words.size() < 3) return;
+    before_ = count(words[1]), after_ = count(words[2]);
+  }
+  /// Whether the line belongs to it.
+  bool take(std::string_view line) {
+    if (before_ <= 0 && after_ <= 0) return false;
+    const char kind = line.empty() ? ' ' : line.front();
+    if (kind != '+' && kind != '\\') --before_;
+    if (kind != '-' && kind != '\\') --after_;
+    return true;
+  }
+
+ private:
+  static int count(std::string_view range) {
+    const auto comma = range.find(',');
+    int lines = comma == std::string_view::npos ? 1 : 0;
+    if (comma != std::string_view::npos) std::from_chars(range.data() + comma + 1, range.data() + range.size(), lines);
+    return lines;
+  }
+  int before_ = 0, after_ = 0;
+};
+
 }  // namespace
 
 std::optional<PatchConfig> parse_patch(std::string_view text, const std::string& file, Diagnostics& diagnostics) {
@@ -36,6 +66,7 @@ std::optional<PatchConfig> parse_patch(std::string_view text, const std::string&
   std::map<std::string, std::string, std::less<>> header;
   std::string field;
   bool in_header = true;
+  Hunk hunk;
   const auto lines = split(text, '\n');
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const std::string& line = lines[i];
@@ -60,8 +91,11 @@ std::optional<PatchConfig> parse_patch(std::string_view text, const std::string&
       header[field] = trim(std::string_view(line).substr(colon + 1));
       continue;
     }
-    // "+++ b/PATH", with a time behind a tab where diff writes one. A line of a hunk that begins so was "++ b/" there.
-    if (line.starts_with("+++ ") && i > 0 && lines[i - 1].starts_with("--- ")) {
+    // A changed line may look like the name of a file, so the lines of a hunk are counted.
+    if (hunk.take(line)) continue;
+    if (line.starts_with("@@ ")) hunk = Hunk(line);
+    // "+++ b/PATH", with a time behind a tab where diff writes one.
+    if (line.starts_with("+++ ")) {
       std::string path = line.substr(4, line.find('\t') == std::string::npos ? std::string::npos : line.find('\t') - 4);
       if (!path.starts_with("b/") || !is_module_path(std::string_view(path).substr(2)))
         mistake(i + 1, fmt::format("{} is not b/MODULE/FILE", quote(path)));

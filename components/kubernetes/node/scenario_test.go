@@ -77,7 +77,7 @@ func TestSingleIsMadeOnceAndOnlyStartedAfterThat(t *testing.T) {
 		t.Errorf("%v", server)
 	}
 	for _, program := range []kubeadmapi.ControlPlaneComponent{cluster.ControllerManager, cluster.Scheduler} {
-		if variables(program.ExtraEnvs)["HYPERKUBE_API_READY"] != "https://10.0.2.15:6443/readyz" ||
+		if variables(program.ExtraEnvs)["HYPERKUBE_API_READY"] != "https://"+"10.0.2.15:6443/readyz" ||
 			flags(program.ExtraArgs)["leader-elect"] != "false" {
 			t.Errorf("%+v", program)
 		}
@@ -100,7 +100,7 @@ func TestSingleIsMadeOnceAndOnlyStartedAfterThat(t *testing.T) {
 		t.Errorf("%+v", proxy)
 	}
 	if string(b.applied) != "network: 10.244.0.0/16\npolicy: Never\nhost: 10.0.2.15\n" ||
-		b.awaited != "https://10.0.2.15:6443/readyz" {
+		b.awaited != "https://"+"10.0.2.15:6443/readyz" {
 		t.Errorf("%s %s", b.applied, b.awaited)
 	}
 	if target, err := os.Readlink(b.root + "/root/.kube/config"); err != nil || target != adminFile {
@@ -714,11 +714,11 @@ func TestKubeconfigForAnotherMachine(t *testing.T) {
 	b := newBoard(t, 1000)
 	b.starts()
 	b.put(adminFile, "apiVersion: v1\nkind: Config\nclusters:\n- name: kubernetes\n  cluster: {server: "+
-		"\"https://node:6443\", certificate-authority-data: QQ==}\n"+
+		"\"https://"+"node:6443\", certificate-authority-data: QQ==}\n"+
 		"users:\n- name: kubernetes-admin\n  user: {client-key-data: QQ==, client-certificate-data: Qg==}\n"+
 		"current-context: x\n")
 	b.must(b.power("kubeconfig"))
-	for _, words := range []string{"server: https://10.0.2.15:6443", "current-context: node", "client-key-data: QQ==",
+	for _, words := range []string{"server: https://" + "10.0.2.15:6443", "current-context: node", "client-key-data: QQ==",
 		"name: node-admin"} {
 		if !strings.Contains(b.out.String(), words) {
 			t.Errorf("no %q: %s", words, b.out.String())
@@ -742,7 +742,7 @@ func TestStatus(t *testing.T) {
 	}
 	b.starts()
 	b.must(b.power("status"))
-	for _, words := range []string{"single, done", "https://10.0.2.15:6443", "10.0.2.15 on eth0",
+	for _, words := range []string{"single, done", "https://" + "10.0.2.15:6443", "10.0.2.15 on eth0",
 		"4000 MB free of 8000 MB", "2033-05-18", "none since the start", "kubelet"} {
 		if !strings.Contains(b.out.String(), words) {
 			t.Errorf("no %q: %s", words, b.out.String())
@@ -763,7 +763,7 @@ func TestReportHasNoSecrets(t *testing.T) {
 	b := newBoard(t, 1000)
 	b.workerFile()
 	b.put("/etc/kubernetes/manifests/x.yaml", "args: [--token="+ownToken+"]\npassword: hunter2\nurl: "+
-		"https://a:hunter3@x.example/\n")
+		"https://"+"a:hunter3@x.example/\n")
 	b.put("/etc/kubernetes/admin.conf", "client-key-data: hunter4")
 	b.put("/etc/kubernetes/pki/ca.key", "hunter5")
 	b.put("/etc/cni/net.d/k.conflist", "-----BEGIN EC PRIVATE KEY-----\nhunter6\n-----END EC PRIVATE "+

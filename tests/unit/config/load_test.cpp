@@ -71,7 +71,7 @@ namespace {
 
 std::string patch_of(const std::string& file, const std::string& reason = "it is slow") {
   return "Reason: " + reason + "\n  and large\nGain: 10 %\nObsolete: v2\n\n--- a/" + file + "\n+++ b/" + file +
-         "\t2026-11-29\n@@ -1 +1 @@\n-a/x\n+b/../y\n";
+         "\t2026-11-29\n@@ -1 +1 @@\n--- a/x\n+++ b/../y\n";
 }
 
 std::vector<std::string> names_of(const std::vector<PatchConfig>& patches) {
@@ -104,7 +104,7 @@ TEST_CASE("patches are those of the component's folder, or the chosen ones, in t
   CHECK(names_of(project.load({"components.engine.patches=[\"0002-b\"]"}).components.at(0).patches) ==
         std::vector<std::string>{"0002-b"});
   CHECK(project.mistakes({"components.engine.patches=[\"0002-c\"]"})
-            .find("components/engine/patches has no 0002-c.patch (did you mean 0002-b?)") != std::string::npos);
+            .find("components/engine/patches has no 0002-c.patch (did you mean \"0002-b\"?)") != std::string::npos);
 }
 
 TEST_CASE("a patch without a reason, or that leaves its module, is a mistake with its line") {

@@ -210,7 +210,7 @@ func TestApply(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := (cluster{}).Apply(ctx, server.kubeconfig(t), "https://192.0.2.1:6443/readyz",
+	if err := (cluster{}).Apply(ctx, server.kubeconfig(t), "https://"+"192.0.2.1:6443/readyz",
 		[]byte(manifest)); err == nil {
 		t.Error("it goes on when it shall not")
 	}
