@@ -115,9 +115,9 @@ std::string source_script(const ComponentSpec& spec) {
 
 /// The patches as users name the variant: "none", or their names with commas between them.
 std::string variant(const ComponentSpec& spec) {
-  std::string names;
-  for (const auto& [name, patch] : spec.patches) names += (names.empty() ? "" : ",") + name;
-  return names.empty() ? "none" : names;
+  std::vector<std::string> names;
+  for (const auto& [name, patch] : spec.patches) names.push_back(name);
+  return names.empty() ? "none" : join(names, ",");
 }
 
 std::string build_script(const ComponentSpec& spec) {
@@ -295,7 +295,8 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
   const std::string id = "component/" + spec.name;
   const TreeHandle source(source_tree);
   // A change of a test builds no program again.
-  const TreeHandle untested(put_tree(store, without_tests(get_tree(store, source_tree.digest))));
+  const Tree all = get_tree(store, source_tree.digest);
+  const TreeHandle untested(put_tree(store, without_tests(all)));
   std::vector<Input> inputs{tools_in(tools.compiler)};
   std::vector<Mount> mounts{source_in.mount("/in/source")};
   TreeHandle module_source;
@@ -306,7 +307,6 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
           fmt::format("component {} has programs of Go and of C, which are made with different tools", spec.name),
           "make two components of it");
     // Only go.mod and go.sum decide what is fetched, so that a change of our own main.go fetches nothing.
-    const Tree all = get_tree(store, source_tree.digest);
     Tree module_files;
     for (const char* file : {"go.mod", "go.sum"}) {
       const Node* node = all.find(file);
@@ -384,7 +384,7 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
   add_go_step("build", untested, build_script(spec), bin_port.capture("/out/bin"));
   std::vector<Input> checked{tools_in(tools.programs), bin_port(bin_port.of(id + "/build"))};
   // Tests run where the build machine runs the programs without an emulator.
-  const auto packages = tested_packages(get_tree(store, source_tree.digest));
+  const auto packages = tested_packages(all);
   if (!packages.empty() && emulator(spec.goarch).empty()) {
     // Compiling runs no code of the project; tests do, and must not reach Go's cache, which other projects' programs
     // are made with.

@@ -10,6 +10,7 @@
 #include "util/error.hpp"
 #include "util/file.hpp"
 #include "util/inside.hpp"
+#include "util/text.hpp"
 
 namespace k8simg::config {
 namespace {
@@ -95,14 +96,15 @@ void read_patches(const fs::path& project, ComponentConfig& component, const Com
   }
   std::sort(chosen.begin(), chosen.end());
   chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
-  std::string list;
+  std::vector<std::string> quoted;
   for (const auto& name : chosen) {
     const fs::path file = folder / (name + ".patch");
     if (auto patch = read_patch(project, file.string(), diagnostics)) component.patches.push_back(std::move(*patch));
-    list += (list.empty() ? "" : ", ") + quote(name);
+    quoted.push_back(quote(name));
   }
   if (!choice.patches && !known.empty())
-    settings.push_back({"components." + component.name + ".patches", "[" + list + "]", {{folder.string(), 1, 1}}});
+    settings.push_back(
+        {"components." + component.name + ".patches", "[" + join(quoted, ", ") + "]", {{folder.string(), 1, 1}}});
 }
 
 std::optional<ComponentConfig> read_component(const fs::path& project, const std::string& name,

@@ -7,8 +7,8 @@
 #include <algorithm>
 
 #include "graph/builtin.hpp"
-#include "image/image.hpp"
 #include "pipeline/audit.hpp"
+#include "pipeline/compressed.hpp"
 #include "pipeline/images.hpp"
 #include "pipeline/programs.hpp"
 #include "pipeline/root.hpp"
@@ -31,20 +31,8 @@ Value tar_of(StepContext& context, const Tree& tree) {
   return context.store().put_file(file, true);
 }
 
-const TreePort programs_in{"programs"}, tools_in{"tools"};
+const TreePort programs_in{"programs"};
 const BlobPort archive_port{"archive"};
-
-BlobHandle compressed(StepGraph& graph, const std::string& id, const TreeHandle& tools, const BlobHandle& archive,
-                      const std::string& method, int level) {
-  graph.add({.id = id,
-             .inputs = {tools_in(tools), archive_port(archive)},
-             .action = CommandAction{.tools = tools_in.name,
-                                     .argv = compress_command(method, level, "/in/archive", "/out/compressed"),
-                                     .mounts = {archive_port.mount("/in/archive")},
-                                     .captures = {archive_port.capture("/out/compressed")}},
-             .resource = Resource::Heavy});
-  return archive_port.of(id);
-}
 
 struct BinariesArchive {
   std::int64_t epoch = 0;
@@ -85,7 +73,8 @@ BlobHandle add_binaries_archive(StepGraph& graph, const TreeHandle& tools, const
   for (const auto& [component, tree] : programs) inputs.push_back(program_in[component](tree));
   graph.add(
       {.id = id, .inputs = std::move(inputs), .action = builtin<pack_binaries>("binaries.archive", {.epoch = epoch})});
-  return compressed(graph, "binaries/compressed", tools, archive_port.of(id), "zstd", zstd_level);
+  return add_compressed_step(graph, "binaries/compressed", tools, archive_port.of(id),
+                             {archive_port, archive_port, "zstd", zstd_level});
 }
 
 BlobHandle add_release(StepGraph& graph, const TreeHandle& tools, const ComponentConfig& component,
@@ -98,7 +87,8 @@ BlobHandle add_release(StepGraph& graph, const TreeHandle& tools, const Componen
                                                                  .folder = release.folder,
                                                                  .programs = release.programs,
                                                                  .epoch = epoch})});
-  return compressed(graph, id + "/compressed", tools, archive_port.of(id + "/archive"), "gzip", gzip_level);
+  return add_compressed_step(graph, id + "/compressed", tools, archive_port.of(id + "/archive"),
+                             {archive_port, archive_port, "gzip", gzip_level});
 }
 
 }  // namespace

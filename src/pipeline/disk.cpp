@@ -5,6 +5,7 @@
 #include "image/image.hpp"
 #include "image/imager_list.hpp"
 #include "image/manifest.hpp"
+#include "pipeline/compressed.hpp"
 #include "pipeline/partitions.hpp"
 #include "pipeline/sums.hpp"
 #include "tree/archive.hpp"
@@ -276,19 +277,12 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
   artifacts[disk.file + ".bmap"] = bmap_out.of(bmap_id);
 
   if (disk.compress != "none") {
-    const std::string id = "image/compressed", imager_id = "image/imager";
-    graph.add({.id = id,
-               .inputs = {tools_in(packages.tools("compression")), disk_in(image)},
-               .action = CommandAction{.tools = tools_in.name,
-                                       .argv = compress_command(disk.compress, disk.compress_level, "/in/disk",
-                                                                "/out/compressed"),
-                                       .mounts = {disk_in.mount("/in/disk")},
-                                       .captures = {image_out.capture("/out/compressed")}},
-               .resource = Resource::Heavy});
-    const BlobHandle compressed = image_out.of(id);
+    const BlobHandle compressed = add_compressed_step(graph, "image/compressed", packages.tools("compression"), image,
+                                                      {disk_in, image_out, disk.compress, disk.compress_level});
     const std::string file = disk.file + (disk.compress == "xz" ? ".xz" : ".zst");
     artifacts[file] = compressed;
     if (!config.imager.devices.empty()) {
+      const std::string imager_id = "image/imager";
       graph.add({.id = imager_id,
                  .inputs = {disk_in(image), compressed_in(compressed)},
                  .action = builtin<write_imager_list>("image.imager", {.name = config.name,

@@ -9,8 +9,8 @@
 
 #include "component/elf.hpp"
 #include "graph/builtin.hpp"
-#include "image/image.hpp"
 #include "oci/archive.hpp"
+#include "pipeline/compressed.hpp"
 #include "pipeline/contents.hpp"
 #include "pipeline/programs.hpp"
 #include "tree/mapped_file.hpp"
@@ -126,7 +126,7 @@ const std::string& description_of(const ComponentConfig& component, const ImageC
 
 /// Files of the root filesystem for an image, by its reference.
 const TreeFamily files_port{"files/"};
-const TreePort root_in{"root"}, layout_out{"layout"}, tools_in{"tools"};
+const TreePort root_in{"root"}, layout_out{"layout"};
 const BlobPort archive_port{"archive"}, list_out{"list"};
 
 /// Of each image that takes files of the root filesystem: its reference, and the globs.
@@ -298,7 +298,7 @@ Tree select_files(const Store& store, const Tree& root, const std::vector<std::s
 
 ImageSteps add_image_steps(StepGraph& graph, const Config& config, const TreeHandle& tools, const TreeHandle& root,
                            const NamedTrees& programs, std::int64_t epoch) {
-  const std::string files_id = "images/files", archive_id = "images/archive", compressed_id = "images/compressed";
+  const std::string files_id = "images/files", archive_id = "images/archive";
   std::vector<Input> inputs;
   for (const auto& [component, tree] : programs) inputs.push_back(program_in[component](tree));
   if (const RootFiles parameters = root_files(config); !parameters.files.empty()) {
@@ -309,15 +309,10 @@ ImageSteps add_image_steps(StepGraph& graph, const Config& config, const TreeHan
   graph.add({.id = archive_id,
              .inputs = std::move(inputs),
              .action = builtin<make_archive>("images.archive", image_parameters(config, epoch))});
-  graph.add({.id = compressed_id,
-             .inputs = {tools_in(tools), archive_port(archive_port.of(archive_id))},
-             .action = CommandAction{.tools = tools_in.name,
-                                     .argv = compress_command("zstd", archive_level, "/in/archive", "/out/compressed"),
-                                     .mounts = {archive_port.mount("/in/archive")},
-                                     .captures = {archive_port.capture("/out/compressed")}},
-             .resource = Resource::Heavy});
-  return {archive_port.of(compressed_id), list_out.of(archive_id), layout_out.of(archive_id),
-          archive_port.of(archive_id)};
+  const BlobHandle tar = archive_port.of(archive_id);
+  const BlobHandle compressed =
+      add_compressed_step(graph, "images/compressed", tools, tar, {archive_port, archive_port, "zstd", archive_level});
+  return {compressed, list_out.of(archive_id), layout_out.of(archive_id), tar};
 }
 
 }  // namespace k8simg

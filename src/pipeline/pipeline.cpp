@@ -104,10 +104,7 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   for (const ComponentConfig& component : config.components) {
     Tree folder = read_folder(in.store, inside(config.project, component.folder), Origin::component(component.name));
     folder.erase("component.toml");  // what it says of the build is in the steps; a change of the rest compiles nothing
-    std::vector<std::string> patches;  // likewise
-    for (const auto& [path, node] : folder.nodes())
-      if (path == "patches" || path.starts_with("patches/")) patches.push_back(path);
-    for (const auto& path : patches) folder.erase(path);
+    folder.erase_below("patches");   // likewise
     const Value source = put_tree(in.store, folder);
     const ComponentOutputs made = add_component_steps(
         graph, in.store, component_spec(in, component, epoch), source,

@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -26,15 +27,6 @@ const (
 // State is what the state file says. Without a role there is none.
 type State struct{ Role, Phase, Hostname, Address string }
 
-func oneOf(text string, list ...string) bool {
-	for _, item := range list {
-		if text == item {
-			return true
-		}
-	}
-	return false
-}
-
 // loadState reads a state file. A file that says nothing is no state.
 func loadState(path string) State {
 	text, err := os.ReadFile(path)
@@ -54,8 +46,8 @@ func loadState(path string) State {
 			state.Address = value
 		}
 	}
-	if !oneOf(state.Role, single, controlPlane, worker, standalone) || !oneOf(state.Phase, initialising, initialised,
-		joining, done, resetting) {
+	if !slices.Contains([]string{single, controlPlane, worker, standalone}, state.Role) ||
+		!slices.Contains([]string{initialising, initialised, joining, done, resetting}, state.Phase) {
 		return State{}
 	}
 	return state

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,9 +13,9 @@ import (
 func (c check) passes(text string) bool {
 	switch c.Is {
 	case "one-of":
-		return contains(c.Values, text)
+		return slices.Contains(c.Values, text)
 	case "none-of":
-		return !contains(c.Values, text)
+		return !slices.Contains(c.Values, text)
 	case "without":
 		return !strings.Contains(text, c.Values[0])
 	case "label":
@@ -94,7 +95,7 @@ func (c check) isSecret(text string) bool {
 	for i := range len(text) {
 		different[text[i]] = true
 	}
-	return !contains(c.Values, text) && len(different) >= c.Least
+	return !slices.Contains(c.Values, text) && len(different) >= c.Least
 }
 
 func (c check) isOutside(text string) bool {
@@ -120,7 +121,7 @@ func (c check) isSSHKey(text string) bool {
 		rest = rest[:end]
 	}
 	isBase64 := func(b byte) bool { return isAlphanumeric(b) || b == '+' || b == '/' || b == '=' }
-	return contains(c.Values, kind) && len(rest) >= 40 && strings.HasPrefix(rest, "AAAA") && all(rest, isBase64) &&
+	return slices.Contains(c.Values, kind) && len(rest) >= 40 && strings.HasPrefix(rest, "AAAA") && all(rest, isBase64) &&
 		!hasControl(text)
 }
 

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -349,15 +350,6 @@ func (f *File) target(name string) *string {
 	}[name]
 }
 
-func contains(list []string, wanted string) bool {
-	for _, item := range list {
-		if item == wanted {
-			return true
-		}
-	}
-	return false
-}
-
 // checkRole tells what a role needs, and what it has no use for: a key in the wrong file is a role in the wrong file.
 // What is missing is told only when nothing else is wrong: it may stand in a line that was not understood.
 func (r *reader) checkRole(options Options) {
@@ -372,7 +364,7 @@ func (r *reader) checkRole(options Options) {
 		return
 	}
 	for _, key := range r.schema.Key {
-		if entry, set := r.file.entries[key.Name]; set && len(key.Roles) > 0 && !contains(key.Roles, r.file.Role) {
+		if entry, set := r.file.entries[key.Name]; set && len(key.Roles) > 0 && !slices.Contains(key.Roles, r.file.Role) {
 			r.add(entry.Line, key.Name, "no-meaning", "{role}", r.file.Role, "{roles}", strings.Join(key.Roles, ", "))
 		}
 	}
@@ -383,7 +375,7 @@ func (r *reader) checkRole(options Options) {
 		if key.Name == "token" && (options.Joined || r.file.TokenRemoved) {
 			continue
 		}
-		if _, set := r.file.entries[key.Name]; !set && contains(key.Required, r.file.Role) {
+		if _, set := r.file.entries[key.Name]; !set && slices.Contains(key.Required, r.file.Role) {
 			r.add(role.Line, key.Name, "missing", "{role}", r.file.Role)
 		}
 	}
