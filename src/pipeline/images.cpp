@@ -149,9 +149,10 @@ Outputs take_files(StepContext& context, const RootFiles& parameters) {
   Store& store = context.store();
   const Tree root = read_tree(context, root_in);
   Outputs outputs;
-  for (const auto& [reference, globs] : parameters.files)
-    with_context("while taking files for image " + reference, [&] {
-      outputs.insert(files_port[reference].give(put_tree(store, select_files(store, root, globs, parameters.triplet))));
+  for (const auto& entry : parameters.files)
+    with_context("while taking files for image " + entry.first, [&] {
+      const Tree files = select_files(store, root, entry.second, parameters.triplet);
+      outputs.insert(files_port[entry.first].give(put_tree(store, files)));
     });
   return outputs;
 }
