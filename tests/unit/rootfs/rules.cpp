@@ -315,7 +315,7 @@ TEST_CASE("every node says where it comes from, and the same input gives the sam
   CHECK(first.serialise() == second.serialise());
   for (const auto& [path, node] : first.nodes()) {
     CAPTURE(path);
-    CHECK((node.origin.starts_with("package:") || node.origin.starts_with("rule:")));
+    CHECK((node.origin.text().starts_with("package:") || node.origin.text().starts_with("rule:")));
   }
   CHECK(first.find("usr/lib/x") != nullptr);
   CHECK(target(first, "lib") == "usr/lib");
