@@ -21,7 +21,7 @@ std::vector<std::string> ask_kubeadm(Session& session, const Config& config, con
   const auto path = program_path(root, "kubeadm");
   if (!path) return {};
   check_sandbox(system_runner());
-  std::vector<std::string> argv = run_program(config.arch.go, "kubeadm", "/in/kubeadm");
+  std::vector<std::string> argv = k8simg::run_program(config.arch.go, "kubeadm", "/in/kubeadm");
   argv.insert(argv.end(), {"config", "images", "list", "--kubernetes-version", version});
   Command command = sandbox({.root = tools,
                              .argv = argv,

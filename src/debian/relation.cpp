@@ -7,7 +7,7 @@ namespace k8simg {
 
 namespace {
 
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || c == '+' || c == '-' || c == '.';
 }
@@ -35,7 +35,7 @@ class FieldReader {
     return text_.substr(start, position_ - start);
   }
   void skip_blanks() {
-    while (position_ < text_.size() && is_blank(text_[position_])) ++position_;
+    while (position_ < text_.size() && is_space(text_[position_])) ++position_;
   }
   bool next_is(char c) const { return position_ < text_.size() && text_[position_] == c; }
   std::string here() const {
@@ -78,7 +78,7 @@ tl::expected<Relation, ParseError> parse_relation(FieldReader& reader) {
     if (relation.op == VersionOperator::None) return fail("a version without one of << <= = >= >>");
     reader.skip_blanks();
     relation.version =
-        reader.take_while([](char c) { return !is_blank(c) && c != ')' && c != '(' && c != ',' && c != '|'; });
+        reader.take_while([](char c) { return !is_space(c) && c != ')' && c != '(' && c != ',' && c != '|'; });
     if (relation.version.empty()) return fail("a version is missing");
     if (!reader.take(')')) return fail("')' is missing after the version");
   }

@@ -12,8 +12,6 @@
 namespace k8simg {
 namespace {
 
-std::string_view name_of(ValueKind kind) { return kind == ValueKind::Tree ? "tree" : "blob"; }
-
 const Value& input_of(const StepRun& run, const std::string& name) {
   for (const auto& input : run.inputs)
     if (input.name == name) return input.value;

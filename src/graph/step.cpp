@@ -33,8 +33,6 @@ class Canonical {
   Sha256 hash_;
 };
 
-std::string_view name_of(ValueKind kind) { return kind == ValueKind::Tree ? "tree" : "blob"; }
-
 // The sandbox as the executor asks for it, with the names of inputs instead of paths of this machine: what the sandbox
 // adds to a command (its PATH, the user it runs as, sizes of its file systems) changes the key too. Not in it: caches
 // (content-keyed by their user), since they must not change the result; the number of cores; what the host says of its

@@ -16,7 +16,6 @@ namespace k8simg {
 
 namespace {
 
-constexpr std::uint64_t mebibyte = 1 << 20;
 constexpr std::size_t longest_line = 98, firmware_words = 300;
 
 std::string lower(std::string_view text) {

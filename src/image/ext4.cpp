@@ -19,7 +19,7 @@ namespace k8simg {
 
 namespace {
 
-constexpr std::uint64_t block = 4096;
+constexpr std::uint64_t block_size = 4096;
 constexpr std::uint64_t inode_bytes = 256;
 
 /// What the tree itself takes: data in whole blocks, an extent block for large files, folders by the room of their
@@ -38,11 +38,12 @@ Need need_of(const Tree& tree) {
     folders[parent] += 12 + round_up(path.size() - (slash == std::string::npos ? 0 : slash + 1), 4);
     if (!node.link_group.empty() && !groups.insert(node.link_group).second) continue;
     ++need.inodes;
-    if (node.type == NodeType::File) need.data += round_up(node.size, block) + (node.size > 256 * block ? block : 0);
-    if (node.type == NodeType::Directory) need.data += block;
-    if (node.type == NodeType::Symlink && node.target.size() >= 60) need.data += block;
+    if (node.type == NodeType::File)
+      need.data += round_up(node.size, block_size) + (node.size > 256 * block_size ? block_size : 0);
+    if (node.type == NodeType::Directory) need.data += block_size;
+    if (node.type == NodeType::Symlink && node.target.size() >= 60) need.data += block_size;
   }
-  for (const auto& [folder, bytes] : folders) need.data += round_up(bytes * 4 / 3, block);
+  for (const auto& [folder, bytes] : folders) need.data += round_up(bytes * 4 / 3, block_size);
   return need;
 }
 
@@ -56,7 +57,7 @@ std::uint64_t user_free(const std::filesystem::path& image) {
   }
   const std::uint64_t free_blocks = *read_number(super, 0x0c, 4) | *read_number(super, 0x158, 4) << 32;
   const std::uint64_t reserved = *read_number(super, 0x08, 4) | *read_number(super, 0x154, 4) << 32;
-  return free_blocks > reserved ? (free_blocks - reserved) * block : 0;
+  return free_blocks > reserved ? (free_blocks - reserved) * block_size : 0;
 }
 
 /// mke2fs drops every extended attribute of a tar but file capabilities, without a word.
@@ -121,7 +122,8 @@ Value make_ext4(const ImageTools& tools, const Tree& tree, const Ext4Options& op
 
   for (int round = 0;; ++round) {
     // Enough inodes for the tree and half as many again; the ratio holds when the filesystem grows on the device.
-    const std::uint64_t ratio = std::clamp<std::uint64_t>(size / (need.inodes * 3 / 2) / block * block, block, 16384);
+    const std::uint64_t ratio =
+        std::clamp<std::uint64_t>(size / (need.inodes * 3 / 2) / block_size * block_size, block_size, 16384);
     make_empty_file(image, size);
     const auto result =
         try_tool(tools,
@@ -131,7 +133,7 @@ Value make_ext4(const ImageTools& tools, const Tree& tree, const Ext4Options& op
                   "-t",
                   "ext4",
                   "-b",
-                  std::to_string(block),
+                  std::to_string(block_size),
                   "-I",
                   std::to_string(inode_bytes),
                   "-i",
@@ -186,10 +188,10 @@ std::vector<ByteRange> ext4_free_ranges(const ImageTools& tools, const Value& im
       const std::uint64_t first = std::stoull(std::string(run.substr(0, dash)));
       const std::uint64_t last =
           dash == std::string_view::npos ? first : std::stoull(std::string(run.substr(dash + 1)));
-      if (!ranges.empty() && ranges.back().start + ranges.back().size == first * block)
-        ranges.back().size += (last - first + 1) * block;
+      if (!ranges.empty() && ranges.back().start + ranges.back().size == first * block_size)
+        ranges.back().size += (last - first + 1) * block_size;
       else
-        ranges.push_back({first * block, (last - first + 1) * block});
+        ranges.push_back({first * block_size, (last - first + 1) * block_size});
     }
   }
   return ranges;

@@ -17,7 +17,7 @@ namespace k8simg {
 
 namespace {
 
-constexpr std::uint64_t sector = 512;
+constexpr std::uint64_t sector_size = 512;
 // FAT32 begins at 65,525 clusters; below that drivers take the volume for FAT16.
 constexpr std::uint64_t smallest_fat32 = 34 * mebibyte;
 
@@ -65,10 +65,10 @@ Value make_fat(const ImageTools& tools, const Tree& tree, const FatOptions& opti
                 "shorten the partition's label");
   check_names(tree);
 
-  const std::uint64_t used = content_size(tree, sector);
+  const std::uint64_t used = content_size(tree, sector_size);
   // 8 bytes of the two FATs for each cluster, and the reserved sectors.
   const auto total_for = [](std::uint64_t bytes) {
-    return round_up(bytes + bytes / sector * 8 + 64 * sector, mebibyte);
+    return round_up(bytes + bytes / sector_size * 8 + 64 * sector_size, mebibyte);
   };
   const std::uint64_t needed = total_for(used + options.free);
   if (options.size && options.size < needed) {

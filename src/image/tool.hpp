@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "image/image.hpp"
+#include "util/bytes.hpp"
 
 namespace k8simg {
 
@@ -19,7 +20,6 @@ CommandResult try_tool(const ImageTools& tools, const std::vector<std::string>& 
 /// Makes `file` exactly `size` bytes of zeros (a hole).
 void make_empty_file(const std::filesystem::path& file, std::uint64_t size);
 
-constexpr std::uint64_t mebibyte = 1024 * 1024;
 constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) { return (value + unit - 1) / unit * unit; }
 
 }  // namespace k8simg

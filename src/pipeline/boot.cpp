@@ -20,7 +20,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FirmwareTarget, kernel_arch, root_partuuid, m
 
 namespace {
 
-const TreePort kernel_in{"kernel"}, tree_out{"tree"};
+const TreePort boot_kernel{"kernel"}, boot_tree{"tree"};
 const TreeFamily package_tree_in{"package/"};
 const BlobFamily file_in{"file/"};
 constexpr std::string_view package_prefix = "package:";
@@ -89,9 +89,9 @@ Outputs collect(StepContext& context, const BootTree& parameters) {
   const Origin board = Origin::board(parameters.board);
   for (const BootFile& file : parameters.files) {
     if (file.from == "kernel") {
-      collector.from_tree(file, read_tree(context, kernel_in), "image", Origin::kernel());
+      collector.from_tree(file, read_tree(context, boot_kernel), "image", Origin::kernel());
     } else if (file.from.starts_with("dtb:")) {
-      collector.from_tree(file, read_tree(context, kernel_in), "dtbs/" + file.from.substr(4), Origin::kernel());
+      collector.from_tree(file, read_tree(context, boot_kernel), "dtbs/" + file.from.substr(4), Origin::kernel());
     } else if (file.from.starts_with(package_prefix)) {
       const std::string package = file.from.substr(package_prefix.size());
       collector.from_tree(file, read_tree(context, package_tree_in[package]), file.source, Origin(file.from));
@@ -105,7 +105,7 @@ Outputs collect(StepContext& context, const BootTree& parameters) {
   collector.boot.add_missing_parents(board, parameters.epoch);
   // The firmware of a Raspberry Pi, which no emulator runs: what would stop it is found here.
   if (collector.boot.find("config.txt")) check_firmware_files(collector.boot, store, parameters.firmware);
-  return {tree_out.give(put_tree(store, collector.boot))};
+  return {boot_tree.give(put_tree(store, collector.boot))};
 }
 
 }  // namespace
@@ -113,7 +113,7 @@ Outputs collect(StepContext& context, const BootTree& parameters) {
 TreeHandle add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageSteps& packages, const TreeHandle& kernel,
                          const DiskPlan& disk, std::int64_t epoch) {
   const Config& config = in.config;
-  std::vector<Input> inputs{kernel_in(kernel)};
+  std::vector<Input> inputs{boot_kernel(kernel)};
   std::set<std::string> seen;
   std::string kernel_path;
   for (const BootFile& file : config.boot_files) {
@@ -141,7 +141,7 @@ TreeHandle add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageStep
                                          .firmware = {config.arch.kernel, disk.root_partuuid,
                                                       static_cast<std::uint64_t>(config.smallest_memory_mib()) << 20},
                                          .epoch = epoch})});
-  return tree_out.of(id);
+  return boot_tree.of(id);
 }
 
 }  // namespace k8simg

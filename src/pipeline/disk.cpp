@@ -19,10 +19,10 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LockedPackage, name, version, architecture, s
 
 namespace {
 
-const TreePort tools_in{"tools"}, tree_in{"tree"}, kernel_in{"kernel"}, boot_code_in{"boot-code"}, root_in{"root"},
+const TreePort tools_in{"tools"}, tree_in{"tree"}, kernel_tree{"kernel"}, boot_code_in{"boot-code"}, root_tree{"root"},
     boot_in{"boot"};
 const BlobPort image_out{"image"}, layout_port{"layout"}, config_out{"config"}, disk_in{"disk"}, bmap_out{"bmap"},
-    compressed_in{"compressed"}, list_out{"list"}, manifest_out{"manifest"}, root_image_in{"root-image"};
+    compressed_in{"compressed"}, imager_list{"list"}, manifest_out{"manifest"}, root_image_in{"root-image"};
 const BlobFamily partition_in{"partition/"}, artifact_in{"artifact/"};
 
 ImageTools image_tools(StepContext& context) { return {context, checkout(context.store(), tools_in.in(context))}; }
@@ -136,7 +136,7 @@ Outputs write_disk(StepContext& context, const DiskImage& parameters) {
 
 /// The unpacked kernel tree's single files as blobs, to be published.
 Outputs publish_kernel(StepContext& context) {
-  const Tree tree = read_tree(context, kernel_in);
+  const Tree tree = read_tree(context, kernel_tree);
   Outputs outputs;
   for (const BlobPort& port : {image_out, config_out}) {
     const Node* node = tree.find(port.name);
@@ -178,7 +178,7 @@ Outputs write_imager_list(StepContext& context, const Imager& parameters) {
                           .download = compressed_in.in(context),
                           .devices = parameters.devices,
                           .source_date_epoch = parameters.epoch};
-  return {list_out.give(context.store().put(make_imager_list(entry)))};
+  return {imager_list.give(context.store().put(make_imager_list(entry)))};
 }
 
 struct Manifest {
@@ -192,8 +192,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Manifest, defconfig, board, version, table, e
 
 Outputs write_manifest(StepContext& context, const Manifest& parameters) {
   Store& store = context.store();
-  const Tree root = read_tree(context, root_in), boot = read_tree(context, boot_in),
-             kernel = read_tree(context, kernel_in);
+  const Tree root = read_tree(context, root_tree), boot = read_tree(context, boot_in),
+             kernel = read_tree(context, kernel_tree);
   ManifestInput manifest{.defconfig = parameters.defconfig,
                          .board = parameters.board,
                          .version = parameters.version,
@@ -230,7 +230,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
 
   const std::string kernel_id = "kernel/publish";
   graph.add(
-      {.id = kernel_id, .inputs = {kernel_in(inputs.kernel)}, .action = builtin<publish_kernel>("kernel.publish")});
+      {.id = kernel_id, .inputs = {kernel_tree(inputs.kernel)}, .action = builtin<publish_kernel>("kernel.publish")});
   artifacts[config.kernel.image.substr(config.kernel.image.rfind('/') + 1)] = image_out.of(kernel_id);
   artifacts["kernel.config"] = config_out.of(kernel_id);
 
@@ -290,13 +290,13 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
                                                                        .url = config.imager.base_url + file,
                                                                        .devices = config.imager.devices,
                                                                        .epoch = epoch})});
-      artifacts["os_list.json"] = list_out.of(imager_id);
+      artifacts["os_list.json"] = imager_list.of(imager_id);
     }
   }
 
   // The manifest names every artifact so far; the checksum file names the manifest too.
   const std::string manifest_id = "image/manifest";
-  std::vector<Input> manifest_inputs{root_in(inputs.root), boot_in(inputs.boot), kernel_in(inputs.kernel),
+  std::vector<Input> manifest_inputs{root_tree(inputs.root), boot_in(inputs.boot), kernel_tree(inputs.kernel),
                                      layout_port(layout)};
   for (const auto& [file, blob] : artifacts) manifest_inputs.push_back(artifact_in[file](blob));
   Manifest manifest{.defconfig = config.name,

@@ -126,8 +126,8 @@ const std::string& description_of(const ComponentConfig& component, const ImageC
 
 /// Files of the root filesystem for an image, by its reference.
 const TreeFamily files_port{"files/"};
-const TreePort root_in{"root"}, layout_out{"layout"};
-const BlobPort archive_port{"archive"}, list_out{"list"};
+const TreePort files_root{"root"}, layout_out{"layout"};
+const BlobPort images_archive{"archive"}, images_list{"list"};
 
 /// Of each image that takes files of the root filesystem: its reference, and the globs.
 struct RootFiles {
@@ -147,7 +147,7 @@ RootFiles root_files(const Config& config) {
 /// A step of its own: a root filesystem that differs elsewhere gives the same files, and the images are not made again.
 Outputs take_files(StepContext& context, const RootFiles& parameters) {
   Store& store = context.store();
-  const Tree root = read_tree(context, root_in);
+  const Tree root = read_tree(context, files_root);
   Outputs outputs;
   for (const auto& entry : parameters.files)
     with_context("while taking files for image " + entry.first, [&] {
@@ -240,7 +240,7 @@ Outputs make_archive(StepContext& context, const Images& parameters) {
   std::string list;
   for (const auto& image : images) list += image.reference + "\n";
   const Tree layout = make_oci_layout(store, images, parameters.epoch);
-  return {archive_port.give(make_oci_archive(store, layout, parameters.epoch)), list_out.give(store.put(list)),
+  return {images_archive.give(make_oci_archive(store, layout, parameters.epoch)), images_list.give(store.put(list)),
           layout_out.give(put_tree(store, layout))};
 }
 
@@ -303,17 +303,18 @@ ImageSteps add_image_steps(StepGraph& graph, const Config& config, const TreeHan
   std::vector<Input> inputs;
   for (const auto& [component, tree] : programs) inputs.push_back(program_in[component](tree));
   if (const RootFiles parameters = root_files(config); !parameters.files.empty()) {
-    graph.add({.id = files_id, .inputs = {root_in(root)}, .action = builtin<take_files>("images.files", parameters)});
+    graph.add(
+        {.id = files_id, .inputs = {files_root(root)}, .action = builtin<take_files>("images.files", parameters)});
     for (const auto& [reference, globs] : parameters.files)
       inputs.push_back(files_port[reference](files_port[reference].of(files_id)));
   }
   graph.add({.id = archive_id,
              .inputs = std::move(inputs),
              .action = builtin<make_archive>("images.archive", image_parameters(config, epoch))});
-  const BlobHandle tar = archive_port.of(archive_id);
-  const BlobHandle compressed =
-      add_compressed_step(graph, "images/compressed", tools, tar, {archive_port, archive_port, "zstd", archive_level});
-  return {compressed, list_out.of(archive_id), layout_out.of(archive_id), tar};
+  const BlobHandle tar = images_archive.of(archive_id);
+  const BlobHandle compressed = add_compressed_step(graph, "images/compressed", tools, tar,
+                                                    {images_archive, images_archive, "zstd", archive_level});
+  return {compressed, images_list.of(archive_id), layout_out.of(archive_id), tar};
 }
 
 }  // namespace k8simg

@@ -19,7 +19,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FetchRequest, repository, path, size, sha256,
 namespace {
 
 const BlobPort deb{"deb"};
-const TreePort tree_out{"tree"};
+const TreePort packages_out{"tree"};
 
 /// Where bytes come from. That they are the right ones is known before.
 struct Sources {
@@ -40,7 +40,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Unpack, origin)
 Outputs unpack(StepContext& context, const Unpack& parameters) {
   Store& store = context.store();
   const Tree tree = deb_tree(store, store.path(deb.in(context).digest), Origin(parameters.origin));
-  return {tree_out.give(put_tree(store, tree))};
+  return {packages_out.give(put_tree(store, tree))};
 }
 
 struct Tools {
@@ -50,7 +50,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Tools, triplet)
 
 Outputs merge_tools(StepContext& context, const Tools& parameters) {
   Store& store = context.store();
-  return {tree_out.give(put_tree(store, assemble_tools(store, read_packages(context), parameters.triplet)))};
+  return {packages_out.give(put_tree(store, assemble_tools(store, read_packages(context), parameters.triplet)))};
 }
 
 }  // namespace
@@ -65,7 +65,7 @@ PackageSteps::PackageSteps(StepGraph& graph, const PipelineInputs& inputs) : gra
 TreeHandle PackageSteps::add(const LockedPackage& package) {
   const std::string name = fmt::format("{}_{}_{}", package.name, package.version, package.architecture);
   const std::string fetch_id = "fetch/" + name, unpack_id = "unpack/" + name;
-  const auto [found, fresh] = unpacked_.try_emplace(name, tree_out.of(unpack_id));
+  const auto [found, fresh] = unpacked_.try_emplace(name, packages_out.of(unpack_id));
   if (!fresh) return found->second;
 
   const FetchRequest request{.repository = package.repository,
@@ -112,7 +112,7 @@ const ToolSet& needed_tool_set(const Config& config, const std::string& name) {
 
 TreeHandle PackageSteps::tools(const std::string& name) {
   const std::string id = "tools/" + name;
-  const TreeHandle tree = tree_out.of(id);
+  const TreeHandle tree = packages_out.of(id);
   if (graph_.find(id)) return tree;
   const LockedToolSet* set = inputs_.lock.tools.find(needed_tool_set(inputs_.config, name));
   if (!set) throw Error(ErrorKind::Internal, fmt::format("the tools' lock has no set {}", name));

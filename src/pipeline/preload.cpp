@@ -26,7 +26,7 @@ constexpr const char* content_folder = "io.containerd.content.v1.content/";
 constexpr const char* shared_folder = "usr/share/k8simg";
 const Origin preload_origin = Origin::rule("images");
 
-const TreePort root_in{"root"}, store_port{"store"}, layout_in{"layout"}, tree_out{"tree"}, tools_in{"tools"},
+const TreePort preload_root{"root"}, store_port{"store"}, layout_in{"layout"}, preloaded_out{"tree"}, tools_in{"tools"},
     programs_in{"programs"};
 const BlobPort list_in{"list"}, archive_in{"archive"};
 
@@ -79,7 +79,7 @@ class SharedFiles {
 Outputs preload(StepContext& context, const Preload& parameters) {
   const std::int64_t epoch = parameters.epoch;
   Store& store = context.store();
-  Tree root = read_tree(context, root_in);
+  Tree root = read_tree(context, preload_root);
   const Tree prepared = read_tree(context, store_port);
   const Tree layout = read_tree(context, layout_in);
   SharedFiles files(root);
@@ -127,7 +127,7 @@ Outputs preload(StepContext& context, const Preload& parameters) {
   set_file("images.list", list_in.in(context));
   set_file("images.sha256", store.put(preload_checksums(root)));
   root.add_missing_parents(preload_origin, epoch);
-  return {tree_out.give(put_tree(store, root))};
+  return {preloaded_out.give(put_tree(store, root))};
 }
 
 }  // namespace
@@ -167,11 +167,11 @@ TreeHandle add_preload_steps(StepGraph& graph, const Config& config, const TreeH
                                      .argv = std::move(argv),
                                      .mounts = {programs_in.mount("/in/programs"), archive_in.mount("/in/archive")},
                                      .captures = {store_port.capture("/out/store")}}});
-  std::vector<Input> inputs{root_in(root), store_port(store_port.of(store_id)), layout_in(images.layout),
+  std::vector<Input> inputs{preload_root(root), store_port(store_port.of(store_id)), layout_in(images.layout),
                             list_in(images.list)};
   for (const auto& [component, tree] : programs) inputs.push_back(program_in[component](tree));
   graph.add({.id = id, .inputs = std::move(inputs), .action = builtin<preload>("images.preload", {.epoch = epoch})});
-  return tree_out.of(id);
+  return preloaded_out.of(id);
 }
 
 }  // namespace k8simg

@@ -19,7 +19,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RootfsOptions, architecture, triplet, source_
 
 namespace {
 
-const TreePort kernel_in{"kernel"}, tree_out{"tree"};
+const TreePort built_kernel{"kernel"}, root_out{"tree"};
 const TreeFamily layer_in{"layer/"};
 
 Outputs assemble(StepContext& context, const RootfsOptions& options) {
@@ -28,7 +28,7 @@ Outputs assemble(StepContext& context, const RootfsOptions& options) {
   for (const auto& [origin, value] : layer_in.all(context)) layers.push_back({origin, get_tree(store, value.digest)});
   const Tree tree = assemble_rootfs(store, read_packages(context), layers, options,
                                     [&](const std::string& line) { context.log(line); });
-  return {tree_out.give(put_tree(store, tree))};
+  return {root_out.give(put_tree(store, tree))};
 }
 
 struct KernelLayer {
@@ -38,7 +38,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(KernelLayer, epoch)
 
 Outputs make_kernel_layer(StepContext& context, const KernelLayer& parameters) {
   Store& store = context.store();
-  const Tree built = read_tree(context, kernel_in);
+  const Tree built = read_tree(context, built_kernel);
   const Node* release = built.find("release");
   if (!release) throw Error(ErrorKind::Internal, "kernel/build gave no release file");
   const std::string folder = "usr/lib/modules/" + std::string(trim(store.read(release->content)));
@@ -51,7 +51,7 @@ Outputs make_kernel_layer(StepContext& context, const KernelLayer& parameters) {
     layer.set(folder + path.substr(7), copy);
   }
   layer.add_missing_parents(Origin::kernel(), parameters.epoch);
-  return {tree_out.give(put_tree(store, layer))};
+  return {root_out.give(put_tree(store, layer))};
 }
 
 }  // namespace
@@ -91,9 +91,9 @@ RootfsOptions rootfs_options(const Config& config, std::vector<DiskMount> mounts
 TreeHandle add_kernel_layer(StepGraph& graph, const TreeHandle& kernel, std::int64_t epoch) {
   const std::string id = "kernel/layer";
   graph.add({.id = id,
-             .inputs = {kernel_in(kernel)},
+             .inputs = {built_kernel(kernel)},
              .action = builtin<make_kernel_layer>("kernel.layer", {.epoch = epoch})});
-  return tree_out.of(id);
+  return root_out.of(id);
 }
 
 TreeHandle add_rootfs_tree(StepGraph& graph, const RootfsOptions& options, const NamedTrees& packages,
@@ -103,7 +103,7 @@ TreeHandle add_rootfs_tree(StepGraph& graph, const RootfsOptions& options, const
   for (const auto& [identity, tree] : packages) inputs.push_back(package_in[identity](tree));
   for (const auto& [origin, tree] : layers) inputs.push_back(layer_in[origin](tree));
   graph.add({.id = id, .inputs = std::move(inputs), .action = builtin<assemble>("rootfs.assemble", options)});
-  return tree_out.of(id);
+  return root_out.of(id);
 }
 
 }  // namespace k8simg

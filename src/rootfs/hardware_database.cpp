@@ -15,7 +15,7 @@ namespace k8simg::rootfs {
 
 namespace {
 
-constexpr std::size_t header_size = 80, node_size = 24, child_size = 16, value_size = 32;
+constexpr std::size_t hwdb_header_size = 80, node_size = 24, child_size = 16, value_size = 32;
 
 struct Property {
   std::string value;
@@ -65,9 +65,10 @@ class Writer {
     count(root);
     const std::uint64_t root_offset = put(root);
     std::string file = "KSLPHHRH";
-    for (const std::uint64_t number : {std::uint64_t{257}, strings_at_ + strings_.size(), std::uint64_t{header_size},
-                                       std::uint64_t{node_size}, std::uint64_t{child_size}, std::uint64_t{value_size},
-                                       root_offset, std::uint64_t{nodes_.size()}, std::uint64_t{strings_.size()}}) {
+    for (const std::uint64_t number :
+         {std::uint64_t{257}, strings_at_ + strings_.size(), std::uint64_t{hwdb_header_size}, std::uint64_t{node_size},
+          std::uint64_t{child_size}, std::uint64_t{value_size}, root_offset, std::uint64_t{nodes_.size()},
+          std::uint64_t{strings_.size()}}) {
       append_number(file, number, 8);
     }
     return file + nodes_ + strings_;
@@ -89,7 +90,7 @@ class Writer {
   std::uint64_t put(const TrieNode& node) {
     std::vector<std::pair<unsigned char, std::uint64_t>> children;
     for (const auto& [character, child] : node.children) children.emplace_back(character, put(*child));
-    const std::uint64_t offset = header_size + nodes_.size();
+    const std::uint64_t offset = hwdb_header_size + nodes_.size();
     append_number(nodes_, string(node.prefix), 8);
     append_number(nodes_, children.size(), 8);  // one byte and seven of padding
     append_number(nodes_, node.values.size(), 8);
@@ -110,7 +111,7 @@ class Writer {
 
   const std::vector<HardwareFile>& files_;
   std::string nodes_, strings_;
-  std::uint64_t strings_at_ = header_size;
+  std::uint64_t strings_at_ = hwdb_header_size;
   std::map<std::string, std::uint64_t> string_offsets_;
 };
 

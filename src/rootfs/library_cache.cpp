@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t header_size = 48, entry_size = 24;
 constexpr std::uint32_t extension_magic = 0xeaa42174;
 
-bool digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /// The order of the string table: compared from the end, greater first, longer before its own suffix.
 bool before_in_table(const std::string& a, const std::string& b) {
@@ -28,13 +28,13 @@ bool before_in_table(const std::string& a, const std::string& b) {
 int compare_library_names(std::string_view a, std::string_view b) {
   std::size_t i = 0, j = 0;
   while (i < a.size()) {
-    if (digit(a[i])) {
-      if (j >= b.size() || !digit(b[j])) return 1;
+    if (is_digit(a[i])) {
+      if (j >= b.size() || !is_digit(b[j])) return 1;
       std::uint64_t first = 0, second = 0;
-      while (i < a.size() && digit(a[i])) first = first * 10 + static_cast<unsigned>(a[i++] - '0');
-      while (j < b.size() && digit(b[j])) second = second * 10 + static_cast<unsigned>(b[j++] - '0');
+      while (i < a.size() && is_digit(a[i])) first = first * 10 + static_cast<unsigned>(a[i++] - '0');
+      while (j < b.size() && is_digit(b[j])) second = second * 10 + static_cast<unsigned>(b[j++] - '0');
       if (first != second) return first < second ? -1 : 1;
-    } else if (j < b.size() && digit(b[j])) {
+    } else if (j < b.size() && is_digit(b[j])) {
       return -1;
     } else if (j >= b.size() || a[i] != b[j]) {
       const int other = j < b.size() ? static_cast<unsigned char>(b[j]) : 0;

@@ -15,7 +15,7 @@ namespace k8simg::rootfs {
 
 namespace {
 
-const std::string rule = "units";
+const std::string units_rule = "units";
 
 /// The units of one manager: the system's, or that of every user.
 class UnitSet {
@@ -73,7 +73,7 @@ class UnitSet {
 
   void write() {
     for (const auto& unit : enabled_) write_links(unit);
-    for (const auto& unit : masked_) assembly_.link(rule, "etc/systemd/" + scope_ + "/" + unit, "/dev/null");
+    for (const auto& unit : masked_) assembly_.link(units_rule, "etc/systemd/" + scope_ + "/" + unit, "/dev/null");
   }
 
  private:
@@ -84,13 +84,13 @@ class UnitSet {
     const auto folder = "etc/systemd/" + scope_ + "/";
     const auto connect = [&](const std::vector<std::string>& targets, const std::string& kind) {
       for (const auto& target : targets)
-        assembly_.link(rule, folder + expanded(target, unit) + kind + "/" + unit, "/" + path);
+        assembly_.link(units_rule, folder + expanded(target, unit) + kind + "/" + unit, "/" + path);
     };
     connect(section.wanted_by, ".wants");
     connect(section.required_by, ".requires");
     connect(section.upheld_by, ".upholds");
     for (const auto& alias : section.alias) {
-      if (alias != unit) assembly_.link(rule, folder + expanded(alias, unit), "/" + path);
+      if (alias != unit) assembly_.link(units_rule, folder + expanded(alias, unit), "/" + path);
     }
   }
 
@@ -215,7 +215,7 @@ void units(Assembly& assembly) {
   for (const auto& unit : assembly.options.mask_units) system.mask(unit);
   system.write();
   user.write();
-  assembly.file(rule, "etc/systemd/system-preset/00-image.preset", first_boot_preset(system));
+  assembly.file(units_rule, "etc/systemd/system-preset/00-image.preset", first_boot_preset(system));
   assembly.log(fmt::format("units enabled: {}", join({system.enabled().begin(), system.enabled().end()}, " ")));
 }
 

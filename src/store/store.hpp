@@ -17,6 +17,7 @@
 namespace k8simg {
 
 enum class ValueKind { Blob, Tree };  ///< Tree: the blob is a serialised tree (tree/tree.hpp) that names further blobs
+constexpr std::string_view name_of(ValueKind kind) { return kind == ValueKind::Tree ? "tree" : "blob"; }
 
 /// What flows along the edges of the step graph.
 struct Value {

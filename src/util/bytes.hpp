@@ -9,6 +9,8 @@
 
 namespace k8simg {
 
+constexpr std::uint64_t mebibyte = 1 << 20;
+
 /// The number without sign that takes `width` bytes (1 to 8) from `offset` on; nullopt when they do not all lie within
 /// `bytes`.
 std::optional<std::uint64_t> read_number(std::string_view bytes, std::uint64_t offset, unsigned width,

@@ -63,7 +63,7 @@ std::string good() {
   return ar({format, member("control.tar.xz", tar(control_entries)), member("data.tar.xz", tar(data_entries))});
 }
 
-std::string error_of(std::string_view bytes) {
+std::string deb_error(std::string_view bytes) {
   MemoryStore store;
   try {
     read_deb_bytes(store, bytes, "package:x=1:all", "x.deb");
@@ -123,47 +123,47 @@ TEST_CASE("the package as one tree, and back") {
 TEST_CASE("damage has a name") {
   const auto control = member("control.tar.xz", tar(control_entries));
   const auto data = member("data.tar.xz", tar(data_entries));
-  CHECK(error_of(good()) == "no error");
-  CHECK(error_of("") == "x.deb: not a Debian package (no ar archive)");
-  CHECK(error_of("<html>404</html>") == "x.deb: not a Debian package (no ar archive)");
-  CHECK(error_of("!<arch>\n") == "x.deb: not a Debian package (its first member is not debian-binary)");
-  CHECK(error_of(ar({control, data})) == "x.deb: not a Debian package (its first member is not debian-binary)");
-  CHECK(error_of(ar({member("debian-binary", "3.0\n"), control, data})) ==
+  CHECK(deb_error(good()) == "no error");
+  CHECK(deb_error("") == "x.deb: not a Debian package (no ar archive)");
+  CHECK(deb_error("<html>404</html>") == "x.deb: not a Debian package (no ar archive)");
+  CHECK(deb_error("!<arch>\n") == "x.deb: not a Debian package (its first member is not debian-binary)");
+  CHECK(deb_error(ar({control, data})) == "x.deb: not a Debian package (its first member is not debian-binary)");
+  CHECK(deb_error(ar({member("debian-binary", "3.0\n"), control, data})) ==
         "x.deb: its format is not version 2 of deb(5)");
-  CHECK(error_of(ar({format})) == "x.deb: control.tar is missing");
-  CHECK(error_of(ar({format, control})) == "x.deb: data.tar is missing");
-  CHECK(error_of(ar({format, data})) == "x.deb: unexpected member data.tar.xz where control.tar should be");
-  CHECK(error_of(ar({format, member("junk", ""), control, data})) ==
+  CHECK(deb_error(ar({format})) == "x.deb: control.tar is missing");
+  CHECK(deb_error(ar({format, control})) == "x.deb: data.tar is missing");
+  CHECK(deb_error(ar({format, data})) == "x.deb: unexpected member data.tar.xz where control.tar should be");
+  CHECK(deb_error(ar({format, member("junk", ""), control, data})) ==
         "x.deb: unexpected member junk where control.tar should be");
-  CHECK(error_of(ar({format, member("control.tar.xz", tar({{"./postinst", ""}})), data})) ==
+  CHECK(deb_error(ar({format, member("control.tar.xz", tar({{"./postinst", ""}})), data})) ==
         "x.deb: control.tar.xz: the file 'control' is missing");
-  CHECK(error_of(ar({format, member("control.tar.xz", tar({{"./control", "", AE_IFDIR}})), data})) ==
+  CHECK(deb_error(ar({format, member("control.tar.xz", tar({{"./control", "", AE_IFDIR}})), data})) ==
         "x.deb: control.tar.xz: 'control' is not a plain file at the top");
-  CHECK(error_of(ar({format, control, member("data.tar.xz", tar({{"../x", "1"}}))})) ==
+  CHECK(deb_error(ar({format, control, member("data.tar.xz", tar({{"../x", "1"}}))})) ==
         "x.deb: data.tar.xz: member '../x' leaves the archive's folder");
-  CHECK(error_of(ar({format, control, member("data.tar.xz", "garbage, not xz")})).starts_with("x.deb: data.tar.xz: "));
-  CHECK(error_of(ar({format, control, member("data.tar.xz", "")})) == "x.deb: data.tar.xz: it is empty");
+  CHECK(deb_error(ar({format, control, member("data.tar.xz", "garbage, not xz")})).starts_with("x.deb: data.tar.xz: "));
+  CHECK(deb_error(ar({format, control, member("data.tar.xz", "")})) == "x.deb: data.tar.xz: it is empty");
 
   auto broken = good();
   broken[broken.find("data.tar.xz") + 58] = 'x';
-  CHECK(error_of(broken) == "x.deb: damaged header of a member after control.tar.xz");
+  CHECK(deb_error(broken) == "x.deb: damaged header of a member after control.tar.xz");
   broken = good();
   broken[broken.find("data.tar.xz") + 48] = '-';
-  CHECK(error_of(broken) == "x.deb: damaged header of a member after control.tar.xz");
+  CHECK(deb_error(broken) == "x.deb: damaged header of a member after control.tar.xz");
   broken = good();
   const auto middle = broken.find("data.tar.xz") + 60 + (broken.size() - broken.find("data.tar.xz") - 60) / 2;
   for (std::size_t i = 0; i < 8; ++i) broken[middle + i] = static_cast<char>(~broken[middle + i]);
-  CHECK(error_of(broken).starts_with("x.deb: data.tar.xz: "));
+  CHECK(deb_error(broken).starts_with("x.deb: data.tar.xz: "));
 }
 
 TEST_CASE("a package cut anywhere is refused") {
   const auto bytes = good();
   for (std::size_t part = 0; part < 16; ++part) {
     INFO("part " << part);
-    CHECK(error_of(std::string_view(bytes).substr(0, bytes.size() * part / 16)).starts_with("x.deb: "));
+    CHECK(deb_error(std::string_view(bytes).substr(0, bytes.size() * part / 16)).starts_with("x.deb: "));
   }
   // One byte less than whole, padding aside.
   const bool padded = bytes.back() == '\n';
-  CHECK(error_of(std::string_view(bytes).substr(0, bytes.size() - (padded ? 2 : 1)))
+  CHECK(deb_error(std::string_view(bytes).substr(0, bytes.size() - (padded ? 2 : 1)))
             .find("cut short: member data.tar.xz should have") != std::string::npos);
 }

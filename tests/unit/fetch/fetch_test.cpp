@@ -67,17 +67,17 @@ class ScriptedDownloader : public Downloader {
 
 using Calls = std::vector<std::pair<std::string, std::uint64_t>>;
 
-const std::string content = "the bytes of a package, as its maintainer made them";
+const std::string mirrored = "the bytes of a package, as its maintainer made them";
 
-struct Fixture {
+struct FetchFixture {
   TempDir folder{fs::temp_directory_path(), "fetch"};
   DiskStore store{folder.path() / "store"};
   ScriptedDownloader downloader;
   Mirrors mirrors{.bases = {{"debian", {"http://a.example/debian", "http://b.example/debian/"}}}, .archive = {}};
   FetchRequest request{.repository = "debian",
                        .path = "pool/x.deb",
-                       .size = content.size(),
-                       .sha256 = sha256(content),
+                       .size = mirrored.size(),
+                       .sha256 = sha256(mirrored),
                        .name = "x=1:amd64",
                        .date = 1763195591};
   const std::string a = "http://a.example/debian/pool/x.deb", b = "http://b.example/debian/pool/x.deb";
@@ -89,26 +89,26 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("a download enters the store and leaves nothing beside it") {
-  Fixture f;
-  f.downloader.answers[f.a] = {whole(content)};
-  CHECK(f.run() == Value{ValueKind::Blob, sha256(content), content.size()});
-  CHECK(f.store.read(sha256(content)) == content);
+  FetchFixture f;
+  f.downloader.answers[f.a] = {whole(mirrored)};
+  CHECK(f.run() == Value{ValueKind::Blob, sha256(mirrored), mirrored.size()});
+  CHECK(f.store.read(sha256(mirrored)) == mirrored);
   CHECK(fs::is_empty(f.store.folder("partial")));
   CHECK(f.downloader.calls == Calls{{f.a, 0}});
-  CHECK(f.run().digest == sha256(content));
+  CHECK(f.run().digest == sha256(mirrored));
   CHECK(f.downloader.calls.size() == 1);
 }
 
 TEST_CASE("mirrors are tried in order, the archive last and dated") {
-  Fixture f;
+  FetchFixture f;
   f.mirrors.archive = "http://archive.example/${repository}/${timestamp}/";
   const std::string archive = "http://archive.example/debian/20251115T083311Z/pool/x.deb";
   f.downloader.answers[f.a] = {missing()};
   f.downloader.answers[f.b] = {broken("", false)};
-  f.downloader.answers[archive] = {whole(content)};
+  f.downloader.answers[archive] = {whole(mirrored)};
   f.run();
   CHECK(f.downloader.calls == Calls{{f.a, 0}, {f.b, 0}, {archive, 0}});
-  CHECK(f.store.has(sha256(content)));
+  CHECK(f.store.has(sha256(mirrored)));
 
   f.mirrors.archive = "http://archive.example/${date}";
   f.request.sha256 = sha256("other");
@@ -116,7 +116,7 @@ TEST_CASE("mirrors are tried in order, the archive last and dated") {
 }
 
 TEST_CASE("a package that has left every mirror: the message says how to go on") {
-  Fixture f;
+  FetchFixture f;
   f.downloader.answers[f.a] = {missing()};
   f.downloader.answers[f.b] = {missing()};
   const std::string text = failure([&] { f.run(); });
@@ -131,76 +131,76 @@ TEST_CASE("a package that has left every mirror: the message says how to go on")
 }
 
 TEST_CASE("altered bytes never enter the store and are not asked for twice") {
-  Fixture f;
-  std::string altered = content;
+  FetchFixture f;
+  std::string altered = mirrored;
   altered[5] ^= 1;
   f.downloader.answers[f.a] = {whole(altered)};
   f.downloader.answers[f.b] = {whole(altered)};
   const std::string text = failure([&] { f.run(); });
   INFO(text);
-  CHECK(contains(text, "SHA-256 " + sha256(altered).hex() + ", the lock says " + sha256(content).hex()));
+  CHECK(contains(text, "SHA-256 " + sha256(altered).hex() + ", the lock says " + sha256(mirrored).hex()));
   CHECK_FALSE(contains(text, "lock --update"));
   CHECK(f.downloader.calls == Calls{{f.a, 0}, {f.b, 0}});
   CHECK_FALSE(f.store.has(sha256(altered)));
-  CHECK_FALSE(f.store.has(sha256(content)));
+  CHECK_FALSE(f.store.has(sha256(mirrored)));
   CHECK_FALSE(fs::exists(f.partial()));
-  f.downloader.answers[f.b] = {whole(content)};
+  f.downloader.answers[f.b] = {whole(mirrored)};
   f.run();
-  CHECK(f.store.read(sha256(content)) == content);
+  CHECK(f.store.read(sha256(mirrored)) == mirrored);
 }
 
 TEST_CASE("a wrong size is said as such") {
-  Fixture f;
+  FetchFixture f;
   f.mirrors.bases["debian"].pop_back();
-  f.downloader.answers[f.a] = {whole(content + "x")};
+  f.downloader.answers[f.a] = {whole(mirrored + "x")};
   CHECK(contains(failure([&] { f.run(); }),
-                 std::to_string(content.size() + 1) + " bytes, the lock says " + std::to_string(content.size())));
-  f.downloader.answers[f.a] = {whole(content.substr(1))};
-  CHECK(contains(failure([&] { f.run(); }), std::to_string(content.size() - 1) + " bytes"));
+                 std::to_string(mirrored.size() + 1) + " bytes, the lock says " + std::to_string(mirrored.size())));
+  f.downloader.answers[f.a] = {whole(mirrored.substr(1))};
+  CHECK(contains(failure([&] { f.run(); }), std::to_string(mirrored.size() - 1) + " bytes"));
   CHECK(f.downloader.calls.size() == 2);
-  CHECK_FALSE(f.store.has(sha256(content)));
+  CHECK_FALSE(f.store.has(sha256(mirrored)));
 }
 
 TEST_CASE("a cut line is taken up where it stopped, within one build and by the next") {
-  Fixture f;
-  f.downloader.answers[f.a] = {broken(content.substr(0, 10), true), broken(content.substr(10, 5), false)};
+  FetchFixture f;
+  f.downloader.answers[f.a] = {broken(mirrored.substr(0, 10), true), broken(mirrored.substr(10, 5), false)};
   f.downloader.answers[f.b] = {missing()};
   CHECK(contains(failure([&] { f.run(); }), "resumed by the next build"));
   CHECK(f.downloader.calls == Calls{{f.a, 0}, {f.a, 10}, {f.b, 15}});
-  CHECK(read_file(f.partial()) == content.substr(0, 15));
-  f.downloader.answers[f.a] = {whole(content)};
+  CHECK(read_file(f.partial()) == mirrored.substr(0, 15));
+  f.downloader.answers[f.a] = {whole(mirrored)};
   f.run();
   CHECK(f.downloader.calls.back() == std::pair<std::string, std::uint64_t>{f.a, 15});
-  CHECK(f.store.read(sha256(content)) == content);
+  CHECK(f.store.read(sha256(mirrored)) == mirrored);
 }
 
 TEST_CASE("a damaged part is found out and fetched anew, once") {
-  Fixture f;
+  FetchFixture f;
   write_file_atomically(f.partial(), "not what it was");
-  f.downloader.answers[f.a] = {whole(content)};
+  f.downloader.answers[f.a] = {whole(mirrored)};
   f.run();
   CHECK(f.downloader.calls == Calls{{f.a, 15}, {f.a, 0}});
-  CHECK(f.store.read(sha256(content)) == content);
+  CHECK(f.store.read(sha256(mirrored)) == mirrored);
 
-  Fixture g;
+  FetchFixture g;
   write_file_atomically(g.partial(), "not what it was");
   g.mirrors.bases["debian"].pop_back();
-  g.downloader.answers[g.a] = {whole(std::string(content.size(), 'x'))};
+  g.downloader.answers[g.a] = {whole(std::string(mirrored.size(), 'x'))};
   CHECK(contains(failure([&] { g.run(); }), "SHA-256"));
   CHECK(g.downloader.calls == Calls{{g.a, 15}, {g.a, 0}});
 }
 
 TEST_CASE("a part that is too long begins again at byte 0") {
-  Fixture f;
-  write_file_atomically(f.partial(), content + " and more");
-  f.downloader.answers[f.a] = {whole(content)};
+  FetchFixture f;
+  write_file_atomically(f.partial(), mirrored + " and more");
+  f.downloader.answers[f.a] = {whole(mirrored)};
   f.run();
   CHECK(f.downloader.calls == Calls{{f.a, 0}});
-  CHECK(f.store.read(sha256(content)) == content);
+  CHECK(f.store.read(sha256(mirrored)) == mirrored);
 }
 
 TEST_CASE("what may pass is tried four times, what may not once; faults of our own are not hidden") {
-  Fixture f;
+  FetchFixture f;
   f.mirrors.bases["debian"].pop_back();
   f.downloader.answers[f.a] = {broken("", true)};
   const auto before = std::chrono::steady_clock::now();
@@ -221,7 +221,7 @@ TEST_CASE("what may pass is tried four times, what may not once; faults of our o
 }
 
 TEST_CASE("a stop request ends the wait before a retry") {
-  Fixture f;
+  FetchFixture f;
   std::stop_source source;
   f.downloader.answers[f.a] = {broken("", true), broken("", true),
                                [&](int, std::uint64_t) -> std::optional<std::uint64_t> {
@@ -240,7 +240,7 @@ TEST_CASE("a stop request ends the wait before a retry") {
 }
 
 TEST_CASE("a stop request ends the wait for another build that fetches the same") {
-  Fixture f;
+  FetchFixture f;
   const FileLock other =
       FileLock::wait(f.store.folder("partial") / (f.request.sha256.hex() + ".lock"), FileLock::Mode::Exclusive);
   std::stop_source source;
@@ -261,22 +261,22 @@ TEST_CASE("a stop request ends the wait for another build that fetches the same"
 }
 
 TEST_CASE("many who want the same blob download it once") {
-  Fixture f;
+  FetchFixture f;
   f.downloader.answers[f.a] = {[](int fd, std::uint64_t offset) {
     std::this_thread::sleep_for(100ms);
-    return whole(content)(fd, offset);
+    return whole(mirrored)(fd, offset);
   }};
   {
     std::vector<std::jthread> threads;
     for (int i = 0; i < 6; ++i) threads.emplace_back([&] { f.run(); });
   }
   CHECK(f.downloader.calls.size() == 1);
-  CHECK(f.store.read(sha256(content)) == content);
+  CHECK(f.store.read(sha256(mirrored)) == mirrored);
   CHECK(fs::is_empty(f.store.folder("partial")));
 }
 
 TEST_CASE("a repository without a mirror is named with the ways to give one") {
-  Fixture f;
+  FetchFixture f;
   f.request.repository = "raspi";
   const std::string text = failure([&] { f.run(); });
   CHECK(contains(text, "no mirror is known for repository raspi"));
@@ -284,7 +284,7 @@ TEST_CASE("a repository without a mirror is named with the ways to give one") {
 }
 
 TEST_CASE("texts: the first mirror that has it, nothing when none has, an error when one could not be asked") {
-  Fixture f;
+  FetchFixture f;
   const auto get = [&] { return fetch_text(f.downloader, f.mirrors, "debian", "dists/x", 1 << 20, f.folder.path()); };
   const std::string a = "http://a.example/debian/dists/x", b = "http://b.example/debian/dists/x";
   f.downloader.answers[a] = {missing()};
@@ -300,15 +300,15 @@ TEST_CASE("texts: the first mirror that has it, nothing when none has, an error 
 }
 
 TEST_CASE("a download may have the size that the lock says, and no more") {
-  Fixture f;
+  FetchFixture f;
   f.downloader.answers[f.a] = {[&](int, std::uint64_t) -> std::optional<std::uint64_t> {
     throw Error(ErrorKind::Fetch, "is longer than it may be");
   }};
   f.downloader.answers[f.b] = {[&](int fd, std::uint64_t offset) -> std::optional<std::uint64_t> {
     CHECK(offset == 0);
-    write_all(fd, content, "test");
-    return content.size();
+    write_all(fd, mirrored, "test");
+    return mirrored.size();
   }};
-  CHECK(fetch(f.store, f.downloader, f.mirrors, f.request).digest == sha256(content));
-  CHECK(f.downloader.limits == std::vector<std::uint64_t>{content.size(), content.size()});
+  CHECK(fetch(f.store, f.downloader, f.mirrors, f.request).digest == sha256(mirrored));
+  CHECK(f.downloader.limits == std::vector<std::uint64_t>{mirrored.size(), mirrored.size()});
 }

@@ -4,6 +4,7 @@
 
 #include "process/sandbox.hpp"
 #include "support/catch.hpp"
+#include "support/step_context.hpp"
 #include "tree/archive.hpp"
 #include "tree/tree.hpp"
 #include "util/file.hpp"
@@ -85,8 +86,6 @@ std::string describe_error(const std::function<void()>& body, ErrorKind kind) {
   FAIL("no error");
   return {};
 }
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 // Remembers what it was asked to run and does in /out on the host what a command would.
 class PretendRunner : public CommandRunner {

@@ -5,14 +5,13 @@
 
 #include "support/catch.hpp"
 #include "support/step_context.hpp"
+#include "util/bytes.hpp"
 
 using namespace k8simg;
 using test::contains;
 using test::failure;
 
 namespace {
-
-constexpr std::uint64_t mebibyte = 1 << 20;
 
 std::string number(std::uint64_t value, int width) {
   std::string bytes;

@@ -9,7 +9,7 @@ using namespace k8simg::test;
 
 namespace {
 
-struct Fixture {
+struct FilesystemFixture {
   TestContext context;
   Tree tree;
   ImageTools tools{context, "/nonexistent"};
@@ -42,7 +42,7 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("FAT: owners, links and devices are refused with the file and where it came from") {
-  Fixture f;
+  FilesystemFixture f;
   Node owned = f.file("package:x=1:amd64");
   owned.uid = 1000, owned.gid = 5;
   f.tree.set("boot/x", owned);
@@ -64,18 +64,18 @@ TEST_CASE("FAT: owners, links and devices are refused with the file and where it
 TEST_CASE("FAT: names that it cannot hold") {
   for (const char* name : {"a:b", "a*b", "what?", "a<b", "a>b", "a|b", "a\\b", "quote\"", "dot.", "blank ", "bell\a",
                            "caf\xc3\xa9", "del\x7f"}) {
-    Fixture f;
+    FilesystemFixture f;
     f.tree.set("EFI/" + std::string(name), f.file());
     INFO(name);
     CHECK(contains(f.fat(), "cannot be stored on FAT"));
   }
-  Fixture f;
+  FilesystemFixture f;
   f.tree.set(std::string(256, 'n'), f.file());
   CHECK(contains(f.fat(), "cannot be stored on FAT"));
 }
 
 TEST_CASE("FAT: names that differ only in case") {
-  Fixture f;
+  FilesystemFixture f;
   f.tree.set("EFI/BOOT/a.efi", f.file());
   f.tree.set("EFI/boot/A.EFI", f.file());
   CHECK(contains(f.fat(), "EFI/boot/A.EFI (board:pc): differs from EFI/BOOT/a.efi only in case"));
@@ -86,7 +86,7 @@ TEST_CASE("FAT: names that differ only in case") {
 }
 
 TEST_CASE("FAT: a label too long, a size too small") {
-  Fixture f;
+  FilesystemFixture f;
   CHECK(contains(f.fat({.label = "twelve chars", .syslinux = {}}), "longer than 11 characters"));
   Node large = f.file();
   large.size = 5 * mebibyte;
@@ -98,7 +98,7 @@ TEST_CASE("FAT: a label too long, a size too small") {
 }
 
 TEST_CASE("ext4: a size too small says how much the tree needs") {
-  Fixture f;
+  FilesystemFixture f;
   for (int i = 0; i < 100; ++i)
     f.tree.add_file(f.context.store(), "d/" + std::to_string(i), std::string(30000, static_cast<char>('a' + i % 20)),
                     0644, "");
@@ -110,7 +110,7 @@ TEST_CASE("ext4: a size too small says how much the tree needs") {
 }
 
 TEST_CASE("ext4: an extended attribute that would be lost is refused before anything is written") {
-  Fixture f;
+  FilesystemFixture f;
   f.tree.add_file(f.context.store(), "usr/bin/x", "x", 0755, "package:x=1:amd64");
   f.tree.find("usr/bin/x")->xattrs["user.note"] = "n";
   const std::string text = f.ext4({.label = "root", .uuid = {}, .hash_seed = {}});

@@ -13,12 +13,12 @@ using nlohmann::json;
 
 namespace {
 
-struct Fixture {
+struct ManifestFixture {
   MemoryStore store;
   Tree root, boot;
   ManifestInput input;
 
-  Fixture() {
+  ManifestFixture() {
     root.add_file(store, "usr/bin/ping", "ping", 0755, "package:iputils-ping=1:amd64");
     root.find("usr/bin/ping")->xattrs["security.capability"] = std::string("\x01\x00\xff", 3);
     root.add_symlink("bin", "usr/bin", "package:base-files=1:amd64");
@@ -56,7 +56,7 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("the manifest is JSON and says all of the image") {
-  Fixture f;
+  ManifestFixture f;
   const json manifest = json::parse(make_manifest(f.input));
   CHECK(manifest.at("format") == 1);
   CHECK(manifest.at("name") == "pc");
@@ -111,7 +111,7 @@ TEST_CASE("the manifest is JSON and says all of the image") {
 }
 
 TEST_CASE("the same image gives the same manifest, with a line for each path") {
-  Fixture f, g;
+  ManifestFixture f, g;
   const std::string text = make_manifest(f.input);
   CHECK(text == make_manifest(g.input));
   for (const auto& line : split(text, '\n')) {
@@ -125,7 +125,7 @@ TEST_CASE("the same image gives the same manifest, with a line for each path") {
 }
 
 TEST_CASE("odd names and empty lists are JSON too") {
-  Fixture f;
+  ManifestFixture f;
   f.root.add_file(f.store, "a \"quoted\"\\ name", "x", 0644, "overlay:a\nb");
   f.root.add_file(f.store, "latin1-\xe9", "x", 0644, "");
   f.root.add_file(f.store, "snowman-\xe2\x98\x83", "x", 0644, "");
@@ -146,7 +146,7 @@ TEST_CASE("odd names and empty lists are JSON too") {
 }
 
 TEST_CASE("a layout survives being written and read; a damaged one is refused") {
-  Fixture f;
+  ManifestFixture f;
   const std::string text = serialise_layout(f.input.layout);
   const DiskLayout again = parse_layout(text);
   CHECK(again.size == 1000);

@@ -9,11 +9,11 @@ using namespace k8simg::test;
 
 namespace {
 
-struct Fixture {
+struct BootFixture {
   Project project;
   Tree kernel, loader;
 
-  Fixture() {
+  BootFixture() {
     Store& store = project.context.store();
     kernel.add_file(store, "image", "the kernel", 0644, "");
     kernel.add_file(store, "dtbs/board.dtb", "a tree", 0644, "");
@@ -60,7 +60,7 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("each file comes from where the board says, as root's, with its provenance") {
-  Fixture f;
+  BootFixture f;
   f.add("vmlinuz", "kernel");
   f.add("board.dtb", "dtb:board.dtb");
   f.add("EFI/BOOT/start.elf", "package:boot-loader", "usr/lib/loader/start.elf");
@@ -84,7 +84,7 @@ TEST_CASE("each file comes from where the board says, as root's, with its proven
 }
 
 TEST_CASE("values are filled in where the board asks for it") {
-  Fixture f;
+  BootFixture f;
   f.add("bzImage", "kernel");
   f.add("loader/entry.conf", "file", "boards/pc/entry.conf", true);
   CHECK(f.text(f.make(), "loader/entry.conf") ==
@@ -97,7 +97,7 @@ TEST_CASE("values are filled in where the board asks for it") {
 }
 
 TEST_CASE("a glob fills a folder with files, by their last name") {
-  Fixture f;
+  BootFixture f;
   f.add("firmware/", "package:boot-loader", "usr/lib/loader/*.elf");
   f.add("firmware/", "package:boot-loader", "usr/lib/loader/*.dat");
   const Tree tree = f.make();
@@ -108,7 +108,7 @@ TEST_CASE("a glob fills a folder with files, by their last name") {
 
 TEST_CASE("what is not there is named, with the boot file that wants it") {
   const auto refused = [](const std::string& path, const std::string& from, const std::string& source) {
-    Fixture f;
+    BootFixture f;
     f.add(path, from, source);
     return failure([&] { f.make(); });
   };
@@ -124,7 +124,7 @@ TEST_CASE("what is not there is named, with the boot file that wants it") {
 }
 
 TEST_CASE("two sources for one boot file are refused") {
-  Fixture f;
+  BootFixture f;
   f.add("firmware/", "package:boot-loader", "usr/lib/loader/**");
   CHECK(contains(failure([&] { f.make(); }),
                  "boot file firmware/start.elf comes from package:boot-loader and from package:boot-loader"));
@@ -135,7 +135,7 @@ TEST_CASE("two sources for one boot file are refused") {
 }
 
 TEST_CASE("a boot partition with a config.txt is checked as the firmware would read it") {
-  Fixture f;
+  BootFixture f;
   f.project.config.arch.kernel = "arm";
   f.project.config.qemu.memory_mib = 512;
   f.kernel.add_file(f.project.context.store(), "image", std::string(4096, 'k'), 0644, "");

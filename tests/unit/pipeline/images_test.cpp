@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* triplet = "x86_64-linux-gnu";
 
-std::vector<std::string> paths(const Tree& tree) {
+std::vector<std::string> paths_of(const Tree& tree) {
   std::vector<std::string> list;
   for (const auto& [path, node] : tree.nodes()) list.push_back(path);
   return list;
@@ -34,7 +34,7 @@ TEST_CASE("a selection follows links, over folders that are links too") {
   root.add_symlink("sbin", "usr/sbin", "package:base-files=1:amd64");
   root.add_file(context.store(), "usr/sbin/other", "#!", 0755, "package:other=1:amd64");
   root.add_missing_parents("test");
-  CHECK(paths(select_files(context.store(), root, {"/usr/sbin/iptables"}, triplet)) ==
+  CHECK(paths_of(select_files(context.store(), root, {"/usr/sbin/iptables"}, triplet)) ==
         std::vector<std::string>{"etc", "etc/alternatives", "etc/alternatives/iptables", "sbin", "usr", "usr/sbin",
                                  "usr/sbin/iptables", "usr/sbin/iptables-nft", "usr/sbin/xtables-nft-multi"});
 }
@@ -80,7 +80,7 @@ TEST_CASE("a dangling link is an error, and a circle of links ends") {
   CHECK(contains(failure([&] { select_files(context.store(), root, {"/usr/bin/dangling"}, triplet); }),
                  "the image needs /usr/lib/nothing, which the root filesystem does not have"));
   root.add_symlink("usr/bin/b", "a", "test");
-  CHECK(paths(select_files(context.store(), root, {"/usr/bin/a"}, triplet)) ==
+  CHECK(paths_of(select_files(context.store(), root, {"/usr/bin/a"}, triplet)) ==
         std::vector<std::string>{"usr", "usr/bin", "usr/bin/a", "usr/bin/b"});
 }
 
@@ -188,8 +188,9 @@ TEST_CASE("images of a multi-call binary are one layer; references, entry points
       context.store().path(
           layout.find("blobs/sha256/" + scheduler.at("layers")[0].at("digest").get<std::string>().substr(7))->content),
       {.origin = "test"});
-  CHECK(paths(layer) == std::vector<std::string>{"tmp", "usr", "usr/local", "usr/local/bin", "usr/local/bin/hyperkube",
-                                                 "usr/local/bin/kube-proxy", "usr/local/bin/kube-scheduler"});
+  CHECK(paths_of(layer) == std::vector<std::string>{"tmp", "usr", "usr/local", "usr/local/bin",
+                                                    "usr/local/bin/hyperkube", "usr/local/bin/kube-proxy",
+                                                    "usr/local/bin/kube-scheduler"});
   CHECK(layer.find("usr/local/bin/kube-scheduler")->target == "hyperkube");
   CHECK(layer.find("tmp")->mode == 01777);
 }

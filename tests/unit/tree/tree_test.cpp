@@ -12,7 +12,7 @@ using namespace k8simg;
 
 namespace {
 
-std::string error_of(const std::function<void()>& body) {
+std::string error_in(const std::function<void()>& body) {
   try {
     body();
   } catch (const Error& error) {
@@ -36,7 +36,7 @@ TEST_CASE("paths are checked and cleaned") {
   CHECK(strip_parts("a/b/c", 2) == "c");
   CHECK_FALSE(strip_parts("a/b", 2));
   Tree tree;
-  CHECK(error_of([&] { tree.set("a/../b", {}); }) == "'a/../b' is not a path of a tree");
+  CHECK(error_in([&] { tree.set("a/../b", {}); }) == "'a/../b' is not a path of a tree");
 }
 
 TEST_CASE("children and subtrees keep to their folder") {
@@ -109,10 +109,10 @@ TEST_CASE("the canonical text is as documented") {
 
 TEST_CASE("only canonical text is a tree") {
   const auto refused = [](const std::string& lines) {
-    return error_of([&] { Tree::parse("k8simg-tree 1\n" + lines); });
+    return error_in([&] { Tree::parse("k8simg-tree 1\n" + lines); });
   };
-  CHECK(error_of([] { Tree::parse(""); }) == "tree, line 1: not 'k8simg-tree 1'");
-  CHECK(error_of([] { Tree::parse("k8simg-tree 2\n"); }) == "tree, line 1: not 'k8simg-tree 1'");
+  CHECK(error_in([] { Tree::parse(""); }) == "tree, line 1: not 'k8simg-tree 1'");
+  CHECK(error_in([] { Tree::parse("k8simg-tree 2\n"); }) == "tree, line 1: not 'k8simg-tree 1'");
   CHECK(refused("a\td\t755\t0\t0\t0\t") == "tree, line 2: the end of the line is missing");
   CHECK(refused("a\td\t755\t0\t0\t0\n") == "tree, line 2: origin is missing");
   CHECK(refused("b\td\t755\t0\t0\t0\t\na\td\t755\t0\t0\t0\t\n") == "tree, line 3: 'a' is out of order");
@@ -145,5 +145,5 @@ TEST_CASE("random trees survive the text and the store") {
     REQUIRE(value.kind == ValueKind::Tree);
     REQUIRE(get_tree(store, value.digest).nodes() == tree.nodes());
   }
-  CHECK(error_of([&] { get_tree(store, store.put("nonsense").digest); }) == "tree, line 1: not 'k8simg-tree 1'");
+  CHECK(error_in([&] { get_tree(store, store.put("nonsense").digest); }) == "tree, line 1: not 'k8simg-tree 1'");
 }
