@@ -47,31 +47,62 @@ Value convert(const toml::node& node, const std::string& file) {
   return value;
 }
 
-/// TOML 1.0 has characters beyond ASCII in comments and quotes alone. toml++ 3.3 runs into unreachable code when it
-/// meets one elsewhere, so it is found first: where it stands, or nullopt.
-std::optional<SourcePosition> find_stray_character(std::string_view text, const std::string& file) {
+/// Whether a name begins behind the brackets of a table header, `header` being the text from its "[" on.
+bool names_table(std::string_view header) {
+  header.remove_prefix(1);
+  if (header.starts_with('[')) header.remove_prefix(1);
+  const auto start = header.find_first_not_of(" \t");
+  if (start == std::string_view::npos) return false;
+  const char c = header[start];
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+         c == '"' || c == '\'';
+}
+
+struct Mistake {
+  SourcePosition position;
+  std::string text;
+};
+
+/// What toml++ 3.3 does not survive is found first; nullopt when there is none of it:
+/// - characters beyond ASCII outside of comments and quotes, where it runs into unreachable code;
+/// - a table header without a name, where it asserts one, and assumes it when assertions are off.
+std::optional<Mistake> find_unreadable(std::string_view text, const std::string& file) {
   SourcePosition position{file, 1, 1};
   std::string_view end;  // what ends the comment or quote; "" outside of one
+  int depth = 0;         // of brackets and braces of a value
+  bool beginning = true, header = false;
   for (std::size_t i = text.starts_with("\xEF\xBB\xBF") ? 3 : 0; i < text.size();) {
     const auto rest = text.substr(i);
     std::size_t length = 1;
     if (end.empty()) {
-      if ((static_cast<unsigned char>(rest[0]) & 0x80) != 0) return position;
+      const char c = rest[0];
+      if ((static_cast<unsigned char>(c) & 0x80) != 0)
+        return Mistake{position, "only comments and quoted text may hold characters that are not ASCII"};
+      if (c == '[' && beginning && depth == 0) {
+        if (!names_table(rest)) return Mistake{position, "the name of a table is missing"};
+        header = true;
+      }
+      if (!header && (c == '[' || c == '{')) ++depth;
+      if (!header && depth > 0 && (c == ']' || c == '}')) --depth;
+      if (c != ' ' && c != '\t') beginning = c == '\n';
+      if (c == '\n') header = false;
       for (const std::string_view quote : {R"(""")", "'''", "\"", "'"}) {
         if (!rest.starts_with(quote)) continue;
         end = quote, length = quote.size();
         break;
       }
-      if (rest[0] == '#') end = "\n";
+      if (c == '#') end = "\n";
     } else if (end[0] == '"' && rest[0] == '\\') {
       length = std::min<std::size_t>(2, rest.size());
     } else if (rest.starts_with(end)) {
       length = end.size();
       // Up to two quotes may stand before the three that end a text of several lines.
       while (end.size() == 3 && length < 5 && length < rest.size() && rest[length] == end[0]) ++length;
+      if (end == "\n") beginning = true, header = false;
       end = {};
     } else if (rest[0] == '\n' && end.size() == 1) {
       end = {};  // an unfinished quote: toml++ says so
+      beginning = true, header = false;
     }
     for (const char c : rest.substr(0, length)) {
       if (c == '\n')
@@ -86,8 +117,8 @@ std::optional<SourcePosition> find_stray_character(std::string_view text, const 
 
 /// nullopt on a syntax error, which goes to `diagnostics` when that is given.
 std::optional<Value> parse(std::string_view text, const std::string& file, Diagnostics* diagnostics) {
-  if (const auto stray = find_stray_character(text, file)) {
-    if (diagnostics) diagnostics->add(*stray, "only comments and quoted text may hold characters that are not ASCII");
+  if (const auto mistake = find_unreadable(text, file)) {
+    if (diagnostics) diagnostics->add(mistake->position, mistake->text);
     return std::nullopt;
   }
   try {

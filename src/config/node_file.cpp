@@ -30,16 +30,6 @@ struct Statement {
   std::size_t lines = 0;
 };
 
-/// Whether a name begins behind the brackets. toml++ 3.3 asserts it, and goes on without looking when assertions are
-/// off.
-bool names_table(std::string_view line) {
-  line = line.substr(line.find('[') + 1);
-  if (line.starts_with('[')) line.remove_prefix(1);
-  const auto start = line.find_first_not_of(blank);
-  return start != std::string_view::npos &&
-         (line[start] == '"' || line[start] == '\'' || bare_key(std::string(1, line[start])));
-}
-
 class NodeReader {
  public:
   explicit NodeReader(const std::string& file) : file_(file) {}
@@ -107,10 +97,6 @@ class NodeReader {
                                            std::size_t first, bool header, std::string& wrong) const {
     std::string text = "\n";  // a byte order mark is none here
     const std::size_t most = header ? 1 : schema_.value_lines;
-    if (header && !names_table(lines[first])) {
-      wrong = "a table has a name";
-      return std::nullopt;
-    }
     for (std::size_t count = 1; count <= most && first + count <= lines.size() && !bad[first + count - 1]; ++count) {
       if (count > 1) text += '\n';
       text += lines[first + count - 1];

@@ -1,47 +1,50 @@
-// Reads the user's configuration with toml++.
+// Reads the user's configuration.
 #include "config/user_config.hpp"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
+#include "config/document.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
 
 namespace k8simg {
 
+namespace {
+
+constexpr const char* known = "known is [mirrors] with REPOSITORY = \"URL\" (or a list) and archive-mirror = \"URL\"";
+
+[[noreturn]] void fail(const SourcePosition& position, const std::string& what) {
+  throw Error(ErrorKind::Usage, fmt::format("{}: {}", config::describe(position), what), known);
+}
+
+std::vector<std::string> urls_of(const config::Value& value) {
+  if (value.kind == config::Kind::String) return {value.text};
+  std::vector<std::string> urls;
+  for (const auto& item : value.items) {
+    if (item.kind != config::Kind::String) fail(item.position, "a mirror is a string");
+    urls.push_back(item.text);
+  }
+  return urls;
+}
+
+}  // namespace
+
 UserConfig read_user_config(const std::filesystem::path& file) {
   UserConfig config;
   std::error_code ignored;
   if (file.empty() || !fs::exists(file, ignored)) return config;
-  const auto fail = [&](const toml::source_region& where, const std::string& what) {
-    throw Error(ErrorKind::Usage,
-                fmt::format("{}:{}:{}: {}", file.string(), where.begin.line, where.begin.column, what),
-                "known is [mirrors] with REPOSITORY = \"URL\" (or a list) and archive-mirror = \"URL\"");
-  };
-  toml::table table;
-  try {
-    table = toml::parse(read_file(file), file.string());
-  } catch (const toml::parse_error& error) {
-    fail(error.source(), std::string(error.description()));
-  }
-  for (const auto& [key, value] : table) {
-    if (key.str() != "mirrors" || !value.is_table()) fail(value.source(), fmt::format("unknown key {}", key.str()));
-    for (const auto& [name, entry] : *value.as_table()) {
-      std::vector<std::string> urls;
-      if (const auto text = entry.value<std::string>()) {
-        urls.push_back(*text);
-      } else if (const auto* list = entry.as_array()) {
-        for (const auto& item : *list) {
-          const auto url = item.value<std::string>();
-          if (!url) fail(item.source(), "a mirror is a string");
-          urls.push_back(*url);
-        }
-      }
-      if (urls.empty()) fail(entry.source(), fmt::format("mirrors.{} is a URL or a list of URLs", name.str()));
-      if (name.str() == "archive-mirror")
+  config::Diagnostics diagnostics;
+  const auto document = config::parse_document(read_file(file), file.string(), diagnostics);
+  if (!document) throw Error(ErrorKind::Usage, diagnostics.lines().front(), known);
+  for (const auto& [key, position, value] : document->members) {
+    if (key != "mirrors" || value.kind != config::Kind::Table) fail(position, fmt::format("unknown key {}", key));
+    for (const auto& [name, place, entry] : value.members) {
+      const auto urls = urls_of(entry);
+      if (urls.empty()) fail(place, fmt::format("mirrors.{} is a URL or a list of URLs", name));
+      if (name == "archive-mirror")
         config.archive_mirror = urls.front();
       else
-        config.mirrors[std::string(name.str())] = urls;
+        config.mirrors[name] = urls;
     }
   }
   return config;

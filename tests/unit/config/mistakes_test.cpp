@@ -115,6 +115,29 @@ TEST_CASE("characters beyond ASCII are welcome in comments and quotes, and named
   CHECK(Project().mistakes({bad + "=1"}).find("is not KEY=VALUE") != std::string::npos);
 }
 
+TEST_CASE("a table header without a name is a mistake, a bracket in a value is none") {
+  for (const std::string& text :
+       {"[a]", "[[a]]", "[ a . b ]", "[\"a b\"]", "['a']", "x = [\n[1],\n[2, 3]]\n[a]", "x = {y = [[1]]}\n[a]",
+        "# [[[\n[a] # [[[", "x = \"\"\"\n[[[\n\"\"\"\n[a]", "x = 'a[' # [\n[a]"}) {
+    INFO(text);
+    config::Diagnostics diagnostics;
+    CHECK(config::parse_document(text, "file", diagnostics));
+    CHECK(diagnostics.empty());
+  }
+  for (const auto& [text, place] : std::vector<std::pair<std::string, std::string>>{{"[[[[", "file:1:1: "},
+                                                                                    {"[", "file:1:1: "},
+                                                                                    {"[=]", "file:1:1: "},
+                                                                                    {"x = 1\n  [[ ]]", "file:2:3: "},
+                                                                                    {"x = [\n[1]]\n[.a]", "file:3:1: "},
+                                                                                    {"[a] # b\n[+]", "file:2:1: "}}) {
+    INFO(text);
+    config::Diagnostics diagnostics;
+    CHECK_FALSE(config::parse_document(text, "file", diagnostics));
+    REQUIRE(diagnostics.size() == 1);
+    CHECK(diagnostics.lines()[0] == place + "the name of a table is missing");
+  }
+}
+
 TEST_CASE("a board without required fields is told which") {
   Project project;
   project.edit("boards/toy/board.toml", "debian = \"amd64\"\n", "");
