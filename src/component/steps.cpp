@@ -123,11 +123,7 @@ std::string variant(const ComponentSpec& spec) {
 std::string build_script(const ComponentSpec& spec) {
   std::string script = source_script(spec) + "mkdir -p /out/bin\n";
   const std::string version_no_v = spec.version.starts_with("v") ? spec.version.substr(1) : spec.version;
-  const auto parts = split(version_no_v, '.');
-  const std::vector<std::pair<std::string, std::string>> values = {
-      {"version", spec.version}, {"version_no_v", version_no_v},
-      {"major", parts[0]},       {"minor", parts.size() > 1 ? parts[1] : "0"},
-      {"goarch", spec.goarch},   {"patches", variant(spec)}};
+  const std::vector<std::pair<std::string, std::string>> values = {{"goarch", spec.goarch}, {"patches", variant(spec)}};
   std::string ldflags = "-s -w -buildid=";
   for (const auto& flag : spec.ldflags)
     ldflags += " " + expand(flag, values, "build.ldflags of component " + spec.name);

@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <utility>
 
+#include "config/component_versions.hpp"
 #include "config/patch_file.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
@@ -127,6 +130,11 @@ std::optional<ComponentConfig> read_component(const fs::path& project, const std
       if (std::error_code ignored; !fs::is_regular_file(project / folder / needed, ignored))
         diagnostics.add({file, 1, 1}, fmt::format("{}/{} is missing", folder, needed));
   }
+  std::map<std::string, std::string> modules;
+  if (component.has_modules() && diagnostics.size() == before)
+    modules = module_versions(read_file(project / folder / "go.mod"));
+  std::vector<std::pair<std::string, std::string>> values;
+  if (diagnostics.size() == before) values = expand_versions(component, modules, file, reader, diagnostics);
 
   std::vector<std::string> modes;
   for (const auto& binary : component.binaries)
@@ -151,10 +159,12 @@ std::optional<ComponentConfig> read_component(const fs::path& project, const std
   check_programs(component, file, reader, diagnostics);
   read_patches(project, component, choice, diagnostics, settings);
   if (diagnostics.size() != before) return std::nullopt;
-  for (auto& setting : reader.settings(prefix))
-    if (std::none_of(unused.begin(), unused.end(),
-                     [&](const std::string& key) { return setting.key.rfind(key, 0) == 0; }))
-      settings.push_back(std::move(setting));
+  for (auto& setting : reader.settings(prefix)) {
+    if (std::any_of(unused.begin(), unused.end(), [&](const std::string& key) { return setting.key.starts_with(key); }))
+      continue;
+    setting.value = expand(setting.value, values, setting.key);
+    settings.push_back(std::move(setting));
+  }
   return component;
 }
 

@@ -231,7 +231,7 @@ Table component_table(ComponentConfig& component) {
       entries<ImageConfig>("image", "name", component.images, &ImageConfig::name,
                            [](ImageConfig& image) {
                              return Table{{
-                                 text("tag", image.tag, image_tag()),
+                                 text("tag", image.tag, single_line()),
                                  text("description", image.description, single_line()),
                                  list("programs", image.programs, Growth::Replace, file_name()).require(),
                                  list("root", image.root, Growth::Replace, target_glob()),

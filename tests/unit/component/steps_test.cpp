@@ -20,7 +20,7 @@ struct Fixture {
       .name = "etcd",
       .version = "v3.7.2",
       .tags = {"a", "b"},
-      .ldflags = {"-X main.version=${version}", "-X main.minor=${major}.${minor}", "-X main.arch=${goarch}"},
+      .ldflags = {"-X main.version=v3.7.2", "-X main.patches=${patches}", "-X main.arch=${goarch}"},
       .binaries = {{.name = "etcd",
                     .package = "go.etcd.io/etcd/server/v3",
                     .install = "/usr/bin/etcd",
@@ -181,7 +181,7 @@ TEST_CASE("tags, stamps and odd names reach go as single words") {
   INFO(script);
   CHECK(contains(script,
                  "go build -o '/out/bin/it'\\''s $HOME' -tags 'a,b' -ldflags '-s -w -buildid= -X main.version=v3.7.2 "
-                 "-X main.minor=3.7 -X main.arch=amd64' '.'\n"));
+                 "-X main.patches=none -X main.arch=amd64' '.'\n"));
   f.spec.ldflags = {"-X a=${versoin}"};
   const std::string text = failure([&] { f.graph(f.source("")); });
   CHECK(contains(text, "versoin"));
