@@ -60,7 +60,6 @@ type program struct {
 	// the kubelet's, or from CoreDNS and are its own; pflag has --version, which the servers have. kubeadm and
 	// kube-proxy would offer every one they find.
 	goFlags, pFlags bool
-	parallel        bool // has work for more than one processor when the others have none yet: see startup.UseFewProcessors
 }
 
 // programs are built when they are asked for, never before: constructing a command registers flags, feature gates
@@ -71,7 +70,7 @@ var programs = []program{
 	{name: "etcdctl", run: func() int { etcdctl.MustStart(); return 0 }},
 	{name: "flanneld", run: runFlanneld},
 	{name: "k8simg-node", run: runNode},
-	{name: "kube-apiserver", run: runAPIServer, pFlags: true, parallel: true},
+	{name: "kube-apiserver", run: runAPIServer, pFlags: true},
 	{name: "kube-controller-manager", run: afterAPI(func() int { return cli.Run(controllermanager.NewControllerManagerCommand()) }), pFlags: true},
 	{name: "kube-proxy", run: func() int { return cli.Run(proxy.NewProxyCommand()) }, pFlags: true},
 	{name: "kube-scheduler", run: afterAPI(func() int { return cli.Run(scheduler.NewSchedulerCommand()) }), pFlags: true},
@@ -202,9 +201,6 @@ func main() {
 	}
 	if !selected.pFlags {
 		pflag.CommandLine = pflag.NewFlagSet(os.Args[0], pflag.ExitOnError)
-	}
-	if !selected.parallel {
-		startup.UseFewProcessors()
 	}
 	os.Exit(selected.run())
 }

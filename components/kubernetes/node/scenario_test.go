@@ -88,7 +88,7 @@ func TestSingleIsMadeOnceAndOnlyStartedAfterThat(t *testing.T) {
 	if cluster.EncryptionAlgorithm != kubeadmapi.EncryptionAlgorithmECDSAP256 ||
 		cluster.CertificateValidityPeriod.Duration != 87600*time.Hour ||
 		cluster.CACertificateValidityPeriod.Duration != 175200*time.Hour ||
-		flags(cluster.APIServer.ExtraArgs)["enable-priority-and-fairness"] != "false" {
+		flags(cluster.APIServer.ExtraArgs)["enable-priority-and-fairness"] != "" {
 		t.Errorf("%+v", cluster)
 	}
 	if kubelet.EvictionHard["memory.available"] != "50Mi" || len(kubelet.EvictionHard) != 4 || *kubelet.FailSwapOn ||
