@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -56,8 +57,8 @@ func Main() {
 	}
 }
 
-// run sets the node's network up and keeps it until ctx ends. It returns only after the packet filter's rules have been
-// taken down again, which flannel's packages do when their context is cancelled.
+// run sets the node's network up and keeps it until ctx ends. The packet filter's rules stay, as upstream leaves them:
+// pods keep their network while flanneld is restarted.
 func run(ctx context.Context, options *options) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -75,8 +76,9 @@ func run(ctx context.Context, options *options) (err error) {
 		return fmt.Errorf("subnet manager: %w", err)
 	}
 	failed := make(chan error, 1)
+	var ready atomic.Bool
 	if options.healthzPort > 0 {
-		serveHealthz(ctx, options, &running, failed)
+		serveHealth(ctx, options, &ready, &running, failed)
 	}
 	config, err := manager.GetNetworkConfig(ctx)
 	if err != nil {
@@ -97,7 +99,7 @@ func run(ctx context.Context, options *options) (err error) {
 	if err != nil {
 		return fmt.Errorf("backend %s: %w", config.BackendType, err)
 	}
-	if err := filterTraffic(ctx, &running, config, network, options); err != nil {
+	if err := filterTraffic(ctx, config, network, options); err != nil {
 		return err
 	}
 	lease := network.Lease()
@@ -117,6 +119,7 @@ func run(ctx context.Context, options *options) (err error) {
 		defer running.Done()
 		network.Run(ctx)
 	}()
+	ready.Store(true)
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
 		klog.Errorf("systemd was not told that flanneld is ready: %v", err)
 	}
@@ -195,12 +198,18 @@ func findInterface(ctx context.Context, manager subnet.Manager, config *subnet.C
 
 // filterTraffic installs the rules for masquerading and forwarding, and keeps them there. What the last run left in the
 // subnet file tells which rules are out of date.
-func filterTraffic(ctx context.Context, running *sync.WaitGroup, config *subnet.Config, network backend.Network, options *options) error {
-	var rules trafficmngr.TrafficManager = &iptables.IPTablesManager{}
+//
+// The rules of the other packet filter, which an earlier choice may have left, are removed. This is of no use where its
+// programs are not installed, so a failure is no reason to stop.
+func filterTraffic(ctx context.Context, config *subnet.Config, network backend.Network, options *options) error {
+	var rules, other trafficmngr.TrafficManager = &iptables.IPTablesManager{}, &nftables.NFTablesManager{}
 	if config.EnableNFTables {
-		rules = &nftables.NFTablesManager{}
+		rules, other = other, rules
 	}
-	if err := rules.Init(ctx, running); err != nil {
+	if err := other.CleanUp(ctx); err != nil {
+		klog.Warningf("Rules of the packet filter that is not used are not cleaned up: %v", err)
+	}
+	if err := rules.Init(ctx); err != nil {
 		return fmt.Errorf("packet filter: %w", err)
 	}
 	if options.ipMasq {
@@ -209,7 +218,8 @@ func filterTraffic(ctx context.Context, running *sync.WaitGroup, config *subnet.
 			klog.Warningf("Rules of an earlier run are not cleaned up: %v", err)
 		}
 		if err := rules.SetupAndEnsureMasqRules(ctx, config.Network, last.subnet, last.network,
-			config.IPv6Network, last.subnet6, last.network6, network.Lease(), options.resyncSeconds); err != nil {
+			config.IPv6Network, last.subnet6, last.network6, network.Lease(), options.resyncSeconds,
+			options.masqNotRandom); err != nil {
 			return fmt.Errorf("masquerading rules: %w", err)
 		}
 	}
@@ -219,11 +229,20 @@ func filterTraffic(ctx context.Context, running *sync.WaitGroup, config *subnet.
 	return nil
 }
 
-// serveHealthz answers GET /healthz until ctx ends; a server that cannot listen is reported on failed.
-func serveHealthz(ctx context.Context, options *options, running *sync.WaitGroup, failed chan<- error) {
+// serveHealth answers GET /healthz, and GET /readyz with 200 once the node's network is set up, until ctx ends; a server
+// that cannot listen is reported on failed.
+func serveHealth(ctx context.Context, options *options, ready *atomic.Bool, running *sync.WaitGroup,
+	failed chan<- error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, "flanneld is running")
+	})
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !ready.Load() {
+			http.Error(w, "flanneld is not ready yet", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprint(w, "flanneld is ready")
 	})
 	server := &http.Server{
 		Addr:              net.JoinHostPort(options.healthzIP, strconv.Itoa(options.healthzPort)),

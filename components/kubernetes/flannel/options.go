@@ -25,6 +25,7 @@ type options struct {
 	subnetFile           string
 	cniConf              string
 	ipMasq               bool
+	masqNotRandom        bool
 	forwardRules         bool
 	resyncSeconds        int
 	healthzIP            string
@@ -57,6 +58,7 @@ func parseOptions(arguments []string, lookup func(string) (string, bool)) (*opti
 	flags.StringVar(&o.subnetFile, "subnet-file", "/run/flannel/subnet.env", "`file` that the subnet and MTU are written to")
 	flags.StringVar(&o.cniConf, "cni-conf", "", "CNI configuration `file` for bridge, host-local and portmap to write; empty: none")
 	flags.BoolVar(&o.ipMasq, "ip-masq", false, "masquerade traffic that leaves the pods' network")
+	flags.BoolVar(&o.masqNotRandom, "ip-masq-fully-random-disable", false, "do not choose the ports of masqueraded traffic at random")
 	flags.BoolVar(&o.forwardRules, "iptables-forward-rules", true, "accept the pods' traffic in the FORWARD chain")
 	flags.IntVar(&o.resyncSeconds, "iptables-resync", 5, "`seconds` between looks at the packet filter's rules")
 	flags.StringVar(&o.healthzIP, "healthz-ip", "0.0.0.0", "`address` of the health server")
