@@ -19,8 +19,10 @@ struct Chosen {
   std::string name, accel = "auto";
   std::vector<std::string> firmware, cluster;
   int timeout = 0;
-  bool ready = false;
-  double timeout_seconds() const { return timeout ? timeout : ready || !cluster.empty() ? 2400 : 900; }
+  bool ready = false, move_clock = false;
+  double timeout_seconds() const {
+    return timeout ? timeout : move_clock ? 7200 : ready || !cluster.empty() ? 2400 : 900;
+  }
 };
 
 /// Whether all checks of all boots passed.
@@ -31,9 +33,15 @@ bool test_machine(Session& session, const Chosen& chosen) {
     throw Error(ErrorKind::Usage, fmt::format("{} makes no node of itself that could become Ready alone", chosen.name),
                 "set node.role to \"single\" or \"standalone\"");
   }
+  if (chosen.move_clock && config.node_role != "single") {
+    throw Error(ErrorKind::Usage, fmt::format("{} makes no cluster whose certificates could be renewed", chosen.name),
+                "set node.role to \"single\"");
+  }
   std::vector<std::string> firmware_list = chosen.firmware.empty() ? config.qemu.firmware : chosen.firmware;
   // The way that it starts does not change what it becomes; the second boot is of the same disk.
   if (chosen.ready) firmware_list = {firmware_list.front(), firmware_list.front()};
+  // A second boot would begin at the time of the computer, two years before the end of the first.
+  if (chosen.move_clock) firmware_list.pop_back();
   // kubeadm looks at a machine that is no node yet.
   std::optional<std::vector<std::string>> verdicts;
   if (!chosen.ready && program_path(guest.image.root, "kubeadm"))
@@ -56,10 +64,12 @@ bool test_machine(Session& session, const Chosen& chosen) {
       expect.ready = cluster ? Expectations::Ready::Cluster : Expectations::Ready::Standalone;
       expect.ready_image = ready_image(config, cluster);
       expect.router = false;
+      expect.move_clock = chosen.move_clock;
       if (again) expect.versions.clear(), expect.container_image.clear();
     }
     const auto console =
-        session.store().folder("logs") / chosen.name / fmt::format("console-{}{}.log", firmware, again ? "-again" : "");
+        session.store().folder("logs") / chosen.name /
+        fmt::format("console-{}{}{}.log", firmware, again ? "-again" : "", chosen.move_clock ? "-clock" : "");
     Boot boot;
     boot.scratch = scratch.path(), boot.timeout_seconds = chosen.timeout_seconds(), boot.again = again,
     boot.isolated = chosen.ready;
@@ -80,12 +90,18 @@ void add_test(CLI::App& app, Options& options, Verb& run) {
   auto* name = verb->add_option("defconfig", chosen->name, "its name");
   verb->add_option("--firmware", chosen->firmware, "bios, uefi or kernel (default: all that the board names)")
       ->needs(name);
-  verb->add_option("--timeout", chosen->timeout, "seconds for each boot (default: 900, with --ready or --cluster 2400)")
+  verb->add_option("--timeout", chosen->timeout,
+                   "seconds for each boot (default: 900, with --ready or --cluster 2400, with --move-clock 7200)")
       ->check(CLI::PositiveNumber);
-  verb->add_flag("--ready", chosen->ready,
-                 "let the image make a node of itself, wait until it is Ready, ask a pod by its service's name, "
-                 "restart it, and ask again")
-      ->needs(name);
+  auto* ready =
+      verb->add_flag("--ready", chosen->ready,
+                     "let the image make a node of itself, wait until it is Ready, ask a pod by its service's name, "
+                     "restart it, and ask again")
+          ->needs(name);
+  verb->add_flag("--move-clock", chosen->move_clock,
+                 "with --ready: instead of the restart, move the machine's clock two years in steps; certificates are "
+                 "renewed, and the node stays Ready")
+      ->needs(ready);
   auto* cluster = verb->add_option("--cluster", chosen->cluster,
                                    "NAME,NAME...: the first makes a cluster of itself, the others join it on a network "
                                    "of their own, and their pods talk to one another")

@@ -355,6 +355,79 @@ YAML
 }
 no_pulls() { local pulls; pulls=$(journalctl -u containerd --no-pager -o cat | grep -c 'PullImage'); equal "$pulls" 0; }
 
+# A clock that moves two years: certificates are renewed in time.
+
+uptime_microseconds() { awk '{ printf "%d", $1 * 1e6 }' /proc/uptime; }
+# renewal_ran MICROSECONDS: the timer has started the renewal since this moment of the machine's uptime, and it ended.
+renewal_ran() {
+  local started state result
+  started=$(systemctl show -p ExecMainStartTimestampMonotonic --value k8simg-renew.service)
+  state=$(systemctl show -p ActiveState --value k8simg-renew.service)
+  result=$(systemctl show -p Result --value k8simg-renew.service)
+  [ "${started:-0}" -gt "$1" ] && [ "$state" = inactive ] && [ "$result" = success ] ||
+    { echo "started at $started us, $state, $result"; journal k8simg-renew 15; return 1; }
+}
+# ready_after SECONDS: the node is Ready by a heartbeat after this date. kubectl itself finds out whether the
+# certificates of the API server and of the administrator are valid.
+ready_after() {
+  local heard ready path='jsonpath={range .items[0].status.conditions'
+  path+='[?(@.type=="Ready")]}{.lastHeartbeatTime} {.status}{end}'
+  read -r heard ready < <(kubectl get nodes -o "$path" 2>&1) || true
+  [ "$ready" = True ] && heard=$(date -d "$heard" +%s) && [ "$heard" -ge "$1" ] ||
+    { echo "$heard $ready"; return 1; }
+}
+# days_left: of the certificate that ends first.
+days_left() { /usr/libexec/k8simg-node status | sed -n 's/^certificates .* in \([0-9]*\) days: .*/\1/p'; }
+# certificates_left DAYS: each certificate is valid for so long.
+certificates_left() {
+  local days
+  days=$(days_left)
+  [ "${days:-0}" -ge "$1" ] || { echo "wanted $1 days"; /usr/libexec/k8simg-node status; return 1; }
+  echo "$days days"
+}
+# move_clock DAYS LEFT: what follows from a clock that is so many days later. Certificates are valid for LEFT days then.
+move_clock() {
+  local begun now
+  systemctl stop systemd-timesyncd.service 2>/dev/null
+  begun=$(uptime_microseconds)
+  date -s "@$(($(date +%s) + $1 * 86400))" >/dev/null && now=$(date +%s) || return 1
+  wait_until 900 2 renewal_ran "$begun" || return 1
+  wait_until 1800 10 ready_after "$now" || { why_not; journal k8simg-renew 15; return 1; }
+  # The kubelet makes a certificate for its port when it has started again.
+  wait_until 300 5 certificates_left "$2"
+}
+client_certificate() { readlink /var/lib/kubelet/pki/kubelet-client-current.pem; }
+client_certificate_is_new() { [ "$(client_certificate)" != "$1" ]; }
+# A kubelet looks at the time when it starts; then it asks the controller manager for a certificate.
+kubelet_rotates() {
+  local old
+  old=$(client_certificate) && systemctl restart kubelet.service &&
+    wait_until 600 5 client_certificate_is_new "$old" && certificates_left 270 ||
+    { kubectl get csr; journal kubelet 25; return 1; }
+}
+# A pod is made anew: by the API server, the scheduler and the kubelet; and a new namespace gets an account from the
+# controller manager.
+all_work() {
+  kubectl delete pod hello --ignore-not-found --timeout=300s && hello &&
+    { kubectl get namespace later 2>/dev/null || kubectl create namespace later; } &&
+    wait_until 300 5 kubectl -n later get serviceaccount default -o name
+}
+# The certificates of the control plane are renewed when half of their year is left, so after 240, 530 and 730 days. The
+# kubelet renews its own after nine tenths of the year at the latest, here after 330 days. After 730 days it has ended,
+# because no kubelet has started in time, and is replaced.
+clock_checks() {
+  check certificates-made certificates_left 364
+  check clock-after-240-days move_clock 240 124
+  check clock-after-330-days move_clock 90 34
+  check kubelet-rotates kubelet_rotates
+  check clock-after-530-days move_clock 200 160
+  check clock-after-730-days move_clock 200 363
+  check pods-after-two-years retried pods_ready
+  check all-work-after-two-years retried all_work
+  check logs-after-two-years retried has CoreDNS kubectl logs pod/hello
+  check service-after-two-years retried by_name
+}
+
 # A cluster of several machines.
 
 # Reports what another machine needs to become a worker.
@@ -476,7 +549,8 @@ node_checks() {
       check pods-ready retried pods_ready
       check first-objects retried first_objects
       check hello retried hello
-      check service-by-name retried by_name ;;
+      check service-by-name retried by_name
+      [ -z "$move_clock" ] || clock_checks ;;
     standalone) check static-pod static_pod ;;
     worker) check worker-pod worker_pod ;;
   esac

@@ -65,6 +65,7 @@ std::string check_values(const Expectations& expectations) {
   set("ready", ready_name(expectations.ready));
   set("ready_image", expectations.ready_image);
   set("workers", std::to_string(expectations.workers));
+  set_flag("move_clock", expectations.move_clock);
   set("preflight", !expectations.preflight_verdicts                          ? ""
                    : expectations.preflight == Expectations::Preflight::Init ? "init"
                                                                              : "join");

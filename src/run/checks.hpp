@@ -29,6 +29,7 @@ struct Expectations {
   Ready ready = Ready::No;
   /// Other machines that join this cluster: GuestReport::join says when they can, and their pods are asked.
   int workers = 0;
+  bool move_clock = false;  ///< a cluster: the guest's clock moves two years in steps, and the node stays Ready
   std::vector<std::string> skip_units;  ///< are not started, though the image would
   std::string ready_image;  ///< the preloaded image of a pod: CoreDNS for a cluster, pause for a kubelet of its own
   enum class Preflight { Init, Join };

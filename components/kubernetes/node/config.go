@@ -25,12 +25,11 @@ import (
 )
 
 const (
-	containerd  = "unix:///run/containerd/containerd.sock"
-	writtenBy   = "# Written by k8simg-node from node.toml.\n"
-	apiVersion  = "kubeadm.k8s.io/v1beta4"
-	tokenLife   = 24 * time.Hour
-	year        = 8760 * time.Hour
-	clusterLife = 10 * year // nobody renews certificates on an appliance
+	containerd = "unix:///run/containerd/containerd.sock"
+	writtenBy  = "# Written by k8simg-node from node.toml.\n"
+	apiVersion = "kubeadm.k8s.io/v1beta4"
+	tokenLife  = 24 * time.Hour
+	year       = 8760 * time.Hour
 )
 
 // documents marshals objects into one file.
@@ -217,9 +216,7 @@ func (n *Node) initConfiguration(state State) (string, error) {
 		KubernetesVersion: n.image.KubernetesVersion,
 		// A key on an elliptic curve is made in an instant, where one for RSA takes a slow core many seconds, a dozen
 		// times; and signing, once for each connection, is cheap.
-		EncryptionAlgorithm:         kubeadmapi.EncryptionAlgorithmECDSAP256,
-		CertificateValidityPeriod:   &metav1.Duration{Duration: clusterLife},
-		CACertificateValidityPeriod: &metav1.Duration{Duration: 2 * clusterLife},
+		EncryptionAlgorithm: kubeadmapi.EncryptionAlgorithmECDSAP256,
 		Networking: kubeadmapi.Networking{PodSubnet: n.file.PodNetwork,
 			ServiceSubnet: n.file.ServiceNetwork},
 		Etcd: kubeadmapi.Etcd{Local: &kubeadmapi.LocalEtcd{
@@ -244,7 +241,7 @@ func (n *Node) initConfiguration(state State) (string, error) {
 		ControllerManager: kubeadmapi.ControlPlaneComponent{
 			// Its controllers begin one after the other, with some two hundred requests together, which upstream's
 			// limit of 20 a second makes ten seconds of.
-			ExtraArgs: elect("profiling", "false", "cluster-signing-duration", "87600h", "kube-api-qps", "100",
+			ExtraArgs: elect("profiling", "false", "kube-api-qps", "100",
 				"kube-api-burst", "200"),
 			ExtraEnvs: n.environment(8, 64, ready...),
 		},

@@ -34,12 +34,19 @@ const (
 	anyHash  = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 )
 
-// authority is the certificate that kubeadm's stand-in writes, and what workers know it by.
-var authority, ownHash = func() (string, string) {
+var authorityKey = newKey()
+
+func newKey() *ecdsa.PrivateKey {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
 	}
+	return key
+}
+
+// authority is the certificate that kubeadm's stand-in writes, and what workers know it by.
+var authority, ownHash = func() (string, string) {
+	key := authorityKey
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "kubernetes"},
 		NotBefore: time.Unix(1700000000, 0), NotAfter: time.Unix(2000000000, 0), IsCA: true,
@@ -60,6 +67,9 @@ var authority, ownHash = func() (string, string) {
 // killed is what the program's end looks like to it: nothing after it is done.
 type killed struct{}
 
+// begunAnew is what it looks like to it when it begins again.
+type begunAnew struct{}
+
 // board is a machine of which nothing is real but a folder. Whatever changes the disk or begins something is an event.
 type board struct {
 	t    *testing.T
@@ -67,6 +77,7 @@ type board struct {
 	lock sync.Mutex
 
 	now          time.Time
+	moved        time.Duration
 	free         uint64 // MiB
 	slept        time.Duration
 	patience     time.Duration // after so much sleep the machine is switched off
@@ -199,14 +210,25 @@ func (b *board) power(verb string) error {
 	ctx, cancel := context.WithCancel(b.t.Context())
 	defer cancel()
 	b.dead = false
+	for again := true; again; {
+		again = b.process(ctx, verb)
+	}
+	return b.err
+}
+
+// process runs a verb until it ends, and reports whether it wants to begin again.
+func (b *board) process(ctx context.Context, verb string) (again bool) {
 	func() {
 		defer func() {
-			if caught := recover(); caught != nil {
-				if _, ok := caught.(killed); !ok {
-					panic(caught)
-				}
+			switch caught := recover(); caught.(type) {
+			case nil:
+			case killed:
 				b.dead = true
 				b.err = errors.New("killed")
+			case begunAnew:
+				again, b.moved = true, 0
+			default:
+				panic(caught)
 			}
 		}()
 		n, err := New(b.machine())
@@ -216,12 +238,13 @@ func (b *board) power(verb string) error {
 			"start": func() error { return n.Start(ctx) }, "prepare": func() error { return n.Prepare(ctx) },
 			"reset": func() error { return n.Reset(ctx) }, "token": func() error { return n.Token(ctx) },
 			"verify": n.VerifyImages, "shutdown": func() error { return n.Shutdown(ctx) },
+			"renew":      func() error { return n.Renew(ctx) },
 			"status":     func() error { return n.Status(ctx) },
 			"kubeconfig": func() error { return n.Kubeconfig(ctx) }, "report": func() error { return n.Report(ctx) },
 		}
 		b.err = verbs[verb]()
 	}()
-	return b.err
+	return again
 }
 
 // boot is what systemd starts before k8simg-node, and a kubelet whose files are whole.
@@ -243,7 +266,12 @@ func (b *board) machine() Machine {
 		Root: b.root, Architecture: b.architecture, Files: boardFiles{b}, Clock: boardClock{b}, Units: boardUnits{b},
 		Runtime: boardRuntime{b},
 		Network: boardNetwork{b}, Kubeadm: boardKubeadm{b}, Cluster: boardCluster{b}, Random: rand.Reader,
-		Reload: func() {},
+		Authorities: boardAuthorities{b},
+		Reload:      func() {},
+		Anew: func() error {
+			b.call("anew")
+			panic(begunAnew{})
+		},
 		Ask: func(_ context.Context, command []string) string {
 			return "answer of " + strings.Join(command, " ") + " " + ownToken
 		},
@@ -349,6 +377,8 @@ func (b *board) call(format string, arguments ...any) {
 }
 
 func (b *board) event(format string, arguments ...any) error {
+	b.lock.Lock()
+	defer b.lock.Unlock()
 	b.events++
 	b.names = append(b.names, fmt.Sprintf(format, arguments...))
 	if b.events == b.killAt {
@@ -431,11 +461,22 @@ func (f boardFiles) Sync() {
 
 func (f boardFiles) Free(string) (Space, error) { return Space{f.free << 20, 8000 << 20}, nil }
 
+func (f boardFiles) Lock(path string) (func(), error) {
+	f.call("lock %s", filepath.Base(path))
+	return func() {}, nil
+}
+
 type boardClock struct{ *board }
+
+func (c boardClock) Moved() time.Duration { return c.moved }
 
 func (c boardClock) Now() time.Time { return c.now }
 
-func (c boardClock) Set(t time.Time) error { c.now = t; return nil }
+func (c boardClock) Set(t time.Time) error {
+	c.moved += t.Sub(c.now)
+	c.now = t
+	return nil
+}
 
 func (c boardClock) Sleep(_ context.Context, d time.Duration) {
 	c.slept += d
@@ -470,7 +511,7 @@ func (u boardUnits) Restart(_ context.Context, unit string) error {
 
 func (u boardUnits) TryRestart(_ context.Context, unit string) error {
 	u.call("systemctl try-restart %s", unit)
-	return nil
+	return u.event("try-restart %s", unit)
 }
 
 func (u boardUnits) Stop(_ context.Context, unit string) error {
@@ -495,7 +536,7 @@ func (r boardRuntime) Running(context.Context) ([]Pod, error) { return r.pods, n
 
 func (r boardRuntime) StopContainer(_ context.Context, id string, grace time.Duration) error {
 	r.call("stop container %s in %s", id, grace)
-	return nil
+	return r.event("stop container %s", id)
 }
 
 func (r boardRuntime) StopPod(_ context.Context, id string) error {
@@ -565,12 +606,15 @@ func (k boardKubeadm) preflight(again bool) error {
 	return nil
 }
 
-func (k boardKubeadm) certificates() error {
+func (k boardKubeadm) certificates(worker bool) error {
 	if !k.has(authorityFile) {
 		k.put(authorityFile, authority)
 	}
 	if k.get(authorityFile) == "" {
 		return errors.New("error execution phase certs: ca.crt is empty")
+	}
+	if !worker {
+		k.makeCertificates()
 	}
 	return k.step("certs")
 }
@@ -613,14 +657,10 @@ func (k boardKubeadm) Init(_ context.Context, options InitOptions) error {
 	if err := k.step("preflight"); err != nil {
 		return err
 	}
-	if err := k.certificates(); err != nil {
+	if err := k.certificates(false); err != nil {
 		return err
 	}
-	for _, name := range []string{"admin", "super-admin", "kubelet"} {
-		if k.get("/etc/kubernetes/"+name+".conf") == "" {
-			k.put("/etc/kubernetes/"+name+".conf", name)
-		}
-	}
+	k.makeKubeconfigs()
 	if err := k.step("kubeconfig"); err != nil {
 		return err
 	}
@@ -635,6 +675,7 @@ func (k boardKubeadm) Init(_ context.Context, options InitOptions) error {
 	if err := k.step("kubelet-start"); err != nil {
 		return err
 	}
+	k.keepOwnCertificate()
 	if err := k.etcdRuns(); err != nil {
 		return err
 	}
@@ -658,15 +699,15 @@ func (k boardKubeadm) Join(context.Context, string) error {
 	if err := k.step("preflight"); err != nil {
 		return err
 	}
-	if err := k.certificates(); err != nil {
+	if err := k.certificates(true); err != nil {
 		return err
 	}
 	k.kubeletRuns()
 	if err := k.step("kubelet-start"); err != nil {
 		return err
 	}
-	k.put("/var/lib/kubelet/pki/kubelet-client-current.pem",
-		"-----END CERTIFICATE-----\n-----END EC PRIVATE KEY-----\n")
+	certificate, key := k.leaf("system:node:node", k.now, certificateLife)
+	k.put(clientPair, certificate+key)
 	if err := k.step("bootstrap"); err != nil {
 		return err
 	}
@@ -693,6 +734,87 @@ func (k boardKubeadm) Reset(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// leaf is a certificate that the authority of all tests has signed, and its key.
+func (b *board) leaf(name string, from time.Time, life time.Duration) (certificate, key string) {
+	made, private, err := boardAuthorities{b}.Sign(Request{
+		Like:      &x509.Certificate{Subject: pkix.Name{CommonName: name}},
+		NotBefore: from, NotAfter: from.Add(life),
+	})
+	b.must(err)
+	return string(made), string(private)
+}
+
+// makeCertificates makes what is missing of a control plane's certificates.
+func (b *board) makeCertificates() {
+	key, err := x509.MarshalECPrivateKey(authorityKey)
+	b.must(err)
+	private := string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: key}))
+	for _, name := range []string{clusterCA, frontProxyCA, etcdCA} {
+		if !b.has(name + ".key") {
+			b.put(name+".crt", authority)
+			b.put(name+".key", private)
+		}
+	}
+	for _, each := range holders {
+		if !isKubeconfig(each.file) && !b.has(each.file) {
+			certificate, key := b.leaf(each.file, b.now, certificateLife)
+			b.put(each.file, certificate)
+			b.put(keyOf(each.file), key)
+		}
+	}
+}
+
+func (b *board) makeKubeconfigs() {
+	for _, name := range []string{"admin", "super-admin", "controller-manager", "scheduler", "kubelet"} {
+		file := "/etc/kubernetes/" + name + ".conf"
+		if b.get(file) != "" {
+			continue
+		}
+		certificate, key := b.leaf(name, b.now, certificateLife)
+		text, err := withPair([]byte("clusters:\n- cluster: {server: \"https://"+"10.0.2.15:6443\"}\n  name: kubernetes\n"+
+			"users:\n- name: "+name+"\n  user: {}\n"), []byte(certificate), []byte(key))
+		b.must(err)
+		b.put(file, string(text))
+	}
+}
+
+// keepOwnCertificate is what a kubelet does with the certificate of its kubeconfig.
+func (b *board) keepOwnCertificate() {
+	if b.has(clientPair) {
+		return
+	}
+	certificate, key, err := pairIn([]byte(b.get(kubeletFile)))
+	b.must(err)
+	b.put(kubeletPki+"/kubelet-client-first.pem", string(certificate)+string(key))
+	b.persist(b.root + kubeletPki + "/kubelet-client-first.pem")
+	b.must(os.Symlink("kubelet-client-first.pem", b.root+clientPair))
+	b.persist()
+}
+
+type boardAuthorities struct{ *board }
+
+func (a boardAuthorities) Sign(r Request) (certificate, key []byte, err error) {
+	signer, err := parseCertificate([]byte(authority))
+	if err != nil {
+		return nil, nil, err
+	}
+	private := newKey()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: r.Like.Subject, NotBefore: r.NotBefore,
+		NotAfter: r.NotAfter, ExtKeyUsage: r.Like.ExtKeyUsage, DNSNames: r.Like.DNSNames, IPAddresses: r.Like.IPAddresses,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, signer, private.Public(), authorityKey)
+	if err != nil {
+		return nil, nil, err
+	}
+	text, err := x509.MarshalECPrivateKey(private)
+	if err != nil {
+		return nil, nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: text}), nil
 }
 
 type boardCluster struct{ *board }

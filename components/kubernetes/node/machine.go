@@ -29,6 +29,7 @@ type Files interface {
 	SyncFile(path string) error        // or a folder
 	Sync()                             // everything
 	Free(path string) (Space, error)
+	Lock(path string) (unlock func(), err error) // waits for another run of the program
 }
 
 // Space is the room of a filesystem, in bytes.
@@ -38,6 +39,7 @@ type Space struct{ Free, Total uint64 }
 type Clock interface {
 	Now() time.Time
 	Set(t time.Time) error
+	Moved() time.Duration // how far somebody has set it since the program began
 	Sleep(ctx context.Context, d time.Duration)
 }
 
@@ -127,9 +129,11 @@ type Machine struct {
 	Runtime      Runtime
 	Network      Network
 	Kubeadm      Kubeadm
+	Authorities  Authorities
 	Cluster      Cluster
 	Random       io.Reader
-	Reload       func() // shows the login prompt anew
+	Reload       func()       // shows the login prompt anew
+	Anew         func() error // ends this process, which begins again with the same arguments
 	Ask          func(ctx context.Context, command []string) string
 	Journal      io.Writer
 	Errors       io.Writer
@@ -153,6 +157,7 @@ type Node struct {
 	networkApplied bool
 	failure        error // of the last try
 	prepared       bool  // a worker has an address and a clock
+	renewed        bool  // certificates have been renewed in this run
 	trace          func(from Situation, row Row)
 }
 

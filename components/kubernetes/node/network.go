@@ -188,6 +188,16 @@ func (n *Node) awaitClock(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// followClock begins the program again when its clock was set. kubeadm dates certificates by the time at which the
+// process began: a year from there may be over, or may not have begun.
+func (n *Node) followClock() error {
+	if moved := n.Clock.Moved(); moved.Abs() < time.Minute {
+		return nil
+	}
+	n.note("the clock was set; certificates are made with the new time")
+	return n.Anew()
+}
+
 // farAhead is how long after its making an image is not used any more.
 const farAhead = 15 * 8766 * time.Hour
 

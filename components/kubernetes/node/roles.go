@@ -111,6 +111,13 @@ func (n *Node) Start(ctx context.Context) error {
 			return err
 		}
 	}
+	if n.state.situation() == WorkerDone && n.wish() == WantWorker && n.file.Token != "" {
+		// Whether this worker needs its token is a question of the time.
+		if err := n.awaitClock(ctx); err != nil {
+			return err
+		}
+		n.takeTime(ctx)
+	}
 	return n.run(ctx, n.wish)
 }
 
@@ -128,6 +135,9 @@ func (n *Node) wish() Wish {
 
 // Prepare goes before the kubelet of a node that is made.
 func (n *Node) Prepare(ctx context.Context) error {
+	if err := n.Renew(ctx); err != nil && !errors.As(err, &stop{}) {
+		n.note("%v", err) // the kubelet starts nevertheless: a certificate that is due is valid for months
+	}
 	return n.run(ctx, func() Wish { return WantPrepare })
 }
 
@@ -218,7 +228,7 @@ func (n *Node) undo(ctx context.Context) error {
 	}
 	for _, name := range []string{
 		flannelFile, standaloneFile, kubeletEnvFile, kubeletConfig, etcdFolder, kubeletFile, joinFile, kubeadmFile,
-		"/root/.kube/config",
+		"/root/.kube/config", journalFolder, draftFolder,
 	} {
 		if err := n.Files.Remove(n.path(name)); err != nil {
 			return err
@@ -304,6 +314,9 @@ func (n *Node) makeCluster(ctx context.Context) error {
 	if err := n.awaitClock(ctx); err != nil {
 		return err
 	}
+	if err := n.followClock(); err != nil {
+		return err
+	}
 	state := State{Role: n.file.Role, Hostname: n.nodeName(), Address: n.address}
 	config, err := n.initConfiguration(state)
 	if err != nil {
@@ -337,6 +350,9 @@ func (n *Node) continueCluster(ctx context.Context) error {
 		}
 		n.address = n.state.Address
 		if err := n.awaitClock(ctx); err != nil {
+			return err
+		}
+		if err := n.followClock(); err != nil {
 			return err
 		}
 	}
@@ -392,6 +408,9 @@ func (n *Node) finishCluster(ctx context.Context) error {
 		if err := n.applyNetwork(ctx); err != nil {
 			return err
 		}
+	}
+	if err := n.rotateKubelet(); err != nil {
+		return err
 	}
 	if err := n.tellWorkers(); err != nil {
 		return err
@@ -480,6 +499,12 @@ func (n *Node) tellWorkers() error {
 func (n *Node) runWorker(ctx context.Context) error {
 	n.startKubelet(ctx)
 	n.forgetToken()
+	if n.lapsed() {
+		text := n.lapsedText()
+		n.tell("%s", text)
+		n.keepError(text)
+		return nil
+	}
 	n.show(fmt.Sprintf("worker %s of %s", n.state.Hostname, n.file.Server))
 	return nil
 }

@@ -86,8 +86,8 @@ func TestSingleIsMadeOnceAndOnlyStartedAfterThat(t *testing.T) {
 		t.Error("etcd is told of an architecture that it supports")
 	}
 	if cluster.EncryptionAlgorithm != kubeadmapi.EncryptionAlgorithmECDSAP256 ||
-		cluster.CertificateValidityPeriod.Duration != 87600*time.Hour ||
-		cluster.CACertificateValidityPeriod.Duration != 175200*time.Hour ||
+		cluster.CertificateValidityPeriod != nil || cluster.CACertificateValidityPeriod != nil || // upstream's
+		flags(cluster.ControllerManager.ExtraArgs)["cluster-signing-duration"] != "" ||
 		flags(cluster.APIServer.ExtraArgs)["enable-priority-and-fairness"] != "" {
 		t.Errorf("%+v", cluster)
 	}

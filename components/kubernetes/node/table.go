@@ -20,8 +20,8 @@ const (
 	Resetting    Situation = "resetting"
 )
 
-// Wish is what somebody wants of the machine: a start with the role of node.toml, the preparation of a start, or a
-// reset.
+// Wish is what somebody wants of the machine: a start with the role of node.toml, the preparation of a start, the
+// renewal of certificates, or a reset.
 type Wish string
 
 // Wishes.
@@ -32,6 +32,7 @@ const (
 	WantOther      Wish = "start in another role"
 	WantPrepare    Wish = "prepare" // before the kubelet starts
 	WantReset      Wish = "reset"
+	WantRenew      Wish = "renew" // what is due of the certificates
 	WantStart      Wish = "start" // before node.toml is read
 )
 
@@ -47,6 +48,9 @@ const (
 	Unused  Finding = "unused"  // initialising: it certainly never worked; joining: no cluster knows it
 	Used    Finding = "used"    // initialising: it may have worked
 	Joined  Finding = "joined"  // joining: the cluster has given a certificate
+	Lapsed  Finding = "lapsed"  // worker done: its certificate has ended, and node.toml has a token
+	Due     Finding = "due"     // control planes, to be renewed: certificates are due
+	Begun   Finding = "begun"   // control planes, to be renewed: new certificates are complete and not all in place
 )
 
 // Row is one transition: what is done, and where the machine stands when that has succeeded. A start goes on with the
@@ -92,6 +96,7 @@ var table = []Row{
 	{Joining, WantOther, Joined, "keep role", Joining, false, (*Node).refuseRole},
 	{Joining, WantOther, HasData, "keep role", Joining, false, (*Node).refuseRole},
 	{Joining, WantOther, Unused, "undo", Nothing, true, (*Node).undoForOther},
+	{WorkerDone, WantWorker, Lapsed, "join anew", Nothing, true, (*Node).joinAnew},
 	{WorkerDone, WantWorker, Any, "run worker", WorkerDone, false, (*Node).runWorker},
 	{WorkerDone, WantOther, Any, "keep role", WorkerDone, false, (*Node).refuseRole},
 
@@ -109,6 +114,23 @@ var table = []Row{
 	{WorkerDone, WantPrepare, Any, "keep address", WorkerDone, false, (*Node).keepAddress},
 	{Alone, WantPrepare, Any, "keep address", Alone, false, (*Node).keepAddress},
 	{Resetting, WantPrepare, Any, "nothing", Resetting, false, (*Node).nothing},
+
+	// Certificates: before the kubelet starts, once a day, and when the clock was set.
+	{Nothing, WantRenew, Any, "nothing", Nothing, false, (*Node).nothing},
+	{Initialising, WantRenew, Unused, "nothing", Initialising, false, (*Node).nothing},
+	{Initialising, WantRenew, Begun, "finish renewal", Initialising, true, (*Node).finishRenewal},
+	{Initialising, WantRenew, Due, "renew", Initialising, true, (*Node).beginRenewal},
+	{Initialising, WantRenew, Any, "take up", Initialising, false, (*Node).takeUp},
+	{Initialised, WantRenew, Begun, "finish renewal", Initialised, true, (*Node).finishRenewal},
+	{Initialised, WantRenew, Due, "renew", Initialised, true, (*Node).beginRenewal},
+	{Initialised, WantRenew, Any, "take up", Initialised, false, (*Node).takeUp},
+	{ClusterDone, WantRenew, Begun, "finish renewal", ClusterDone, true, (*Node).finishRenewal},
+	{ClusterDone, WantRenew, Due, "renew", ClusterDone, true, (*Node).beginRenewal},
+	{ClusterDone, WantRenew, Any, "take up", ClusterDone, false, (*Node).takeUp},
+	{Joining, WantRenew, Any, "nothing", Joining, false, (*Node).nothing},
+	{WorkerDone, WantRenew, Any, "look at worker", WorkerDone, false, (*Node).lookAtWorker},
+	{Alone, WantRenew, Any, "look at kubelet", Alone, false, (*Node).restartHolders},
+	{Resetting, WantRenew, Any, "nothing", Resetting, false, (*Node).nothing},
 
 	// A reset, by a person's hand only. The next start finishes one that was interrupted.
 	{Nothing, WantReset, Any, "undo", Nothing, false, (*Node).undo},
@@ -160,7 +182,8 @@ func find(from Situation, wish Wish, found func() Finding) (Row, error) {
 func (n *Node) run(ctx context.Context, wish func() Wish) error {
 	for {
 		from := n.state.situation()
-		row, err := find(from, wish(), func() Finding { return n.look(ctx, from) })
+		wanted := wish()
+		row, err := find(from, wanted, func() Finding { return n.look(ctx, from, wanted) })
 		if err != nil {
 			return err
 		}
@@ -177,7 +200,13 @@ func (n *Node) run(ctx context.Context, wish func() Wish) error {
 }
 
 // look finds out what the disk says, in the situations where that matters.
-func (n *Node) look(ctx context.Context, from Situation) Finding {
+func (n *Node) look(ctx context.Context, from Situation, wish Wish) Finding {
+	if wish == WantRenew {
+		if from == Initialising && n.neverWorked(ctx) {
+			return Unused
+		}
+		return n.lookForRenewal()
+	}
 	switch from {
 	case Nothing:
 		if n.exists(kubeletFile) {
@@ -198,6 +227,10 @@ func (n *Node) look(ctx context.Context, from Situation) Finding {
 			return HasData
 		}
 		return Unused
+	case WorkerDone:
+		if n.file != nil && n.file.Token != "" && n.lapsed() {
+			return Lapsed
+		}
 	}
 	return Any
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // arrange brings a machine into a situation, with what a transition looks for.
@@ -29,9 +30,10 @@ func arrange(b *board, row Row) {
 			b.put(authorityFile, authority)
 		}
 	}
+	made := b.now
 	member := func() {
-		b.put("/var/lib/kubelet/pki/kubelet-client-current.pem",
-			"-----END CERTIFICATE-----\n-----END PRIVATE KEY-----\n")
+		certificate, key := b.leaf("system:node:node", made, certificateLife)
+		b.put(clientPair, certificate+key)
 		b.put(kubeletFile, "client-certificate: kubelet-client-current.pem\n")
 		b.put(kubeletConfig, "config")
 		b.put(authorityFile, authority)
@@ -43,7 +45,25 @@ func arrange(b *board, row Row) {
 		b.put(etcdFolder+"/member/wal/0.wal", "stored")
 	case Joined:
 		member()
+	case Lapsed:
+		made = b.now.Add(-400 * 24 * time.Hour)
+		member()
+	case Due:
+		b.now = b.now.Add(-200 * 24 * time.Hour)
 	}
+	if row.Wish == WantRenew && role == single && row.Found != Unused && row.From != Nothing && row.From != Resetting {
+		if row.From == Initialising {
+			b.put(etcdFolder+"/member/wal/0.wal", "stored")
+		}
+		b.makeCertificates()
+		b.makeKubeconfigs()
+		if row.Found == Begun {
+			certificate, key := b.leaf("new", b.now, certificateLife)
+			b.put(journalFolder+pkiFolder+"/apiserver.crt", certificate)
+			b.put(journalFolder+pkiFolder+"/apiserver.key", key)
+		}
+	}
+	b.now = time.Unix(1800000000, 0)
 	switch wish := row.Wish; {
 	case wish == WantWorker, wish == WantOther && row.From != Joining && row.From != WorkerDone:
 		b.workerFile()
@@ -66,13 +86,13 @@ func TestEveryTransition(t *testing.T) {
 				t.Fatalf("the machine is %q", found)
 			}
 			b.must(os.MkdirAll(b.root+"/run/k8simg", 0o700))
-			if row.Wish != WantPrepare && row.Wish != WantReset && row.Wish != WantStart {
+			if row.Wish != WantPrepare && row.Wish != WantReset && row.Wish != WantStart && row.Wish != WantRenew {
 				b.must(n.readSettings())
 				if found := n.wish(); found != row.Wish {
 					t.Fatalf("node.toml wants %q", found)
 				}
 			}
-			taken, err := find(row.From, row.Wish, func() Finding { return n.look(t.Context(), row.From) })
+			taken, err := find(row.From, row.Wish, func() Finding { return n.look(t.Context(), row.From, row.Wish) })
 			b.must(err)
 			if taken.Action != row.Action || taken.Found != row.Found {
 				t.Fatalf("the transition is %q, found %q", taken.Action, taken.Found)
@@ -125,7 +145,7 @@ func TestTableIsComplete(t *testing.T) {
 		if list == nil {
 			list = []Finding{Any}
 		}
-		for _, wish := range append(wishes[from], WantPrepare, WantReset) {
+		for _, wish := range append(wishes[from], WantPrepare, WantReset, WantRenew) {
 			for _, found := range list {
 				if _, err := find(from, wish, func() Finding { return found }); err != nil {
 					t.Errorf("%v, found %q", err, found)

@@ -5,13 +5,10 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
-	"time"
 
 	"k8s.io/component-base/version"
 	"sigs.k8s.io/yaml"
@@ -22,6 +19,7 @@ import (
 const usage = `Usage: k8simg-node VERB
   start          make this machine the node that node.toml describes
   prepare        what goes before the kubelet of a node that is made
+  renew          renew the certificates of this node that are due
   shutdown       stop the pods, then the control plane, then the pods' network
   verify-images  check the container images of this image, once
   token          print a worker's node.toml with a new token, which is valid for 24 hours
@@ -44,7 +42,7 @@ func Main(arguments []string, machine func() (Machine, error)) int {
 	}
 	verbs := map[string]func(*Node, context.Context) error{
 		"start": (*Node).Start, "prepare": (*Node).Prepare, "shutdown": (*Node).Shutdown, "token": (*Node).Token,
-		"reset":      (*Node).Reset,
+		"reset": (*Node).Reset, "renew": (*Node).Renew,
 		"kubeconfig": (*Node).Kubeconfig, "status": (*Node).Status, "report": (*Node).Report,
 		"verify-images": func(n *Node, _ context.Context) error { return n.VerifyImages() },
 	}
@@ -88,15 +86,11 @@ func readCertificate(path string) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		var block *pem.Block
-		if block, text = pem.Decode(text); block == nil {
-			return nil, fmt.Errorf("%s holds no certificate", path)
-		}
-		if block.Type == "CERTIFICATE" {
-			return x509.ParseCertificate(block.Bytes)
-		}
+	certificate, err := parseCertificate(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	return certificate, nil
 }
 
 // caHash is how workers know the cluster by its certificate authority: of the public key, not of the certificate.
@@ -179,8 +173,18 @@ func (n *Node) Kubeconfig(context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = n.Out.Write(out)
+	_, err = fmt.Fprintf(n.Out, "%s%s", n.kubeconfigEnds(), out)
 	return err
+}
+
+// kubeconfigEnds says in a kubeconfig until when it can be used. The machine renews its own file, not the copies.
+func (n *Node) kubeconfigEnds() string {
+	certificate, err := n.certificateOf(adminFile)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("# Valid until %s UTC. After that, `/usr/libexec/k8simg-node kubeconfig` on %s prints another.\n",
+		certificate.NotAfter.UTC().Format(minuteFormat), n.state.Hostname)
 }
 
 func (n *Node) heldBySpare(wanted string) bool {
@@ -195,23 +199,6 @@ func (n *Node) heldBySpare(wanted string) bool {
 		}
 	}
 	return held
-}
-
-// certificates are those that a node has, by file.
-func (n *Node) certificates() map[string]*x509.Certificate {
-	found := map[string]*x509.Certificate{}
-	for _, pattern := range []string{
-		"/etc/kubernetes/pki/*.crt", "/etc/kubernetes/pki/etcd/*.crt",
-		"/var/lib/kubelet/pki/kubelet-client-current.pem", "/var/lib/kubelet/pki/kubelet.crt",
-	} {
-		paths, _ := filepath.Glob(n.path(pattern)) //nolint:errcheck // the patterns are good
-		for _, path := range paths {
-			if certificate, err := readCertificate(path); err == nil {
-				found["/"+strings.TrimPrefix(strings.TrimPrefix(path, n.Root), "/")] = certificate
-			}
-		}
-	}
-	return found
 }
 
 // statusLines are what this machine is.
@@ -247,16 +234,7 @@ func (n *Node) statusLines(ctx context.Context) [][2]string {
 	}
 	add("versions", "Kubernetes %s, image %s", version.Get().GitVersion,
 		strings.TrimSpace(n.image.Name+" for "+n.image.Board))
-	first, path := time.Time{}, ""
-	for name, certificate := range n.certificates() {
-		if path == "" || certificate.NotAfter.Before(first) {
-			first, path = certificate.NotAfter, name
-		}
-	}
-	if path != "" {
-		days := int(first.Sub(n.Clock.Now()).Hours() / 24)
-		add("certificates", "the first ends on %s, in %d days: %s", first.UTC().Format(time.DateOnly), days, path)
-	}
+	n.certificateLines(add)
 	if space, err := n.Files.Free(n.path("/var/lib")); err == nil {
 		add("disk", "%d MB free of %d MB", space.Free>>20, space.Total>>20)
 	}

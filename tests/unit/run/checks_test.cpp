@@ -347,6 +347,27 @@ TEST_CASE("a node that makes itself is waited for, by its role") {
   CHECK_FALSE(runs(plan_of(sample()), "check node-made"));
 }
 
+TEST_CASE("the clock of a cluster moves when somebody wants it to") {
+  Expectations expectations = sample();
+  expectations.ready = Expectations::Ready::Cluster, expectations.ready_image = "coredns:v1";
+  CHECK_FALSE(runs(plan_of(expectations), "check clock-after"));
+  expectations.move_clock = true;
+  check_order(
+      plan_of(expectations),
+      {"check service-by-name ", "check certificates-made ", "check clock-after-240-days move_clock 240 124",
+       "check kubelet-rotates ", "check clock-after-730-days ", "check all-work-after-two-years ", "check no-pulls "});
+  const GuestReport report = run_functions(
+      expectations,
+      "systemctl() { case $3 in Exec*) echo 500 ;; ActiveState) echo inactive ;; Result) echo \"$outcome\" ;; esac; }\n"
+      "journal() { echo why; }\nkubectl() { echo \"$words\"; }\n"
+      "outcome=success\ncheck ran renewal_ran 499\ncheck before renewal_ran 500\n"
+      "outcome=exit-code\ncheck failed renewal_ran 499\n"
+      "words='2028-01-15T08:00:00Z True'\ncheck ready ready_after 1831536000\ncheck old ready_after 1831536001\n"
+      "words='2028-01-15T08:00:00Z Unknown'\ncheck unknown ready_after 0\nwords=\ncheck silent ready_after 0\n");
+  REQUIRE(report.checks.size() == 7);
+  for (const auto& check : report.checks) CHECK(check.ok == (check.name == "ran" || check.name == "ready"));
+}
+
 TEST_CASE("a cluster of several machines says how to join it, asks each worker's pod, and lets the workers go") {
   Expectations expectations = sample();
   expectations.ready = Expectations::Ready::Cluster, expectations.ready_image = "coredns:v1";

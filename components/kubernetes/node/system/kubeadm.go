@@ -45,8 +45,9 @@ func (kubeadm) Init(_ context.Context, options node.InitOptions) error {
 	}
 	started := workflow.Phase{Name: "kubelet-started",
 		Run: func(workflow.RunData) error { options.KubeletStarted(); return nil }}
-	// kubelet-finalize is left out: it takes the certificate, which is valid as long as all others, out of the
-	// kubelet's file, and restarts the kubelet for it while it starts pods.
+	// kubelet-finalize is left out: it restarts the kubelet while that starts pods. The node does the rest of it, lets
+	// the kubelet's file name the certificate that the kubelet renews, without a restart: the kubelet has that
+	// certificate already.
 	phases = append(phases,
 		initphases.NewCertsPhase(), initphases.NewKubeConfigPhase(), initphases.NewEtcdPhase(),
 		initphases.NewControlPlanePhase(),

@@ -33,10 +33,12 @@ func New() (node.Machine, error) {
 		Runtime:      containers{},
 		Network:      network{},
 		Kubeadm:      kubeadm{},
+		Authorities:  authorities{},
 		Cluster:      cluster{},
 		Random:       rand.Reader,
 		Reload:       func() { exec.Command("agetty", "--reload").Run() }, //nolint:errcheck // it is only shown
 		Ask:          ask,
+		Anew:         func() error { return unix.Exec("/proc/self/exe", os.Args, os.Environ()) },
 		Journal:      os.Stdout,
 		Errors:       os.Stderr,
 		Out:          os.Stdout,
@@ -108,7 +110,27 @@ func (files) Free(path string) (node.Space, error) {
 	return node.Space{Free: found.Bavail * block, Total: found.Blocks * block}, nil
 }
 
+func (files) Lock(path string) (func(), error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX); err != nil {
+		file.Close() //nolint:errcheck // nothing was written
+		return nil, err
+	}
+	return func() { file.Close() }, nil //nolint:errcheck // the lock goes with the file
+}
+
 type clock struct{}
+
+// began is when this process did, by both of the kernel's clocks.
+var began = time.Now()
+
+func (clock) Moved() time.Duration {
+	now := time.Now()
+	return now.Round(0).Sub(began.Round(0)) - now.Sub(began)
+}
 
 func (clock) Now() time.Time { return time.Now() }
 
