@@ -116,7 +116,7 @@ TEST_CASE("the package as one tree, and back") {
     deb_tree(store, file, "package:x=1:all");
     FAIL("no error");
   } catch (const Error& error) {
-    CHECK(error.message() == "x_1_all.deb: ships /DEBIAN/control, a name kept for the package's control files");
+    CHECK(error.message() == "x_1_all.deb: ships /DEBIAN/control, a name reserved for the package's control files");
   }
 }
 
