@@ -79,8 +79,7 @@ struct ResolveRequest {
   bool essential = true;                   ///< add all packages with Essential: yes
   std::vector<std::string> exclude;        ///< treated as installed, never added, e.g. "perl-base"
   std::vector<std::string> prefer_suites;  ///< suites used only for name/suite requests: backports
-  std::vector<LockedPackage>
-      keep;  ///< versions that stay unless a request needs another one; those that no index has are ignored
+  std::vector<LockedPackage> keep;         ///< versions to keep where possible; those not in any index are ignored
 };
 
 /// The packages in `packages` whose .deb no index of the architecture has any more.
