@@ -18,7 +18,7 @@ std::string replace_all(std::string text, std::string_view from, std::string_vie
 /// The candidate with the smallest edit distance, if it is close enough to be a typing error.
 std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates);
 /// Matches a whole path like fnmatch: `*` and `?` do not match `/`, `**` matches anything, `[a-z]` and `[!a-z]` are
-/// classes, `\` makes the next character literal. `**/` also matches no folder: `a/**/b` matches `a/b`. Full match.
+/// classes, `\` makes the next character literal. `**/` also matches no folder: `a/**/b` matches `a/b`.
 bool glob_match(std::string_view pattern, std::string_view path);
 /// "256M", "1.5G", "4096", "64MiB": binary units (K, M, G, T, P, any case) and at most three decimals. `MB` is rejected
 /// because it is ambiguous. nullopt when malformed or more than 64 bits.
