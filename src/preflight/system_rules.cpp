@@ -121,7 +121,7 @@ void swap(const Image& image, Findings& findings) {
   const std::string all = join(places, ", ");
   if (const std::string file = image.node.bears_swap ? node_program_file : image.first_that_says("failSwapOn: false");
       !file.empty()) {
-    findings.warning("Swap", all, fmt::format("swap is on, and the kubelet is told so (failSwapOn: false in {})", file),
+    findings.warning("Swap", all, fmt::format("swap is on, and the kubelet allows it (failSwapOn: false in {})", file),
                      "nothing, if pods may swap or memorySwap.swapBehavior is NoSwap");
   } else {
     findings.error("Swap", all, "swap is on, and the kubelet does not start with swap",

@@ -169,9 +169,9 @@ TEST_CASE("swap, and whether the kubelet bears it") {
   node.root.add_symlink("usr/lib/systemd/system/swap.target.wants/dev-zram0.swap", "../dev-zram0.swap", "test");
   CHECK(
       node.troubles() ==
-      Names{"warning Swap: swap is on, and the kubelet is told so (failSwapOn: false in /usr/share/k8simg/node.json)"});
+      Names{"warning Swap: swap is on, and the kubelet allows it (failSwapOn: false in /usr/share/k8simg/node.json)"});
   image.file("etc/kubernetes/kubelet.conf.d/20-lean.conf", "failSwapOn: false\n");
-  CHECK(image.troubles() == Names{"warning Swap: swap is on, and the kubelet is told so (failSwapOn: false in "
+  CHECK(image.troubles() == Names{"warning Swap: swap is on, and the kubelet allows it (failSwapOn: false in "
                                   "/etc/kubernetes/kubelet.conf.d/20-lean.conf)"});
   image.without_symbol("CONFIG_SWAP=y");
   CHECK(image.verdicts() == Names{});
