@@ -34,7 +34,7 @@ class Frontier {
   /// Steps whose record was found since the last call.
   std::vector<std::size_t> take_cached() { return std::exchange(cached_, {}); }
 
-  /// Whether the store has the blob; does not read it.
+  /// Whether the store has the blob; after a loss also the files of a tree.
   bool is_present(const Value& value) const;
   bool complete() const;
   std::map<OutputRef, Value> target_values() const;

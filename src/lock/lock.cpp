@@ -23,7 +23,7 @@ using lock_document::Value;
 constexpr std::uint64_t format_version = 2;  // format 1 also had the tools, and each line of go.sum
 const char* const damaged_hint = "the lock is written by `k8simg lock`: restore it from version control or lock again";
 
-// --- dates: seconds since 1970 in memory, RFC 3339 in the file, because people read lock diffs ---
+// --- dates: seconds since 1970 in memory, RFC 3339 in the file, for readable diffs ---
 
 std::string format_date(std::int64_t seconds) {
   using namespace std::chrono;

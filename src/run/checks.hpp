@@ -70,8 +70,8 @@ struct GuestReport {
 std::string_view check_functions();
 /// `expectations` as variables of checks.bash.
 std::string check_values(const Expectations& expectations);
-/// The script: values, functions, `main`. It is passed on a drive of its own: it is too long for a command line, and
-/// not every machine has SMBIOS.
+/// The script: values, functions, `main`. It is passed on a separate drive: it is too long for a command line, and not
+/// every machine has SMBIOS.
 std::string check_script(const Expectations& expectations);
 /// Credentials for run/qemu.hpp: the unit that runs the script, and a drop-in for multi-user.target.
 std::map<std::string, std::string> check_credentials(const Expectations& expectations);

@@ -99,7 +99,7 @@ DiskStore::Collected DiskStore::collect(const std::function<std::vector<Digest>(
       if (value.kind == ValueKind::Tree) trees.insert(value.digest);
       if (keeps) keep(value);
     };
-    // Inputs too: a package fetched for another defconfig may have no record of its own here.
+    // Inputs too: a package fetched for another defconfig may not have a record here.
     for (const auto& input : record->inputs) visit(input.value);
     for (const auto& [name, value] : record->outputs) visit(value);
   };
