@@ -1,7 +1,7 @@
-// client-go's feature gates for kubectl and kubeadm: read from KUBE_FEATURE_NAME, as in their own binaries.
+// client-go's feature gates for kubectl and kubeadm, read from KUBE_FEATURE_NAME as in their own binaries.
 //
-// The servers' packages replace those gates by the ones behind --feature-gates when they are linked; kubectl and
-// kubeadm have no such flag and would be left with the defaults.
+// The servers' packages replace these gates with those of --feature-gates when they are linked. kubectl and kubeadm do
+// not have this flag and would always use the defaults.
 package main
 
 import (
@@ -12,10 +12,10 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// clientGates says for each feature of client-go whether it is on.
+// clientGates maps each feature of client-go to whether it is enabled.
 type clientGates map[features.Feature]bool
 
-// Add takes client-go's defaults and what the environment says about them. A locked feature keeps its default.
+// Add sets client-go's defaults and overrides them from the environment. A locked feature keeps its default.
 func (gates clientGates) Add(known map[features.Feature]features.FeatureSpec) error {
 	for feature, spec := range known {
 		gates[feature] = spec.Default

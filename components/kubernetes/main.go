@@ -1,10 +1,10 @@
-// Command hyperkube is the programs of a cluster in one file: Kubernetes' seven, etcd and its client, CoreDNS and
-// flanneld, and the node's own. The name it is called by says which one it is.
+// Command hyperkube contains the programs of a cluster in one binary: Kubernetes' seven, etcd and its client, CoreDNS,
+// flanneld, and the node's own. The name by which it is called selects the program.
 //
-// The programs share most of their packages (etcd, CoreDNS and flanneld have the API server's gRPC and Kubernetes'
-// client in them too), so one binary is smaller than three of Kubernetes' programs and its text is shared in memory,
-// between containers too. Each case below does what upstream's cmd/NAME does in its main(); when one of them is
-// upgraded, compare them again.
+// The programs share most of their packages (etcd, CoreDNS and flanneld also contain the API server's gRPC and
+// Kubernetes' client), so one binary is smaller than three of Kubernetes' programs, and its code is shared in memory,
+// also between containers. Each case below does the same as main() of upstream's cmd/NAME; compare them after each
+// upgrade.
 package main
 
 import (
@@ -48,22 +48,22 @@ import (
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 )
 
-// patches is set by the linker: the names of the patches of upstream's sources, with commas between them, or "none".
+// patches is set by the linker: the comma-separated names of the patches of upstream's sources, or "none".
 var patches = "unknown"
 
-// program is one of the names that hyperkube answers to. run returns the exit code; kubeadm and kubectl print
-// their errors and leave by themselves, as they do upstream.
+// program is one of hyperkube's programs. run returns the exit code; kubeadm and kubectl print their errors and exit by
+// themselves, as they do upstream.
 type program struct {
 	name string
 	run  func() int
-	// Flags that packages register globally when they are linked. Those of Go's flag package come from cAdvisor and are
-	// the kubelet's, or from CoreDNS and are its own; pflag has --version, which the servers have. kubeadm and
-	// kube-proxy would offer every one they find.
+	// Whether the program keeps the global flags that linked packages register. Those of Go's flag package are cAdvisor's,
+	// for the kubelet, and CoreDNS' own; pflag has --version, which the servers use. Otherwise kubeadm and kube-proxy
+	// would show all of them.
 	goFlags, pFlags bool
 }
 
-// programs are built when they are asked for, never before: constructing a command registers flags, feature gates
-// and signal handlers, and two of them would collide in one process.
+// The commands are constructed only when they run: constructing a command registers flags, feature gates and signal
+// handlers, and those of two commands would conflict in one process.
 var programs = []program{
 	{name: "coredns", run: runCoreDNS, goFlags: true},
 	{name: "etcd", run: func() int { etcd.Main(); return 0 }},
@@ -79,8 +79,8 @@ var programs = []program{
 	{name: "kubelet", run: func() int { return cli.Run(kubelet.NewKubeletCommand(context.Background())) }, goFlags: true, pFlags: true},
 }
 
-// afterAPI is for a program that is nothing without the API server: it runs once that is ready, if its environment says
-// where that is.
+// afterAPI wraps a program that needs the API server: it runs once the API server is ready, if the environment has its
+// URL.
 func afterAPI(run func() int) func() int {
 	return func() int {
 		if err := startup.AwaitAPI(os.Getenv(startup.APIReady), os.Stderr); err != nil {
@@ -103,11 +103,11 @@ func runAPIServer() int {
 	return cli.Run(command)
 }
 
-// writeFirstObjects goes on beside the start of the API server, which takes longer. What it could not write, the API
-// server writes.
+// writeFirstObjects runs in parallel to the start of the API server, which takes longer. The API server writes what is
+// missing.
 func writeFirstObjects(flags *pflag.FlagSet) {
 	value := func(flag string) string { return flags.Lookup(flag).Value.String() }
-	servers, _ := flags.GetStringSlice("etcd-servers") //nolint:errcheck // the API server says what is wrong with it
+	servers, _ := flags.GetStringSlice("etcd-servers") //nolint:errcheck // the API server reports errors of this flag
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	began := time.Now()
@@ -185,7 +185,7 @@ func main() {
 			return
 		}
 		if selected = find(name); selected != nil {
-			// From here on everything looks as if a link of that name had been called; kubectl and cobra read os.Args.
+			// Continue as if called through a link of that name; kubectl and cobra read os.Args.
 			os.Args = os.Args[1:]
 		}
 	}

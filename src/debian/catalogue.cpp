@@ -1,4 +1,4 @@
-// Reads Packages indexes into the catalogue: one pass over the text, relations left for later.
+// Reads Packages indexes into the catalogue in one pass. Relations are parsed later.
 #include "debian/catalogue.hpp"
 
 #include <fmt/format.h>
@@ -30,8 +30,7 @@ MultiArch parse_multi_arch(std::string_view text) {
   return MultiArch::No;
 }
 
-/// The fields of a stanza that are looked at for every package. Told apart by length first: an index has 1.5 million
-/// fields.
+/// The fields that are read of every stanza. They are compared by length first, since an index has 1.5 million fields.
 struct HotFields {
   std::string_view package, version, architecture, priority, multi_arch, essential, important, protected_, depends,
       pre_depends, conflicts, breaks, provides;
@@ -92,7 +91,7 @@ Catalogue::Catalogue(const IndexSet& indexes, const std::string& architecture,
     if (packages.architecture == architecture || packages.architecture == "all") read(file);
   }
   for (Name& name : names_) {
-    // Stable: of the same version in two suites the one of the suite that is named first counts.
+    // Stable: if two suites have the same version, the suite named first has priority.
     if (name.offers.size() > 1)
       std::stable_sort(name.offers.begin(), name.offers.end(), [&](OfferId a, OfferId b) {
         return compare_versions(offers_[a].version, offers_[b].version) > 0;
@@ -162,7 +161,7 @@ void Catalogue::read(std::uint32_t file) {
 void Catalogue::add_provides(OfferId id) {
   for (const Alternatives& alternatives : parse(id, offers_[id].provides, "Provides")) {
     for (const Relation& relation : alternatives) {
-      // Only "= version" means anything in Provides; apt passes over the rest, too.
+      // Only "= version" is defined in Provides; apt ignores other operators too.
       if (relation.op != VersionOperator::None && relation.op != VersionOperator::Equal) continue;
       const bool any = relation.qualifier == "any";
       if (!relation.qualifier.empty() && !any && relation.qualifier != architecture_) continue;
@@ -215,7 +214,7 @@ std::uint32_t Catalogue::mention(NameId name) const {
     for (OfferId id = 0; id < offers_.size(); ++id) {
       note(name_of(id));
       const auto paragraph = parse_control(offers_[id].stanza);
-      if (!paragraph) continue;  // the same text was read without a mistake before
+      if (!paragraph) continue;  // cannot happen: the text was parsed before
       for (const char* field : {"Pre-Depends", "Depends", "Conflicts", "Breaks", "Recommends", "Suggests", "Replaces",
                                 "Enhances", "Provides"}) {
         const auto relations = parse_relations(paragraph->get(field));
@@ -249,7 +248,7 @@ LockedPackage Catalogue::locked(OfferId id) const {
   package.repository = file.repository;
   package.suite = file.suite;
   package.path = paragraph->get("Filename");
-  // The path is appended to a mirror's address and used for file names: it must stay below the mirror.
+  // The path is appended to a mirror's URL and used for file names, so it must not leave the mirror.
   bool safe = !package.path.empty() && package.path.front() != '/';
   for (const std::string& part : split(package.path, '/')) safe = safe && !part.empty() && part != "." && part != "..";
   if (!safe) refuse_field(fmt::format("has the unusable Filename \"{}\"", package.path));

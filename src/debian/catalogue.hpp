@@ -1,4 +1,4 @@
-// The catalogue: every package version that the suites offer for one architecture, by name and by provided name.
+// The catalogue of all package versions that the suites offer for one architecture, by name and by provided name.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ constexpr std::uint32_t nothing = UINT32_MAX;
 
 enum class MultiArch : std::uint8_t { No, Same, Foreign, Allowed };
 
-/// One version of one package in one suite: views into the index's text.
+/// One version of a package in one suite, as views into the index.
 struct Offer {
   std::string_view stanza;
   std::string_view version, depends, pre_depends, conflicts, breaks, provides;
@@ -33,17 +33,17 @@ struct Offer {
 struct Provider {
   OfferId offer = nothing;
   std::string_view version;  ///< "" for an unversioned Provides
-  bool any = false;          ///< written as "name:any": satisfies only relations of that form
+  bool any = false;          ///< "name:any": satisfies only relations with this qualifier
 };
 
 struct Name {
   std::string_view text;
   std::vector<OfferId> offers;      ///< newest version first
   std::vector<Provider> providers;  ///< other packages that provide it, in index order
-  OfferId candidate = nothing;      ///< what is taken when the name is asked for
+  OfferId candidate = nothing;      ///< the version that is installed by default
 };
 
-/// The relations that installation must respect, parsed when first asked for.
+/// The relations that installation must respect, parsed on first use.
 struct OfferRelations {
   std::vector<Alternatives> requires_;  ///< Pre-Depends, then Depends
   std::vector<Alternatives> conflicts;  ///< Conflicts, then Breaks: one relation each
@@ -51,8 +51,8 @@ struct OfferRelations {
 
 class Catalogue {
  public:
-  /// Error{Fetch} naming suite, section and line for control data that cannot be read. Offers of suites that are off by
-  /// default (not_automatic, or in `off_suites`) are in the catalogue, but no name's candidate.
+  /// Error{Fetch} naming suite, section and line for invalid control data. Offers of suites that are off by default
+  /// (not_automatic, or in `off_suites`) are in the catalogue, but are not candidates.
   Catalogue(const IndexSet& indexes, const std::string& architecture, const std::vector<std::string>& off_suites);
 
   std::size_t offer_count() const { return offers_.size(); }
@@ -67,19 +67,19 @@ class Catalogue {
   bool is_off(OfferId id) const { return off_[offers_[id].file]; }
   std::string describe(OfferId id) const;  ///< "systemd 257.9-1"
 
-  /// Every name's candidate as it was at first: the newest version of the suites that are on.
+  /// Resets every candidate to the newest version of the suites that are on by default.
   void reset_candidates();
   void set_candidate(NameId name, OfferId offer) { names_[name].candidate = offer; }
   const OfferRelations& relations(OfferId id) const;
 
-  /// Calls `visit(OfferId)` for each offer that satisfies `relation` and for which `taken(NameId)` gives that very
-  /// offer (its candidate, or what is chosen). The package of the name itself comes first, then its providers in index
-  /// order; an offer may be visited twice.
+  /// Calls `visit(OfferId)` for each offer that satisfies `relation` and for which `taken(NameId)` returns the same
+  /// offer (its candidate, or a chosen one). Visits the package of that name first, then its providers in index order;
+  /// an offer may be visited twice.
   template <class Taken, class Visit>
   void for_each_match(const Relation& relation, Taken&& taken, Visit&& visit) const;
 
-  /// When a name was first mentioned by any stanza, as a package or in a relation: apt numbers packages in this order
-  /// and prefers, all else being equal, the later one. Worked out on first use.
+  /// The position at which a stanza first mentions a name, as a package or in a relation. apt numbers packages in this
+  /// order and prefers the later one of otherwise equal packages. Computed on first use.
   std::uint32_t mention(NameId name) const;
 
   LockedPackage locked(OfferId id) const;
@@ -101,8 +101,8 @@ class Catalogue {
   mutable std::vector<std::uint32_t> mentions_;
 };
 
-/// As resolve() of an IndexSet, for several requests to one catalogue; `architecture` and `prefer_suites` are the
-/// catalogue's own.
+/// Like resolve() of an IndexSet, for several requests to one catalogue; `architecture` and `prefer_suites` are those
+/// of the catalogue.
 Resolution resolve(Catalogue& catalogue, const ResolveRequest& request);
 
 template <class Taken, class Visit>
@@ -111,7 +111,7 @@ void Catalogue::for_each_match(const Relation& relation, Taken&& taken, Visit&& 
   if (!id) return;
   const Name& target = names_[*id];
   const bool any = relation.qualifier == "any";
-  // A dependency on another architecture's package cannot be met: an image has one architecture.
+  // Dependencies on another architecture cannot be met: an image has one architecture.
   if (!relation.qualifier.empty() && !any && relation.qualifier != architecture_ && relation.qualifier != "native")
     return;
   if (const OfferId own = taken(*id); own != nothing && offers_[own].name == *id)

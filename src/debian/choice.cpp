@@ -1,4 +1,4 @@
-// The walk through the dependencies in apt's order.
+// Walks through the dependencies in apt's order.
 #include "debian/choice.hpp"
 
 #include <algorithm>
@@ -9,7 +9,8 @@ namespace k8simg {
 
 namespace {
 
-/// Per name. `fixed` packages are not undone to make room for others; a name that is fixed and not taken is forbidden.
+/// The state of a name. `fixed` packages are not removed because of conflicts; a name that is fixed but not taken is
+/// forbidden.
 struct State {
   OfferId candidate = nothing;
   bool taken = false, fixed = false, excluded = false, asked = false;
@@ -69,8 +70,8 @@ class Walk {
                        [&](const Relation& relation) { return met(relation); });
   }
 
-  /// Offers other than `self` (no package conflicts with itself) that are taken, or could be, and that the relation
-  /// names.
+  /// Offers other than `self` that the relation names and that are taken, or could be. A package never conflicts with
+  /// itself.
   std::vector<OfferId> opponents(NameId self, const Relation& relation, bool only_taken) const {
     std::vector<OfferId> found;
     if (excludes(relation)) return found;
@@ -96,8 +97,8 @@ class Walk {
     return false;
   }
 
-  /// Offers that could meet the dependency, best first. In written order of the alternatives, providers of each sorted
-  /// as apt sorts them.
+  /// Offers that could meet the dependency, best first: in the written order of the alternatives, with providers in
+  /// apt's order.
   std::vector<OfferId> solutions(const Alternatives& alternatives) const {
     std::vector<OfferId> all;
     for (const Relation& relation : alternatives) {
@@ -112,7 +113,7 @@ class Walk {
       for (OfferId offer : some)
         if (std::find(all.begin(), all.end(), offer) == all.end()) all.push_back(offer);
     }
-    // Forbidden ones are out.
+    // Remove forbidden offers.
     std::erase_if(all, [&](OfferId offer) {
       const State& state = state_[catalogue_.offer(offer).name];
       return state.fixed && !state.taken;
@@ -131,7 +132,7 @@ class Walk {
     return catalogue_.mention(a.name) > catalogue_.mention(b.name);
   }
 
-  /// False when the package cannot be installed; then it is not a candidate any more.
+  /// Returns false when the package cannot be installed; it may then no longer be a candidate.
   bool install(NameId name, bool asked, unsigned depth) {
     State& state = state_[name];
     if (depth > 3000 || state.excluded) return state.excluded;
@@ -155,7 +156,7 @@ class Walk {
     }
     take(name);
 
-    // While its dependencies are installed, the package is not given up for one of them.
+    // While its dependencies are installed, the package must not be removed because of one of them.
     const bool was_fixed = state.fixed;
     state.fixed = true;
     const bool installed = install_dependencies(open, was_fixed, asked, depth);
@@ -216,7 +217,7 @@ class Walk {
       if (was_met && !fix) continue;
       std::vector<OfferId> possible = solutions(*alternatives);
       if (was_met) {
-        // The only way to meet it is as fixed as the package that needs it.
+        // If only one package can meet the dependency, it gets the same fixed state as the dependent package.
         if (possible.size() != 1 || of(possible[0]).fixed) continue;
         of(possible[0]).fixed = true;
         if (!install(catalogue_.offer(possible[0]).name, false, depth + 1)) failed = true;
@@ -242,8 +243,8 @@ class Walk {
     return !failed;
   }
 
-  /// What something that was asked for needs, be it as an alternative or only as a recommendation: the rest was tried
-  /// in vain and is dropped, as apt does.
+  /// The packages that requested packages depend on, directly or indirectly, including alternatives and
+  /// recommendations. Others were taken in vain and are dropped, as by apt.
   std::vector<bool> reachable(const std::vector<OfferId>& wanted) const {
     std::vector<bool> needed(state_.size());
     std::vector<NameId> queue;
@@ -269,7 +270,7 @@ class Walk {
       };
       follow(catalogue_.relations(offer).requires_);
       const auto paragraph = parse_control(catalogue_.offer(offer).stanza);
-      if (!paragraph) continue;  // the same text was read without a mistake before
+      if (!paragraph) continue;  // cannot happen: the text was parsed before
       for (const char* field : {"Recommends", "Suggests"})
         if (const auto relations = parse_relations(paragraph->get(field))) follow(*relations);
     }
@@ -278,7 +279,7 @@ class Walk {
 
   const Catalogue& catalogue_;
   std::vector<State> state_;
-  std::vector<NameId> order_;  ///< every name that was ever taken, once
+  std::vector<NameId> order_;  ///< every name that was taken at some time, once
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Choice: the packages that apt would pick from an empty system, before the solver proves that they fit together.
+// Chooses the packages that apt would install on an empty system, as a preference for the solver.
 #pragma once
 
 #include <string_view>
@@ -9,21 +9,20 @@
 namespace k8simg {
 
 struct Chosen {
-  std::vector<OfferId> offers;  ///< in the order in which they were taken
-  bool complete =
-      false;  ///< every dependency is met and nothing conflicts; else `offers` is only a preference for the solver
+  std::vector<OfferId> offers;  ///< in the order in which they were chosen
+  bool complete = false;        ///< all dependencies are met without conflicts
 };
 
-/// What the user asked for, as offers of the catalogue whose names' candidates they are, in order; Essential packages
-/// included.
+/// The requested packages and Essential packages in order; each offer is the candidate of its name.
 struct Wanted {
   std::vector<OfferId> offers;
-  std::vector<bool> excluded;  ///< by NameId: treated as installed in whatever version is needed
+  std::vector<bool> excluded;  ///< by NameId: treated as installed in any version
 };
 
-/// Walks Pre-Depends and Depends depth first as `apt-get --no-install-recommends install` does on an empty system: of
-/// alternatives, one that is already taken counts; else the first that can be installed, and among providers of a
-/// virtual package the essential, then the higher priority, then the one mentioned last in the indexes.
+/// Walks Pre-Depends and Depends depth-first like `apt-get --no-install-recommends install` on an empty system. Of
+/// several alternatives, one that is already taken counts; otherwise the first that can be installed. Of several
+/// providers of a virtual package it prefers essential ones, then higher priority, then the one mentioned last in the
+/// indexes.
 Chosen choose_as_apt(const Catalogue& catalogue, const Wanted& wanted);
 
 }  // namespace k8simg

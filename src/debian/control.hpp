@@ -1,5 +1,4 @@
-// Control data: reads deb822 paragraphs (Packages, Release, .deb control files) as views into the caller's text,
-// copying nothing.
+// Reads deb822 paragraphs (Packages, Release, .deb control files) as views into the text, without copying.
 #pragma once
 
 #include <cstddef>
@@ -11,20 +10,19 @@
 
 namespace k8simg {
 
-/// What is wrong with a text and where; turned into an Error by whoever knows the file's name.
+/// A parse error. The caller, which has the file's name, converts it into an Error.
 struct ParseError {
-  std::size_t line = 0;  ///< from 1; 0 when the text is a single line
+  std::size_t line = 0;  ///< from 1; 0 for a text of one line
   std::string message;
 };
 
 struct ControlField {
-  std::string_view name;  ///< as written; compared without regard to case
-  /// Without the blanks around it. A value of several lines keeps its line breaks and the blank that begins each
-  /// further line.
+  std::string_view name;  ///< as written; compared case-insensitively
+  /// Trimmed. A value of several lines keeps its line breaks and the blank at the start of each continuation line.
   std::string_view value;
 };
 
-/// One paragraph. Valid as long as the text that it was read from.
+/// One paragraph; valid as long as the text.
 class ControlParagraph {
  public:
   const std::vector<ControlField>& fields() const { return fields_; }
@@ -48,8 +46,8 @@ class ControlParagraph {
 class ControlReader {
  public:
   explicit ControlReader(std::string_view text) : text_(text) {}
-  /// Fills `paragraph` (its memory is used again); false at the end of the text. After an error the reader is at its
-  /// end.
+  /// Reads the next paragraph into `paragraph` (reusing its memory); false at the end of the text. After an error the
+  /// reader is at its end.
   tl::expected<bool, ParseError> next(ControlParagraph& paragraph);
 
  private:
@@ -57,10 +55,10 @@ class ControlReader {
   std::size_t position_ = 0, line_ = 1;
 };
 
-/// A text of exactly one paragraph (Release, a .deb's control).
+/// Parses a text of exactly one paragraph (Release, a .deb's control).
 tl::expected<ControlParagraph, ParseError> parse_control(std::string_view text);
 
-/// ASCII letters only, as field names are compared.
+/// Compares field names; only ASCII letters are case-insensitive.
 bool equal_ignoring_case(std::string_view a, std::string_view b);
 
 }  // namespace k8simg

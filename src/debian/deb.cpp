@@ -1,5 +1,5 @@
-// Takes .deb files apart. The ar container is three headers with decimal sizes and is read here, strictly, so that a
-// cut or altered file is told by the member where it broke; the two tars inside are read by tree/.
+// Unpacks .deb files. The ar container has three headers with decimal sizes and is parsed strictly here, so that errors
+// name the damaged member; the two tar archives are read by tree/.
 #include "debian/deb.hpp"
 
 #include <charconv>
@@ -30,7 +30,7 @@ struct Member {
   std::string_view name, bytes;
 };
 
-/// Takes ar members off the front of a .deb.
+/// Reads ar members from the front of a .deb.
 class ArReader {
  public:
   ArReader(std::string_view bytes, const std::string& file) : rest_(bytes), file_(file) {
@@ -45,7 +45,7 @@ class ArReader {
     rest_.remove_prefix(ar_header_size);
     if (header.substr(58) != "`\n") fail(file_, "damaged header of a member" + after());
     auto name = trimmed(header.substr(0, 16));
-    if (name.ends_with('/')) name.remove_suffix(1);  // as System V's ar writes names
+    if (name.ends_with('/')) name.remove_suffix(1);  // System V's ar adds a slash
     const auto size_text = trimmed(header.substr(48, 10));
     std::uint64_t size = 0;
     const auto [end, error] = std::from_chars(size_text.data(), size_text.data() + size_text.size(), size);
@@ -141,12 +141,12 @@ DebPackage read_deb(Store& store, const std::filesystem::path& deb, const Origin
 Tree deb_tree(Store& store, const std::filesystem::path& deb, const Origin& origin) {
   const MappedFile file(deb);
   const auto name = deb.filename().string();
-  // A blob's file name is a hash: the origin says which package it is.
+  // A blob's file name is a digest, so errors name the origin.
   auto parts =
       with_context("while unpacking " + origin.text(), [&] { return read_parts(store, file.bytes(), origin, name); });
   for (const auto& [path, node] : parts.data.nodes()) {
     if (path.substr(0, path.find('/')) == control_folder)
-      fail(name, fmt::format("ships /{}, a name kept for the package's control files", path));
+      fail(name, fmt::format("ships /{}, a name reserved for the package's control files", path));
   }
   for (const auto& [path, node] : parts.control.nodes())
     parts.data.set(fmt::format("{}/{}", control_folder, path), node);

@@ -1,4 +1,4 @@
-// IndexLoader: from a suite's signed InRelease to the text of its Packages indexes, each checked before it is unpacked.
+// IndexLoader: fetches a suite's signed InRelease and its Packages indexes, and verifies each before unpacking it.
 #include <archive.h>
 #include <archive_entry.h>
 #include <fmt/format.h>
@@ -14,11 +14,11 @@ namespace k8simg {
 
 namespace {
 
-/// One Packages index as the release lists it.
+/// A Packages index listed in the release.
 struct Listed {
   std::string path;  ///< "main/binary-amd64/Packages.xz"
   IndexFile file;
-  std::uint64_t unpacked = 0;  ///< bytes, from the entry of the plain file; 0: not listed
+  std::uint64_t unpacked = 0;  ///< bytes, from the entry of the uncompressed file; 0: not listed
   bool compressed = false;
 };
 
@@ -38,7 +38,7 @@ constexpr std::uint64_t most_index_bytes = 512 << 20;  // Debian's largest has 6
 
 std::string decompress(const std::string& bytes, const Listed& listed, const std::string& name) {
   const std::unique_ptr<archive, int (*)(archive*)> reader(archive_read_new(), archive_read_free);
-  // Not filter_all: some filters start programs of the host.
+  // Not filter_all: some filters run external programs.
   archive_read_support_filter_gzip(reader.get());
   archive_read_support_filter_xz(reader.get());
   archive_read_support_format_raw(reader.get());
@@ -63,7 +63,7 @@ std::string decompress(const std::string& bytes, const Listed& listed, const std
       if (got < 0) fail(said());
       if (got == 0) break;
       used += static_cast<std::size_t>(got);
-      // One byte more than announced is asked for, so that a longer text is noticed and a bomb never grows.
+      // Reads one byte more than announced, to detect a longer text and decompression bombs.
       if (listed.unpacked && used > listed.unpacked) fail("it is longer than the release says");
       if (used > most_index_bytes) fail("it is longer than any index");
       if (used == text.size()) text.resize(text.size() * 2);
@@ -73,13 +73,12 @@ std::string decompress(const std::string& bytes, const Listed& listed, const std
     fail(said());
   }
   if (listed.unpacked && text.size() != listed.unpacked)
-    fail(fmt::format("{} bytes came out, the release says {}", text.size(), listed.unpacked));
+    fail(fmt::format("it has {} bytes, the release says {}", text.size(), listed.unpacked));
   return text;
 }
 
-/// Where the bytes of the index may be, likely places first. A file that is listed under another path with the same
-/// hash is the same file: mirrors that are being updated, or that drop files of an architecture, often still have that
-/// one.
+/// Paths that may have the index, likely ones first. A path with the same digest is the same file: mirrors that are
+/// being updated, or that lack files of an architecture, often still have it.
 std::vector<std::string> places_of(const Release& release, const Listed& listed) {
   std::vector<std::string> paths = {listed.path}, places;
   for (const auto& [path, file] : release.files)
@@ -120,7 +119,7 @@ std::string fetch_index(const IndexFetcher& fetch, const std::string& repository
 }
 
 bool has_section(const Release& release, const std::string& section) {
-  // trixie-security writes its components as "updates/main"; the paths below dists/ say "main" all the same.
+  // trixie-security names its components "updates/main", but the paths below dists/ have "main".
   for (const std::string& component : release.components)
     if (component == section || component.ends_with("/" + section)) return true;
   return release.components.empty();
@@ -128,7 +127,7 @@ bool has_section(const Release& release, const std::string& section) {
 
 }  // namespace
 
-constexpr std::uint64_t most_release_bytes = 16 << 20;  // it is read before its signature is; Debian's have 0.2 MB
+constexpr std::uint64_t most_release_bytes = 16 << 20;  // read before its signature is verified; Debian's have 0.2 MB
 
 const IndexLoader::Suite& IndexLoader::suite(const std::string& repository, const std::string& name) {
   const auto found = suites_.find({repository, name});

@@ -1,4 +1,4 @@
-// Finds kept packages in the catalogue, and gives them up one by one where they cannot stay.
+// Finds kept packages in the catalogue, and releases those that cannot stay.
 #include "debian/kept.hpp"
 
 #include <fmt/format.h>
@@ -18,7 +18,7 @@ namespace k8simg {
 
 namespace {
 
-/// As an index would list it. The lock's own words for file, size and digest: the control file does not say them.
+/// The package's stanza as in an index. Path, size and digest are from the lock, since the control file lacks them.
 std::string stanza(const LockedPackage& package, const std::string& control) {
   const auto paragraph = parse_control(control);
   if (!paragraph)
@@ -28,7 +28,7 @@ std::string stanza(const LockedPackage& package, const std::string& control) {
                      package.sha256.hex());
 }
 
-/// Calls `visit` for every stanza of a name that is among `packages`.
+/// Calls `visit` for every stanza of a package in `packages`.
 template <class Visit>
 void each_offer(const IndexSet& indexes, const std::string& architecture, const std::vector<LockedPackage>& packages,
                 Visit&& visit) {
@@ -39,7 +39,7 @@ void each_offer(const IndexSet& indexes, const std::string& architecture, const 
     if (index.architecture != architecture && index.architecture != "all") continue;
     ControlReader reader(index.text);
     ControlParagraph paragraph;
-    // A text that cannot be read is refused by the catalogue, with its place.
+    // Invalid texts are reported by the catalogue, with their line.
     for (auto found = reader.next(paragraph); found && *found; found = reader.next(paragraph))
       if (const auto known = by_name.find(paragraph.get("Package")); known != by_name.end())
         visit(*known->second, index, paragraph);
@@ -52,7 +52,7 @@ std::vector<LockedPackage> not_offered(const IndexSet& indexes, const std::strin
                                        const std::vector<LockedPackage>& packages) {
   std::set<std::string> missing;
   for (const auto& package : packages) missing.insert(package.name);
-  // What is looked for are the bytes: a version may be built anew.
+  // Compares digests, since a version may be rebuilt.
   each_offer(indexes, architecture, packages,
              [&](const LockedPackage& package, const IndexSet::Packages&, const ControlParagraph& paragraph) {
                if (paragraph.get("SHA256") == package.sha256.hex()) missing.erase(package.name);
@@ -118,8 +118,8 @@ bool Kept::release(NameId name, OfferId because) {
   return true;
 }
 
-/// Where no candidate meets the dependency: one that what the suites have now would meet it with, or else the package
-/// that has the dependency.
+/// If no candidate meets the dependency, releases a package whose current version in the suites would meet it, or
+/// otherwise the package with the dependency.
 bool Kept::release_for(OfferId offer, const Alternatives& alternatives, const Wanted& wanted) {
   const auto candidate = [&](NameId name) { return catalogue_.name(name).candidate; };
   for (const Relation& relation : alternatives) {
@@ -159,7 +159,7 @@ bool Kept::release_what_is_in_the_way(const Wanted& wanted) {
     }
   }
   if (released) return true;
-  // Conflicts and Breaks: the kept side gives way, be it the one that is named or the one that names.
+  // Conflicts and Breaks: releases the kept package, on either side of the relation.
   for (const OfferId offer : seen) {
     const NameId self = catalogue_.offer(offer).name;
     for (const Alternatives& alternatives : catalogue_.relations(offer).conflicts)

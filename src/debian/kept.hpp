@@ -1,4 +1,4 @@
-// Kept versions: what a lock holds already, as candidates that only need gives way to.
+// Kept versions: the versions in a lock become candidates, and are released only if a dependency requires it.
 #pragma once
 
 #include <map>
@@ -19,12 +19,12 @@ class Kept {
   bool is_kept(OfferId offer) const { return by_offer_.contains(offer); }
   const LockedPackage* find(OfferId offer) const;
 
-  /// Where a dependency of something wanted is met by no candidate, or a candidate conflicts with another, the
-  /// candidates that are in the way become what the suites have now. False when no kept version was in the way.
+  /// If no candidate meets a dependency, or two candidates conflict, releases the kept versions concerned: the suites'
+  /// current versions become candidates. False when no kept version was concerned.
   bool release_what_is_in_the_way(const Wanted& wanted);
   const std::map<std::string, std::string>& released() const {
     return released_;
-  }  ///< name → the package that needs another version
+  }  ///< name → the package that needs another version of it
 
  private:
   bool release(NameId name, OfferId because);
@@ -34,7 +34,7 @@ class Kept {
   std::unordered_map<OfferId, const LockedPackage*> by_offer_;
   std::map<std::string, std::string> released_;
   std::unordered_map<NameId, OfferId>
-      newest_;  ///< the candidates that kept ones stand in for; `nothing` where the suites have none
+      newest_;  ///< the suites' candidates of kept names; `nothing` if the suites have none
 };
 
 }  // namespace k8simg

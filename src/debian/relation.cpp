@@ -1,4 +1,4 @@
-// Parser and printer of relation fields.
+// Parses and formats relation fields.
 #include "debian/relation.hpp"
 
 #include "debian/version.hpp"
@@ -13,7 +13,7 @@ bool is_name_character(char c) {
 }
 bool is_qualifier_character(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; }
 
-/// Reads a field from left to right; `error` is set at the first thing that cannot be read.
+/// Reads a field from left to right.
 class FieldReader {
  public:
   explicit FieldReader(std::string_view text) : text_(text) {}

@@ -1,4 +1,4 @@
-// Parses Release files, checks their age and name, and has gpgv check the signature.
+// Parses Release files, checks their name and age, and verifies their signature with gpgv.
 #include "debian/release.hpp"
 
 #include <fmt/chrono.h>
@@ -61,12 +61,12 @@ tl::expected<std::map<std::string, IndexFile, std::less<>>, ParseError> parse_fi
   return files;
 }
 
-/// InRelease must be one clear-signed message and nothing else, so that "the signed text" has one meaning.
+/// InRelease must be exactly one clear-signed message, so that the signed text is unambiguous.
 void check_shape(std::string_view text, const std::string& name) {
   constexpr std::string_view begin = "-----BEGIN PGP SIGNED MESSAGE-----", end = "-----END PGP SIGNATURE-----";
   const auto refuse = [&](const std::string& what) {
     throw Error(ErrorKind::Fetch, name + " " + what,
-                "The mirror hands out something that is not Debian's signed index; try another mirror.");
+                "The mirror's file is not Debian's signed index; try another mirror.");
   };
   if (!text.starts_with(begin)) refuse("is not signed: it does not begin with a PGP signed message");
   if (text.find(begin, begin.size()) != std::string_view::npos) refuse("contains more than one signed message");
@@ -180,8 +180,8 @@ std::string verify_inrelease(std::string_view inrelease, const std::string& name
   command.timeout_seconds = 60;
   const CommandResult result = runner.run(command);
 
-  // gpgv ends with an error as soon as one of several signatures is by a key that it does not know: the status lines
-  // tell that apart from a bad one.
+  // gpgv fails if one of several signatures is by an unknown key; the status lines distinguish this from a bad
+  // signature.
   std::size_t good = 0, messages = 0;
   bool good_key = false;
   std::string bad, weak;
@@ -191,19 +191,19 @@ std::string verify_inrelease(std::string_view inrelease, const std::string& name
     if (words[1] == "VALIDSIG") ++good;
     if (words[1] == "PLAINTEXT") ++messages;
     if (words[1] == "BADSIG") bad = "its signature does not match its text";
-    // GOODSIG comes with one of these instead, or with none: they are no reason against another signature that is good.
+    // These replace GOODSIG. They do not invalidate another good signature.
     if (words[1] == "GOODSIG") good_key = true;
     if (words[1] == "EXPKEYSIG") weak = "it is signed by a key that has expired";
     if (words[1] == "REVKEYSIG") weak = "it is signed by a key that was revoked";
     if (words[1] == "EXPSIG") weak = "its signature has expired";
-    // ERRSIG keyid algorithm hash class time rc: 9 is a key that is not in the keyring.
+    // ERRSIG keyid algorithm hash class time rc: rc 9 means that the key is not in the keyring.
     if (words[1] == "ERRSIG" && (words.size() < 8 || words[7] != "9")) weak = "its signature cannot be checked";
   }
   if (bad.empty() && result.timed_out) bad = "gpgv did not end";
   if (bad.empty() && !good_key) bad = weak;
   if (bad.empty() && (good == 0 || !good_key)) bad = "no signature is by a key of " + keyring.string();
   if (bad.empty() && messages > 1) bad = "it contains more than one signed message";
-  // gpgv says 2 when a key is unknown; anything else beside 0 is a failure of its own.
+  // gpgv exits with 2 when a key is unknown; other codes except 0 are failures.
   if (bad.empty() && result.exit_code != 0 && result.exit_code != 2)
     bad = fmt::format("gpgv ended with {}", result.exit_code);
   if (!bad.empty()) {

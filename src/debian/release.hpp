@@ -1,5 +1,5 @@
-// Release metadata of a suite: the signature over InRelease, its fields, its age, and the hashes of the indexes it
-// vouches for.
+// Release metadata of a suite: verifies the signature of InRelease, and parses its fields and the digests of its
+// indexes.
 #pragma once
 
 #include <cstdint>
@@ -28,9 +28,8 @@ struct Release {
   std::int64_t date = 0;                    ///< seconds since 1970
   std::optional<std::int64_t> valid_until;  ///< stable suites have none
   bool acquire_by_hash = false;
-  bool not_automatic = false;  ///< backports: nothing is taken from it unless asked for
-  bool separate_all_index =
-      false;  ///< packages of architecture "all" are in binary-all, not repeated in each architecture's index
+  bool not_automatic = false;       ///< backports: its packages are only installed on request
+  bool separate_all_index = false;  ///< packages of architecture "all" are only in binary-all
   std::vector<std::string> architectures, components;
   std::map<std::string, IndexFile, std::less<>> files;  ///< by path below dists/SUITE/, from the SHA256 section
 };
@@ -43,14 +42,13 @@ tl::expected<Release, ParseError> parse_release(std::string_view text);
 /// "Sat, 12 Sep 2026 07:55:41 UTC" (also GMT, Z, +0000) → seconds since 1970.
 tl::expected<std::int64_t, ParseError> parse_release_date(std::string_view text);
 
-/// The signed text of `inrelease`, as gpgv hands it out; nothing outside of the signature is ever returned. Needs at
-/// least one good signature by a key of `keyring` and none that is bad; signatures by keys that are not in the keyring,
-/// have expired, were revoked or cannot be checked are passed over. Error{Fetch} names `name` and says what gpgv said.
+/// The signed text of `inrelease` as output by gpgv; text outside of the signature is never returned. Requires at least
+/// one good signature by a key of `keyring` and no bad one. Signatures by unknown, expired or revoked keys, and those
+/// that cannot be checked, are ignored. Error{Fetch} with `name` and gpgv's messages.
 std::string verify_inrelease(std::string_view inrelease, const std::string& name, CommandRunner& runner,
                              const std::filesystem::path& keyring, const std::filesystem::path& scratch);
 
-/// Error{Fetch} when the release is not the suite that was asked for, has expired, or is dated more than a day ahead of
-/// the clock.
+/// Error{Fetch} when the release is of another suite, has expired, or is dated more than a day in the future.
 void check_release(const Release& release, const std::string& suite, const std::string& name, const Clock& clock);
 
 }  // namespace k8simg

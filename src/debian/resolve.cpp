@@ -1,5 +1,4 @@
-// resolve: reads the request against the catalogue, chooses as apt would, has libsolv prove it, and writes down what
-// was chosen.
+// resolve(): reads the request, chooses packages as apt would, has libsolv prove the choice, and returns the result.
 #include "debian/resolve.hpp"
 
 #include <fmt/format.h>
@@ -98,7 +97,7 @@ class Request {
   OfferId pick(const Asked& asked, NameId id) {
     const Name& name = catalogue_.name(id);
     std::vector<std::string> there;
-    // What is kept is as good as any version of the suite that it was taken from.
+    // A kept version counts as a version of the suite that it was taken from.
     if (!asked.suite.empty() && kept_.is_kept(name.candidate) &&
         catalogue_.file_of(name.candidate).suite == asked.suite)
       return name.candidate;
@@ -121,7 +120,7 @@ class Request {
     if (name.candidate == nothing)
       return refuse(fmt::format("{0} is only in a suite that is used on request: {1}; ask for {0}/{2}", asked.name,
                                 join(there, ", "), catalogue_.file_of(name.offers[0]).suite));
-    // Pinned by an earlier entry, the candidate is that very version.
+    // An earlier entry may have pinned the candidate.
     return name.candidate;
   }
 
@@ -147,8 +146,8 @@ class Request {
                               near ? fmt::format("; did you mean {}?", *near) : ""));
   }
 
-  /// What was asked for from a suite may need more from it: candidates change to that suite where no other candidate
-  /// meets a dependency.
+  /// A package requested from a suite may need others from it: if no candidate meets a dependency, a package of that
+  /// suite becomes the candidate.
   void follow_suite(OfferId offer, const std::string& suite) {
     for (const Alternatives& alternatives : catalogue_.relations(offer).requires_) {
       bool met = false;
@@ -199,7 +198,7 @@ class Request {
   std::vector<std::string> mistakes_;
 };
 
-/// Breadth first from what was asked for, so that the reason given is the nearest one.
+/// Breadth-first from the requested packages, so that the nearest dependent package is the reason.
 std::map<std::string, std::string> needs(const Catalogue& catalogue, const Wanted& wanted,
                                          const std::vector<OfferId>& proven) {
   const std::set<OfferId> taken(proven.begin(), proven.end());

@@ -1,4 +1,4 @@
-// From signed indexes to a list of packages: what `k8simg lock` asks of Debian's archive.
+// Resolves packages from signed indexes of Debian's archive, for `k8simg lock`.
 #pragma once
 
 #include <cstdint>
@@ -23,24 +23,24 @@ struct Repository {
   std::vector<std::string> sections;  ///< "main", ...
 };
 
-/// Gets "dists/trixie/InRelease" of repository "debian" and returns the bytes, `limit` at most; nullopt on "not found".
-/// Throws Error{Fetch}.
+/// Fetches a path such as "dists/trixie/InRelease" of repository "debian" and returns at most `limit` bytes; nullopt
+/// when not found. Throws Error{Fetch}.
 using IndexFetcher = std::function<std::optional<std::string>(const std::string& repository, const std::string& path,
                                                               std::uint64_t limit)>;
 
 struct IndexSet {
   std::vector<LockedSuite> suites;
-  /// One Packages file each: text (uncompressed), with where it came from.
+  /// One uncompressed Packages file and its source.
   struct Packages {
     std::string repository, suite, section, architecture, text;
-    bool not_automatic = false;  ///< its release says so (backports): as if named in ResolveRequest::prefer_suites
+    bool not_automatic = false;  ///< from its Release file (backports): like ResolveRequest::prefer_suites
   };
   std::vector<Packages> packages;
 };
 
-/// From the signed InRelease of suites to their Packages indexes. Each suite is fetched and verified once (gpgv with
-/// `keyring`; Valid-Until against `clock`; the signed Suite/Codename must be what was asked), so that all sets come
-/// from one state of it.
+/// Loads the signed InRelease of suites and their Packages indexes. Each suite is fetched and verified once (gpgv with
+/// `keyring`; Valid-Until against `clock`; Suite or Codename must match), so that all index sets have the same state of
+/// it.
 class IndexLoader {
  public:
   /// `runner` and `clock` must outlive the loader.
@@ -52,10 +52,10 @@ class IndexLoader {
         clock_(clock),
         scratch_(std::move(scratch)) {}
 
-  /// The Packages indexes of each section for `architectures` (and "all"), whose size and SHA-256 must match the signed
-  /// file. A section or architecture that a suite does not have (armel in backports' non-free-firmware) is skipped when
-  /// the InRelease does not list it. An index that it lists and that is not on the mirror is Error{Fetch} that names
-  /// `k8simg lock --without-suite`. So is anything tampered, expired or unsigned.
+  /// The Packages indexes of each section for `architectures` (and "all"); size and SHA-256 must match the signed file.
+  /// A section or architecture that InRelease does not list (armel in backports' non-free-firmware) is skipped. An
+  /// index that is listed but missing on the mirror is Error{Fetch} with the hint `k8simg lock --without-suite`. A
+  /// modified, expired or unsigned file is Error{Fetch} too.
   IndexSet load(const std::vector<Repository>& repositories, const std::vector<std::string>& architectures);
 
  private:
@@ -75,37 +75,34 @@ class IndexLoader {
 
 struct ResolveRequest {
   std::string architecture;                ///< Debian name
-  std::vector<std::string> install;        ///< names; "name=version" and "name/suite" (as apt) also
-  bool essential = true;                   ///< add every Essential: yes package
-  std::vector<std::string> exclude;        ///< treated as if installed and never taken, e.g. "perl-base"
-  std::vector<std::string> prefer_suites;  ///< suites off by default unless asked for by name/suite: backports
-  std::vector<LockedPackage> keep;  ///< versions that stay unless something that is asked for needs another; those that
-                                    ///< no index has are passed over
+  std::vector<std::string> install;        ///< names; also "name=version" and "name/suite", as in apt
+  bool essential = true;                   ///< add all packages with Essential: yes
+  std::vector<std::string> exclude;        ///< treated as installed, never added, e.g. "perl-base"
+  std::vector<std::string> prefer_suites;  ///< suites used only for name/suite requests: backports
+  std::vector<LockedPackage> keep;         ///< versions to keep where possible; those not in any index are ignored
 };
 
-/// Those of `packages` whose bytes no index of the architecture offers any more.
+/// The packages in `packages` whose .deb no index of the architecture has any more.
 std::vector<LockedPackage> not_offered(const IndexSet& indexes, const std::string& architecture,
                                        const std::vector<LockedPackage>& packages);
-/// Lets `indexes` offer such a package. `control`: the control file in its .deb. Nothing but ResolveRequest::keep takes
-/// it.
+/// Adds such a package to `indexes`. `control`: the control file of its .deb. Only ResolveRequest::keep selects it.
 void add_offer(IndexSet& indexes, const std::string& architecture, const LockedPackage& package,
                const std::string& control);
 
-/// Packages that a suite of the repository's security updates (its name ends in "-security") has in a newer version:
-/// name → suite.
+/// The packages that a security suite (its name ends in "-security") has in a newer version: name → suite.
 std::map<std::string, std::string> superseded_by_security(const IndexSet& indexes, const std::string& architecture,
                                                           const std::vector<LockedPackage>& packages);
 
 struct Resolution {
-  std::vector<LockedPackage> packages;  ///< sorted by name; a kept one is that of `keep`, any other has no date
+  std::vector<LockedPackage> packages;  ///< sorted by name; kept ones are as in `keep`, others have no date
   std::map<std::string, std::string>
-      needed_by;  ///< package → one that needs it; "" for what was asked for or is essential
+      needed_by;  ///< package → a package that depends on it; "" if requested or essential
   std::map<std::string, std::string>
-      released;  ///< package of `keep` that had to give way → the package that needs another version of it
+      released;  ///< package of `keep` that was not kept → the package that needs another version of it
 };
 
-/// Depends and Pre-Depends only (no Recommends), first alternative preferred as apt does.
-/// Error{Resolve} says which dependency of which package cannot be met, and by whom it was asked for.
+/// Follows only Depends and Pre-Depends, not Recommends, and prefers the first alternative like apt. Error{Resolve}
+/// names the dependency that cannot be met, its package, and the request that led to it.
 Resolution resolve(const IndexSet& indexes, const ResolveRequest& request);
 
 }  // namespace k8simg

@@ -1,9 +1,9 @@
-// Fills a libsolv pool from the catalogue, solves, and puts libsolv's problem rules into words.
+// Fills a libsolv pool from the catalogue, solves it, and explains libsolv's problem rules.
 #include "debian/solver.hpp"
 
 #include <fmt/format.h>
 
-// "requires" is a keyword of C++20: libsolv then names its fields dep_requires, ...
+// "requires" is a keyword in C++20; with this macro libsolv names its fields dep_requires etc.
 #define LIBSOLV_SOLVABLE_PREPEND_DEP
 extern "C" {
 #include <solv/pool.h>
@@ -56,11 +56,10 @@ int to_flags(VersionOperator op) {
   return 0;
 }
 
-/// Offers in the order in which a walk meets them, with the offer that first led to each: the material of "asked for
-/// by".
+/// Offers in the order of the walk, with the offer that first led to each, for the explanation of errors.
 struct Closure {
   std::vector<OfferId> offers;
-  std::unordered_map<OfferId, OfferId> parent;  ///< nothing: asked for
+  std::unordered_map<OfferId, OfferId> parent;  ///< `nothing`: requested
 };
 
 bool is_excluded(const Catalogue& catalogue, const Wanted& wanted, const Relation& relation) {
@@ -71,7 +70,7 @@ bool is_excluded(const Catalogue& catalogue, const Wanted& wanted, const Relatio
 bool meets_by_exclusion(const Catalogue& catalogue, const Wanted& wanted, const Alternatives& alternatives) {
   for (const Relation& relation : alternatives) {
     if (is_excluded(catalogue, wanted, relation)) return true;
-    // What the excluded package provides is there, too.
+    // Names that the excluded package provides count as provided.
     bool provided = false;
     catalogue.for_each_match(
         relation, [&](NameId name) { return wanted.excluded[name] ? catalogue.name(name).candidate : nothing; },
@@ -81,8 +80,8 @@ bool meets_by_exclusion(const Catalogue& catalogue, const Wanted& wanted, const 
   return false;
 }
 
-/// Everything that could be needed: all candidates for all alternatives. First alternatives come first, which libsolv's
-/// choice follows.
+/// All candidates of all alternatives of all dependencies. Preferred ones come first, since libsolv's choice follows
+/// the order.
 Closure close_over(const Catalogue& catalogue, const Wanted& wanted, const std::vector<OfferId>& preferred) {
   Closure closure;
   const auto add = [&](OfferId offer, OfferId parent) {
@@ -175,7 +174,7 @@ class Proof {
     Solvable* solvable = pool_id2solvable(pool_.get(), id);
     solvable->name = string_id(catalogue_.name_of(offer));
     solvable->evr = string_id(source.version);
-    // One architecture and "all" are all there is: both are native here.
+    // Only one architecture and "all" exist; both are native.
     solvable->arch = string_id(catalogue_.architecture());
 
     const auto provide = [&](std::string_view name, std::string_view version, bool plain, bool any) {
@@ -235,7 +234,7 @@ class Proof {
   IdQueue jobs_;
 };
 
-/// " (trixie has libfoo 1.4)": what comes near to a dependency that cannot be met.
+/// "; trixie has libfoo 1.4": packages similar to a dependency that cannot be met.
 std::string Proof::what_there_is(Id dependency) const {
   const auto known = dependencies_.find(dependency);
   if (known == dependencies_.end()) return {};
@@ -262,7 +261,7 @@ std::string Proof::what_there_is(Id dependency) const {
   return found.empty() ? "" : "; " + join(found, ", ");
 }
 
-/// " (asked for by task-x → openssh-server)".
+/// " (needed by ssh, needed by task-x, which was asked for)".
 std::string Proof::chain(const Closure& closure, Id id) const {
   const auto known = offer_.find(id);
   if (known == offer_.end()) return {};
@@ -315,7 +314,7 @@ void Proof::explain(const Closure& closure) const {
       }
     }
   }
-  // A missing dependency says more than the conflicts around it.
+  // Missing dependencies first: they often cause the conflicts.
   std::stable_partition(causes.begin(), causes.end(),
                         [](const std::string& cause) { return cause.find("which no suite has") != std::string::npos; });
   if (causes.empty()) causes.push_back("the packages that were asked for cannot be installed together");
@@ -331,7 +330,7 @@ void Proof::explain(const Closure& closure) const {
 
 std::vector<OfferId> prove(const Catalogue& catalogue, const Wanted& wanted, const Chosen& chosen) {
   if (chosen.complete) {
-    // The usual case: a pool of nothing but the choice, where everything must go in together.
+    // The usual case: a pool of only the chosen packages, all of which must be installable together.
     Proof proof(catalogue, wanted);
     proof.add(chosen.offers);
     for (OfferId offer : chosen.offers) proof.install(offer);

@@ -1,5 +1,5 @@
-// The proof by libsolv that a choice of packages fits together, its repair when it does not, and the reason in words
-// when nothing does.
+// Proves with libsolv that chosen packages are consistent, repairs the choice if necessary, and explains when there is
+// no solution.
 #pragma once
 
 #include <vector>
@@ -9,9 +9,9 @@
 
 namespace k8simg {
 
-/// `chosen` itself when it is consistent; else a solution that keeps to it where it can. Depends and Pre-Depends must
-/// be met and Conflicts and Breaks kept apart. Error{Resolve} names the dependency that cannot be met and the chain of
-/// packages that leads to it.
+/// Returns `chosen` if it is consistent, otherwise a similar solution. Depends and Pre-Depends must be met; Conflicts
+/// and Breaks are respected. Error{Resolve} names the dependency that cannot be met and the chain of packages that
+/// leads to it.
 std::vector<OfferId> prove(const Catalogue& catalogue, const Wanted& wanted, const Chosen& chosen);
 
 }  // namespace k8simg

@@ -1,5 +1,5 @@
-// Version order as deb-version(7) defines it: epoch, then upstream, then revision, each in alternating non-digit and
-// digit runs.
+// Compares versions as deb-version(7) defines: epoch, upstream version, revision, each in alternating runs of
+// non-digits and digits.
 #include "debian/version.hpp"
 
 namespace k8simg {
@@ -28,7 +28,7 @@ int compare_parts(std::string_view a, std::string_view b) {
     }
     while (i < a.size() && a[i] == '0') ++i;
     while (j < b.size() && b[j] == '0') ++j;
-    // Numbers of any length: the longer one is larger, else the first digit that differs decides.
+    // Numbers of any length: the longer one is larger; otherwise the first different digit decides.
     int first_difference = 0;
     while (i < a.size() && j < b.size() && is_digit(a[i]) && is_digit(b[j])) {
       if (first_difference == 0) first_difference = a[i] - b[j];

@@ -1,4 +1,4 @@
-// Downloads through libcurl: resumed where they stopped, connections and TLS sessions shared between threads.
+// Downloads with libcurl: resumable, with connections that are reused by later downloads.
 #include <curl/curl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -16,10 +16,10 @@ namespace k8simg {
 
 namespace {
 
-constexpr std::uint64_t most_of_page = 1 << 20;  // bytes that are read of an error's page
+constexpr std::uint64_t most_of_page = 1 << 20;  // maximum size of an error page
 
 Error too_long(const std::string& url, std::uint64_t limit) {
-  return Error(ErrorKind::Fetch, fmt::format("{}: is longer than the {} bytes that it may have", url, limit));
+  return Error(ErrorKind::Fetch, fmt::format("{}: is larger than the limit of {} bytes", url, limit));
 }
 
 class CurlDownloader : public Downloader {
@@ -48,13 +48,13 @@ class CurlDownloader : public Downloader {
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 100L);
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, 60L);
     curl_easy_setopt(handle, CURLOPT_USERAGENT, "k8simg");
-    // Where the server says how long it is, nothing of a file that is too long is taken; on_data sees to all others.
-    // The option is about pages that come with errors and redirects too.
+    // Rejects a file that is too large before its body is read, if the server announces its size; otherwise on_data
+    // does. The option also applies to error pages and redirects.
     curl_easy_setopt(handle, CURLOPT_MAXFILESIZE_LARGE,
                      static_cast<curl_off_t>(std::min<std::uint64_t>(std::max(limit, most_of_page),
                                                                      std::numeric_limits<curl_off_t>::max())));
-    // Not CURLOPT_RESUME_FROM: libcurl gives up (CURLE_RANGE_ERROR) on a server that ignores the range, where on_data
-    // begins again.
+    // Not CURLOPT_RESUME_FROM: if a server ignores the range, libcurl fails with CURLE_RANGE_ERROR, whereas on_data
+    // restarts.
     const std::string range = fmt::format("{}-", offset);
     if (offset > 0) curl_easy_setopt(handle, CURLOPT_RANGE, range.c_str());
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &Transfer::on_data);
@@ -62,7 +62,7 @@ class CurlDownloader : public Downloader {
     curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, &Transfer::on_progress);
     curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &transfer);
     curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
-    // The usual variables name a CA bundle of the site; libcurl itself reads only the proxy ones.
+    // libcurl itself reads only the proxy variables, not those of the CA bundle.
     for (const char* name : {"CURL_CA_BUNDLE", "SSL_CERT_FILE"}) {
       if (const char* bundle = std::getenv(name); bundle && *bundle) {
         curl_easy_setopt(handle, CURLOPT_CAINFO, bundle);
@@ -81,7 +81,7 @@ class CurlDownloader : public Downloader {
       throw too_long(url, limit);
     }
     if (status == 404 || status == 410 || code == CURLE_FILE_COULDNT_READ_FILE) return std::nullopt;
-    // The file is already whole, or longer than the server's: the caller's check of size and hash tells.
+    // The file is already complete, or longer than the server's. The caller checks size and digest.
     if (status == 416) return transfer.offset;
     if (code == CURLE_OK && (status == 0 || (status >= 200 && status < 300))) return transfer.offset;
     const bool of_page = status >= 300 && (code == CURLE_FILESIZE_EXCEEDED || code == CURLE_WRITE_ERROR);
@@ -96,8 +96,8 @@ class CurlDownloader : public Downloader {
  private:
   struct Transfer {
     int fd;
-    std::uint64_t start, offset;  // where this answer's bytes begin in the file, and where they have come to
-    std::uint64_t limit;          // bytes that the file may have
+    std::uint64_t start, offset;  // offsets in the file: of this response's first byte, and of the next byte
+    std::uint64_t limit;          // maximum size of the file
     std::stop_token stop;
     const std::function<void(std::uint64_t, std::uint64_t)>& progress;
     const std::string& url;
@@ -113,7 +113,7 @@ class CurlDownloader : public Downloader {
           transfer.first = false;
           long status = 0;
           curl_easy_getinfo(transfer.handle, CURLINFO_RESPONSE_CODE, &status);
-          // An error page is not content; a server that ignores the range begins at byte 0 again.
+          // Error pages are not content. Status 200 means that the server ignored the range and starts at byte 0.
           if (status < 300 && transfer.offset > 0 && status == 200) {
             transfer.start = transfer.offset = 0;
             if (ftruncate(transfer.fd, 0) != 0 || lseek(transfer.fd, 0, SEEK_SET) != 0)
@@ -127,7 +127,7 @@ class CurlDownloader : public Downloader {
           if (transfer.page > most_of_page) return 0;
         } else {
           if (size * count > transfer.limit - std::min(transfer.limit, transfer.offset)) {
-            // Nothing to go on from.
+            // Empty the file, so that it is not resumed.
             if (ftruncate(transfer.fd, 0) != 0) throw_errno("cannot empty the download of", transfer.url, errno);
             throw too_long(transfer.url, transfer.limit);
           }
@@ -142,7 +142,8 @@ class CurlDownloader : public Downloader {
     }
     static int on_progress(void* self, curl_off_t total, curl_off_t, curl_off_t, curl_off_t) {
       auto& transfer = *static_cast<Transfer*>(self);
-      // libcurl counts the bytes of this answer only; no bytes yet: it may be an error page that it counts.
+      // libcurl counts only the bytes of this response. Before the first byte of content, it may be counting an error
+      // page.
       if (transfer.progress && total > 0 && transfer.offset > transfer.start)
         transfer.progress(transfer.offset, transfer.start + static_cast<std::uint64_t>(total));
       return transfer.stop.stop_requested() ? 1 : 0;

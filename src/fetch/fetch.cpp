@@ -1,4 +1,4 @@
-// Tries mirrors in order, resumes and retries, and lets nothing into the store that is not what the lock says.
+// Tries mirrors in order, resumes and retries, and stores only files that match the lock.
 #include "fetch/fetch.hpp"
 
 #include <fcntl.h>
@@ -22,7 +22,7 @@ namespace {
 
 constexpr int attempts = 4;
 
-/// Waits, unless stopped.
+/// Waits; a stop request ends the wait with Error{Interrupted}.
 void pause_before_retry(int attempt, const std::stop_token& stop) {
   std::mutex mutex;
   std::condition_variable_any condition;
@@ -31,7 +31,8 @@ void pause_before_retry(int attempt, const std::stop_token& stop) {
   if (stop.stop_requested()) throw Error(ErrorKind::Interrupted, "interrupted");
 }
 
-/// The lock of one blob's download. Another build may hold it for long, so the wait ends with a stop request too.
+/// Takes the file lock of one blob's download. Another build may hold it for a long time, so a stop request ends the
+/// wait.
 FileLock wait_for_lock(const fs::path& file, const std::stop_token& stop) {
   for (;;) {
     if (auto lock = FileLock::try_lock(file, FileLock::Mode::Exclusive)) return std::move(*lock);
@@ -47,7 +48,7 @@ std::string join_url(const std::string& base, const std::string& path) {
   return base + (base.ends_with('/') ? "" : "/") + path;
 }
 
-/// Downloads with retries. nullopt: not there.
+/// Downloads with retries. nullopt: not found.
 std::optional<std::uint64_t> download_patiently(Downloader& downloader, const std::string& url, int fd,
                                                 std::uint64_t limit, const std::stop_token& stop,
                                                 const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
@@ -86,11 +87,11 @@ Value fetch(Store& store, Downloader& downloader, const Mirrors& mirrors, const 
     urls.push_back(join_url(base, request.path));
   }
 
-  // One partial file per blob and process at a time: a second build waits here and then finds the blob.
+  // Only one process downloads a blob at a time. A second build waits here and then finds the blob.
   const auto folder = store.folder("partial");
   const auto lock_file = folder / (request.sha256.hex() + ".lock");
   const FileLock lock = wait_for_lock(lock_file, stop);
-  // Once the blob is there nobody needs the lock's file: who waited on it looks into the store next.
+  // The lock file is not needed once the store has the blob: waiting processes check the store next.
   const auto done = [&](const Value& value) {
     std::error_code ignored;
     fs::remove(lock_file, ignored);
@@ -102,8 +103,8 @@ Value fetch(Store& store, Downloader& downloader, const Mirrors& mirrors, const 
   std::vector<std::string> failures;
   bool not_found_everywhere = true;
   for (const auto& url : urls) {
-    // A resumed file may have been damaged where it stopped (another mirror, a full disk), so a wrong hash is tried
-    // once more from byte 0.
+    // The partial file may be damaged (another mirror, a full disk), so after a wrong digest it is downloaded again
+    // from byte 0.
     for (int round = 0; round < 2; ++round) {
       const Fd fd = Fd::open(partial, O_RDWR | O_CREAT | O_APPEND);
       struct stat before {};

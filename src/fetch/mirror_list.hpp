@@ -1,4 +1,4 @@
-// Lists of mirrors as apt has them (apt-transport-mirror(1)): private to the search for mirrors and its fuzzer.
+// apt's mirror lists (apt-transport-mirror(1)). Private to find_mirrors() and its fuzzer.
 #pragma once
 
 #include <string>
@@ -7,8 +7,8 @@
 
 namespace k8simg {
 
-/// A URI a line, then blank-separated what is said of it ("priority:1", "type:src"); "#" begins a comment. Returns the
-/// URIs for binary packages, smaller priorities first, others as they stand.
+/// One URI per line, followed by blank-separated properties ("priority:1", "type:src"); "#" begins a comment. Returns
+/// the URIs for binary packages by ascending priority; URIs without priority keep their order.
 std::vector<std::string> read_mirror_list(std::string_view text);
 
 }  // namespace k8simg

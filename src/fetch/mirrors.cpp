@@ -1,4 +1,4 @@
-// Finds the mirrors: command line, environment, the user's configuration, the machine's own apt sources.
+// Finds mirrors in the command line, the environment, the user's configuration and the machine's apt sources.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,12 +21,12 @@ namespace {
 const std::set<std::string, std::less<>> codenames{"buster", "bullseye", "bookworm",  "trixie",  "forky",   "duke",
                                                    "sid",    "stable",   "oldstable", "testing", "unstable"};
 
-/// The repository that a suite of the machine's apt sources belongs to; nothing for a suite that is not Debian's.
+/// The repository of a suite in the machine's apt sources; nullopt for a suite that is not Debian's.
 std::optional<std::string> repository_of(std::string_view suite) {
   const auto end = suite.find_first_of("-/");
   if (!codenames.contains(suite.substr(0, end))) return std::nullopt;
   const std::string_view rest = end == std::string_view::npos ? "" : suite.substr(end + 1);
-  // CODENAME/updates: what security suites were called before bullseye.
+  // CODENAME/updates: the name of security suites before bullseye.
   if (rest == "security" || (rest == "updates" && suite[end] == '/')) return "debian-security";
   if (rest.empty() || rest == "updates" || rest == "backports" || rest == "proposed-updates") return "debian";
   return std::nullopt;
@@ -38,8 +38,8 @@ bool has(const std::vector<std::string>& words, std::string_view word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-/// One entry of the apt sources. Others than Debian use its suite names too ("bookworm main"), but they have keys of
-/// their own and say so.
+/// One entry of the apt sources. Third parties use Debian's suite names too ("bookworm main"), but set signed-by to
+/// their own keys.
 struct Source {
   std::vector<std::string> uris, suites, components;
   std::string signed_by;
@@ -69,7 +69,7 @@ std::vector<std::string> read_mirror_list(std::string_view text) {
 
 namespace {
 
-/// The URIs that libcurl can ask: mirror lists are read, "tor+http" and its kin are left to apt.
+/// The URIs that libcurl supports. Mirror lists are read; "tor+http" and similar are skipped.
 std::vector<std::string> usable(const std::vector<std::string>& uris) {
   std::vector<std::string> all;
   for (const auto& uri : uris) {
@@ -83,7 +83,7 @@ std::vector<std::string> usable(const std::vector<std::string>& uris) {
       std::error_code ignored;
       if (!fs::is_regular_file(list, ignored)) continue;
       const auto listed = read_mirror_list(read_file(list));
-      // A list in a list would be none that apt reads.
+      // apt does not support nested lists.
       std::copy_if(listed.begin(), listed.end(), std::back_inserter(all), [](const std::string& one) {
         return one.starts_with("http://") || one.starts_with("https://") || one.starts_with("file:");
       });
@@ -112,13 +112,13 @@ std::string lower(std::string_view text) {
   return result;
 }
 
-/// deb822 style (sources.list(5)): paragraphs with Types, URIs, Suites, Components; a line that starts with a blank
-/// goes on, names have any case.
+/// deb822 style (sources.list(5)): paragraphs with Types, URIs, Suites, Components. A line that starts with a blank
+/// continues the field; field names are case-insensitive.
 void read_sources(Bases& bases, const std::string& text) {
   std::map<std::string, std::string> fields;
   std::string last;
   const auto flush = [&] {
-    const std::set<std::string, std::less<>> no{"no", "false", "without", "off", "disable", "0"};  // apt's own list
+    const std::set<std::string, std::less<>> no{"no", "false", "without", "off", "disable", "0"};  // as in apt
     if (has(split_words(fields["types"]), "deb") && !no.contains(lower(fields["enabled"]))) {
       offer(bases, {split_words(fields["uris"]), split_words(fields["suites"]), split_words(fields["components"]),
                     fields["signed-by"]});
@@ -173,7 +173,7 @@ Bases machine_bases(const fs::path& folder) {
   return bases;
 }
 
-/// "URL" sets debian (and debian-security beside it: .../debian → .../debian-security), "REPOSITORY=URL" sets one.
+/// "URL" sets debian (and debian-security: .../debian → .../debian-security), "REPOSITORY=URL" sets one repository.
 void read_argument(Bases& bases, const std::string& argument, const std::string& where) {
   const auto equals = argument.find('=');
   const bool named = equals != std::string::npos && argument.find("://") > equals && argument.find("file:") > equals;
@@ -202,11 +202,11 @@ Mirrors find_mirrors(const MirrorOptions& options) {
 
   Mirrors mirrors;
   mirrors.archive = options.archive;
-  // Repository by repository the first source that knows it wins: --mirror for one keeps the others.
+  // For each repository the first source wins, so --mirror for one repository keeps the others.
   for (const Bases& source : {arguments, environment, options.user, machine_bases(options.apt_folder)}) {
     for (const auto& [repository, bases] : source) mirrors.bases.try_emplace(repository, bases);
   }
-  // libcurl wants file:///path; apt's file:/path is the same.
+  // libcurl needs file:///path; apt also has file:/path.
   for (auto& [repository, bases] : mirrors.bases) {
     for (auto& base : bases) {
       if (base.starts_with("file:/") && !base.starts_with("file://")) base = "file://" + base.substr(5);

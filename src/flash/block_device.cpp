@@ -1,4 +1,4 @@
-// Block devices and regular files through the kernel.
+// BlockDevice for the kernel's block devices and regular files.
 #include "flash/block_device.hpp"
 
 #include <fcntl.h>
@@ -18,8 +18,8 @@ namespace k8simg {
 
 namespace {
 
-/// Without O_DIRECT, so many bytes may wait in the page cache: else a slow card would fill the memory, and progress
-/// would run far ahead of the truth.
+/// Without O_DIRECT, at most this many bytes stay in the page cache. Otherwise a slow card would fill the memory, and
+/// the reported progress would be wrong.
 constexpr std::uint64_t most_unwritten = std::uint64_t{16} << 20;
 
 Error open_error(const fs::path& path, int error) {
@@ -31,7 +31,7 @@ Error open_error(const fs::path& path, int error) {
                    "then try again");
     case EACCES:
     case EPERM:
-      return Error(ErrorKind::Flash, fmt::format("{} may not be written by you", name),
+      return Error(ErrorKind::Flash, fmt::format("{} is not writable for you", name),
                    "run `k8simg flash` with sudo, or become a member of the group that owns the device");
     case EROFS:
       return Error(ErrorKind::Flash, fmt::format("{} is read-only", name),
@@ -41,7 +41,7 @@ Error open_error(const fs::path& path, int error) {
     case ENOENT:
     case ENXIO:
     case ENODEV:
-      return Error(ErrorKind::Flash, fmt::format("{} is not there any more", name), "plug it in again");
+      return Error(ErrorKind::Flash, fmt::format("{} no longer exists", name), "plug it in again");
     case ETXTBSY:
       return Error(ErrorKind::Flash, fmt::format("{} is in use as a program or swap file", name));
     default:
@@ -52,7 +52,7 @@ Error open_error(const fs::path& path, int error) {
 class KernelDevice final : public BlockDevice {
  public:
   explicit KernelDevice(const OpenTarget& target) : path_(target.path), disk_(target.number.has_value()) {
-    // O_EXCL without O_CREAT means something for block devices only.
+    // O_EXCL without O_CREAT is only defined for block devices.
     const int flags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (disk_ ? O_EXCL : 0);
     int fd = ::open(path_.c_str(), flags | O_DIRECT);
     direct_ = is_direct_ = fd >= 0;
@@ -63,19 +63,17 @@ class KernelDevice final : public BlockDevice {
     if (::fstat(fd, &status) != 0) throw_errno("cannot look at", path_.string(), errno);
     const bool same = disk_ ? S_ISBLK(status.st_mode) && status.st_rdev == *target.number : S_ISREG(status.st_mode);
     if (!same)
-      throw Error(ErrorKind::Flash,
-                  fmt::format("{} was replaced by something else while it was looked at", path_.string()), "try again");
+      throw Error(ErrorKind::Flash, fmt::format("{} was replaced while it was checked", path_.string()), "try again");
     int read_only = 0;
     if (disk_ && ::ioctl(fd, BLKROGET, &read_only) == 0 && read_only) throw open_error(path_, EROFS);
     size_ = disk_ ? device_size() : static_cast<std::uint64_t>(status.st_size);
-    // udev looks at disks that somebody closes after writing; this lock asks it to wait until we are through. Not
-    // having it does no harm.
+    // udev probes a disk when it is closed after writing; this lock delays the probe. The lock is optional.
     (void)::flock(fd, LOCK_EX | LOCK_NB);
   }
 
   std::string name() const override { return path_.string(); }
   std::uint64_t size() const override { return size_; }
-  // The kernel gives a disk that was unplugged or a reader that lost its card the size 0.
+  // The kernel reports size 0 for a disk that was unplugged and for a reader without a card.
   bool present() const override { return !disk_ || device_size() > 0; }
 
   Transfer read_at(std::uint64_t offset, std::span<char> into) override {
@@ -112,7 +110,7 @@ class KernelDevice final : public BlockDevice {
 
   int drop_caches() override {
     if (const int error = sync()) return error;
-    // BLKFLSBUF is for the administrator alone; whoever may write the disk may still give the advice.
+    // BLKFLSBUF needs CAP_SYS_ADMIN; posix_fadvise does not.
     if (disk_ && ::ioctl(fd_.get(), BLKFLSBUF, 0) != 0 && errno != EACCES && errno != EPERM) return errno;
     return ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED);
   }
@@ -128,7 +126,7 @@ class KernelDevice final : public BlockDevice {
            reinterpret_cast<std::uintptr_t>(memory) % transfer_alignment == 0;
   }
 
-  /// The end of an image need not be a multiple of the disk's blocks; only the page cache can write such a part.
+  /// The last write may be smaller than a block of the disk; O_DIRECT does not support that.
   void set_direct(bool wish) {
     wish = wish && direct_;
     if (wish == is_direct_) return;
@@ -152,8 +150,8 @@ class KernelDevice final : public BlockDevice {
   fs::path path_;
   bool disk_;
   Fd fd_;
-  bool direct_ = false;     ///< O_DIRECT can be had
-  bool is_direct_ = false;  ///< and is set now
+  bool direct_ = false;     ///< O_DIRECT is supported
+  bool is_direct_ = false;  ///< O_DIRECT is set
   std::uint64_t size_ = 0, unwritten_ = 0;
 };
 

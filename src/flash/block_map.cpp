@@ -1,6 +1,5 @@
-// Reads block maps. XML is left to libxml2: it handles encodings, comments and entities, is fuzzed by others all day,
-// and is in every Debian and already needed by libguestfs, so that the program gains no new library. Documents with a
-// DTD are refused, so nothing is ever expanded or loaded.
+// Reads block maps with libxml2, which handles encodings, comments and entities, is fuzzed upstream, and is already
+// required by libguestfs. Documents with a DTD are refused, so no entity is expanded or loaded.
 #include "flash/block_map.hpp"
 
 #include <fmt/format.h>
@@ -19,7 +18,7 @@ namespace k8simg {
 
 namespace {
 
-constexpr std::size_t largest_map = std::size_t{64} << 20;  ///< a map of a terabyte in scattered blocks is smaller
+constexpr std::size_t largest_map = std::size_t{64} << 20;  ///< enough for a terabyte in scattered blocks
 constexpr const char* remake = "make the map again with the image, or write all of the image with --no-bmap";
 
 struct FreeXml {
@@ -28,12 +27,12 @@ struct FreeXml {
   void operator()(xmlChar* text) const { xmlFree(text); }
 };
 
-/// The document while it is read; every complaint names file and line.
+/// An XML document; errors name file and line.
 class MapReader {
  public:
   MapReader(std::string_view text, std::string name) : name_(std::move(name)) {
     if (text.size() > largest_map)
-      throw at_line(0, fmt::format("is {} long, which no block map is", format_size(text.size())));
+      throw at_line(0, fmt::format("is {} long, which is too large for a block map", format_size(text.size())));
     context_.reset(xmlNewParserCtxt());
     if (!context_) throw std::bad_alloc();
     document_.reset(xmlCtxtReadMemory(context_.get(), text.data(), static_cast<int>(text.size()), "map", nullptr,
@@ -41,9 +40,10 @@ class MapReader {
     if (!document_) {
       const xmlError* why = xmlCtxtGetLastError(context_.get());
       throw at_line(why ? why->line : 0,
-                    "is no XML: " + std::string(why && why->message ? trim(why->message) : "it is empty"));
+                    "is not XML: " + std::string(why && why->message ? trim(why->message) : "it is empty"));
     }
-    if (document_->intSubset || document_->extSubset) throw at_line(0, "has a document type, which no block map has");
+    if (document_->intSubset || document_->extSubset)
+      throw at_line(0, "has a document type, which block maps do not have");
   }
 
   xmlNode* root() const { return xmlDocGetRootElement(document_.get()); }
@@ -61,7 +61,7 @@ class MapReader {
     return std::string(trim(reinterpret_cast<const char*>(text.get())));
   }
 
-  /// The one child of that name.
+  /// The only child element with this name.
   xmlNode* child(xmlNode* parent, const char* name) const {
     xmlNode* found = nullptr;
     for (xmlNode* node = parent->children; node; node = node->next) {
@@ -77,7 +77,7 @@ class MapReader {
     std::uint64_t value = 0;
     const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (failure != std::errc() || end != text.data() + text.size())
-      throw error(node, fmt::format("<{}> holds \"{}\", which is no number", tag(node), text));
+      throw error(node, fmt::format("<{}> holds \"{}\", which is not a number", tag(node), text));
     return value;
   }
 
@@ -106,7 +106,7 @@ MappedRange read_range(const MapReader& reader, xmlNode* node, const BlockMap& m
       dash == std::string::npos ? first : reader.number(node, trim(std::string_view(text).substr(dash + 1)));
   if (last < first) throw reader.error(node, fmt::format("the range {} ends before it begins", text));
   if (last >= blocks)
-    throw reader.error(node, fmt::format("the range {} leaves the image, whose last block is {}", text, blocks - 1));
+    throw reader.error(node, fmt::format("the range {} exceeds the image, whose last block is {}", text, blocks - 1));
   if (first < next)
     throw reader.error(node, fmt::format("the range {} overlaps or precedes the one before it, which ends at block {}",
                                          text, next - 1));
@@ -114,9 +114,9 @@ MappedRange read_range(const MapReader& reader, xmlNode* node, const BlockMap& m
   if (!checksum) throw reader.error(node, fmt::format("the range {} has no chksum", text));
   const auto digest = Digest::parse(*checksum);
   if (!digest)
-    throw reader.error(node, fmt::format("the chksum \"{}\" of the range {} is no SHA-256", *checksum, text));
+    throw reader.error(node, fmt::format("the chksum \"{}\" of the range {} is not a SHA-256", *checksum, text));
   const std::uint64_t start = first * map.block_size;
-  const std::uint64_t room = map.image_size - start;  // the last block may be a part of one
+  const std::uint64_t room = map.image_size - start;  // the last block may be incomplete
   const std::uint64_t count = last - first + 1;
   return {start, count > room / map.block_size ? room : count * map.block_size, digest};
 }
@@ -133,23 +133,23 @@ BlockMap parse_block_map(std::string_view text, const std::string& name) {
   const MapReader reader(text, name);
   xmlNode* root = reader.root();
   if (!root || MapReader::tag(root) != "bmap")
-    throw reader.at_line(0, "is no block map: its outermost element is not <bmap>");
+    throw reader.at_line(0, "is not a block map: its root element is not <bmap>");
   const std::string version = MapReader::attribute(root, "version").value_or("");
   if (version.rfind("2.", 0) != 0)
-    throw reader.error(root, fmt::format("is a block map of version \"{}\"; only 2.x is understood", version));
+    throw reader.error(root, fmt::format("is a block map of version \"{}\"; only 2.x is supported", version));
   xmlNode* type = reader.child(root, "ChecksumType");
   if (MapReader::content(type) != "sha256")
     throw reader.error(type,
-                       fmt::format("its checksums are \"{}\"; only sha256 is understood", MapReader::content(type)));
+                       fmt::format("its checksums are \"{}\"; only sha256 is supported", MapReader::content(type)));
 
   BlockMap map;
   map.image_size = reader.number_in(root, "ImageSize");
   map.block_size = reader.number_in(root, "BlockSize");
-  // Offsets are off_t in the end.
+  // Offsets must fit into off_t.
   if (map.image_size == 0 || map.image_size > std::uint64_t{1} << 62)
-    throw reader.error(root, fmt::format("the size of the image, {}, cannot be", map.image_size));
+    throw reader.error(root, fmt::format("the size of the image, {}, is invalid", map.image_size));
   if (map.block_size < 512 || map.block_size > std::uint64_t{1} << 30 || !std::has_single_bit(map.block_size))
-    throw reader.error(root, fmt::format("the block size {} is no power of two from 512 on", map.block_size));
+    throw reader.error(root, fmt::format("the block size {} is not a power of two of at least 512", map.block_size));
   const std::uint64_t blocks = (map.image_size + map.block_size - 1) / map.block_size;
   const std::uint64_t stated = reader.number_in(root, "BlocksCount"),
                       stated_mapped = reader.number_in(root, "MappedBlocksCount");
@@ -158,7 +158,7 @@ BlockMap parse_block_map(std::string_view text, const std::string& name) {
                                          map.image_size, blocks, map.block_size));
   map.file_checksum = MapReader::content(reader.child(root, "BmapFileChecksum"));
   if (!Digest::parse(map.file_checksum))
-    throw reader.error(root, fmt::format("its BmapFileChecksum \"{}\" is no SHA-256", map.file_checksum));
+    throw reader.error(root, fmt::format("its BmapFileChecksum \"{}\" is not a SHA-256", map.file_checksum));
 
   std::uint64_t next = 0, mapped = 0;
   xmlNode* list = reader.child(root, "BlockMap");

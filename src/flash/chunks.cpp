@@ -1,4 +1,4 @@
-// Reads the image ahead, chunk by chunk.
+// Reads chunks of the image ahead in a thread.
 #include "flash/chunks.hpp"
 
 #include <fmt/format.h>
@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t chunks_ahead = 4;
 
-/// Where a chunk that begins at `offset` ends at the latest.
+/// The latest end of a chunk that begins at `offset`.
 std::uint64_t next_cut(std::uint64_t offset) {
   return offset < start_size ? start_size : (offset / chunk_size + 1) * chunk_size;
 }
@@ -98,7 +98,7 @@ void ChunkReader::read_range(const MappedRange& range, std::stop_token stop) {
   if (const Digest found = whole.finish(); found != *range.digest) {
     throw Error(
         ErrorKind::Fetch,
-        fmt::format("{} is not what its block map says: bytes {} to {} have the SHA-256 {}, not {}", image_.name(),
+        fmt::format("{} does not match its block map: bytes {} to {} have the SHA-256 {}, not {}", image_.name(),
                     range.start, end - 1, found.hex(), range.digest->hex()),
         "the image is damaged, or the block map is of another one: get both again and compare them with SHA256SUMS");
   }

@@ -1,4 +1,4 @@
-// The image cut into chunks in memory, read and hashed by a thread that keeps ahead of whoever takes them.
+// Reads and hashes an image in chunks, in a thread that reads ahead.
 #pragma once
 
 #include <condition_variable>
@@ -19,10 +19,9 @@
 namespace k8simg {
 
 inline constexpr std::uint64_t start_size = std::uint64_t{1} << 20;  ///< bytes of a disk's start that are written last
-inline constexpr std::size_t chunk_size = std::size_t{4}
-                                          << 20;  ///< bytes; a multiple of the erase blocks of most cards
+inline constexpr std::size_t chunk_size = std::size_t{4} << 20;      ///< bytes; a multiple of most cards' erase blocks
 
-/// Page-aligned memory of chunk_size bytes, as O_DIRECT wants it.
+/// Page-aligned memory of chunk_size bytes, for O_DIRECT.
 class ChunkMemory {
  public:
   ChunkMemory();
@@ -43,15 +42,15 @@ struct Chunk {
   std::string_view bytes() const { return {memory.data(), size}; }
 };
 
-/// Gives the chunks of all ranges in order; none crosses a multiple of chunk_size or the end of the disk's start.
-/// Error{Fetch} out of next() when a range is not what its digest says, or the image ends before it does: all chunks
-/// before it have been given then.
+/// Returns the chunks of all ranges in order; none crosses a multiple of chunk_size or start_size. next() throws
+/// Error{Fetch} when a range does not match its digest, or the image is too short, after all earlier chunks were
+/// returned.
 class ChunkReader {
  public:
   ChunkReader(ImageSource& image, const BlockMap& map);
 
   std::optional<Chunk> next();         ///< nullopt at the end
-  void give_back(ChunkMemory memory);  ///< to be filled again
+  void give_back(ChunkMemory memory);  ///< returns the memory for reuse
 
  private:
   void read_all(std::stop_token stop);
@@ -65,7 +64,7 @@ class ChunkReader {
   std::deque<Chunk> full_;
   std::exception_ptr failure_;
   bool ended_ = false;
-  std::jthread thread_;  ///< last: it uses all of the above
+  std::jthread thread_;  ///< declared last: it uses the members above
 };
 
 }  // namespace k8simg

@@ -1,4 +1,4 @@
-// Reads disks out of /sys and their uses out of /proc.
+// Reads disks from /sys and their uses from /proc.
 #include "flash/disks.hpp"
 
 #include <fmt/format.h>
@@ -21,10 +21,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::uint64_t sector = 512;  ///< of all sizes in /sys, whatever the disk's own, and of the images
+constexpr std::uint64_t sector = 512;  ///< the unit of sizes in /sys, and the sector size of images
 
-/// The file's text without blanks around it; empty when it cannot be read: attributes come and go with drivers and
-/// disks.
+/// The file's text, trimmed; empty when it cannot be read, since attributes depend on drivers and disks.
 std::string attribute(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);
   std::ostringstream text;
@@ -39,7 +38,7 @@ std::uint64_t number_in(const fs::path& file) {
   return value;
 }
 
-/// What a device says of itself goes to a terminal: nothing but plain characters.
+/// Keeps printable ASCII only: the text comes from a device and is shown on a terminal.
 std::string plain(std::string text) {
   std::erase_if(text, [](unsigned char c) { return c < 0x20 || c > 0x7e; });
   return std::string(trim(text));
@@ -53,7 +52,7 @@ std::vector<fs::path> entries(const fs::path& folder) {
   return found;
 }
 
-/// A disk may vanish while it is looked at.
+/// Does not throw: a disk may be removed meanwhile.
 bool is_there(const fs::path& path) {
   std::error_code none;
   return fs::exists(path, none);
@@ -64,7 +63,7 @@ bool numbered(const std::string& part, std::string_view word) {
          part.find_first_not_of("0123456789", word.size()) == std::string::npos;
 }
 
-/// The device's place in the tree of buses; the innermost bus that says something counts: a card reader on USB is usb.
+/// The bus, from the device's path in /sys. The innermost known bus counts: a card reader on USB is "usb".
 std::string bus_of(const fs::path& device) {
   std::string bus;
   for (const auto& step : device) {
@@ -82,7 +81,7 @@ std::string bus_of(const fs::path& device) {
 std::string model_of(const fs::path& folder) {
   std::string vendor = attribute(folder / "device/vendor");
   const std::string model = attribute(folder / "device/model");
-  if (vendor == "ATA" || vendor.rfind("0x", 0) == 0) vendor.clear();  // says how, not who; a number is no name
+  if (vendor == "ATA" || vendor.rfind("0x", 0) == 0) vendor.clear();  // "ATA" and numbers name no vendor
   if (!model.empty()) return vendor.empty() ? model : vendor + " " + model;
   if (const std::string card = attribute(folder / "device/name"); !card.empty()) return card;
   if (const std::string file = attribute(folder / "loop/backing_file"); !file.empty()) return "loop device of " + file;
@@ -98,13 +97,13 @@ std::string serial_of(const fs::path& folder, const fs::path& device, const std:
       if (is_there(above / "idVendor")) return attribute(above / "serial");
     }
   }
-  // SCSI's page of the unit's serial number: four bytes of header, then text (SPC-4, 7.8.15).
+  // SCSI's Unit Serial Number page: a header of four bytes, then text (SPC-4, 7.8.15).
   const std::string page = attribute(folder / "device/vpd_pg80");
   if (page.size() <= 4) return {};
   return page.substr(4);
 }
 
-/// mountinfo and swaps write blanks in names as \040 and the like.
+/// mountinfo and swaps escape blanks in names as \040 etc.
 std::string unescape(std::string_view text) {
   std::string plain;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -120,8 +119,8 @@ std::string unescape(std::string_view text) {
 }
 
 struct Mount {
-  std::string number;                ///< of the filesystem; made up by the kernel for btrfs and others
-  std::vector<std::string> devices;  ///< names in /sys of what it was mounted from
+  std::string number;                ///< of the filesystem; an anonymous device for btrfs and others
+  std::vector<std::string> devices;  ///< names in /sys of the mounted devices
   std::string point;
 };
 
@@ -143,7 +142,7 @@ std::vector<Mount> read_mounts(const fs::path& root) {
     const std::string source = unescape(dash[2]);
     if (source.rfind("/dev/", 0) == 0) {
       for (const std::string& part : split(source, ':'))
-        mount.devices.push_back(kernel_name(root, part));  // bcachefs lists several
+        mount.devices.push_back(kernel_name(root, part));  // bcachefs has several
     }
     mounts.push_back(std::move(mount));
   }
@@ -160,7 +159,7 @@ std::set<std::string> read_swaps(const fs::path& root) {
   return names;
 }
 
-/// Whoever uses a disk, its partitions, or what is built upon them.
+/// Finds the uses of a disk, its partitions, and of volumes built on them.
 class UseFinder {
  public:
   explicit UseFinder(const fs::path& root) : root_(root), mounts_(read_mounts(root)), swaps_(read_swaps(root)) {}
@@ -171,14 +170,14 @@ class UseFinder {
     visit(disk.name, disk.number, disk.name, root_ / "sys/block" / disk.name);
     for (const Partition& partition : disk.partitions)
       visit(partition.name, partition.number, partition.name, root_ / "sys/block" / disk.name / partition.name);
-    // What holds the running system is said first.
+    // Uses by the running system come first.
     std::stable_sort(found_.begin(), found_.end(),
                      [](const DiskUse& a, const DiskUse& b) { return a.running_system > b.running_system; });
     return found_;
   }
 
  private:
-  /// `told` is how people are told about it: "dm-0 (root) on sda2".
+  /// `told` is the name for messages: "dm-0 (root) on sda2".
   void visit(const std::string& name, const std::string& number, const std::string& told, const fs::path& folder) {
     if (!seen_.insert(name).second) return;
     for (const Mount& mount : mounts_) {
@@ -197,7 +196,7 @@ class UseFinder {
       const std::size_t before = found_.size();
       visit(upper, attribute(upper_folder / "dev"),
             fmt::format("{}{} on {}", upper, label.empty() ? "" : " (" + label + ")", told), upper_folder);
-      for (const fs::path& part : entries(upper_folder)) {  // a RAID may have partitions
+      for (const fs::path& part : entries(upper_folder)) {  // RAID volumes may have partitions
         if (is_there(part / "partition"))
           visit(part.filename().string(), attribute(part / "dev"),
                 fmt::format("{} on {}", part.filename().string(), told), part);
@@ -228,7 +227,7 @@ Disk read_disk(const fs::path& folder) {
   disk.sector_size = number_in(folder / "queue/logical_block_size");
   disk.read_only = number_in(folder / "ro") != 0;
   disk.assembled = is_there(folder / "dm") || is_there(folder / "md");
-  // The mmc driver sets no removable flag. A "MMC" is soldered to the board, as a rule; a "SD" is a card.
+  // The mmc driver does not set the removable flag. Type "MMC" is usually soldered to the board; "SD" is a card.
   disk.removable = disk.bus != "virtual" && (number_in(folder / "removable") != 0 || disk.bus == "usb" ||
                                              (disk.bus == "mmc" && attribute(folder / "device/type") == "SD"));
   for (const fs::path& part : entries(folder)) {
@@ -306,10 +305,10 @@ void confirm_disk(const fs::path& root, const Disk& shown, const BlockDevice& de
   };
   if (identity(*now) != identity(shown)) {
     const std::string before = describe_all(shown), after = describe_all(*now);
-    refuse(before == after ? "its sectors, or the places of its partitions, are others"
+    refuse(before == after ? "its sector size or its partitions changed"
                            : fmt::format("it was {}; it is {}", before, after));
   }
-  if (now->sequence != shown.sequence) refuse("it was taken out, or changed for one that looks the same");
+  if (now->sequence != shown.sequence) refuse("it was removed, or replaced by one that looks the same");
   if (device.size() != shown.size) refuse(fmt::format("it had {} bytes and has {}", shown.size, device.size()));
 }
 

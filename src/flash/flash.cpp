@@ -1,4 +1,4 @@
-// Writes, reads back, and says what went wrong where.
+// Writes an image to a disk and reads it back.
 #include "flash/flash.hpp"
 
 #include <fmt/format.h>
@@ -22,7 +22,7 @@ double seconds_since(SteadyClock::time_point start) {
   return std::chrono::duration<double>(SteadyClock::now() - start).count();
 }
 
-/// One step as the reporter sees it, with the speed of about the last second.
+/// A step for the reporter, with the speed over about the last second.
 class ReportedStep {
  public:
   ReportedStep(Reporter& reporter, std::string name, std::uint64_t total)
@@ -92,10 +92,10 @@ class Flashing {
     } catch (Error& error) {
       if (state_ == State::Emptied)
         error.add_context(fmt::format(
-            "{} is not complete: its start, with the partition table, was left empty, so that nothing boots from it",
+            "{} is incomplete: its start, with the partition table, was left empty, so that nothing boots from it",
             device_.name()));
       if (state_ == State::Complete)
-        error.add_context(fmt::format("do not boot from {}: it is not what it should be", device_.name()));
+        error.add_context(fmt::format("do not boot from {}: its content is wrong", device_.name()));
       throw;
     }
     report_.written = total_size(body_) + total_size(start_);
@@ -112,12 +112,12 @@ class Flashing {
     ChunkReader reader(image_, map_);
     while (auto chunk = reader.next()) {
       check_stop();
-      empty_start();  // now that the image is known to give something
+      empty_start();  // only after the first chunk could be read
       if (chunk->offset < start_size) {
         start_.push_back({chunk->offset, chunk->size, chunk->digest});
         start_chunks_.push_back(std::move(*chunk));
         step.advance(start_.back().size);
-        reader.give_back(ChunkMemory());  // instead of the one that is kept
+        reader.give_back(ChunkMemory());  // replaces the chunk that is kept
         continue;
       }
       write(chunk->offset, chunk->bytes());
@@ -129,7 +129,7 @@ class Flashing {
     report_.write_seconds = step.finish();
   }
 
-  /// An older partition table must not point into a half-written disk.
+  /// An old partition table must not refer to partly written partitions.
   void empty_start() {
     if (state_ != State::Untouched) return;
     state_ = State::Emptied;
@@ -160,8 +160,8 @@ class Flashing {
       if (const Digest found = sha256({memory.data(), piece.size}); found != piece.digest) {
         throw Error(
             ErrorKind::Fetch,
-            fmt::format("{} did not keep what was written: bytes {} to {} have the SHA-256 {}, not {}", device_.name(),
-                        piece.offset, piece.offset + piece.size - 1, found.hex(), piece.digest.hex()),
+            fmt::format("{} returned other data than was written: bytes {} to {} have the SHA-256 {}, not {}",
+                        device_.name(), piece.offset, piece.offset + piece.size - 1, found.hex(), piece.digest.hex()),
             "the card is worn out, or smaller than it says: try another reader or port, then another card");
       }
       if (step) step->advance(piece.size);
@@ -185,7 +185,7 @@ class Flashing {
 
   [[noreturn]] void fail(const std::string& verb, std::uint64_t offset, std::size_t size,
                          const Transfer& transfer) const {
-    // A whole transfer that fails is one whose flush failed: the byte is before its end.
+    // If all bytes were transferred, the flush failed, and the bad byte is before the end.
     const std::string where =
         fmt::format("{} byte {}", transfer.bytes < size ? "at" : "before", offset + transfer.bytes);
     const std::string name = device_.name();
@@ -196,8 +196,7 @@ class Flashing {
                   "plug it in again, into another port if this repeats, and flash it from the beginning");
     }
     if (error == ENOSPC || error == EFBIG || error == EDQUOT || error == 0) {
-      throw Error(ErrorKind::Step,
-                  fmt::format("{} ends {}, though it says that it has {} bytes", name, where, device_.size()),
+      throw Error(ErrorKind::Step, fmt::format("{} ends {}, although it reports {} bytes", name, where, device_.size()),
                   "a disk: it is smaller than it says, take another; a file: free some space on its filesystem");
     }
     throw Error(ErrorKind::Step,
@@ -226,7 +225,7 @@ class Flashing {
   const std::stop_token stop_;
   State state_ = State::Untouched;
   std::vector<Written> body_, start_;
-  std::vector<Chunk> start_chunks_;  ///< the disk's start, until all else is written
+  std::vector<Chunk> start_chunks_;  ///< the disk's start, which is written last
   FlashReport report_;
 };
 
@@ -241,7 +240,7 @@ void check_image(ImageSource& image, const BlockMap& map, const std::string& map
                  std::stop_token stop) {
   if (const auto size = image.size(); size && *size != map.image_size) {
     throw Error(ErrorKind::Fetch,
-                fmt::format("{} has {} bytes, but {} is of an image of {} bytes", image.name(), *size, map_name,
+                fmt::format("{} has {} bytes, but {} belongs to an image of {} bytes", image.name(), *size, map_name,
                             map.image_size),
                 "give the block map that was made with the image, or none with --no-bmap");
   }

@@ -1,4 +1,4 @@
-// Opens images by their first bytes and decodes them.
+// Detects the format of images by their first bytes, and decodes them.
 #include "flash/image_source.hpp"
 
 #include <archive.h>
@@ -40,7 +40,7 @@ class PlainSource final : public ImageSource {
         throw Error(
             ErrorKind::Fetch,
             fmt::format("cannot read {} at byte {}: {}", name(), position_, std::system_category().message(errno)),
-            "the disk that holds the image fails: get the image again");
+            "the disk with the image may be failing: get the image again");
       if (got == 0) break;
       done += static_cast<std::size_t>(got);
       position_ += static_cast<std::uint64_t>(got);
@@ -101,7 +101,7 @@ class DecodedSource final : public ImageSource {
   Error damage() const {
     const char* why = archive_error_string(reader_.get());
     return Error(ErrorKind::Fetch,
-                 fmt::format("{} is damaged or not complete: {} bytes came out of it, then: {}", name(), position_,
+                 fmt::format("{} is damaged or incomplete: after {} decompressed bytes: {}", name(), position_,
                              why ? why : "it ends"),
                  "get the image again and compare it with its SHA256SUMS");
   }
@@ -139,8 +139,7 @@ std::unique_ptr<ImageSource> open_image_source(const fs::path& file) {
   }
   const auto extension = file.extension();
   if ((extension == ".xz" && !xz) || (extension == ".zst" && !zstd))
-    throw Error(ErrorKind::Fetch,
-                fmt::format("{} does not begin like a {} file", file.string(), extension.string().substr(1)),
+    throw Error(ErrorKind::Fetch, fmt::format("{} is not a {} file", file.string(), extension.string().substr(1)),
                 "get the image again");
   if (xz || zstd) return std::make_unique<DecodedSource>(file, std::move(fd));
   return std::make_unique<PlainSource>(file, std::move(fd), static_cast<std::uint64_t>(status.st_size));

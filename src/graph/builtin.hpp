@@ -1,4 +1,4 @@
-// Built-in steps as data: a struct of parameters with one field list, and a function that gets nothing but them.
+// Built-in steps as data: a struct of parameters with a field list, and a function that gets only these parameters.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -11,8 +11,8 @@
 
 namespace k8simg {
 
-/// The types that parameters are made of besides those of the standard library and structs with a field list
-/// (NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE beside the struct).
+/// Parameters consist of these types, those of the standard library, and structs with a field list
+/// (NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE next to the struct).
 inline void to_json(nlohmann::json& json, const Digest& digest) { json = digest.hex(); }
 inline void from_json(const nlohmann::json& json, Digest& digest) {
   const auto parsed = Digest::parse(json.get<std::string>());
@@ -36,9 +36,9 @@ struct Signature<Outputs (*)(StepContext&, const P&, const Service&)> {
 };
 }  // namespace builtin_detail
 
-/// The action of a built-in step: `Function` is `Outputs f(StepContext&, const Parameters&)`. The parameters' text is
-/// part of the step's key, and the function gets what that text says, so it cannot depend on anything that the key
-/// does not have. `name` is shown to users and part of the key: "image.filesystem".
+/// The action of a built-in step: `Function` is `Outputs f(StepContext&, const Parameters&)`. The parameters' JSON text
+/// is part of the step's key, and the function gets the parameters parsed from it, so it cannot depend on anything
+/// outside of the key. `name` is shown to users and part of the key: "image.filesystem".
 template <auto Function>
 BuiltinAction builtin(std::string name,
                       const typename builtin_detail::Signature<decltype(Function)>::Parameters& parameters) {
@@ -49,15 +49,15 @@ BuiltinAction builtin(std::string name,
           }};
 }
 
-/// The same for a function whose inputs say everything.
+/// The same for a function without parameters.
 template <Outputs (*Function)(StepContext&)>
 BuiltinAction builtin(std::string name) {
   return {.function = std::move(name), .parameters = "{}", .run = Function};
 }
 
-/// The same for a function `Outputs f(StepContext&, const Parameters&, const Service&)` that also needs something of
-/// the machine, such as its mirrors, which must not change what it gives. Only for steps with known outputs, with which
-/// that is compared.
+/// The same for a function `Outputs f(StepContext&, const Parameters&, const Service&)` that also needs a service of
+/// the machine, such as its mirrors. The service is not part of the key and must not change the outputs. Only for steps
+/// with known outputs, which are compared with the result.
 template <auto Function>
 BuiltinAction builtin_with(std::string name,
                            const typename builtin_detail::Signature<decltype(Function)>::Parameters& parameters,

@@ -1,8 +1,8 @@
-# Writes code_digest.cpp: `cmake -DSOURCE=src -DOUTPUT=file -P code_digest.cmake`. Run at build time, whenever a source
-# file changed.
+# Writes code_digest.cpp: `cmake -DSOURCE=src -DOUTPUT=file -P code_digest.cmake`. Run at build time when a source file
+# changed.
 file(GLOB_RECURSE files RELATIVE ${SOURCE} ${SOURCE}/*.cpp ${SOURCE}/*.hpp)
 list(SORT files)
-# What only shows or plans things cannot change a result.
+# Excluded: code that does not change the result of a step.
 list(FILTER files EXCLUDE REGEX "^(cli|report|run|flash|guest|preflight|config|lock|main)")
 set(all "")
 foreach(file ${files})

@@ -1,13 +1,13 @@
-// The digest of the source code that built-in steps are made of, fixed when the program is compiled.
+// The digest of the source code of built-in steps, fixed at compile time.
 #pragma once
 
 #include <string_view>
 
 namespace k8simg {
 
-/// 64 hex digits over every file of src/ that can influence what a built-in step gives. Part of the key of each
-/// built-in step, so that a store filled by an older program is never taken for what this one would make; steps whose
-/// inputs come out the same are still found by their own keys.
+/// 64 hex digits: a digest over every file of src/ that can influence a built-in step. It is part of the key of each
+/// built-in step, so that records of another version of the program are not reused. Steps whose inputs are unchanged
+/// keep their keys.
 std::string_view code_digest();
 
 }  // namespace k8simg

@@ -1,4 +1,4 @@
-// The graph with numbers for names, both ways: what planning and running walk on. Private to the graph.
+// The edges of the graph in both directions, by step number. Private to the graph.
 #pragma once
 
 #include <optional>
@@ -12,17 +12,17 @@
 namespace k8simg {
 
 struct Edges {
-  /// Where an input comes from: the step's number, or nothing when it is a Value.
+  /// The source of an input: a step's number, or nothing when it is a Value.
   struct Source {
     std::optional<std::size_t> step;
     std::string output;
   };
   struct Node {
-    std::vector<Source> sources;          ///< as the step's inputs
+    std::vector<Source> sources;          ///< same order as the step's inputs
     std::vector<std::size_t> dependents;  ///< each once
-    std::set<std::string> asked;          ///< outputs that some step or target names
+    std::set<std::string> asked;          ///< outputs that a step or target uses
   };
-  std::vector<Node> nodes;  ///< as the graph's steps
+  std::vector<Node> nodes;  ///< same order as the graph's steps
   std::vector<Source> targets;
 
   explicit Edges(const StepGraph& graph) : nodes(graph.steps().size()) {

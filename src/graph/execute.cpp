@@ -1,4 +1,4 @@
-// Commands in the sandbox and built-in functions: how one step is carried out, logged and checked.
+// Executes one step: runs a command in the sandbox or a built-in function, writes the log, and checks the outputs.
 #include <fcntl.h>
 
 #include <algorithm>
@@ -23,7 +23,7 @@ const Value& input_of(const StepRun& run, const std::string& name) {
 
 void append_log(const fs::path& log, std::string_view text) {
   if (log.empty()) return;
-  // One write per call: lines of several threads do not mix.
+  // One write per call, so that lines of different threads do not mix.
   write_all(Fd::open(log, O_WRONLY | O_CREAT | O_APPEND).get(), without_secrets(text), log);
 }
 
@@ -46,7 +46,7 @@ void start_log(const StepRun& run) {
   write_file_atomically(run.log, without_secrets(head) + "\n");
 }
 
-// Many steps share a tools tree: one makes the checkout, the others wait for it rather than make it again.
+// Many steps share a tools tree: the first one makes the checkout, and the others wait for it.
 fs::path checkout_once(Store& store, const Value& tree) {
   static std::mutex mutex;
   std::lock_guard guard(mutex);
@@ -62,8 +62,7 @@ std::string path_below_out(const StepRun& run, const Capture& capture) {
   return relative.string();
 }
 
-// The captured path on the host. A symlink on the way, put there by the command, would lead to the host's files:
-// refused.
+// The captured path on the host. Symlinks are refused: one made by the command could point to files of the host.
 fs::path find_capture(const StepRun& run, const fs::path& out, const Capture& capture) {
   const std::string relative = path_below_out(run, capture);
   fs::path path = out;
@@ -104,7 +103,7 @@ Outputs execute_action(const StepRun& run, const CommandAction& action) {
   inside.network = action.network;
   inside.binds = {{out, "/out", true}, {build, "/build", true}};
   if (!action.caches.empty()) {
-    // The root is read-only: the folders on which caches are mounted are made in this one.
+    // The root is read-only, so the mount points of caches are created in this folder.
     fs::create_directories(cache);
     inside.binds.push_back({cache, "/cache", true});
   }

@@ -1,4 +1,4 @@
-// Carrying out one step: a command in the sandbox, or a built-in function. Private to the graph.
+// Executes one step: a command in the sandbox, or a built-in function. Private to the graph.
 #pragma once
 
 #include <filesystem>
@@ -16,9 +16,9 @@ struct StepRun {
   const Step& step;
   const Digest& key;
   const std::vector<RecordedInput>& inputs;
-  const std::set<std::string>& asked;  ///< outputs that others take: each must be given
+  const std::set<std::string>& asked;  ///< outputs that other steps or targets use: the step must produce all of them
   std::string reason;                  ///< for the log
-  std::filesystem::path log;           ///< empty: a store without a disk keeps none
+  std::filesystem::path log;           ///< empty for a store without folders
   int jobs = 1;
   Store& store;
   CommandRunner& runner;
@@ -26,8 +26,8 @@ struct StepRun {
   std::stop_token stop;
 };
 
-/// Returns the outputs, whose bytes are in the store. Throws what the command or function throws; Error{Step} when an
-/// output is missing or differs from what the step was known to give.
+/// Returns the outputs, whose blobs are in the store. Throws the error of the command or function, or Error{Step} when
+/// an output is missing or differs from the known output.
 std::map<std::string, Value> execute(const StepRun& run);
 
 }  // namespace k8simg

@@ -1,4 +1,4 @@
-// Differences between a step and its newest record, in words.
+// Describes the differences between a step and its newest record.
 #include "graph/explain.hpp"
 
 #include <map>

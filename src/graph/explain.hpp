@@ -1,4 +1,4 @@
-// Why a step runs, told against the newest record of it. Private to the graph.
+// Explains why a step runs, compared with its newest record. Private to the graph.
 #pragma once
 
 #include <optional>

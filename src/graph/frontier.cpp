@@ -1,4 +1,4 @@
-// The moving edge between what is done and what can be done next.
+// Determines which steps can run next.
 #include "graph/frontier.hpp"
 
 #include <algorithm>
@@ -43,15 +43,15 @@ void Frontier::lost() {
     const auto gone =
         std::erase_if(node.present, [&](const std::string& name) { return !is_present(node.outputs.at(name)); });
     if (gone == 0) continue;
-    if (std::exchange(node.ran, false)) node.ready = false;  // one that waits or runs goes on doing so
+    if (std::exchange(node.ran, false)) node.ready = false;  // a waiting or running step stays ready
     node.must_run = node.ready;
     to_advance_.push_back(n);
   }
   advance_all();
 }
 
-// A tree whose own blob is there may lack files. That costs a look at each, so it is asked only when something was lost
-// in this run; else the verification of what a step takes finds out.
+// A tree may lack files although its own blob exists. Checking each file is slow, so it is done only after something
+// was lost in this run; otherwise missing files are found when the inputs of a step are verified.
 bool Frontier::is_present(const Value& value) const {
   if (!store_.has(value)) return false;
   if (!suspicious_ || value.kind != ValueKind::Tree) return true;
@@ -99,7 +99,7 @@ bool Frontier::knows_wanted(const Node& node) const {
          std::all_of(node.bytes.begin(), node.bytes.end(), known);
 }
 
-// May be called at any time and any number of times: does what can be done now.
+// Idempotent: does what is possible now.
 void Frontier::advance(std::size_t i) {
   Node& node = nodes_[i];
   if (node.ran || node.ready || (node.values.empty() && node.bytes.empty())) return;
@@ -123,7 +123,7 @@ void Frontier::advance(std::size_t i) {
   if (node.must_run) start_if_inputs_present(i);
 }
 
-// False while the value of an input is unknown (then asked for). Takes over what a record says.
+// False while the value of an input is unknown; the value is then requested. Adds the outputs of a record.
 bool Frontier::find_key(std::size_t i) {
   const Step& step = graph_.steps()[i];
   Node& node = nodes_[i];
@@ -146,7 +146,7 @@ bool Frontier::find_key(std::size_t i) {
   node.key = step_key(step, node.inputs);
   const auto record = store_.find_record(*node.key);
   if (!record) return true;
-  node.outputs.insert(record->outputs.begin(), record->outputs.end());  // what the lock says is not overruled
+  node.outputs.insert(record->outputs.begin(), record->outputs.end());  // outputs known from the lock take precedence
   if (!knows_wanted(node)) return true;
   keep_as_last(i, *record);
   wake_dependents(i);
@@ -156,7 +156,7 @@ bool Frontier::find_key(std::size_t i) {
   return true;
 }
 
-// Going back to an older state of the sources makes an older record the newest again: gc and explanations go by that.
+// If the sources return to an older state, the older record becomes the newest again, for gc and explanations.
 void Frontier::keep_as_last(std::size_t i, const StepRecord& record) {
   const std::string& id = graph_.steps()[i].id;
   const auto last = store_.last_record(defconfig_, id);
@@ -166,7 +166,7 @@ void Frontier::keep_as_last(std::size_t i, const StepRecord& record) {
   store_.save_record(defconfig_, mine);
 }
 
-// A step that ran again because its bytes were gone may have given other bytes than its record said.
+// A step that ran again because its blobs were missing may have produced other outputs than its record.
 bool Frontier::inputs_changed(std::size_t i) const {
   for (std::size_t n = 0; n < nodes_[i].inputs.size(); ++n) {
     const auto& source = edges_.nodes[i].sources[n];
@@ -175,7 +175,7 @@ bool Frontier::inputs_changed(std::size_t i) const {
   return false;
 }
 
-// With another key there may be a record after all.
+// The key has changed, so there may be a record for it.
 void Frontier::start_over(std::size_t i) {
   Node& node = nodes_[i];
   node.must_run = false;

@@ -1,5 +1,5 @@
-// Which steps can run now: follows what the targets need through the graph, and looks for records as inputs become
-// known. Not thread-safe: the scheduler guards it. Private to the graph.
+// Determines which steps can run: follows the dependencies of the targets, and looks for records as inputs become
+// known. Not thread-safe: the scheduler locks it. Private to the graph.
 #pragma once
 
 #include <deque>
@@ -13,27 +13,28 @@
 
 namespace k8simg {
 
-/// Two kinds of need travel up the graph. A step whose record is looked for needs the *values* of its inputs (what they
-/// will be, so that its key can be computed). A step that really runs needs their *bytes*. So an input with a known
-/// value and absent bytes (a download, something removed by gc) is made only when somebody runs who reads it.
+/// A dependency needs either values or blobs. To look for the record of a step, its key and thus the *values* (digests)
+/// of its inputs must be known. To run a step, the *blobs* of its inputs must exist. An input with a known value and a
+/// missing blob (a download, or a blob removed by gc) is therefore made only when a step that uses it runs.
 class Frontier {
  public:
   Frontier(const StepGraph& graph, Store& store, std::string defconfig);
 
   /// Starts from the targets.
   void begin();
-  /// Step `i` ran and gave these; its bytes are in the store.
+  /// Step `i` ran with these outputs; their blobs are in the store.
   void finished(std::size_t i, const std::map<std::string, Value>& outputs);
-  /// Bytes that step `i` takes turned out not to be in the store: makes ready again what gives them, and then the step.
+  /// Input blobs of step `i` were missing or damaged: the steps that produce them become ready again, and then step
+  /// `i`.
   void lost(std::size_t i);
-  /// The same for the bytes of targets.
+  /// The same for blobs of targets.
   void lost();
-  /// Steps that became ready since the last call: they must run and their inputs' bytes are there.
+  /// Steps that became ready since the last call: they must run, and the blobs of their inputs exist.
   std::vector<std::size_t> take_ready() { return std::exchange(ready_, {}); }
-  /// Steps that turned out to be in the store since the last call.
+  /// Steps whose record was found since the last call.
   std::vector<std::size_t> take_cached() { return std::exchange(cached_, {}); }
 
-  /// Whether the bytes are in the store, as far as can be told without reading them.
+  /// Whether the store has the blob; after a loss also the files of a tree.
   bool is_present(const Value& value) const;
   bool complete() const;
   std::map<OutputRef, Value> target_values() const;
@@ -44,11 +45,11 @@ class Frontier {
  private:
   struct Node {
     bool ran = false, ready = false;
-    bool must_run = false;                 // no record, or bytes that are needed are gone
+    bool must_run = false;                 // no record, or a needed blob is missing
     bool told = false;                     // reported as cached
-    std::set<std::string> values, bytes;   // outputs wanted, by kind of need
+    std::set<std::string> values, bytes;   // outputs whose value or blob is needed
     std::map<std::string, Value> outputs;  // known values
-    std::set<std::string> present;         // outputs whose bytes were found or made
+    std::set<std::string> present;         // outputs whose blobs were found or made
     std::optional<Digest> key;
     std::vector<RecordedInput> inputs;
   };
@@ -69,8 +70,8 @@ class Frontier {
   const std::string defconfig_;
   const Edges edges_;
   std::vector<Node> nodes_;
-  bool suspicious_ = false;             // something was lost: trees are looked at with all their files
-  std::deque<std::size_t> to_advance_;  // instead of recursion, which would go up and down at once
+  bool suspicious_ = false;             // something was lost: check all files of trees
+  std::deque<std::size_t> to_advance_;  // a queue instead of recursion in both directions
   std::vector<std::size_t> ready_, cached_;
 };
 

@@ -1,4 +1,4 @@
-// The step graph: steps in an order in which each comes after those it takes from.
+// The step graph: steps in topological order.
 #include "graph/graph.hpp"
 
 #include "util/error.hpp"

@@ -1,4 +1,4 @@
-// The plan: what the store already knows goes forward through the graph, what is needed goes back from the targets.
+// Makes the plan: known values propagate forward through the graph, and needs propagate back from the targets.
 #include <algorithm>
 
 #include "graph/edges.hpp"
@@ -8,21 +8,21 @@
 namespace k8simg {
 namespace {
 
-// What is known of a step before anything runs.
+// What is known about a step before anything runs.
 struct Known {
   std::vector<RecordedInput> inputs;
   std::optional<Digest> key;  // when all inputs are known
   std::optional<StepRecord> record;
-  std::map<std::string, Value> outputs;  // by the lock, else by the record (whether or not the bytes are there)
-  std::string waits_for;                 // the step that hides an input's value
+  std::map<std::string, Value> outputs;  // from the lock or the record, even if the blobs are missing
+  std::string waits_for;                 // the step whose output is not known yet
 };
 
-// What others want of a step.
+// What other steps and targets need from a step.
 struct Demand {
-  std::set<std::string> bytes;     // by steps that run, and as targets
-  std::set<std::string> maybe;     // by steps that may run: only then are the bytes needed
-  bool value = false;              // by steps whose key depends on it
-  std::string bytes_by, maybe_by;  // the nearest of them
+  std::set<std::string> bytes;     // needed by steps that run, and by targets
+  std::set<std::string> maybe;     // needed only if a step that may run does run
+  bool value = false;              // needed for the key of another step
+  std::string bytes_by, maybe_by;  // the nearest step that needs them
   bool any() const { return value || !bytes.empty() || !maybe.empty(); }
 };
 
@@ -67,7 +67,7 @@ class Planner {
     }
     if (!known.waits_for.empty()) return;
     known.key = step_key(step, known.inputs);
-    if (knows(i, edges_.nodes[i].asked)) return;  // a fetch: a record could not add anything
+    if (knows(i, edges_.nodes[i].asked)) return;  // a fetch: a record would add nothing
     known.record = store_.find_record(*known.key);
     if (known.record) known.outputs.insert(known.record->outputs.begin(), known.record->outputs.end());
   }
@@ -92,7 +92,7 @@ class Planner {
     if (!demand.any()) return planned;
 
     const bool bytes_known = knows(i, demand.bytes);
-    // A value is only asked for when it is not known.
+    // Values are requested only if they are unknown.
     const bool needed = demand.value || !bytes_known || !holds(i, demand.bytes);
     const bool perhaps_needed = !holds(i, demand.maybe);
     if (!needed && !perhaps_needed) {
@@ -103,7 +103,7 @@ class Planner {
 
     const auto last = store_.last_record(defconfig_, step.id);
     if (last) planned.last_seconds = last->seconds;
-    // Known outputs whose bytes are gone are made again whatever the key turns out to be.
+    // Known outputs with missing blobs are made again, whatever the key is.
     if (needed && (known.key || (bytes_known && !demand.value))) {
       planned.state = State::Run;
       planned.reason = reason_to_run(i, last);
@@ -125,13 +125,13 @@ class Planner {
 
   void want_bytes(std::size_t from, const std::string& output, const std::string& by) {
     demand_[from].bytes.insert(output);
-    demand_[from].bytes_by = by;  // later calls come from steps nearer to it
+    demand_[from].bytes_by = by;  // later calls come from nearer steps
   }
 
   std::string reason_to_run(std::size_t i, const std::optional<StepRecord>& last) const {
     const Step& step = graph_.steps()[i];
     if (!step.known_outputs.empty() && knows(i, edges_.nodes[i].asked))
-      return demand_[i].bytes_by.empty() ? "its output is a result and not in the store"
+      return demand_[i].bytes_by.empty() ? "its output is a target and not in the store"
                                          : "needed by " + demand_[i].bytes_by + ", which runs";
     if (known_[i].record) return "its output is no longer in the store";
     return explain_change(step, known_[i].inputs, last);

@@ -1,4 +1,4 @@
-// Typed inputs and outputs of steps: a port has a name and a kind, and only a handle of its kind fits into it.
+// Typed inputs and outputs of steps: a port has a name and a kind, and accepts only handles of its kind.
 #pragma once
 
 #include <string>
@@ -13,7 +13,7 @@
 
 namespace k8simg {
 
-/// A value of the graph with its kind: known already (local files), or the output of a step.
+/// A typed value of the graph: a known Value (local files), or the output of a step.
 template <ValueKind kind>
 struct Handle {
   std::variant<Value, OutputRef> source;
@@ -24,12 +24,12 @@ struct Handle {
     if (std::get<Value>(source).kind != kind)
       throw Error(ErrorKind::Internal, "a value is of another kind than its handle");
   }
-  /// As a target of the graph; Error{Internal} for a value that is known already.
+  /// For targets of the graph; Error{Internal} for a known value.
   operator const OutputRef&() const {
     if (const auto* ref = std::get_if<OutputRef>(&source)) return *ref;
     throw Error(ErrorKind::Internal, "a known value is the output of no step");
   }
-  /// Whether it refers to anything.
+  /// Whether it refers to a value or an output.
   explicit operator bool() const {
     const auto* ref = std::get_if<OutputRef>(&source);
     return !ref || !ref->step.empty();
@@ -38,25 +38,25 @@ struct Handle {
 using TreeHandle = Handle<ValueKind::Tree>;
 using BlobHandle = Handle<ValueKind::Blob>;
 
-/// One input or output of a step. Declared once as a constant, it names the input where the graph is made and where
-/// the step takes it.
+/// An input or output of a step. It is declared once as a constant, and used both where the graph is made and in the
+/// step.
 template <ValueKind kind>
 struct Port {
   std::string name;
 
-  /// As an input of a step.
+  /// Declares an input of a step.
   Input operator()(const Handle<kind>& handle) const { return {name, handle.source}; }
-  /// In a command's sandbox: an input to read, or an output to capture.
+  /// Declares a mount or capture of a command: an input to read, or an output to capture.
   Mount mount(std::string path) const { return {name, std::move(path)}; }
   Capture capture(std::string path) const { return {name, std::move(path), kind}; }
-  /// As an output of the step with this id.
+  /// The output of the step with this id.
   Handle<kind> of(const std::string& step) const { return Handle<kind>(OutputRef{step, name}); }
-  /// As what a built-in step gives.
+  /// Returns an output from a built-in step.
   std::pair<const std::string, Value> give(const Value& value) const {
     if (value.kind != kind) throw Error(ErrorKind::Internal, "output " + name + " is given a value of another kind");
     return {name, value};
   }
-  /// In a built-in step: the input's value. Error{Internal} when the step did not declare it.
+  /// The input's value in a built-in step. Error{Internal} when the step does not declare it.
   Value in(const StepContext& context) const {
     const Value value = context.input(name);
     if (value.kind != kind) throw Error(ErrorKind::Internal, "input " + name + " is of another kind than its port");
@@ -66,13 +66,13 @@ struct Port {
 using TreePort = Port<ValueKind::Tree>;
 using BlobPort = Port<ValueKind::Blob>;
 
-/// Inputs or outputs of one kind whose number is known only when the graph is made: "package/NAME" for each package.
+/// Inputs or outputs of the same kind whose number varies: "package/NAME" for each package.
 template <ValueKind kind>
 struct PortFamily {
   std::string prefix;
 
   Port<kind> operator[](std::string_view name) const { return {prefix + std::string(name)}; }
-  /// In a built-in step: the names behind the prefix and the values, in declared order.
+  /// In a built-in step: names without the prefix, and values, in declared order.
   std::vector<std::pair<std::string, Value>> all(const StepContext& context) const {
     std::vector<std::pair<std::string, Value>> found;
     for (const auto& input : context.inputs()) {
@@ -84,7 +84,7 @@ struct PortFamily {
 using TreeFamily = PortFamily<ValueKind::Tree>;
 using BlobFamily = PortFamily<ValueKind::Blob>;
 
-/// By name, in an order that matters.
+/// Named values; the order is significant.
 using NamedTrees = std::vector<std::pair<std::string, TreeHandle>>;
 using NamedBlobs = std::vector<std::pair<std::string, BlobHandle>>;
 

@@ -1,4 +1,4 @@
-// Carries out a plan: worker threads for each kind of resource, the longest remaining path first.
+// Runs a plan: worker threads for each kind of resource, the longest remaining path first.
 #include <sched.h>
 
 #include <algorithm>
@@ -35,10 +35,11 @@ int cores() {
   return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
-constexpr double seconds_worth_a_sync = 30;  // more work than this is not left to the end of the build
+constexpr double seconds_worth_a_sync = 30;  // after a longer step, the store is synced immediately
 constexpr const char* output_gone = "its output is no longer in the store";
 
-// What a step that never ran here may take: kernels and Go builds come first until better is known.
+// The estimated duration of a step. A heavy step without a record (kernel, Go build) counts as 300 s, so it starts
+// first.
 double expected_seconds(const PlannedStep& planned, Resource resource) {
   if (planned.state != State::Run && planned.state != State::Maybe) return 0;
   if (planned.last_seconds > 0) return planned.last_seconds;
@@ -74,16 +75,15 @@ class Scheduler {
     emit(collect());
     work_off();
     while (!failure_ && frontier_.complete() && !targets_are_whole()) work_off();
-    // What an interrupted build wrote is made durable by the next one.
+    // After an interruption, the next build syncs the store.
     if (!user_stop_.stop_requested()) store_.sync();
 
-    // A failure is only kept if nobody had asked to stop by then.
+    // failure_ is only set if no stop was requested before.
     const bool interrupted = user_stop_.stop_requested() && !frontier_.complete();
     if (failure_ && !(interrupted && options_.keep_going)) throw *failure_;
     if (interrupted) throw Error(ErrorKind::Interrupted, "the build was interrupted");
-    if (!frontier_.complete())
-      throw Error(ErrorKind::Internal, "the build came to a halt before its targets were made");
-    for (std::size_t i = 0; i < plan_.steps.size(); ++i)  // planned for the case that somebody needs it, and nobody did
+    if (!frontier_.complete()) throw Error(ErrorKind::Internal, "the build stopped before all targets were made");
+    for (std::size_t i = 0; i < plan_.steps.size(); ++i)  // planned as Maybe, but not needed
       if (expected_to_run(i) && !reported_[i])
         reporter_.report({.kind = Event::Kind::StepCached, .step = graph_.steps()[i].id});
     return {frontier_.target_values(), ran_.load()};
@@ -157,7 +157,8 @@ class Scheduler {
     }
   }
 
-  // The waiting step with the longest path; not one whose twin runs, since that will leave the record it needs.
+  // The waiting step with the longest path. A step is skipped while another with the same key runs, because it can then
+  // use that record.
   std::optional<std::size_t> choose(const std::vector<std::size_t>& waiting) const {
     std::optional<std::size_t> best;
     for (const std::size_t i : waiting) {
@@ -168,7 +169,7 @@ class Scheduler {
     return best;
   }
 
-  // With the mutex held (or before there are threads): sorts what the frontier found.
+  // Called with the mutex held, or before threads exist: queues the steps that the frontier found.
   std::vector<Event> collect() {
     for (const std::size_t i : frontier_.take_ready())
       waiting_[static_cast<std::size_t>(graph_.steps()[i].resource)].push_back(i);
@@ -187,7 +188,7 @@ class Scheduler {
             std::all_of(waiting_.begin(), waiting_.end(), [](const auto& waiting) { return waiting.empty(); });
   }
 
-  // Without the mutex: a reporter may do what it likes.
+  // Called without the mutex, since a reporter may block.
   void emit(const std::vector<Event>& events) {
     for (const Event& event : events) reporter_.report(event);
   }
@@ -200,7 +201,7 @@ class Scheduler {
       std::lock_guard lock(mutex_);
       running_.erase(frontier_.key(i));
       settle_idle();
-      report = !stop_.stop_requested();  // else it ended because everything ends
+      report = !stop_.stop_requested();  // otherwise the step ended because of the stop
       if (report && !failure_) {
         failure_ = error;
         first = true;
@@ -210,7 +211,8 @@ class Scheduler {
     if (first && !options_.keep_going) stop_.request_stop();
   }
 
-  // A store without a disk (tests) has no folder for logs; a disk that refuses one says so when the step asks for it.
+  // Returns an empty path for a store without folders (tests). If the folder cannot be created, executing the step
+  // fails later.
   fs::path log_path(const std::string& id) {
     fs::path folder;
     try {
@@ -223,7 +225,7 @@ class Scheduler {
     return folder / (file_name_of(id) + ".log");
   }
 
-  // The same key may have been built by another process, or by a twin in this graph, since we looked.
+  // Another process, or another step of this graph with the same key, may have saved a record meanwhile.
   std::optional<StepRecord> found_meanwhile(std::size_t i) {
     auto record = store_.find_record(frontier_.key(i));
     if (!record) return std::nullopt;
@@ -250,23 +252,22 @@ class Scheduler {
     return explain_change(step, frontier_.inputs(i), store_.last_record(options_.defconfig, step.id));
   }
 
-  // Takes what is damaged out of use, so that the frontier finds it missing and has it made again. `what`: who needs
-  // it.
+  // Moves damaged blobs into the quarantine, so that the frontier finds them missing and they are made again. `what`:
+  // the step that needs them.
   void mend(const std::string& what, const std::vector<Damage>& damage) {
     constexpr int most_rounds = 3;
     constexpr std::size_t most_names = 10;
     std::lock_guard lock(mend_);
     if (++rounds_[what] > most_rounds)
-      throw Error(
-          ErrorKind::Internal,
-          what + ": " + damage.front().name + " (" + damage.front().digest.hex() + ") is damaged again and again",
-          "the disk of the store does not keep what is written: run `k8simg store check`, and look at the kernel's "
-          "log");
+      throw Error(ErrorKind::Internal,
+                  what + ": " + damage.front().name + " (" + damage.front().digest.hex() + ") is damaged repeatedly",
+                  "the store's disk may be failing: run `k8simg store check`, and look at the kernel's "
+                  "log");
     std::set<Digest> lost;
     for (std::size_t n = 0; n < damage.size(); ++n) {
       const Damage& one = damage[n];
       lost.insert(one.digest);
-      // Another step may have found the same, and it may have been made again by now.
+      // Another step may have found the same blob, and it may already have been made again.
       if (!one.checkout && store_.check(one.digest) == Condition::Damaged) store_.quarantine(one.digest);
       if (n < most_names) reporter_.warning(describe(one));
     }
@@ -279,14 +280,14 @@ class Scheduler {
   static std::string describe(const Damage& damage) {
     if (damage.checkout)
       return damage.name + " in the checkout of tree " + damage.digest.hex() +
-             "; it is moved to quarantine/ and laid out again";
+             "; it is moved to quarantine/ and checked out again";
     return damage.name + ", blob " + damage.digest.hex() +
            (damage.condition == Condition::Missing
                 ? ", is not in the store; it is made again"
                 : ", is damaged in the store; it is moved to quarantine/ and made again");
   }
 
-  // What is not whole of the values that a step takes, as it takes them.
+  // Verifies the values that a step uses while it runs, and returns the damaged ones.
   std::vector<Damage> damage_of(Taken& taken, const std::vector<RecordedInput>& inputs, const std::stop_token& stop) {
     std::vector<Damage> damage;
     while (const auto value = taken.next()) {
@@ -301,7 +302,7 @@ class Scheduler {
     return damage;
   }
 
-  // A file of one of the input trees, for people.
+  // The name of a file in one of the input trees, for messages.
   std::string place_of(const Digest& digest, const std::vector<RecordedInput>& inputs) const {
     for (const auto& input : inputs) {
       if (input.value.kind != ValueKind::Tree || store_.check(input.value.digest) != Condition::Whole) continue;
@@ -319,7 +320,7 @@ class Scheduler {
     return damage;
   }
 
-  // Before the caller takes targets out of the store. What is not whole is begun anew.
+  // Verifies the targets before the caller reads them from the store. Damaged ones are made again.
   bool targets_are_whole() {
     std::vector<RecordedInput> taken;
     for (const auto& [ref, value] : frontier_.target_values())
@@ -332,8 +333,7 @@ class Scheduler {
     return false;
   }
 
-  // Without the mutex: the key and inputs of a step that is ready no longer change. Nothing when what it took was
-  // damaged.
+  // Called without the mutex: key and inputs of a ready step no longer change. nullopt when an input was damaged.
   std::optional<std::map<std::string, Value>> carry_out(std::size_t i) {
     const Step& step = graph_.steps()[i];
     {
@@ -352,8 +352,8 @@ class Scheduler {
     reporter_.report({.kind = Event::Kind::StepStarted, .step = step.id, .text = reason});
 
     const auto start = std::chrono::steady_clock::now();
-    // Beside the step, and to its end unless the step is stopped: nothing is recorded before all that the step took was
-    // looked at.
+    // Runs in parallel to the step, and to its end unless the step is stopped: the step is recorded only after
+    // everything that it used has been verified.
     Taken taken;
     WatchedStore watched(store_, taken);
     std::stop_source stopped;
@@ -379,7 +379,7 @@ class Scheduler {
     taken.close();
     auto damage = verifying.get();
     if (stopped.stop_requested()) std::rethrow_exception(failure);
-    // Damaged inputs explain any failure, and make any success worthless.
+    // With damaged inputs, neither a failure nor a success of the step is valid.
     if (failure && damage.empty()) damage = damage_of(inputs);
     if (!damage.empty()) {
       mend("step " + step.id, damage);
@@ -403,19 +403,19 @@ class Scheduler {
   const std::stop_token user_stop_;
   std::vector<double> rank_;  // seconds from a step's start to the end of the longest path from it
 
-  std::atomic<std::size_t> ran_{0};  // steps that were carried out
-  std::mutex mend_;                  // guards the rounds of each step, and keeps mends apart
+  std::atomic<std::size_t> ran_{0};  // executed steps
+  std::mutex mend_;                  // guards rounds_, and serialises mend()
   std::map<std::string, int> rounds_;
   Verification verification_;
 
-  std::stop_source stop_;  // asked by the user's token and by the first failure
-  std::mutex mutex_;       // guards all below
+  std::stop_source stop_;  // stopped by the user's token and by the first failure
+  std::mutex mutex_;       // guards the members below
   std::condition_variable_any wake_;
   Frontier frontier_;
   std::array<std::vector<std::size_t>, resources> waiting_;  // ready steps by resource
-  std::vector<bool> reported_;                               // started, or told as cached
+  std::vector<bool> reported_;                               // started, or reported as cached
   std::set<Digest> running_;                                 // keys
-  bool idle_ = false;                                        // nothing runs and nothing can
+  bool idle_ = false;                                        // no step is running or waiting
   std::optional<Error> failure_;
 };
 

@@ -1,4 +1,4 @@
-// Keys of steps: hashes over one unambiguous serialisation of all that can influence what a step gives.
+// Keys of steps: digests over an unambiguous serialisation of everything that can influence a step.
 #include "graph/step.hpp"
 
 #include <concepts>
@@ -10,12 +10,12 @@
 namespace k8simg {
 namespace {
 
-// Raised when the serialisation changes, or how captures are read (a test has an example of both): every step then runs
-// again.
+// Incremented when the serialisation or the reading of captures changes (a test has examples of both); all steps then
+// run again.
 constexpr std::string_view format = "k8simg-step 2";
 
-// Each field is written as LENGTH ":" BYTES, each list as its count and then its items, so that no two different
-// steps can give the same bytes.
+// A field is written as LENGTH ":" BYTES, a list as its length and items, so that different steps never give the same
+// bytes.
 class Canonical {
  public:
   Canonical& text(std::string_view field) {
@@ -33,10 +33,9 @@ class Canonical {
   Sha256 hash_;
 };
 
-// The sandbox as the executor asks for it, with the names of inputs instead of paths of this machine: what the sandbox
-// adds to a command (its PATH, the user it runs as, sizes of its file systems) changes the key too. Not in it: caches
-// (content-keyed by their user), since they must not change the result; the number of cores; what the host says of its
-// network.
+// Serialises the sandbox command with names of inputs instead of paths of this machine, so that everything the sandbox
+// adds (PATH, user, sizes of filesystems) is part of the key. Not part of it: caches, since they must not change the
+// result; the number of cores; the host's network settings.
 void add(Canonical& out, const CommandAction& action) {
   SandboxCommand inside{.root = "input " + action.tools,
                         .argv = action.argv,

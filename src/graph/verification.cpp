@@ -1,4 +1,4 @@
-// What is damaged of a blob, or of a tree with its files and its checkout.
+// Finds damage of a blob, or of a tree with its files and its checkout.
 #include "graph/verification.hpp"
 
 #include <unordered_set>

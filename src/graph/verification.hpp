@@ -1,4 +1,4 @@
-// Hashes what steps take out of the store. Private to the graph.
+// Verifies the blobs that steps use. Private to the graph.
 #pragma once
 
 #include <map>
@@ -13,28 +13,27 @@
 
 namespace k8simg {
 
-/// Something that is not what it is named after.
+/// A missing or damaged blob, or a checkout that differs from its tree.
 struct Damage {
-  Digest digest;  ///< of a blob; of a tree when its checkout differs
+  Digest digest;  ///< of the blob, or of the tree if its checkout differs
   Condition condition = Condition::Damaged;
-  bool checkout = false;  ///< the blobs are whole, the folder made of them is not
-  std::string name;       ///< for people: "package/systemd: usr/bin/systemctl"
+  bool checkout = false;  ///< the blobs are whole, but the checkout is not
+  std::string name;       ///< shown in messages: "package/systemd: usr/bin/systemctl"
 };
 
-/// Each value is looked at until it was found whole once, and each blob is hashed at most once; a blob that this
-/// process wrote is not read again. Safe to use from many threads: who asks for a value that is being looked at waits
-/// for the result.
+/// Each value is checked until it was found whole, and each blob is hashed at most once; blobs written by this process
+/// are not read again. Thread-safe: a second check of the same value waits for the first.
 class Verification {
  public:
   explicit Verification(Store& store) : store_(store) {}
 
-  /// The blob and, of a tree, its files and its checkout, if there is one. `name` is for people. Returns what is not
-  /// whole; after a stop request, what was found until then.
+  /// Checks the blob; for a tree also its files and its checkout, if any. `name` is shown in messages. Returns the
+  /// damage; after a stop request, only what was found so far.
   std::vector<Damage> check(const std::string& name, const Value& value, const std::stop_token& stop);
 
  private:
   struct Known {
-    std::mutex mutex;  // held while somebody looks
+    std::mutex mutex;  // held during a check
     bool whole = false;
   };
 

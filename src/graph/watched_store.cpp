@@ -1,4 +1,4 @@
-// A queue between a step and the thread that verifies what it takes.
+// A queue between a step and the thread that verifies the values it uses.
 #include "graph/watched_store.hpp"
 
 namespace k8simg {

@@ -1,4 +1,4 @@
-// A store that remembers what a step takes out of it as files. Private to the graph.
+// A store that records which files a step uses. Private to the graph.
 #pragma once
 
 #include <condition_variable>
@@ -10,14 +10,13 @@
 
 namespace k8simg {
 
-/// The values whose bytes a step takes without the store having looked at them, in the order in which it does. Safe to
-/// use from many threads.
+/// A thread-safe queue of the values whose files a step uses without verification by the store.
 class Taken {
  public:
   void add(const Value& value);
-  /// Nothing more is added.
+  /// Ends the queue.
   void close();
-  /// Waits for the next one. Nothing once all were given and there will be no more.
+  /// Waits for the next value; nullopt at the end of the queue.
   std::optional<Value> next();
 
  private:
@@ -27,8 +26,8 @@ class Taken {
   bool closed_ = false;
 };
 
-/// The store itself, but for what it hands out as files and folders. `read` verifies what it gives, so nothing
-/// remembers that.
+/// Forwards to a store, and records the files and folders that it returns. `read` verifies the bytes itself, so it is
+/// not recorded.
 class WatchedStore : public Store {
  public:
   WatchedStore(Store& store, Taken& taken) : store_(store), taken_(taken) {}

@@ -1,5 +1,5 @@
-// Builds and keeps the appliance: supermin in a view of the machine that has a kernel and modules where supermin looks
-// for them.
+// Builds and caches the appliance with supermin, in a sandbox that provides a kernel and modules where supermin expects
+// them.
 #include <fmt/format.h>
 #include <guestfs.h>
 #include <sys/stat.h>
@@ -37,7 +37,7 @@ Kernel find_kernel(const fs::path& tools) {
               "add linux-image-cloud-amd64 to tools.appliance.packages of the defconfig, and run `k8simg lock NAME`");
 }
 
-/// The folder with the recipe of the appliance, where the library itself would look.
+/// The folder with supermin's input files, where libguestfs looks for it.
 fs::path recipe_folder() {
   const std::unique_ptr<guestfs_h, decltype(&guestfs_close)> handle(guestfs_create_flags(GUESTFS_CREATE_NO_ENVIRONMENT),
                                                                     &guestfs_close);
@@ -57,7 +57,7 @@ std::string fingerprint(const fs::path& file) {
   return fmt::format("{}:{}.{}", info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
 }
 
-/// Changes with all that goes into the appliance: kernel, recipe, and the machine's packages.
+/// The cache key of the appliance: kernel, supermin's input files, and the machine's packages.
 std::string appliance_key(const Kernel& kernel, const fs::path& recipe) {
   std::string text = sha256_file(kernel.image).hex() + " " + fingerprint("/var/lib/dpkg/status");
   for (const char* name :
@@ -66,10 +66,9 @@ std::string appliance_key(const Kernel& kernel, const fs::path& recipe) {
   return sha256(text).hex().substr(0, 12);
 }
 
-/// Modules as the appliance needs them: a folder of ours with depmod's files, and the tools tree's own folders to be
-/// mounted over the empty ones in it. Files of a checkout are hard links to the store's blobs, and whoever may write a
-/// folder may change the mode of a link in it and write the blob: they are never mounted writable, nor linked into a
-/// folder that is.
+/// Modules for the appliance: a writable folder for depmod's files, with the tools tree's folders mounted over empty
+/// ones. Files of a checkout are hard links to blobs of the store. They are never linked into or mounted in a writable
+/// folder, since a program could then change their mode and contents.
 struct Modules {
   fs::path folder;
   std::vector<SandboxBind> mounted;  ///< `inside` is relative to `folder`
@@ -86,10 +85,10 @@ Modules prepare_modules(CommandRunner& runner, const fs::path& tools, const Kern
   const std::string place = "usr/lib/modules/" + kernel.version;
   Modules modules{.folder = base / place, .mounted = {}};
   fs::create_directories(modules.folder);
-  fs::create_directory_symlink("usr/lib", base / "lib");  // depmod looks in either place, by version
+  fs::create_directory_symlink("usr/lib", base / "lib");  // depmod uses either, depending on its version
   for (const auto& entry : fs::directory_iterator(kernel.modules)) {
     const std::string name = entry.path().filename().string();
-    if (entry.is_symlink()) continue;  // to the headers
+    if (entry.is_symlink()) continue;  // symlinks to the headers
     if (entry.is_directory()) {
       fs::create_directory(modules.folder / name);
       modules.mounted.push_back({entry.path(), name});
@@ -109,7 +108,7 @@ Modules prepare_modules(CommandRunner& runner, const fs::path& tools, const Kern
   return modules;
 }
 
-/// Adds what is in `folder` on the host to the view, `left_out` excepted.
+/// Binds the contents of the host's `folder` except `left_out`.
 void add_children(std::vector<std::string>& argv, const fs::path& folder, const std::string& left_out) {
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string path = entry.path().string();
@@ -121,9 +120,9 @@ void add_children(std::vector<std::string>& argv, const fs::path& folder, const 
   }
 }
 
-/// supermin wants /lib/modules to be there, and a machine without a kernel (a container) has none: it gets a view of
-/// the host with an empty one. It runs as uid 0 of a user namespace, with no privilege outside, and no network. Its
-/// environment is how it is told of the kernel: there is no other way.
+/// supermin requires /lib/modules, which a machine without a kernel (a container) does not have, so it runs in a view
+/// of the host with an empty one: as uid 0 of a user namespace, without privileges outside, and without network. The
+/// kernel can only be passed through environment variables.
 Command supermin_command(const Kernel& kernel, const Modules& modules, const fs::path& recipe, const fs::path& out) {
   std::vector<std::string> argv{"bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--uid", "0", "--gid",
                                 "0"};
@@ -133,7 +132,7 @@ Command supermin_command(const Kernel& kernel, const Modules& modules, const fs:
   for (const char* bound : {"/etc", "/var"}) argv.insert(argv.end(), {"--ro-bind", bound, bound});
   add_children(argv, "/usr", "/usr/lib");
   add_children(argv, "/usr/lib", "/usr/lib/modules");
-  // Folders that Debian's base-files owns: supermin looks at each path of a package.
+  // Folders of Debian's base-files: supermin visits each path of a package.
   for (const char* empty :
        {"/usr/lib/modules", "/boot", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/sys"})
     argv.insert(argv.end(), {"--dir", empty});
@@ -147,7 +146,7 @@ Command supermin_command(const Kernel& kernel, const Modules& modules, const fs:
       {"LC_ALL", "C.UTF-8"},
       {"HOME", "/tmp"},
       {"TMPDIR", "/tmp/out"},
-      {"TAR_OPTIONS", "--no-same-owner"},  // the recipe's archives name owners that the namespace does not have
+      {"TAR_OPTIONS", "--no-same-owner"},  // the archives have owners that do not exist in the namespace
       {"SUPERMIN_KERNEL", "/tmp/vmlinuz"},
       {"SUPERMIN_KERNEL_VERSION", kernel.version},
       {"SUPERMIN_MODULES", "/tmp/modules"}};
@@ -181,11 +180,11 @@ Appliance prepare_appliance(CommandRunner& runner, const fs::path& tools, const 
   command.log = log;
   run_checked(runner, command, "supermin, which builds libguestfs' appliance", stop);
   const fs::path made = work.path() / "out/appliance";
-  // The file by which libguestfs knows a fixed appliance.
+  // libguestfs recognises a fixed appliance by this file.
   write_file_atomically(
       made / "README.fixed",
       "An appliance of libguestfs, built by supermin for k8simg. It may be removed: it is built again.\n");
-  // An appliance of this kernel with other packages is of no more use.
+  // Removes older appliances with this kernel.
   for (const auto& entry : fs::directory_iterator(cache)) {
     if (entry.path().filename().string().starts_with(kernel.version + "-")) remove_all_forced(entry.path());
   }

@@ -1,5 +1,5 @@
-// Finds and names the bytes that differ. Formats: UEFI specification 2.10, 5.2 (MBR) and 5.3 (GPT). Nothing read from
-// the image is followed: places and sizes are the manifest's, so that a damaged table is compared like any other.
+// Compares the bytes outside of files. Formats: UEFI specification 2.10, 5.2 (MBR) and 5.3 (GPT). Positions and sizes
+// come from the manifest, never from the image, so a damaged table can be compared too.
 #include "guest/areas.hpp"
 
 #include <fcntl.h>
@@ -23,7 +23,7 @@ struct TableField {
   std::size_t offset = 0, size = 0;  ///< bytes
   std::string name;
   Form form = Form::Number;
-  std::size_t entry = 0;  ///< number of the partition, from 1; 0: of the table itself
+  std::size_t entry = 0;  ///< partition number, from 1; 0: the table itself
 };
 
 std::vector<TableField> mbr_fields() {
@@ -74,7 +74,7 @@ std::vector<TableField> entry_fields(std::size_t size) {
 
 constexpr std::size_t largest_table = 1 << 16;  // bytes; a GPT has 16 KiB of entries
 
-/// The fields of an area, none for one that has no structure.
+/// The fields of an area; empty for one without structure.
 std::vector<TableField> fields_of(const Manifest::Area& area) {
   const bool table = area.size <= largest_table;
   if (area.name == "MBR" && area.size == 72) return mbr_fields();
@@ -84,7 +84,7 @@ std::vector<TableField> fields_of(const Manifest::Area& area) {
   return {};
 }
 
-/// A GUID is written with its first three numbers in little-endian order: UEFI specification, appendix A.
+/// A GUID's first three numbers are little-endian: UEFI specification, appendix A.
 std::string guid_text(std::string_view bytes) {
   std::string text = fmt::format("{:08x}-{:04x}-{:04x}-", *read_number(bytes, 0, 4), *read_number(bytes, 4, 2),
                                  *read_number(bytes, 6, 2));
@@ -93,7 +93,7 @@ std::string guid_text(std::string_view bytes) {
   return text;
 }
 
-/// UTF-16; what is not plain ASCII as "?".
+/// UTF-16; non-ASCII characters become "?".
 std::string name_text(std::string_view bytes) {
   std::string text;
   for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) {
@@ -213,7 +213,7 @@ class Comparison {
                              should = std::string_view(expected).substr(field.offset, field.size);
       if (is == should) continue;
       named = true;
-      // The MBR of a GPT disk has one entry, which protects the rest.
+      // The MBR of a GPT disk has only the protective entry.
       const bool known = field.entry > 0 && field.entry <= manifest_.image.partitions.size() &&
                          (area.name != "MBR" || manifest_.image.table == "dos");
       const std::string place = known ? manifest_.image.partitions[field.entry - 1].name : "disk";
@@ -229,10 +229,10 @@ class Comparison {
       else
         changed_[backup] = true, differences_.push_back(std::move(difference));
     }
-    if (!named) compare_bytes(area);  // behind the last field
+    if (!named) compare_bytes(area);  // the difference is after the last field
   }
 
-  /// A checksum that follows from a change that was named says nothing more; one that changed alone does.
+  /// Reports a checksum only if no other field of its table changed.
   void add_checksums() {
     for (const bool backup : {false, true}) {
       if (!changed_[backup])
@@ -246,7 +246,7 @@ class Comparison {
   Fd fd_;
   std::string buffer_;
   std::uint64_t size_ = 0;
-  std::vector<AreaDifference> differences_, checksums_[2];  ///< checksums: of the GPT, of its backup
+  std::vector<AreaDifference> differences_, checksums_[2];  ///< checksums: of the primary and the backup GPT
   bool changed_[2] = {false, false};
 };
 

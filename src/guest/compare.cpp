@@ -1,4 +1,4 @@
-// Compares table, partitions and paths, and words the differences.
+// Compares partition table, partitions and paths, and describes the differences.
 #include "guest/compare.hpp"
 
 #include <fmt/format.h>
@@ -16,7 +16,7 @@ class Differences {
   explicit Differences(std::vector<std::string>& lines) : lines_(lines) {}
 
   void add(const std::string& place, const std::string& what) { lines_.push_back(place + ": " + what); }
-  /// `found` and `expected` as people read them.
+  /// `found` and `expected` are texts for the message.
   void compare(const std::string& place, const std::string& what, const std::string& found,
                const std::string& expected) {
     if (found != expected) add(place, fmt::format("{} {}, manifest says {}", what, found, expected));
@@ -74,7 +74,7 @@ void compare_path(Differences& differences, const std::string& place, const Path
   }
 }
 
-/// What the tools that make a filesystem put into it by themselves.
+/// Whether the tool that makes the filesystem creates this path.
 bool belongs_to_filesystem(const std::string& filesystem, const std::string& path, const PathState& state) {
   if (filesystem == "ext4")
     return path == "/lost+found" && state.type == "directory" && state.mode == 0700u && state.uid == 0u &&
@@ -83,7 +83,7 @@ bool belongs_to_filesystem(const std::string& filesystem, const std::string& pat
   return false;
 }
 
-/// The manifest has no line for the top folder: every image's is the same.
+/// The manifest does not list the root folder, since it is the same in every image.
 void compare_top(Differences& differences, const std::string& name, const PathState& found) {
   PathState expected{.type = "directory", .mode = 0755, .uid = 0, .gid = 0};
   compare_path(differences, name + ": /", expected, found);
@@ -106,7 +106,7 @@ void compare_partition(Differences& differences, const std::string& name, const 
     return;
   }
 
-  // Both maps are sorted by path, and so are the lines.
+  // Both maps are sorted by path, and so are the differences.
   auto there = found.paths.begin();
   auto wanted = expected.paths.begin();
   while (there != found.paths.end() || wanted != expected.paths.end()) {

@@ -1,4 +1,4 @@
-// What an image should hold against what it holds.
+// Compares the expected with the actual contents of an image.
 #pragma once
 
 #include <string>
@@ -8,9 +8,9 @@
 
 namespace k8simg {
 
-/// One line for each difference, by path, such as "root: /etc/passwd: mode 0644, manifest says 0600"; empty when all
-/// agrees. Not differences, although the manifest names neither: ext4's lost+found, as mke2fs makes it, and
-/// ldlinux.sys, which the syslinux installer writes into a FAT boot partition.
+/// One line for each difference, sorted by path, such as "root: /etc/passwd: mode 0644, manifest says 0600"; empty when
+/// there is none. The manifest does not list ext4's lost+found, made by mke2fs, and ldlinux.sys, written by the
+/// syslinux installer into a FAT boot partition; they are not differences.
 std::vector<std::string> compare(const ImageState& expected, const ImageState& found);
 
 }  // namespace k8simg

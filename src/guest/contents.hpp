@@ -1,4 +1,4 @@
-// What an image holds, as the manifest tells it and as it is read back: the two sides of a comparison.
+// The contents of an image: expected (from the manifest), or read back.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace k8simg {
 
-/// A path's state. What a filesystem cannot hold (FAT: mode, owner, time) is absent on both sides.
+/// A path's state. Attributes that a filesystem does not have (FAT: mode, owner, time) are absent.
 struct PathState {
   std::string type;  ///< "file", "directory", "symlink", "char", "block", "fifo"; read back also "socket" or "unknown"
   std::optional<std::uint32_t> mode;  ///< 07777
@@ -22,18 +22,18 @@ struct PathState {
   std::string target;                         ///< symlinks
   std::string device;                         ///< "1:3"
   std::map<std::string, std::string> xattrs;  ///< name → hex
-  std::string origin;                         ///< of the manifest alone
+  std::string origin;                         ///< only from the manifest
 };
 
 struct PartitionState {
-  std::string name;                        ///< GPT name; of a dos table "", where the manifest's name is k8simg's own
+  std::string name;                        ///< GPT name; "" for a dos table, where only the manifest has a name
   std::uint64_t start = 0, size = 0;       ///< bytes
   std::string type;                        ///< GUID in lower case, or "0xc"
   std::string partuuid;                    ///< lower case
   std::string filesystem, label, uuid;     ///< as blkid shows them
   std::map<std::string, PathState> paths;  ///< by absolute path; "/" itself only when read back
-  std::vector<std::string> faults;         ///< read back: what fsck or the kernel complained about
-  bool readable = true;                    ///< read back: false when `paths` could not be had; `faults` says why
+  std::vector<std::string> faults;         ///< read back: errors of fsck or the kernel
+  bool readable = true;                    ///< read back: false if `paths` could not be read; see `faults`
 };
 
 struct ImageState {

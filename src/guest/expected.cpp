@@ -1,4 +1,4 @@
-// Parses manifest.json, which anybody may have edited: every field is checked.
+// Parses manifest.json. Every field is validated, since the file may have been edited.
 #include "guest/expected.hpp"
 
 #include <fmt/format.h>
@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-/// Remembers where in the document it is, for messages.
+/// A field of the document with its path, for messages.
 class Field {
  public:
   Field(const json& value, std::string place, const std::string& file)
@@ -93,8 +93,8 @@ class Field {
   const std::string& file_;
 };
 
-/// Names of partition types: the Discoverable Partitions Specification for GPT, the PC's one-byte types for dos. Kept
-/// apart from the writer's on purpose.
+/// Names of partition types: the Discoverable Partitions Specification for GPT, one-byte types for dos. This table is
+/// independent of the writer's on purpose.
 std::string partition_type(const Field& field, const std::string& table) {
   static const std::map<std::string, std::string> gpt = {{"esp", "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"},
                                                          {"linux", "0fc63daf-8483-4772-8e79-3d69d8477de4"},
@@ -133,7 +133,7 @@ PathState parse_path(const Field& field, bool fat, std::int64_t epoch) {
   if (fat) return path;
   path.mode = field.at("mode").octal();
   path.uid = field.at("uid").id(), path.gid = field.at("gid").id();
-  // The writer lowers later times to the build's.
+  // The image writer clamps times to source_date_epoch.
   path.mtime = std::min(field.at("mtime").time(), epoch);
   if (field.has("xattrs")) {
     const Field xattrs = field.at("xattrs");

@@ -1,4 +1,4 @@
-// manifest.json as what an image is expected to hold.
+// manifest.json as the expected contents of an image.
 #pragma once
 
 #include <map>
@@ -13,29 +13,27 @@ namespace k8simg {
 
 struct Manifest {
   std::string defconfig;
-  ImageState image;  ///< partition types as GUID or number, whatever name the manifest gives them; times as the writer
-                     ///< clamps them
+  ImageState image;  ///< with partition types as GUID or number, and clamped times
   struct Artifact {
     std::uint64_t size = 0;
     Digest sha256;
   };
   std::map<std::string, Artifact> artifacts;  ///< by file name in output/NAME
-  /// A run of bytes of the disk (image/image.hpp): a filesystem by its digest, all else by its bytes, without the zeros
-  /// at the end.
+  /// A range of the disk (image/image.hpp): a filesystem with its digest, anything else with its bytes without trailing
+  /// zeros.
   struct Area {
     std::string name;
     std::uint64_t start = 0, size = 0;
     std::optional<Digest> sha256;
     std::string bytes;
   };
-  std::vector<Area>
-      areas;  ///< the whole disk in its order; empty: the manifest is of an older k8simg and says nothing of them
+  std::vector<Area> areas;  ///< the whole disk in order; empty: the manifest is of an older k8simg
 };
 
-/// Error{Usage} naming `name` (the file) and what is missing or malformed in it, or another format than 1.
+/// Error{Usage} naming `name` (the file) and the missing or malformed field, or a format other than 1.
 Manifest parse_manifest(std::string_view text, const std::string& name);
 
-/// A file name or link target as manifest.json shows it: bytes outside UTF-8 as U+FFFD.
+/// A file name or symlink target as in manifest.json: invalid UTF-8 becomes U+FFFD.
 std::string manifest_text(const std::string& bytes);
 
 }  // namespace k8simg

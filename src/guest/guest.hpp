@@ -1,4 +1,4 @@
-// Finished images read back with libguestfs, independently of the code that wrote them.
+// Verifies disk images with libguestfs, independently of the code that writes them.
 #pragma once
 
 #include <cstdint>
@@ -12,19 +12,19 @@
 
 namespace k8simg {
 
-/// What libguestfs boots: a folder with kernel, initrd, root and README.fixed ("fixed appliance" in
+/// The appliance that libguestfs boots: a folder with kernel, initrd, root and README.fixed ("fixed appliance" in
 /// guestfs-internals(1)).
 struct Appliance {
   std::filesystem::path folder;
-  std::filesystem::path scratch;  ///< for what lies there while an image is read
-  bool kvm = false;               ///< else the processor is emulated (TCG)
+  std::filesystem::path scratch;  ///< for temporary files
+  bool kvm = false;               ///< false: the processor is emulated (TCG)
 };
 
-/// The appliance with the kernel of a checked-out tools tree (boot/vmlinuz-VERSION, usr/lib/modules/VERSION), made by
-/// supermin in a sandbox from the packages that libguestfs depends on, and kept in `cache` until the kernel or the
-/// machine's packages change: half a minute once. Needs no root and no kernel or /lib/modules of the host. What is made
-/// on the way lies in `scratch`, a folder of the same filesystem that is emptied even if this process is killed.
-/// Error{Usage}: no kernel in the tools tree, or no supermin. Error{Step}: supermin or depmod failed.
+/// Builds the appliance with the kernel of a checked-out tools tree (boot/vmlinuz-VERSION, usr/lib/modules/VERSION).
+/// supermin makes it in a sandbox from the packages that libguestfs depends on, in about half a minute; it is cached in
+/// `cache` until the kernel or the machine's packages change. Needs no root and neither kernel nor /lib/modules of the
+/// host. Temporary files are in `scratch`, a folder of the same filesystem that is emptied even if this process is
+/// killed. Error{Usage}: no kernel in the tools tree, or no supermin. Error{Step}: supermin or depmod failed.
 Appliance prepare_appliance(CommandRunner& runner, const std::filesystem::path& tools,
                             const std::filesystem::path& cache, const std::filesystem::path& scratch, bool kvm,
                             const std::function<void(const std::string&)>& progress, std::stop_token stop = {});
@@ -35,13 +35,12 @@ struct VerifyReport {
   bool ok() const { return differences.empty(); }
 };
 
-/// Partition table, fsck of every filesystem, then each path's type, mode, owner, time, extended attributes (file
-/// capabilities), link target, device numbers and SHA-256 against manifest.json (image/manifest.hpp describes it);
-/// paths that the manifest does not name are differences too, and so is a digest of the whole image other than the
-/// manifest's: then boot code, both copies of the partition table, and what belongs to no partition or no path are
-/// compared with the manifest's areas, and the field or byte that differs is named. The image is opened read-only and
-/// mounted without replaying its journal. Error{Usage}: image or manifest missing or malformed. Error{Step}: libguestfs
-/// does not start.
+/// Verifies the partition table, runs fsck on every filesystem, and compares each path's type, mode, owner, time,
+/// extended attributes (file capabilities), symlink target, device numbers and SHA-256 with manifest.json (described in
+/// image/manifest.hpp). Paths that the manifest does not list are differences. If the digest of the whole image
+/// differs, boot code, both copies of the partition table, and bytes outside of partitions and paths are compared with
+/// the manifest's areas, and the differing field or byte is named. The image is opened read-only and mounted without
+/// replaying its journal. Error{Usage}: image or manifest missing or malformed. Error{Step}: libguestfs does not start.
 VerifyReport verify_image(const std::filesystem::path& image, const std::filesystem::path& manifest,
                           const Appliance& appliance, const std::function<void(const std::string&)>& progress,
                           std::stop_token stop = {});

@@ -1,5 +1,4 @@
-// Reads table, filesystems and paths, in as few calls as libguestfs allows: one call costs milliseconds under
-// emulation.
+// Reads partition table, filesystems and paths with few libguestfs calls: each call takes milliseconds under emulation.
 #include "guest/read_back.hpp"
 
 #include <fmt/format.h>
@@ -24,7 +23,7 @@ namespace {
 
 using Names = std::map<std::string, std::vector<std::string>>;  // folder → names in it
 
-/// A list as libguestfs takes it.
+/// A list of strings for libguestfs.
 class NameList {
  public:
   explicit NameList(const std::vector<std::string>& names) : names_(names) {
@@ -114,7 +113,7 @@ class Reader {
     PartitionState partition;
     const auto sectors = [&](const char* key) {
       return std::strtoull(values[key].c_str(), nullptr, 10) * 512;
-    };  // blkid counts in these, whatever the disk's own
+    };  // blkid's unit, for all disks
     partition.start = sectors("PART_ENTRY_OFFSET"), partition.size = sectors("PART_ENTRY_SIZE");
     partition.name = values["PART_ENTRY_NAME"];
     partition.type = lower(values["PART_ENTRY_TYPE"]), partition.partuuid = lower(values["PART_ENTRY_UUID"]);
@@ -128,7 +127,7 @@ class Reader {
       read_paths(partition, device);
       progress_(fmt::format("{}: {} paths", shown, partition.paths.size()));
     } catch (const Error& error) {
-      // A damaged filesystem is a finding; an appliance that is gone is not.
+      // A damaged filesystem is a finding; the end of the appliance is an error.
       session_.check_alive();
       partition.faults.push_back("cannot be read: " + error.message());
       partition.readable = false;
@@ -149,7 +148,7 @@ class Reader {
 
   void read_paths(PartitionState& partition, const std::string& device) {
     const bool ext4 = partition.filesystem == "ext4";
-    // "noload": the journal is not replayed, so that what is read is what lies there.
+    // "noload": do not replay the journal, so that the data on the disk is read unchanged.
     if (guestfs_mount_options(g_, ext4 ? "ro,noload" : "ro", device.c_str(), "/") != 0) session_.fail("mount");
     const bool owners = partition.filesystem != "vfat";
     const Names folders = list_names();
@@ -157,7 +156,7 @@ class Reader {
     paths["/"] = read_top(owners);
     for (const auto& [folder, names] : folders) read_folder(paths, folder, names, owners);
     read_digests(paths);
-    // As the manifest shows names.
+    // Converts names to the manifest's form.
     for (auto& [path, state] : paths) {
       state.target = manifest_text(state.target);
       partition.paths[manifest_text(path)] = std::move(state);
@@ -233,7 +232,8 @@ class Reader {
     const std::unique_ptr<guestfs_xattr_list, decltype(&guestfs_free_xattr_list)> attributes(
         guestfs_lxattrlist(g_, folder.c_str(), list.get()), &guestfs_free_xattr_list);
     if (!attributes) session_.fail("attributes of the files in " + folder);
-    // For each name an entry without a name whose value is a number, then that many attributes: guestfs(3).
+    // For each name, libguestfs returns an entry without a name whose value is the number of attributes, followed by
+    // the attributes: guestfs(3).
     std::uint32_t at = 0;
     for (const auto& name : names) {
       if (at >= attributes->len) throw Error(ErrorKind::Step, "attributes end too early in " + folder);
@@ -262,7 +262,7 @@ class Reader {
     }
   }
 
-  /// "DIGEST  ./PATH"; a backslash in front says that backslash and newline are written \\ and \n in the path:
+  /// "DIGEST  ./PATH". A leading backslash means that backslash and newline in the path are escaped as \\ and \n:
   /// sha256sum(1).
   static std::pair<std::string, std::optional<Digest>> parse_sum(std::string_view line) {
     const bool escaped = line.starts_with('\\');

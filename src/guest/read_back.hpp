@@ -1,4 +1,4 @@
-// An image as the appliance's kernel reads it.
+// Reads the contents of an image with the appliance's kernel.
 #pragma once
 
 #include <filesystem>
@@ -11,8 +11,8 @@
 
 namespace k8simg {
 
-/// Launches the appliance with `image` as its disk, read-only, and reads table, filesystems and every path. What is
-/// wrong with the image is in the result (faults, readable); Error{Step}: the appliance does not start or dies.
+/// Launches the appliance with `image` as a read-only disk, and reads partition table, filesystems and every path.
+/// Faults of the image are part of the result (faults, readable). Error{Step}: the appliance does not start or ends.
 /// Error{Interrupted} after a stop request.
 ImageState read_back(const std::filesystem::path& image, const Appliance& appliance,
                      const std::function<void(const std::string&)>& progress, const std::stop_token& stop);

@@ -1,4 +1,4 @@
-// Launching, running and ending the appliance.
+// Launches, uses and ends the appliance.
 #include "guest/session.hpp"
 
 #include <fmt/format.h>
@@ -32,8 +32,8 @@ std::string last_lines(const std::string& text, std::size_t count) {
 
 }  // namespace
 
-/// Ends the emulators among this process's own children: a call that waits for the appliance then fails at once.
-/// libguestfs has no other way to leave a call, and no way at all to ask for the process's number while it launches.
+/// Kills the QEMU processes that are children of this process, so that a call waiting for the appliance fails at once.
+/// libguestfs cannot cancel a call, and does not report the pid while it launches.
 void GuestSession::Killer::operator()() const {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator("/proc", error)) {
@@ -60,7 +60,7 @@ GuestSession::GuestSession(const fs::path& image, const Appliance& appliance, co
   if (launch(image, appliance, scratch, nullptr)) return;
   std::string messages;
   if (!stop_.stop_requested() && launch(image, appliance, scratch, &messages)) {
-    // The messages' buffer ends here.
+    // `messages` goes out of scope here.
     guestfs_set_verbose(handle(), 0);
     guestfs_delete_event_callback(handle(), 0);
     return;
@@ -77,7 +77,7 @@ GuestSession::~GuestSession() = default;
 
 bool GuestSession::launch(const fs::path& image, const Appliance& appliance, const fs::path& scratch,
                           std::string* messages) {
-  // Nothing of the caller's environment: every setting is here.
+  // Do not use the caller's environment.
   handle_.reset(guestfs_create_flags(GUESTFS_CREATE_NO_ENVIRONMENT));
   guestfs_h* const g = handle();
   if (!g) throw Error(ErrorKind::Internal, "libguestfs cannot make a handle");
@@ -87,8 +87,7 @@ bool GuestSession::launch(const fs::path& image, const Appliance& appliance, con
     guestfs_set_event_callback(g, keep_message, GUESTFS_EVENT_APPLIANCE | GUESTFS_EVENT_LIBRARY | GUESTFS_EVENT_WARNING,
                                0, messages);
   }
-  // The image is given raw: its first bytes must not be taken for those of another format. Read-only means an overlay:
-  // the file is not written.
+  // Format "raw" disables detection by the first bytes. Read-only uses an overlay, so the file is not written.
   return guestfs_set_path(g, appliance.folder.c_str()) == 0 && guestfs_set_backend(g, "direct") == 0 &&
          (appliance.kvm || guestfs_set_backend_setting(g, "force_tcg", "1") == 0) && guestfs_set_memsize(g, 768) == 0 &&
          guestfs_set_cachedir(g, appliance.folder.parent_path().c_str()) == 0 &&
@@ -114,8 +113,8 @@ void GuestSession::check_alive() const {
 }
 
 GuestSession::Ran GuestSession::run(const std::string& program_and_arguments) {
-  // "debug sh" is the library's only door to a program's own options and exit code; what is run is put together by this
-  // program alone.
+  // Only "debug sh" returns the exit code of a program with arbitrary options. The command consists of constants and
+  // device names.
   const std::string line = program_and_arguments + " 2>&1; echo \" $?\"";
   std::string word = "sh", text = line;
   char* const arguments[] = {text.data(), nullptr};

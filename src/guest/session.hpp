@@ -1,4 +1,4 @@
-// One running appliance: libguestfs' handle, its errors as exceptions, its end on a stop request.
+// A running appliance: libguestfs' handle, its errors as exceptions, and its end on a stop request.
 #pragma once
 
 #include <filesystem>
@@ -17,7 +17,7 @@ namespace k8simg {
 
 class GuestSession {
  public:
-  /// Launches; a first failure is tried once more with all messages kept for the error. Error{Step} or
+  /// Launches the appliance. After a failure it tries once more and adds all messages to the error. Error{Step} or
   /// Error{Interrupted}. libguestfs keeps its overlay of the image in `scratch`.
   GuestSession(const std::filesystem::path& image, const Appliance& appliance, const std::filesystem::path& scratch,
                const std::stop_token& stop);
@@ -27,19 +27,19 @@ class GuestSession {
 
   guestfs_h* handle() const { return handle_.get(); }
   std::string last_error() const;
-  /// Throws Error{Step} "libguestfs: WHAT: its message", or Error{Interrupted}.
+  /// Throws Error{Step} "libguestfs: WHAT: MESSAGE", or Error{Interrupted}.
   [[noreturn]] void fail(const std::string& what) const;
-  /// Throws when the appliance is gone: then a failure says nothing about the image.
+  /// Throws when the appliance has ended: a failure is then not caused by the image.
   void check_alive() const;
 
-  /// A program of the appliance; output with standard error, and exit code. The device is known there as device(N).
+  /// The result of a program run in the appliance: exit code, and standard output and error.
   struct Ran {
     int exit_code = 0;
     std::string output;
   };
   Ran run(const std::string& program_and_arguments);
-  /// Name of partition `number` (from 1), or with 0 of the whole disk, that does not depend on the order in which
-  /// devices were found.
+  /// The device of partition `number` (from 1), or of the whole disk (0), in the appliance. Independent of the order in
+  /// which devices were detected.
   static std::string device(int number);
 
  private:

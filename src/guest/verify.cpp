@@ -1,4 +1,4 @@
-// The whole verification: what is expected, what is found, and the digest of the image as a whole.
+// Verifies an image: compares contents with the manifest, and the digest of the whole image.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace k8simg {
 
 namespace {
 
-/// The artifact that this image is: by name, else the only one of the disk's size (a renamed copy).
+/// The manifest's artifact for this image: by name, otherwise the only one with the disk's size (a renamed copy).
 const Manifest::Artifact* find_artifact(const Manifest& manifest, const std::string& name) {
   if (const auto found = manifest.artifacts.find(name); found != manifest.artifacts.end()) return &found->second;
   const Manifest::Artifact* match = nullptr;
@@ -44,7 +44,7 @@ VerifyReport verify_image(const fs::path& image, const fs::path& manifest_file, 
   check_readable(manifest_file, "manifest");
   const Manifest manifest = parse_manifest(read_file(manifest_file), manifest_file.string());
 
-  // While the appliance starts on one core, the other reads the image.
+  // Hashes the image while the appliance starts.
   auto digest = std::async(std::launch::async, [&] { return sha256_file(image); });
   const ImageState found = read_back(image, appliance, progress, stop);
 
@@ -58,7 +58,7 @@ VerifyReport verify_image(const fs::path& image, const fs::path& manifest_file, 
   const Digest whole = digest.get();
   const auto* const artifact = find_artifact(manifest, image.filename().string());
   if (artifact && artifact->sha256 == whole) return report;
-  // Which bytes: of no path, or of no partition.
+  // The digest differs: compare the bytes outside of paths and partitions.
   const std::vector<std::string> by_path = report.differences;
   for (const AreaDifference& difference : compare_areas(image, manifest, stop)) {
     const bool known = std::any_of(by_path.begin(), by_path.end(),

@@ -1,4 +1,4 @@
-// Fragments and .config files: parsing, merging, and the check that what was asked for is what came out.
+// Parses and merges kernel fragments and .config files, and checks that requests are met.
 #include "kernel/fragment.hpp"
 
 #include <fmt/format.h>
@@ -28,7 +28,7 @@ bool is_value(std::string_view value) {
   return !value.empty() && std::all_of(value.begin(), value.end(), [](unsigned char c) { return std::isdigit(c); });
 }
 
-/// The symbol and value of a line, or nothing for comments and blank lines; `bad` when it is neither.
+/// The symbol and value of a line; nullopt for comments and blank lines. Sets `bad` for an invalid line.
 std::optional<std::pair<std::string, std::string>> parse_line(std::string_view line, bool& bad) {
   bad = false;
   constexpr std::string_view not_set = " is not set";

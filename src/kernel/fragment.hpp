@@ -1,5 +1,4 @@
-// Kernel configuration as text: what fragments ask for, what a final .config says, and the check of one against the
-// other.
+// Kernel configuration: requests of fragments, the final .config, and the check that it meets the requests.
 #pragma once
 
 #include <functional>
@@ -23,11 +22,12 @@ struct KernelRequest {
 std::vector<KernelRequest> parse_fragment(std::string_view text, const std::string& name);
 /// A .config (or a merged fragment) as symbol → value; symbols that are not set are absent.
 std::map<std::string, std::string> parse_kernel_config(std::string_view text);
-/// Later fragments win; sorted by symbol. The text that Kconfig reads (KCONFIG_ALLCONFIG).
+/// Merges fragments, sorted by symbol; later fragments take precedence. render_requests() gives the text for Kconfig
+/// (KCONFIG_ALLCONFIG).
 std::vector<KernelRequest> merge_requests(const std::vector<std::vector<KernelRequest>>& fragments);
 std::string render_requests(const std::vector<KernelRequest>& merged);
 
-/// A symbol that Kconfig did not give as asked.
+/// A request that the final .config does not meet.
 struct KernelMismatch {
   KernelRequest request;
   std::string actual;
@@ -40,30 +40,30 @@ struct KernelRequirement {
   bool required = true;
   std::string note;
 };
-/// The requirements that no symbol of `any_of` meets (y or m).
+/// The requirements without a set symbol (y or m) in `any_of`.
 std::vector<KernelRequirement> unmet_requirements(const std::vector<KernelRequirement>& requirements,
                                                   const std::map<std::string, std::string>& config);
 
-/// Where Kconfig defines a symbol, and the conditions that it stands under (own `depends on`, enclosing menu and if,
-/// also those around the `source` line of its file), as written.
+/// A definition of a symbol in Kconfig, with its conditions as written (own `depends on`, enclosing menu and if, and
+/// those around the `source` line of its file).
 struct KconfigDefinition {
   std::string file;
   int line = 0;
   std::vector<std::string> depends;
   bool has_prompt = false;
 };
-/// Reads `root` and every file that it sources; one sourced twice counts where it is met first.
+/// Reads `root` and every file that it sources. A file sourced several times counts only the first time.
 class KconfigIndex {
  public:
   using Read = std::function<std::optional<std::string>(const std::string& path)>;
-  /// `read`: bytes of a file of the kernel source, nullopt when there is none; `arch`: the folder below arch/, what
-  /// $(SRCARCH) says.
+  /// `read`: content of a file of the kernel source, nullopt if it does not exist; `arch`: the folder below arch/, the
+  /// value of $(SRCARCH).
   KconfigIndex(const std::string& root, const std::string& arch, const Read& read);
   std::vector<KconfigDefinition> find(const std::string& symbol) const;  ///< without the CONFIG_ prefix
  private:
   std::map<std::string, std::vector<KconfigDefinition>> definitions_;  ///< by symbol
 };
-/// "depends on NETFILTER_ADVANCED (n) && IPV6 (y)": each symbol of the expression with its value in `config`.
+/// Adds the value in `config` to each symbol of the expression: "NETFILTER_ADVANCED (=n) && IPV6 (=y)".
 std::string annotate_dependency(const std::string& expression, const std::map<std::string, std::string>& config);
 
 }  // namespace k8simg

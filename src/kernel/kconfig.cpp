@@ -1,5 +1,5 @@
-// Reads just enough of the Kconfig language (Documentation/kbuild/kconfig-language.rst) to say why a symbol could not
-// be set.
+// Reads the parts of the Kconfig language (Documentation/kbuild/kconfig-language.rst) that explain why a symbol could
+// not be set.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -28,7 +28,7 @@ std::size_t indent_of(std::string_view line) {
 using Definitions = std::map<std::string, std::vector<KconfigDefinition>>;
 using Conditions = std::vector<std::string>;
 
-/// Reads files in the order in which Kconfig does, and keeps the conditions that each stands under.
+/// Reads files in Kconfig's order and keeps track of the enclosing conditions.
 class Reader {
  public:
   Reader(std::string arch, const KconfigIndex::Read& read, Definitions& definitions)
@@ -40,14 +40,14 @@ class Reader {
     const auto text = read_(name);
     if (!text) return;
     std::vector<std::pair<char, Conditions>> enclosing{
-        {'f', outer}};  // the 'f'ile; 'i'f, 'm'enu, 'c'hoice with their conditions
+        {'f', outer}};  // 'f' for the file, 'i' for if, 'm' for menu, 'c' for choice
     const auto all_conditions = [&] {
       Conditions all;
       for (const auto& [kind, conditions] : enclosing) all.insert(all.end(), conditions.begin(), conditions.end());
       return all;
     };
     KconfigDefinition* current = nullptr;
-    bool in_block_header = false;  // directly after `menu` or `choice`: depends belong to the block
+    bool in_block_header = false;  // after `menu` or `choice`, `depends on` belongs to the block
     std::size_t help_indent = 0;
     bool in_help = false;
     const std::vector<std::string> lines = split(*text, '\n');
@@ -60,7 +60,7 @@ class Reader {
         if (indent_of(line) >= help_indent && help_indent > 0) continue;
         in_help = false;
       }
-      // Continuation lines; a backslash in a help text or comment means nothing.
+      // Joins continuation lines. In help texts and comments a backslash has no meaning.
       while (trim(line).front() != '#' && line.back() == '\\') {
         line.pop_back();
         if (next < lines.size()) line += lines[next++];
@@ -130,7 +130,7 @@ std::string annotate_dependency(const std::string& expression, const std::map<st
   std::string result;
   for (std::size_t i = 0; i < expression.size();) {
     const auto is_name = [](unsigned char c) { return std::isalnum(c) || c == '_'; };
-    if (expression[i] == '"') {  // text, not symbols
+    if (expression[i] == '"') {  // a string, not a symbol
       const std::size_t close = std::min(expression.find('"', i + 1), expression.size() - 1);
       result += expression.substr(i, close + 1 - i);
       i = close + 1;
@@ -144,7 +144,7 @@ std::string annotate_dependency(const std::string& expression, const std::map<st
     while (end < expression.size() && is_name(expression[end])) ++end;
     const std::string name = expression.substr(i, end - i);
     result += name;
-    // Symbols are in capitals, and may begin with a digit (64BIT); y, m, n and numbers are constants.
+    // Symbols have upper-case letters and may begin with a digit (64BIT); y, m, n and numbers are constants.
     if (!name.starts_with("0x") &&
         std::any_of(name.begin(), name.end(), [](unsigned char c) { return std::isupper(c); })) {
       const auto found = config.find("CONFIG_" + name);

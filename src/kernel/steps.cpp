@@ -1,4 +1,4 @@
-// How a kernel is made, step by step.
+// The steps that build a kernel.
 #include "kernel/steps.hpp"
 
 #include <fmt/chrono.h>
@@ -25,7 +25,7 @@ const BlobPort request_out{"request"}, request_in{"request.config"}, config_out{
     report_out{"report"}, configure_in{"configure.sh"}, build_in{"build.sh"};
 const BlobFamily fragment_in{"fragment/"};
 
-// Runs with the source read-only at /in/linux, everything generated goes to /build.
+// The source is mounted read-only at /in/linux; generated files go to /build.
 constexpr const char* configure_script = R"(set -eux
 kmake() { make -C /in/linux O=/build "ARCH=$KERNEL_ARCH" "CROSS_COMPILE=$KERNEL_CROSS" "$@"; }
 case "$KERNEL_BASE" in
@@ -97,12 +97,12 @@ Outputs make_request(StepContext& context) {
   return {request_out.give(context.store().put(render_requests(read_requests(context))))};
 }
 
-/// One paragraph: who asked, what came out, and which condition is in the way.
+/// Names the request, the result, and the unmet dependencies.
 std::string explain_mismatch(const KernelMismatch& mismatch, const KconfigIndex& index,
                              const std::map<std::string, std::string>& config) {
   const auto& request = mismatch.request;
-  std::string text = fmt::format("{}:{}: {}={} came out as {}", request.fragment, request.line, request.symbol,
-                                 request.value, mismatch.actual);
+  std::string text = fmt::format("{}:{}: {}={} was requested, but the result is {}", request.fragment, request.line,
+                                 request.symbol, request.value, mismatch.actual);
   const auto definitions = index.find(request.symbol.substr(7));
   if (definitions.empty()) return text + "\n    this kernel has no such symbol: remove it, or look for its new name";
   for (const auto& definition : definitions) {
@@ -113,7 +113,8 @@ std::string explain_mismatch(const KernelMismatch& mismatch, const KconfigIndex&
   return text;
 }
 
-/// A device tree is built when the Makefile beside its source lists it. Found out before hours of compiling, not after.
+/// A device tree is built only if the Makefile in its folder lists it. This check fails before the compilation, which
+/// may take hours.
 void check_dtbs(const Store& store, const Tree& source, const std::vector<std::string>& dtbs) {
   std::string unknown;
   for (const auto& dtb : dtbs) {
@@ -154,9 +155,9 @@ Outputs check_kernel(StepContext& context, const KernelCheck& parameters) {
     std::string list;
     for (const auto& mismatch : mismatches) list += "\n  " + explain_mismatch(mismatch, index, config);
     throw Error(ErrorKind::Step,
-                fmt::format("{} requested kernel symbol{} did not survive:{}", mismatches.size(),
+                fmt::format("{} requested kernel symbol{} not set as requested:{}", mismatches.size(),
                             mismatches.size() == 1 ? "" : "s", list),
-                "ask for the dependency in a fragment too, or drop the request");
+                "request the dependency in a fragment too, or remove the request");
   }
   std::string report, missing;
   for (const auto& unmet : unmet_requirements(parameters.requirements, config)) {

@@ -1,4 +1,4 @@
-// The steps that make a kernel: source tree, merged request, .config, its check, the build.
+// The steps that build a kernel: source tree, merged request, .config, its check, the build.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@
 namespace k8simg {
 
 struct KernelSpec {
-  std::string package;      ///< ships usr/src/PACKAGE.tar.xz
+  std::string package;      ///< the package that contains usr/src/PACKAGE.tar.xz
   std::string arch, cross;  ///< ARCH= and CROSS_COMPILE=
   std::string base;         ///< "allnoconfig" or "NAME_defconfig"
   NamedBlobs fragments;     ///< in order; names are shown in errors
@@ -22,8 +22,8 @@ struct KernelSpec {
 };
 
 /// Adds kernel/source, kernel/request, kernel/config, kernel/check, kernel/build. `tools`: the tools tree; `package`:
-/// the unpacked linux-source package. The result, a tree: `image`, `dtbs/NAME.dtb`, `config`, `release` (one line),
-/// `modules/` (what belongs under /usr/lib/modules/RELEASE: modules.builtin, modules.builtin.modinfo, modules.order,
+/// the unpacked linux-source package. The result is a tree: `image`, `dtbs/NAME.dtb`, `config`, `release` (one line),
+/// and `modules/` (the contents of /usr/lib/modules/RELEASE: modules.builtin, modules.builtin.modinfo, modules.order,
 /// and modules if any are built).
 TreeHandle add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spec, const TreeHandle& tools,
                             const TreeHandle& package);

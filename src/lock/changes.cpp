@@ -1,4 +1,4 @@
-// What changed between two locks, in lines for people.
+// Describes the changes between two locks.
 #include <fmt/format.h>
 
 #include <map>
@@ -8,7 +8,7 @@
 namespace k8simg {
 namespace {
 
-/// What is compared: the version people know, and the bytes behind it.
+/// The compared values: the version, and the digests of its bytes.
 struct Entry {
   std::string version, bytes;
 };
@@ -30,7 +30,7 @@ void compare(const Entries& before, const Entries& after, const std::string& lab
       lines.push_back(fmt::format("{}{} {} → {}{}", label, name, old->second.version, entry.version, because(name)));
     else if (old->second.bytes != entry.bytes)
       lines.push_back(
-          fmt::format("{}{} {}: the same version with other bytes{}", label, name, entry.version, because(name)));
+          fmt::format("{}{} {}: same version, different bytes{}", label, name, entry.version, because(name)));
   }
 }
 

@@ -1,4 +1,4 @@
-// Builds the lock's JSON document from parser events, counting lines as the parser takes characters.
+// Builds the JSON document from parser events, and counts lines while the parser reads.
 #include "lock/document.hpp"
 
 #include <fmt/format.h>
@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t max_depth = 8;  // a lock needs 5
 
-/// Where the parser is: shared, because the parser keeps its own copies of the iterator.
+/// The parser's position. Shared by pointer, because the parser copies the iterator.
 struct Progress {
   int line = 1;
   char last = '\0';
@@ -79,14 +79,13 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
 
   bool key(string_t& text) override {
     for (const auto& member : stack_.back().members)
-      if (member.key == text) fail(progress_.line, fmt::format("the key \"{}\" is there twice", text));
+      if (member.key == text) fail(progress_.line, fmt::format("the key \"{}\" occurs twice", text));
     keys_.back() = text;
     return true;
   }
 
   bool parse_error(std::size_t, const std::string& token, const nlohmann::detail::exception& error) override {
-    // The parser's own text repeats what it was doing; what follows the last ": " names the cause. The token may hold
-    // any bytes.
+    // Keep only the cause from the parser's message; the token may contain arbitrary bytes.
     (void)token;
     std::string cause = error.what();
     if (auto at = cause.find("; last read"); at != std::string::npos) cause.resize(at);
@@ -101,7 +100,7 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
     throw Error(ErrorKind::Usage, fmt::format("{}:{}: {}", name_, line, what),
                 "the lock is written by `k8simg lock`: restore it from version control or lock again");
   }
-  // The end of the file or a number is noticed on the character after it.
+  // The parser has read one character after the end of the file or of a number.
   int line_of_last() const {
     return progress_.last == '\n' && progress_.line > 1 ? progress_.line - 1 : progress_.line;
   }
@@ -121,7 +120,7 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool open(Value value) {
-    if (stack_.size() == max_depth) fail(value.line, "lists and objects are nested deeper than in any lock");
+    if (stack_.size() == max_depth) fail(value.line, "lists and objects are nested too deeply for a lock");
     stack_.push_back(std::move(value));
     keys_.emplace_back();
     return true;

@@ -1,4 +1,4 @@
-// A strict JSON document that remembers the line of every value, so that a damaged lock can be named by line and field.
+// A strict JSON parser that records the line of every value, so that errors in a lock name line and field.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ struct Member {
 
 const char* describe(Kind kind);  ///< "a string", "a list", ...
 
-/// Throws Error{Usage} "NAME:LINE: ..." for anything that is not one JSON document (RFC 8259) of objects without
-/// repeated keys, nested no deeper than a lock is.
+/// Parses one JSON document (RFC 8259) without repeated keys and with limited depth. Throws Error{Usage} "NAME:LINE:
+/// ..." otherwise.
 Value parse(std::string_view text, const std::string& name);
 
 }  // namespace k8simg::lock_document

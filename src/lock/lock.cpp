@@ -1,4 +1,4 @@
-// Lock files: writing them so that diffs read well, reading them strictly, and saying what changed between two.
+// Writes locks in a form with readable diffs, and parses them strictly.
 #include "lock/lock.hpp"
 
 #include <fmt/format.h>
@@ -20,10 +20,10 @@ namespace {
 using lock_document::Kind;
 using lock_document::Value;
 
-constexpr std::uint64_t format_version = 2;  // 1: the tools were in it, and each line of go.sum
+constexpr std::uint64_t format_version = 2;  // format 1 also had the tools, and each line of go.sum
 const char* const damaged_hint = "the lock is written by `k8simg lock`: restore it from version control or lock again";
 
-// --- dates: seconds since 1970 in memory, RFC 3339 in the file, because people read lock diffs ---
+// --- dates: seconds since 1970 in memory, RFC 3339 in the file, for readable diffs ---
 
 std::string format_date(std::int64_t seconds) {
   using namespace std::chrono;
@@ -64,7 +64,7 @@ std::string quote(const std::string& text) {
   }
 }
 
-/// {"key": "value", ...} on one line.
+/// A JSON object on one line: {"key": "value", ...}.
 class Line {
  public:
   Line& add(const char* key, const std::string& value) { return raw(key, quote(value)); }
@@ -129,7 +129,7 @@ std::string list_names(const std::vector<std::string>& names) {
 
 // --- reading ---
 
-/// One object of the file: every member must be taken, in any order, and nothing else may be there.
+/// One object of the file. All its members must be taken, in any order; others are errors.
 class Fields {
  public:
   Fields(const Value& value, const std::string& file, std::string what)
@@ -181,7 +181,7 @@ class Fields {
   bool flag(const char* key) { return take(key, Kind::Boolean).integer != 0; }
   const std::vector<Value>& items(const char* key) { return take(key, Kind::Array).items; }
 
-  /// After the last take: what nobody asked for is a mistake or from a newer version.
+  /// Called after the last take. Fields that were not taken are mistakes or from a newer version.
   void finish() const {
     for (const auto& [name, member] : value_.members)
       if (std::find(taken_.begin(), taken_.end(), name) == taken_.end()) {
@@ -204,7 +204,7 @@ class Fields {
   std::vector<std::string> taken_;
 };
 
-/// A lock never leaves the mirror it is used with: "pool/...", no host, no parent folder.
+/// A path below a mirror: "pool/...", without host and parent folders.
 bool is_mirror_path(const std::string& path) {
   if (path.front() == '/' || path.find(':') != std::string::npos) return false;
   for (const auto& part : split(path, '/'))
@@ -222,7 +222,7 @@ std::vector<std::string> read_names(Fields& fields, const char* key) {
   return names;
 }
 
-/// Sorted and each once, so that one content has one text.
+/// Must be sorted and unique, so that equal contents have equal texts.
 std::vector<std::string> read_sorted_names(Fields& fields, const char* key) {
   std::vector<std::string> names = read_names(fields, key);
   for (std::size_t i = 1; i < names.size(); ++i)
@@ -247,7 +247,7 @@ std::vector<LockedSuite> read_suites(Fields& root, const std::string& file) {
   return suites;
 }
 
-/// Which of the formats that this program reads.
+/// The lock's format, if it is supported.
 std::uint64_t read_format(Fields& root, std::uint64_t oldest) {
   const Value& format = root.take("format", Kind::Integer);
   if (format.integer > format_version)
@@ -298,7 +298,7 @@ LockedComponent read_component(const Value& item, const std::string& file, std::
   return component;
 }
 
-/// Binary search: both readers and the solver keep packages sorted by name.
+/// Binary search: packages are sorted by name.
 const LockedPackage* find_package(const std::vector<LockedPackage>& packages, const std::string& name) {
   const auto found =
       std::lower_bound(packages.begin(), packages.end(), name,
@@ -309,7 +309,7 @@ const LockedPackage* find_package(const std::vector<LockedPackage>& packages, co
 }  // namespace
 
 std::string Lock::serialise() const {
-  // Locks that leave nothing out have no such line.
+  // The line is omitted if it would be empty.
   const std::string without =
       without_suites.empty() ? "" : fmt::format(" \"without_suites\": {},\n", list_names(without_suites));
   auto sorted_components = components;
@@ -395,7 +395,7 @@ ToolsLock ToolsLock::parse(std::string_view text, const std::string& name) {
       if (!find_package(lock.packages, package))
         fields.fail("packages", fmt::format("names {}, which is not among the lock's packages", quote(package)));
     if (lock.find(set.asked))
-      fields.fail(fields.line(), fmt::format("set {} is there twice for the same packages", set.asked.name));
+      fields.fail(fields.line(), fmt::format("set {} exists twice for the same packages", set.asked.name));
     lock.sets.push_back(std::move(set));
   }
   root.finish();
@@ -427,7 +427,7 @@ Lock load_lock(const std::filesystem::path& file, const std::filesystem::path& t
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(file, ignored))
     throw Error(ErrorKind::Usage,
-                fmt::format("{} is missing: nothing says which packages and modules to build from", file.string()),
+                fmt::format("{} is missing: it has the packages and modules of the build", file.string()),
                 fmt::format("make it with `k8simg lock {}`", file.stem().string()));
   Lock lock = Lock::parse(read_file(file), file.filename().string());
   if (std::filesystem::is_regular_file(tools_file, ignored)) lock.tools = load_tools_lock(tools_file);

@@ -1,5 +1,5 @@
-// The locks: every package that a defconfig and its tools are made of, with size and SHA-256; paths are relative to a
-// mirror, never a host.
+// Locks: the packages of a defconfig and its tools, with size and SHA-256. Paths are relative to a mirror and never
+// contain a host.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@
 namespace k8simg {
 
 struct LockedSuite {
-  std::string repository;  ///< "debian" or "debian-security": which mirror root
+  std::string repository;  ///< the mirror: "debian" or "debian-security"
   std::string suite;       ///< "trixie"
-  std::int64_t date = 0;   ///< its InRelease's Date: dates the archive mirror (snapshot) that still has these packages
-  Digest inrelease;        ///< SHA-256 of the signed file that was checked
+  std::int64_t date = 0;   ///< Date of its InRelease: the archive mirror (snapshot) of this date has the packages
+  Digest inrelease;        ///< SHA-256 of the verified signed file
 };
 
 struct LockedPackage {
@@ -28,75 +28,72 @@ struct LockedPackage {
   std::string path;        ///< "pool/main/s/systemd/systemd_257.9-1_amd64.deb"
   std::uint64_t size = 0;  ///< bytes of the .deb
   Digest sha256;
-  /// When its suite certainly had it: the archive mirror (snapshot) of this date still does. In the file only when it
-  /// is not the lock's own date.
+  /// A date at which its suite had the package: the archive mirror (snapshot) of this date has it. Written only if it
+  /// differs from the lock's date.
   std::int64_t date = 0;
   bool operator==(const LockedPackage&) const = default;
 };
 
 struct LockedComponent {
   std::string name, version;
-  Digest go_mod, go_sum;  ///< SHA-256 of the committed files, which name every module with its hash
+  Digest go_mod, go_sum;  ///< SHA-256 of the files in git, which name every module with its hash
 };
 
 struct LockedToolSet {
-  ToolSet asked;  ///< its packages are sorted
-  std::vector<std::string>
-      packages;  ///< names of ToolsLock::packages, sorted: what was asked for and all that it needs
+  ToolSet asked;                      ///< its packages are sorted
+  std::vector<std::string> packages;  ///< sorted names of ToolsLock::packages: requested ones and their dependencies
 };
 
-/// File: defconfigs/tools.lock, JSON. The packages of the build machine's tools, once for all defconfigs: each package
-/// in one version.
+/// File: defconfigs/tools.lock, JSON. The packages of the build tools for all defconfigs, each in one version.
 struct ToolsLock {
-  std::int64_t date = 0;  ///< newest suite date when it was made
+  std::int64_t date = 0;  ///< newest suite date at the time of locking
   std::vector<LockedSuite> suites;
   std::vector<LockedToolSet>
-      sets;  ///< sorted by name, then by what was asked for: boards may ask for different packages under one name
+      sets;  ///< sorted by name, then by request: boards may request different packages for one name
   std::vector<LockedPackage> packages;  ///< sorted by name
 
   std::string serialise() const;
-  /// As Lock::parse. A set that names a package which is not there is an error too. Fuzzed.
+  /// Like Lock::parse. Also an error: a set that names a missing package. Fuzzed.
   static ToolsLock parse(std::string_view text, const std::string& name);
 
-  /// The set that was locked for this request; nullptr when there is none.
+  /// The set locked for this request; nullptr when there is none.
   const LockedToolSet* find(const ToolSet& asked) const;
-  /// Error{Internal} when there is none.
+  /// Error{Internal} when it does not exist.
   const LockedPackage& package(const std::string& name) const;
 };
 
-/// File: defconfigs/NAME.lock, JSON with one package per line, sorted by name, so that a diff reads well.
+/// File: defconfigs/NAME.lock, JSON with one package per line, sorted by name, for readable diffs.
 struct Lock {
   std::string defconfig;
-  std::int64_t date = 0;  ///< newest suite date when everything was updated last: the default SOURCE_DATE_EPOCH
+  std::int64_t date = 0;  ///< newest suite date of the last full update: the default SOURCE_DATE_EPOCH
   std::vector<LockedSuite> suites;
-  std::vector<std::string> without_suites;  ///< suites of the configuration that were left out on request, sorted
+  std::vector<std::string> without_suites;  ///< suites left out on request, sorted
   std::vector<LockedPackage> target;        ///< sorted by name
   std::vector<LockedComponent> components;
-  ToolsLock tools;  ///< a file of its own
+  ToolsLock tools;  ///< from tools.lock
 
-  /// All but `tools`.
+  /// Without `tools`.
   std::string serialise() const;
-  /// Error{Usage} naming `name`, line and field; unknown format version says to use a newer k8simg. Fuzzed.
-  /// Format 1, which held the tools too, is read: their packages are in `tools`, in no set.
+  /// Error{Usage} naming `name`, line and field; for a newer format the hint is to use a newer k8simg. Also reads
+  /// format 1, which has the tools: their packages are in `tools`, without sets. Fuzzed.
   static Lock parse(std::string_view text, const std::string& name);
 };
 
-/// Without such a file nothing is locked.
+/// An empty lock if the file does not exist.
 ToolsLock load_tools_lock(const std::filesystem::path& file);
-/// Both files. Error{Usage} with the hint `k8simg lock NAME` when `file` is missing.
+/// Loads both files. Error{Usage} with the hint `k8simg lock NAME` when `file` is missing.
 Lock load_lock(const std::filesystem::path& file, const std::filesystem::path& tools_file);
 
-/// Why packages are in a lock, or in another version: name → "needed by htop".
+/// The reasons for new or changed packages: name → "needed by htop".
 using Reasons = std::map<std::string, std::string>;
-/// What changed between two locks: "systemd 257.8-1 → 257.9-1 (REASON)", "+ foo 1.2 (REASON)", "- bar"; tools as
+/// The changes between two locks: "systemd 257.8-1 → 257.9-1 (REASON)", "+ foo 1.2 (REASON)", "- bar"; for tools
 /// "tools: gcc ...".
 std::vector<std::string> describe_changes(const Lock& before, const Lock& after, const Reasons& target = {},
                                           const Reasons& tools = {});
 
-/// The first suite whose release is older than the one in `before`: a mirror that is behind, or that hides updates.
-/// nullptr when all are as new.
+/// The first suite that is older than in `before`: the mirror is outdated or hides updates. nullptr when there is none.
 const LockedSuite* first_older_suite(const std::vector<LockedSuite>& before, const std::vector<LockedSuite>& now);
-/// "2026-09-12T07:55:41Z", as locks say it.
+/// The format of dates in locks: "2026-09-12T07:55:41Z".
 std::string format_lock_date(std::int64_t seconds);
 
 }  // namespace k8simg

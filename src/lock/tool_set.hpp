@@ -1,5 +1,4 @@
-// A tool set: the packages of one tools tree, for steps that need the same programs. Configurations ask for sets, and
-// the tools' lock answers.
+// A tool set: the packages of one tools tree. Configurations request sets, and tools.lock has their packages.
 #pragma once
 
 #include <string>
@@ -9,8 +8,8 @@ namespace k8simg {
 
 struct ToolSet {
   std::string name;                   ///< "kernel", "go": see tool_sets in config/config.hpp
-  bool essential = true;              ///< every Essential package is installed too
-  std::vector<std::string> packages;  ///< names; "name=version" and "name/suite" also
+  bool essential = true;              ///< Essential packages are installed too
+  std::vector<std::string> packages;  ///< names; also "name=version" and "name/suite"
   bool operator==(const ToolSet&) const = default;
 };
 

@@ -1,4 +1,4 @@
-// The target's packages first, then the tools, set by set.
+// Locks the target's packages, then the tools set by set.
 #include "locking/locking.hpp"
 
 #include <fmt/format.h>
@@ -48,7 +48,7 @@ void merge(std::vector<std::string>& list, const std::vector<std::string>& more)
     if (!contains(list, item)) list.push_back(item);
 }
 
-/// Every repository that some configuration takes tools of.
+/// The repositories from which any configuration takes tools.
 std::vector<Repository> tools_repositories(const std::vector<Config>& project,
                                            const std::vector<std::string>& without) {
   std::vector<Repository> all;
@@ -80,10 +80,10 @@ std::int64_t newest(const std::vector<LockedSuite>& suites) {
   return date;
 }
 
-/// Locks one list of packages after the other from one set of indexes, keeping what may stay.
+/// Locks lists of packages from one set of indexes, and keeps versions where possible.
 class Chooser {
  public:
-  /// `before`: what is locked.
+  /// `before`: the locked packages.
   Chooser(IndexSet indexes, const std::string& architecture, const std::vector<Repository>& repositories,
           const std::vector<LockedPackage>& before, const LockUpdate& update, const LockServices& services)
       : indexes_(std::move(indexes)) {
@@ -123,7 +123,7 @@ class Chooser {
     return std::move(resolution.packages);
   }
 
-  /// From now on this version is kept instead of another.
+  /// Keeps this version from now on.
   void prefer(const LockedPackage& package) {
     std::erase_if(keep_, [&](const LockedPackage& kept) { return kept.name == package.name; });
     keep_.push_back(package);
@@ -134,13 +134,13 @@ class Chooser {
 
  private:
   IndexSet indexes_;
-  std::optional<Catalogue> catalogue_;  ///< of indexes_, once they offer what is kept
+  std::optional<Catalogue> catalogue_;  ///< built from indexes_, after the kept packages were added
   std::vector<LockedPackage> keep_;
   Reasons reasons_;
 };
 
-/// A mirror that is behind, or that somebody keeps behind, would bring older packages with known faults (as apt, which
-/// refuses it too).
+/// Refuses older suites, as apt does: an outdated or manipulated mirror would provide packages with known
+/// vulnerabilities.
 void check_dates(const LockServices& services, const LockRequest& request, const std::vector<LockedSuite>& before,
                  const std::vector<LockedSuite>& suites) {
   for (const auto& suite : suites) {
@@ -156,7 +156,7 @@ void check_dates(const LockServices& services, const LockRequest& request, const
     if (old.repository == older->repository && old.suite == older->suite)
       throw Error(
           ErrorKind::Fetch,
-          fmt::format("suite {} of {} is of {} on the mirror, and the lock was made from one of {}", older->suite,
+          fmt::format("suite {} of {} is from {} on the mirror, but the lock was made from one of {}", older->suite,
                       older->repository, format_lock_date(older->date), format_lock_date(old.date)),
           "Use a mirror that is up to date, or accept older packages with --allow-older-suites.");
 }
@@ -205,9 +205,9 @@ std::vector<ToolSet> wanted_sets(const std::vector<Config>& project) {
   return wanted;
 }
 
-/// Each package in one version, whichever sets have it: where two sets came to different ones, the newer stays for all.
+/// Locks each package in one version for all sets: if sets resolved different versions, the newest is used.
 ToolsLock choose_tools(Chooser& chooser, const std::vector<ToolSet>& wanted, const std::int64_t date) {
-  constexpr int most_rounds = 20;  // each round settles one package at least; one or two are usual
+  constexpr int most_rounds = 20;  // each round settles at least one package; one or two rounds are usual
   for (int round = 0; round < most_rounds; ++round) {
     ToolsLock tools{.date = date, .suites = chooser.suites(), .sets = {}, .packages = {}};
     std::map<std::string, LockedPackage> packages;
@@ -249,7 +249,7 @@ LockResult make_lock(const Config& config, const std::vector<Config>& project, c
     check_dates(services, request, suites, indexes.suites);
     return Chooser(std::move(indexes), architecture, repositories, packages, request.update, services);
   };
-  // A lock that is there keeps its date, which is that of images: what is added to it does not make another kernel.
+  // An existing lock keeps its date, which is the images' date: an added package does not change the kernel.
   const auto date_of = [&](std::int64_t date, const std::vector<LockedSuite>& suites) {
     return date == 0 || request.update.what == What::Everything ? newest(suites) : date;
   };
@@ -272,7 +272,7 @@ LockResult make_lock(const Config& config, const std::vector<Config>& project, c
   const bool locked = std::all_of(config.tools.begin(), config.tools.end(),
                                   [&](const ToolSet& set) { return set.packages.empty() || before.tools.find(set); });
   if (locked && request.update.what == What::Nothing) return result;
-  // What a mirror lacks for another architecture it has for the build tools' own.
+  // A suite that lacks another architecture may still have the build architecture.
   const auto repositories = tools_repositories(
       project, config.arch.debian == build_architecture ? request.without : std::vector<std::string>{});
   Chooser tools = chooser(repositories, build_architecture, before.tools.suites, before.tools.packages);

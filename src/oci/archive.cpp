@@ -1,4 +1,5 @@
-// Writes the layout of one architecture, and joins those of several under image indexes (image-index.md).
+// Writes OCI layouts of one architecture, and merges layouts of several architectures with image indexes
+// (image-index.md).
 #include "oci/archive.hpp"
 
 #include <fcntl.h>
@@ -23,14 +24,14 @@ using nlohmann::json;
 
 constexpr const char* index_type = "application/vnd.oci.image.index.v1+json";
 constexpr const char* manifest_type = "application/vnd.oci.image.manifest.v1+json";
-/// Both hold the whole reference. The first is containerd's, which prefers it; the second the specification's.
+/// Both have the full reference as value. containerd prefers the first; the second is the specification's.
 constexpr const char* containerd_name = "io.containerd.image.name";
 constexpr const char* reference_name = "org.opencontainers.image.ref.name";
 
-/// The digest of what an artifact refers to: containerd makes no image of it then.
+/// The digest of an artifact's subject. With this annotation, containerd creates no image for the artifact.
 constexpr const char* containerd_subject = "io.containerd.manifest.subject";
 
-/// A layout while it grows: blobs by digest, and the files that lead to them (image-layout.md).
+/// A layout under construction: blobs by digest, and its index files (image-layout.md).
 class Layout {
  public:
   Layout(Store& store, std::int64_t epoch) : store_(store), epoch_(epoch) {
@@ -39,7 +40,7 @@ class Layout {
     file("oci-layout", R"({"imageLayoutVersion":"1.0.0"})");
   }
 
-  /// The descriptor of a blob, which is part of the layout from now on.
+  /// Adds a blob to the layout and returns its descriptor.
   json add(const std::string& media_type, const Value& value) {
     place("blobs/sha256/" + value.digest.hex(), value);
     return {{"mediaType", media_type}, {"digest", "sha256:" + value.digest.hex()}, {"size", value.size}};
@@ -61,7 +62,7 @@ class Layout {
   Tree tree_;
 };
 
-/// A tar of a tree as a blob.
+/// Stores a tar of a tree as a blob.
 Value tar_blob(Store& store, const Tree& tree, std::int64_t epoch) {
   const TempDir folder(store.folder("scratch"), "oci");
   const auto file = folder.path() / "tar";
@@ -73,7 +74,7 @@ Value tar_blob(Store& store, const Tree& tree, std::int64_t epoch) {
 }
 
 void check_reference(const std::string& reference) {
-  // The last colon after the last slash: a registry may have a port.
+  // The tag follows the last colon after the last slash; an earlier colon separates a registry's port.
   const auto slash = reference.rfind('/'), colon = reference.rfind(':');
   if (colon == std::string::npos || (slash != std::string::npos && colon < slash) || colon + 1 == reference.size()) {
     throw Error(ErrorKind::Usage, fmt::format("image reference \"{}\" has no tag", reference), "write NAME:TAG");
@@ -96,7 +97,7 @@ json image_config(const OciImage& image, const json& platform, const json& diff_
 }
 
 /// manifest.md, "Guidelines for Artifact Usage": the document is the only layer, the config is empty, and `subject`
-/// says what it speaks of. It has no reference: who has the image asks for what refers to it.
+/// names the image. The artifact has no reference; it is found through the image's referrers.
 json sbom_artifact(Layout& layout, Store& store, const OciImage& image, const json& subject, std::int64_t epoch,
                    const std::string& created) {
   const std::string type = "application/spdx+json", digest = subject.at("digest");
@@ -115,7 +116,7 @@ json sbom_artifact(Layout& layout, Store& store, const OciImage& image, const js
   return entry;
 }
 
-/// "linux/arm/v6"; also the order of an index.
+/// "linux/arm/v6"; the entries of an index are sorted by it.
 std::string platform_name(const json& platform) {
   const std::string variant = platform.value("variant", "");
   return platform.at("os").get<std::string>() + "/" + platform.at("architecture").get<std::string>() +
@@ -190,10 +191,10 @@ Tree merge_oci_layouts(Store& store, const std::vector<Tree>& layouts) {
       }
       const std::string reference = entry.at("annotations").at(reference_name),
                         platform = platform_name(entry.at("platform"));
-      entry.erase("annotations");  // the name is the index's
+      entry.erase("annotations");  // the index has the name
       if (!images[reference].emplace(platform, std::move(entry)).second) {
-        throw Error(ErrorKind::Usage, fmt::format("{} is there twice for {}", reference, platform),
-                    "ask for one defconfig of each architecture");
+        throw Error(ErrorKind::Usage, fmt::format("{} exists twice for {}", reference, platform),
+                    "name one defconfig of each architecture");
       }
     }
   }

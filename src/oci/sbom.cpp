@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-/// purl-spec: all but unreserved characters (RFC 3986) in percent-encoding; `/` divides a namespace.
+/// purl-spec: percent-encodes all characters except unreserved ones (RFC 3986); `/` separates namespaces.
 std::string encoded(const std::string& text, bool keep_slashes) {
   std::string result;
   for (const unsigned char c : text) {
@@ -30,7 +30,8 @@ std::string encoded(const std::string& text, bool keep_slashes) {
   return result;
 }
 
-/// SPDX 7.2: letters, digits, "." and "-". Two names that differ elsewhere are told apart by the digest.
+/// SPDX 7.2 allows letters, digits, "." and "-". The digest makes identifiers unique if names differ only in other
+/// characters.
 std::string identifier(const SoftwarePackage& package) {
   std::string name;
   for (const unsigned char c : package.name) name += std::isalnum(c) || c == '.' ? static_cast<char>(c) : '-';

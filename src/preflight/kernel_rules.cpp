@@ -1,4 +1,4 @@
-// The kernel: its version, its symbols, the cgroup controllers it gives, and what the command line takes away again.
+// Kernel rules: version, symbols, cgroup controllers, and the command line.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* system_check = "SystemVerification";
 
-/// What system-validators takes: 5.4, 5.10, 5.15, and everything from 6 on.
+/// The versions that system-validators accepts: 5.4, 5.10, 5.15, and 6.0 or later.
 bool known_kernel(const std::string& release) {
   const auto parts = split(release, '.');
   int major = 0, minor = 0;
@@ -29,7 +29,7 @@ bool known_kernel(const std::string& release) {
 void version(const Image& image, Findings& findings) {
   const auto folders = image.root.children("usr/lib/modules");
   if (folders.empty()) {
-    findings.warning("kernel-version", "/usr/lib/modules", "the root filesystem belongs to no kernel",
+    findings.warning("kernel-version", "/usr/lib/modules", "there is no kernel for the root filesystem",
                      "build the image with a kernel", not_kubeadm);
     return;
   }
@@ -38,12 +38,12 @@ void version(const Image& image, Findings& findings) {
     if (known_kernel(release))
       findings.ok(system_check, "/" + folder, "kernel " + release);
     else
-      findings.error(system_check, "/" + folder, fmt::format("kernel {} is none that kubeadm knows", release),
+      findings.error(system_check, "/" + folder, fmt::format("kubeadm does not support kernel {}", release),
                      "use 5.4, 5.10, 5.15, or 6.0 and later: kernel.package of the board");
   }
 }
 
-/// Where kubeadm's check reads the configuration: without one of these it fails.
+/// kubeadm's check reads the kernel configuration from one of these, and fails without it.
 void configuration(const Image& image, Findings& findings) {
   if (image.has_symbol("CONFIG_IKCONFIG_PROC")) {
     findings.ok(system_check, "CONFIG_IKCONFIG_PROC", "the kernel shows its configuration in /proc/config.gz");
@@ -58,11 +58,11 @@ void configuration(const Image& image, Findings& findings) {
       return;
     }
   }
-  findings.error(system_check, "CONFIG_IKCONFIG_PROC", "nothing tells kubeadm the kernel's configuration",
+  findings.error(system_check, "CONFIG_IKCONFIG_PROC", "kubeadm cannot read the kernel's configuration",
                  "set CONFIG_IKCONFIG_PROC=y in a fragment of kernel.fragments");
 }
 
-/// The requirements of one group: a line for each that is not met, and one for all that are.
+/// Checks the requirements of one group: one finding for each unmet requirement, or one for all.
 template <class Belongs>
 void symbols(const Image& image, Findings& findings, const std::string& check, const std::string& who,
              std::optional<Severity> verdict, const Belongs& belongs) {
@@ -85,12 +85,11 @@ void symbols(const Image& image, Findings& findings, const std::string& check, c
     findings.error(check, names,
                    fmt::format("the kernel does not have it; needed by {}{}", join(requirement.by, ", "),
                                requirement.note.empty() ? "" : ": " + requirement.note),
-                   "ask for it in a fragment of kernel.fragments",
-                   verdict ? std::optional(Severity::Error) : not_kubeadm);
+                   "set it in a fragment of kernel.fragments", verdict ? std::optional(Severity::Error) : not_kubeadm);
   }
   if (!well || met == 0) return;
   findings.ok(check, image.config.kernel.requirements.string(),
-              fmt::format("{} symbols that {} are there{}", met, who,
+              fmt::format("{} symbols required by {} are set{}", met, who,
                           absent.empty() ? "" : "; recommended, not set: " + join(absent, ", ")),
               verdict);
 }
@@ -102,9 +101,9 @@ bool by(const KernelConfig::Requirement& requirement, const char* who) {
 struct Controller {
   const char* name;
   const char* symbol;
-  bool required;  ///< by system-validators; the others are a warning
+  bool required;  ///< required by system-validators; otherwise a warning
 };
-/// devices and freezer are part of cgroup v2 itself. kubelet 1.37 wants the same ones.
+/// devices and freezer are built into cgroup v2. kubelet 1.37 requires the same controllers.
 constexpr Controller controllers[] = {{"cpu", "CONFIG_CGROUP_SCHED", true},
                                       {"cpuset", "CONFIG_CPUSETS", true},
                                       {"memory", "CONFIG_MEMCG", true},
@@ -117,7 +116,7 @@ struct CommandLine {
   std::vector<std::string> words;
 };
 
-/// In the boot partition's own files, the lines that name the root filesystem.
+/// Kernel command lines: lines with root= in the boot partition's files of the board.
 std::vector<CommandLine> command_lines(const Image& image) {
   constexpr std::uint64_t text_size = 1 << 16;
   std::vector<CommandLine> lines;
@@ -149,7 +148,7 @@ void cgroups(const Image& image, Findings& findings) {
   const auto wrong = [&](const CommandLine& line, const std::string& word, const std::string& what) {
     well = false;
     findings.error(system_check, line.file, fmt::format("\"{}\" on the kernel's command line {}", word, what),
-                   "take the word out of kernel.cmdline of the board or the file");
+                   "remove it from kernel.cmdline of the board or from the file");
   };
   for (const auto& line : lines) {
     for (const auto& word : line.words) {
@@ -164,7 +163,7 @@ void cgroups(const Image& image, Findings& findings) {
           disabled.insert(name == "blkio" ? "io" : name);
           const auto needed = std::find_if(std::begin(controllers), std::end(controllers),
                                            [&](const Controller& each) { return each.required && name == each.name; });
-          if (needed != std::end(controllers)) wrong(line, word, fmt::format("takes the controller {} away", name));
+          if (needed != std::end(controllers)) wrong(line, word, fmt::format("disables the controller {}", name));
         }
       }
     }
@@ -180,12 +179,12 @@ void cgroups(const Image& image, Findings& findings) {
       well = false;
       findings.error(system_check, controller.symbol,
                      fmt::format("the cgroup controller {} is not compiled in", controller.name),
-                     "ask for the symbol in a fragment of kernel.fragments");
+                     "set the symbol in a fragment of kernel.fragments");
     }
   }
   if (!optional.empty()) {
     findings.warning(system_check, "cgroup controllers", fmt::format("there is no {}", join(optional, ", ")),
-                     "nothing, unless pods ask for huge pages (hugetlb) or limits of disk input and output (io)");
+                     "nothing, unless pods use huge pages (hugetlb) or limits of disk input and output (io)");
   }
   if (well) {
     std::vector<std::string> files;
@@ -200,11 +199,11 @@ void kernel(const Image& image, Findings& findings) {
   using Requirement = KernelConfig::Requirement;
   version(image, findings);
   configuration(image, findings);
-  symbols(image, findings, system_check, "kubeadm asks for", Severity::Ok,
+  symbols(image, findings, system_check, "kubeadm", Severity::Ok,
           [](const Requirement& each) { return by(each, "kubeadm"); });
-  symbols(image, findings, "kernel-runtime", "runc's check-config asks for", not_kubeadm,
+  symbols(image, findings, "kernel-runtime", "runc's check-config", not_kubeadm,
           [](const Requirement& each) { return by(each, "runc") && !by(each, "kubeadm"); });
-  symbols(image, findings, "kernel-node", "all else on the node asks for", not_kubeadm,
+  symbols(image, findings, "kernel-node", "other programs of the node", not_kubeadm,
           [](const Requirement& each) { return !by(each, "runc") && !by(each, "kubeadm"); });
   cgroups(image, findings);
 }

@@ -1,4 +1,4 @@
-// The machine and the node: processors, memory, versions, names, and paths that kubeadm wants for itself.
+// Node rules: processors, memory, versions, names, and paths that kubeadm writes.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,9 +11,9 @@ namespace k8simg::rules {
 
 namespace {
 
-// kubeadm's constants ControlPlaneNumCPU and ControlPlaneMem (MB of 2^20 bytes of what the kernel says it has in all).
+// kubeadm's constants ControlPlaneNumCPU and ControlPlaneMem (MB of 2^20 bytes, compared with the kernel's total).
 constexpr int least_processors = 2, least_memory = 1700;
-// Firmware and the kernel keep some of what the board has: 52 of 2048 MiB on a PC, 93 of 1024 on a Raspberry Pi 3.
+// Memory used by firmware and kernel: 52 of 2048 MiB on a PC, 93 of 1024 MiB on a Raspberry Pi 3.
 constexpr int kept_memory = 200;
 
 /// "v1.37.1" → {1, 37}; {0, 0} for anything else.
@@ -26,7 +26,7 @@ std::pair<int, int> minor_version(const std::string& version) {
   return {major, minor};
 }
 
-/// etcd ends at once on any other, unless ETCD_UNSUPPORTED_ARCH names it.
+/// On other architectures etcd exits unless ETCD_UNSUPPORTED_ARCH names them.
 bool etcd_supports(const std::string& goarch) {
   return goarch == "amd64" || goarch == "arm64" || goarch == "ppc64le" || goarch == "s390x";
 }
@@ -52,7 +52,7 @@ void machine(const Image& image, Findings& findings) {
   if (image.in.memory_mib < least_memory)
     findings.error("Mem", image.in.machine, memory, "set node.role to \"worker\" or \"standalone\"");
   else if (image.in.memory_mib < least_memory + kept_memory)
-    findings.warning("Mem", image.in.machine, memory + ", and firmware and kernel keep some for themselves",
+    findings.warning("Mem", image.in.machine, memory + ", of which firmware and kernel use some",
                      "look at MemTotal on the machine", not_kubeadm);
   else
     findings.ok("Mem", image.in.machine, memory);
@@ -62,11 +62,11 @@ void machine(const Image& image, Findings& findings) {
     findings.ok("etcd-architecture", "arch.go", fmt::format("etcd runs on {}", architecture), not_kubeadm);
   } else if (image.node.unsupported_etcd.contains(architecture)) {
     findings.warning("etcd-architecture", node_program_file,
-                     fmt::format("etcd's authors do not vouch for {}; ETCD_UNSUPPORTED_ARCH is set", architecture),
+                     fmt::format("etcd does not officially support {}; ETCD_UNSUPPORTED_ARCH is set", architecture),
                      "set node.role to \"worker\" if the cluster matters", not_kubeadm);
   } else {
     findings.error(
-        "etcd-architecture", "arch.go", fmt::format("etcd ends at once on {}", architecture),
+        "etcd-architecture", "arch.go", fmt::format("etcd does not start on {}", architecture),
         fmt::format("name it in unsupportedEtcdArchitectures of {}, or set node.role to \"worker\"", node_program_file),
         not_kubeadm);
   }
@@ -83,7 +83,7 @@ void versions(const Image& image, Findings& findings) {
     return;
   }
   if (!component) {
-    findings.warning("kubernetes-version", *kubelet, "is of no component, so its version is not known here",
+    findings.warning("kubernetes-version", *kubelet, "belongs to no component, so its version is unknown",
                      "enable the component kubernetes", not_kubeadm);
     return;
   }
@@ -97,11 +97,12 @@ void versions(const Image& image, Findings& findings) {
     if (wanted > std::pair(major, minor))
       findings.warning("KubernetesVersion", where, says + ": kubeadm is older", action);
     else if (cluster != component->version)
-      findings.error("KubernetesVersion", where, says + ": the images are the component's", action, Severity::Ok);
+      findings.error("KubernetesVersion", where, says + ": the images have the component's version", action,
+                     Severity::Ok);
     else
       findings.ok("KubernetesVersion", where, says);
   }
-  // `kubeadm join` has no version to compare with yet.
+  // `kubeadm join` does not compare versions.
   if (image.control_plane && std::pair(major, minor) > wanted)
     findings.error("KubeletVersion", where, says + ": the kubelet is newer", action);
   else
@@ -116,20 +117,20 @@ void free_paths(const Image& image, Findings& findings) {
     for (const char* program : {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"})
       files.push_back(fmt::format("/etc/kubernetes/manifests/{}.yaml", program));
   }
-  const std::string action = "take it out of the overlay that has it: kubeadm writes it";
+  const std::string action = "remove it from the overlay: kubeadm writes it";
   for (const auto& file : files) {
     const std::string check = "FileAvailable-" + replace_all(file, "/", "-");
     if (image.exists(file))
       findings.error(check, file, "is in the image already", action);
     else
-      findings.ok(check, file, "is not there yet");
+      findings.ok(check, file, "does not exist yet");
   }
   if (!image.control_plane) return;
   if (image.root.children("var/lib/etcd").empty())
-    findings.ok("DirAvailable--var-lib-etcd", "/var/lib/etcd", "is empty or not there yet");
+    findings.ok("DirAvailable--var-lib-etcd", "/var/lib/etcd", "is empty or does not exist yet");
   else
     findings.error("DirAvailable--var-lib-etcd", "/var/lib/etcd", "is not empty",
-                   "take it out of the overlay that has it: etcd begins with an empty folder");
+                   "remove it from the overlay: etcd needs an empty folder");
 }
 
 void host_name(const Image& image, Findings& findings) {
@@ -141,7 +142,7 @@ void host_name(const Image& image, Findings& findings) {
                        return is_alphanumeric(c) || c == '-' || c == '_' || c == '.';
                      });
   if (!valid) {
-    findings.warning("Hostname", "system.hostname", fmt::format("\"{}\" is no name for a node", name),
+    findings.warning("Hostname", "system.hostname", fmt::format("\"{}\" is not a valid node name", name),
                      "letters, digits and - , 63 at most");
     return;
   }
@@ -151,7 +152,7 @@ void host_name(const Image& image, Findings& findings) {
     findings.ok("Hostname", "/etc/hosts", fmt::format("\"{}\" is {}", name, words.front()));
     return;
   }
-  // systemd-resolved answers for the machine's own name, if it is the one that is asked.
+  // systemd-resolved resolves the machine's own name, if it is used.
   const Node* resolver = image.root.find("etc/resolv.conf");
   if (resolver && resolver->type == NodeType::Symlink &&
       resolver->target.ends_with("systemd/resolve/stub-resolv.conf") &&

@@ -1,4 +1,4 @@
-// Runs every rule, and says what of it kubeadm would say.
+// Runs all rules, and predicts kubeadm's results.
 #include "preflight/preflight.hpp"
 
 #include <fmt/format.h>
@@ -116,7 +116,7 @@ NodeProgram read_node_program(const std::string& text) {
     node.bears_swap = !json.value("failSwapOn", true);
   } catch (const nlohmann::json::exception& failure) {
     throw Error(ErrorKind::Usage, fmt::format("{}: {}", node_program_file, failure.what()),
-                "correct the file in the overlay that has it");
+                "correct the file in the overlay");
   }
   return node;
 }

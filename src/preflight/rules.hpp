@@ -1,4 +1,4 @@
-// What the rules share: a view of the image, and the list that they write into. Private to the folder.
+// Common parts of the rules: a view of the image, and the list of findings. Private to the folder.
 #pragma once
 
 #include <map>
@@ -11,18 +11,17 @@
 
 namespace k8simg::rules {
 
-/// What the image says that its node does: /usr/share/k8simg/node.json, which k8simg-node reads as well. Nothing
-/// without the file.
+/// The settings of /usr/share/k8simg/node.json, which k8simg-node reads too. Default values without the file.
 struct NodeProgram {
-  std::string kubernetes_version;          ///< of the cluster that is made; "": the component's
-  std::set<std::string> ignored;           ///< kubeadm's checks, in small letters as kubeadm compares them
-  std::set<std::string> unsupported_etcd;  ///< architectures, as Go names them, that etcd is told to run on
-  bool bears_swap = false;                 ///< the kubelet runs beside swap
+  std::string kubernetes_version;          ///< of the new cluster; "": the component's version
+  std::set<std::string> ignored;           ///< kubeadm's checks, in lower case as kubeadm compares them
+  std::set<std::string> unsupported_etcd;  ///< architectures (GOARCH) for which ETCD_UNSUPPORTED_ARCH is set
+  bool bears_swap = false;                 ///< the kubelet runs with swap
 };
 constexpr const char* node_program_file = "/usr/share/k8simg/node.json";
-NodeProgram read_node_program(const std::string& text);  ///< throws Error{Usage} when it is not as it should be
+NodeProgram read_node_program(const std::string& text);  ///< throws Error{Usage} when it is invalid
 
-/// The image as a rule asks about it.
+/// The image, with queries for rules.
 class Image {
  public:
   explicit Image(const PreflightInputs& inputs);
@@ -34,26 +33,25 @@ class Image {
   const std::map<std::string, std::string> kernel;  ///< .config: symbol → value
   const NodeProgram node;
 
-  /// A file of the root filesystem, links followed; nullopt when there is none. `path` begins with a slash, as people
-  /// write it.
+  /// A file of the root filesystem, symlinks resolved; nullopt when it does not exist. `path` begins with a slash.
   std::optional<std::string> text(const std::string& path) const;
   bool exists(const std::string& path) const;
   bool has_symbol(const std::string& symbol) const;  ///< y or m; with the CONFIG_ prefix
   const ComponentConfig* component(const std::string& name) const;
-  /// The kubelet's configuration files that the image could have: the path of the first that says `words`, "" for none.
+  /// The path of the first kubelet configuration file that contains `words`; "" when there is none.
   std::string first_that_says(const std::string& words) const;
 };
 
-/// A systemd unit as the first boot finds it.
+/// A systemd unit at the first boot.
 struct Unit {
   std::string path;  ///< "/usr/lib/systemd/system/kubelet.service"; "" when there is none
   bool masked = false;
-  bool starts = false;   ///< something wants it
-  bool enabled = false;  ///< what `systemctl is-enabled` answers with 0: `starts`, or nothing to enable (no [Install])
+  bool starts = false;   ///< another unit wants it
+  bool enabled = false;  ///< `systemctl is-enabled` returns 0: `starts`, or no [Install] section
 };
 Unit find_unit(const Image& image, const std::string& name);
 
-/// Collects findings; the functions are named after the severity, the verdict after what kubeadm says.
+/// Collects findings. The functions are named after the severity; `kubeadm` is kubeadm's result.
 class Findings {
  public:
   void ok(const std::string& check, const std::string& looked_at, const std::string& says,
@@ -64,7 +62,7 @@ class Findings {
              std::optional<Severity> kubeadm = Severity::Error);
   std::vector<Finding> list;
 };
-/// For checks that are not kubeadm's, or that the image cannot answer for it.
+/// For checks that kubeadm does not have, or whose result cannot be predicted.
 constexpr std::optional<Severity> not_kubeadm = std::nullopt;
 
 void machine(const Image& image, Findings& findings);     ///< NumCPU, Mem, etcd's architectures

@@ -1,4 +1,4 @@
-// The container runtime: containerd's configuration, and the images that it has against those that kubeadm asks for.
+// Container runtime rules: containerd's configuration, and its images compared with those that kubeadm needs.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,13 +13,13 @@ namespace {
 
 constexpr const char* config_file = "/etc/containerd/config.toml";
 constexpr const char* image_list = "/usr/share/k8simg/images.list";
-constexpr const char* socket = "/run/containerd/containerd.sock";  // the one that kubeadm and the kubelet try
+constexpr const char* socket = "/run/containerd/containerd.sock";  // the default of kubeadm and the kubelet
 constexpr const char* check = "containerd-config";
 
 using config::Kind;
 using TomlValue = config::Value;
 
-/// A value by its keys; nullptr when one of them is not there.
+/// A value by its keys; nullptr if a key is missing.
 const TomlValue* at(const TomlValue& document, std::initializer_list<const char*> keys) {
   const TomlValue* value = &document;
   for (const char* key : keys) {
@@ -35,7 +35,7 @@ std::string text_at(const TomlValue& document, std::initializer_list<const char*
   return value && value->kind == Kind::String ? value->text : otherwise;
 }
 
-/// The images of the image's own archive, one reference a line; empty when it carries none.
+/// The references of the preloaded images; empty if there are none.
 std::vector<std::string> carried(const Image& image) { return split_words(image.text(image_list).value_or("")); }
 
 bool among(const std::vector<std::string>& list, const std::string& word) {
@@ -80,8 +80,7 @@ class ContainerdConfig {
     for (const auto& item : disabled->items) {
       if (item.text == "cri" || item.text == "io.containerd.grpc.v1.cri" ||
           item.text.starts_with("io.containerd.cri.v1.")) {
-        wrong(fmt::format("disabled_plugins names {}, without which there are no pods", item.text),
-              "take it out of the list", true);
+        wrong(fmt::format("disabled_plugins has {}, which pods need", item.text), "take it out of the list", true);
       }
     }
   }
@@ -89,7 +88,7 @@ class ContainerdConfig {
   void address() {
     const std::string address = text_at(document_, {"grpc", "address"}, socket);
     if (address != socket)
-      wrong(fmt::format("listens at {}, and kubeadm looks at {}", address, socket),
+      wrong(fmt::format("listens at {}, but kubeadm expects {}", address, socket),
             fmt::format("set grpc.address to \"{}\"", socket), true);
   }
 
@@ -115,7 +114,7 @@ class ContainerdConfig {
             "add the package that has it to packages.install, or name another one as BinaryName");
     const TomlValue* systemd = at(own, {"options", "SystemdCgroup"});
     if (!systemd || systemd->kind != Kind::Boolean || !systemd->boolean) {
-      wrong(fmt::format("runtime {} does not leave cgroups to systemd, as kubeadm's kubelet does", name),
+      wrong(fmt::format("runtime {} does not use the systemd cgroup driver, but kubeadm's kubelet does", name),
             "set SystemdCgroup = true in its options");
     }
   }
@@ -125,7 +124,7 @@ class ContainerdConfig {
     const TomlValue* list = at(document_, {"plugins", "io.containerd.cri.v1.runtime", "cni", "bin_dirs"});
     for (const auto& item : list ? list->items : std::vector<TomlValue>{}) folders.push_back(item.text);
     if (folders.empty()) folders.push_back("/opt/cni/bin");
-    // loopback is containerd's own wish; the other three are what flannel's network is made of.
+    // containerd needs loopback; flannel's network needs the other three.
     for (const char* plugin : {"loopback", "bridge", "host-local", "portmap"}) {
       if (!std::any_of(folders.begin(), folders.end(),
                        [&](const std::string& folder) { return image_.exists(folder + "/" + plugin); })) {
@@ -147,7 +146,7 @@ class ContainerdConfig {
             "make pinned_images.sandbox the same");
     const auto images = carried(image_);
     if (!pause.empty() && !images.empty() && !among(images, pause))
-      wrong(fmt::format("the image carries no {}, in which every pod begins", pause),
+      wrong(fmt::format("the image carries no {}, which every pod needs", pause),
             "enable the component pause, or name the one that is there");
   }
 
@@ -163,14 +162,14 @@ class ContainerdConfig {
 void container_runtime(const Image& image, Findings& findings) {
   const auto text = image.text(config_file);
   if (!text) {
-    findings.error(check, config_file, "is not there: containerd would look for runc, and not leave cgroups to systemd",
+    findings.error(check, config_file, "does not exist: containerd would use runc and not the systemd cgroup driver",
                    "add the overlay kubernetes", not_kubeadm);
     return;
   }
   config::Diagnostics diagnostics;
   const auto document = config::parse_document(*text, config_file, diagnostics);
   if (!document) {
-    const std::string action = "mend the file: containerd does not start";
+    const std::string action = "correct the file: containerd does not start";
     findings.error(check, config_file, join(diagnostics.lines(), "; "), action, not_kubeadm);
     findings.error("CRI", config_file, "containerd cannot read it", action);
     findings.error("ContainerRuntimeVersion", config_file, "containerd cannot read it", action);
@@ -181,9 +180,9 @@ void container_runtime(const Image& image, Findings& findings) {
 
 void images(const Image& image, Findings& findings) {
   const auto list = carried(image);
-  // kubeadm pulls images only while it makes a control plane.
+  // kubeadm pulls images only when it creates a control plane.
   const auto verdict = [&](Severity severity) { return image.control_plane ? std::optional(severity) : not_kubeadm; };
-  if (image.in.kubeadm_images.empty()) return;  // without a kubeadm nobody asks; its absence has been told
+  if (image.in.kubeadm_images.empty()) return;  // without kubeadm; another rule reports its absence
   if (list.empty()) {
     findings.warning("ImagePull", image_list,
                      "the image carries no container images: the first start asks registries for them",

@@ -1,4 +1,4 @@
-// Reads sysctl.d folders and finds the line that decides.
+// Reads sysctl.d folders and finds the effective line for a setting.
 #include "preflight/sysctls.hpp"
 
 #include <fmt/format.h>
@@ -12,7 +12,7 @@ namespace k8simg {
 
 namespace {
 
-/// sysctl.d(5): when the first separator is a dot, dots separate and slashes stand for dots; else it is a path already.
+/// sysctl.d(5): if the first separator is a dot, dots and slashes are exchanged; otherwise the key is a path already.
 std::string as_path(std::string key) {
   const auto first = key.find_first_of("./");
   if (first == std::string::npos || key[first] == '/') return key;
@@ -35,7 +35,7 @@ void read_file_lines(const std::string& text, const std::string& file, std::vect
       if (dash)
         lines.push_back(
             {.key = as_path(std::string(line)), .value = {}, .file = file, .line = number, .exclusion = true});
-      continue;  // systemd-sysctl says that it is no assignment, and goes on
+      continue;  // systemd-sysctl also ignores it, with a message
     }
     lines.push_back({.key = as_path(std::string(trim(line.substr(0, equals)))),
                      .value = std::string(trim(line.substr(equals + 1))),

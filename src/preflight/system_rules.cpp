@@ -1,4 +1,4 @@
-// The system below the node: units, swap, programs, and the kernel's settings.
+// System rules: units, swap, programs, and kernel settings.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,7 +12,7 @@ namespace k8simg::rules {
 
 namespace {
 
-/// Where systemd looks for units of a system, first one first (systemd.unit(5)).
+/// The folders of system units, by priority (systemd.unit(5)).
 constexpr std::array<const char*, 3> unit_folders{"etc/systemd/system", "usr/local/lib/systemd/system",
                                                   "usr/lib/systemd/system"};
 
@@ -23,7 +23,7 @@ bool has_install_section(const std::string& text) {
   return false;
 }
 
-/// Names below X.wants and X.requires of every X, in all folders.
+/// Visits the entries of X.wants, X.requires and X.upholds for all units X, in all folders.
 template <class Use>
 void each_wanted(const Tree& root, const Use& use) {
   for (const char* folder : unit_folders) {
@@ -46,7 +46,7 @@ Unit find_unit(const Image& image, const std::string& name) {
     const Node* node = image.root.find(path);
     if (!node) continue;
     unit.path = "/" + path;
-    // systemd takes an empty file for a mask as well.
+    // systemd treats an empty file as masked too.
     unit.masked = (node->type == NodeType::Symlink && node->target == "/dev/null") ||
                   (node->type == NodeType::File && node->size == 0);
     content = image.text(unit.path).value_or("");
@@ -78,7 +78,7 @@ void services(const Image& image, Findings& findings) {
     findings.ok("CRI", containerd.path, "starts with the system");
     const ComponentConfig* component = image.component("containerd");
     const std::string version = component ? component->version : "";
-    // RuntimeConfig, by which the kubelet learns the cgroup driver, came with containerd 2.0.
+    // The kubelet gets the cgroup driver through RuntimeConfig, which containerd has since 2.0.
     if (version.starts_with("v0.") || version.starts_with("v1."))
       findings.warning("ContainerRuntimeVersion", "components/containerd",
                        "containerd " + version + " does not answer RuntimeConfig", "use 2.0 or later");
@@ -121,11 +121,11 @@ void swap(const Image& image, Findings& findings) {
   const std::string all = join(places, ", ");
   if (const std::string file = image.node.bears_swap ? node_program_file : image.first_that_says("failSwapOn: false");
       !file.empty()) {
-    findings.warning("Swap", all, fmt::format("swap is on, and the kubelet is told so (failSwapOn: false in {})", file),
+    findings.warning("Swap", all, fmt::format("swap is on, and the kubelet allows it (failSwapOn: false in {})", file),
                      "nothing, if pods may swap or memorySwap.swapBehavior is NoSwap");
   } else {
-    findings.error("Swap", all, "swap is on, and the kubelet ends when it is",
-                   "set failSwapOn: false in the kubelet's configuration, or take the swap out", Severity::Warning);
+    findings.error("Swap", all, "swap is on, and the kubelet does not start with swap",
+                   "set failSwapOn: false in the kubelet's configuration, or remove the swap", Severity::Warning);
   }
 }
 
@@ -139,7 +139,7 @@ void programs(const Image& image, Findings& findings) {
       findings.error(check, "PATH", fmt::format("there is no {}", program),
                      fmt::format("add {} to packages.install", package));
   }
-  // What kubelet, kube-proxy and the network plugins call beside these.
+  // Further programs that kubelet, kube-proxy and network plugins need.
   std::vector<std::string> there;
   const auto need = [&](std::initializer_list<const char*> any_of, const char* why, const char* action) {
     for (const char* name : any_of) {
@@ -153,9 +153,10 @@ void programs(const Image& image, Findings& findings) {
   };
   if (!image.config.node_role.empty() && image.config.node_role != "standalone")
     need({"kubeadm"}, "makes the node", "enable the component kubernetes");
-  need({"umount"}, "the kubelet takes volumes away with", "add mount to packages.install");
-  need({"iptables", "nft"}, "the network plugins masquerade with", "add iptables or nftables to packages.install");
-  need({"modprobe"}, "says that br_netfilter and overlay are there", "add kmod to packages.install");
+  need({"umount"}, "the kubelet needs to unmount volumes", "add mount to packages.install");
+  need({"iptables", "nft"}, "the network plugins need for masquerading",
+       "add iptables or nftables to packages.install");
+  need({"modprobe"}, "loads br_netfilter and overlay", "add kmod to packages.install");
   if (!there.empty()) findings.ok("programs", "PATH", join(there, ", ") + " are there", not_kubeadm);
 }
 
@@ -169,7 +170,7 @@ void settings(const Image& image, Findings& findings) {
   const auto value_of = [&](const std::string& key) { return applied ? find_sysctl(lines, key) : std::nullopt; };
   const auto where = [](const SysctlLine& line) { return fmt::format("{}:{}", line.file, line.line); };
 
-  // kubeadm compares the first byte.
+  // kubeadm compares only the first byte.
   const std::string forward = "FileContent--proc-sys-net-ipv4-ip_forward";
   const auto ipv4 = value_of("net.ipv4.ip_forward");
   if (ipv4 && ipv4->value.starts_with('1'))
@@ -182,8 +183,7 @@ void settings(const Image& image, Findings& findings) {
         forward, "sysctl.d", "nothing sets net.ipv4.ip_forward" + nobody,
         "set net.ipv4.ip_forward = 1 in a sysctl.d file of an overlay, and let systemd-sysctl.service start");
 
-  // Only for a cluster with IPv6 networks, which node.toml may ask for. The kernel hands a value for "all" on to
-  // "default".
+  // Needed only for clusters with IPv6 networks (node.toml). The kernel copies a value of "all" to "default".
   const std::string forward6 = "FileContent--proc-sys-net-ipv6-conf-default-forwarding";
   auto ipv6 = value_of("net.ipv6.conf.default.forwarding");
   if (!ipv6) ipv6 = value_of("net.ipv6.conf.all.forwarding");
@@ -195,10 +195,10 @@ void settings(const Image& image, Findings& findings) {
     findings.warning(forward6, ipv6 ? where(*ipv6) : "sysctl.d", "IPv6 is not forwarded" + nobody,
                      "set net.ipv6.conf.all.forwarding = 1, for clusters with IPv6 networks", not_kubeadm);
 
-  // 1 is the kernel's own default, once br_netfilter is there.
+  // 1 is the kernel's default once br_netfilter is loaded.
   const auto bridge = value_of("net.bridge.bridge-nf-call-iptables");
   if (bridge && bridge->value == "0")
-    findings.error("bridge-netfilter", where(*bridge), "packets between pods of one node pass no rules",
+    findings.error("bridge-netfilter", where(*bridge), "packets between pods of one node bypass the rules of Services",
                    "set net.bridge.bridge-nf-call-iptables to 1: Services need it", not_kubeadm);
   else
     findings.ok("bridge-netfilter", bridge ? where(*bridge) : "the kernel's default",

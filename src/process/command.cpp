@@ -1,4 +1,4 @@
-// Commands around their run: checking the exit code, quoting for people, the end of a log.
+// Checks exit codes, quotes argument vectors and reads the end of logs.
 #include "process/command.hpp"
 
 #include <fcntl.h>
@@ -25,7 +25,7 @@ std::string outcome(const CommandResult& result, const Command& command) {
   if (result.exit_code > 128 && result.exit_code <= 128 + 64) {
     const int signal = result.exit_code - 128;
     const char* name = ::sigdescr_np(signal);
-    // A shell and bwrap report a killed program with the same number, so this is also what they mean.
+    // A shell and bwrap exit with the same number when their program was killed.
     return fmt::format("failed: killed by signal {} ({})", signal, name != nullptr ? name : "unknown");
   }
   return fmt::format("failed with exit code {}", result.exit_code);
@@ -46,7 +46,7 @@ std::string tail_of(const std::filesystem::path& file, int lines) {
   const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   const off_t size = fd.valid() ? ::lseek(fd.get(), 0, SEEK_END) : -1;
   if (size <= 0 || lines <= 0) return {};
-  // Logs grow to hundreds of megabytes, and a line without an end is shown to people as well.
+  // Logs may have hundreds of megabytes and very long lines, so only the last bytes are read.
   constexpr off_t most = 32 * 1024;
   const off_t start = size > most ? size - most : 0;
   std::string text(static_cast<std::size_t>(size - start), '\0');

@@ -1,5 +1,5 @@
-// Running an external program: argument vector, cleaned environment, own process group, log file; and the seam for
-// tests.
+// Runs external programs with an argument vector, a clean environment, a process group and a log file. CommandRunner is
+// replaceable in tests.
 #pragma once
 
 #include <filesystem>
@@ -22,8 +22,8 @@ struct Command {
   std::optional<int> input_fd;                     ///< instead of `input`: this descriptor becomes standard input
   bool interactive =
       false;  ///< inherit the terminal: stdin, stdout, foreground group, and stderr unless there is a `log`
-  double timeout_seconds = 0;            ///< 0: none; past it the whole group is killed
-  std::function<void(int pid)> started;  ///< called once the program runs, from the thread of run()
+  double timeout_seconds = 0;            ///< 0: no timeout; after it the process group is killed
+  std::function<void(int pid)> started;  ///< called after exec, from the thread of run()
 };
 
 struct CommandResult {
@@ -36,25 +36,25 @@ struct CommandResult {
 class CommandRunner {
  public:
   virtual ~CommandRunner() = default;
-  /// Returns when the program ended; what it left running in its process group is killed. The program gets umask 022,
-  /// default signal handling and no open descriptor but 0 to 2. Past the timeout or after a stop request, TERM and
-  /// 2 s later KILL go to the whole group. A stop request throws Error{Interrupted}. Throws Error{Internal} when
-  /// the program cannot be started at all (says "not found" and the name).
+  /// Returns when the program has ended; processes left in its process group are killed. The program gets umask 022,
+  /// default signal handling and no open descriptors except 0 to 2. After a timeout or a stop request, the process
+  /// group gets TERM, and KILL 2 s later. A stop request throws Error{Interrupted}. Throws Error{Internal} when the
+  /// program cannot be started (says "not found" and the name).
   virtual CommandResult run(const Command& command, std::stop_token stop = {}) = 0;
 };
 
-/// The real one: posix fork/exec, own process group, PR_SET_PDEATHSIG so that nothing outlives a killed k8simg.
+/// Uses fork and exec. PR_SET_PDEATHSIG ends the program if k8simg is killed.
 CommandRunner& system_runner();
 
-/// Runs and throws Error{Step} when the exit code is not 0: names `what`, the exact argv, the log's path and its last
-/// 40 lines.
+/// Runs the command and throws Error{Step} when the exit code is not 0. The error has `what`, the argument vector, the
+/// log's path and its last 40 lines.
 CommandResult run_checked(CommandRunner& runner, const Command& command, const std::string& what,
                           std::stop_token stop = {});
 
-/// argv as a person could paste it into a shell.
+/// argv quoted for a shell.
 std::string quote_argv(const std::vector<std::string>& argv);
 
-/// Last `lines` lines of a file, 32 KiB at most, for error messages.
+/// The last `lines` lines of a file, at most 32 KiB.
 std::string tail_of(const std::filesystem::path& file, int lines = 40);
 
 }  // namespace k8simg

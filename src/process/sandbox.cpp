@@ -1,4 +1,4 @@
-// Bubblewrap's argument vector for a sandboxed command, and what a command with network may know of the host.
+// Makes bubblewrap's argument vector, and chooses the host's network settings that a command with network gets.
 #include "process/sandbox.hpp"
 
 #include <stdlib.h>
@@ -23,8 +23,7 @@ std::string environment_variable(const std::string& name) {
   return value != nullptr ? value : "";
 }
 
-/// The variables that `go env -w` wrote: NAME=VALUE lines in the file of GOENV, else in the user's configuration
-/// folder.
+/// The variables that `go env -w` wrote: NAME=VALUE lines in the file GOENV, or in the user's configuration folder.
 Environment go_environment_file() {
   fs::path file = environment_variable("GOENV");
   if (file == "off") return {};
@@ -44,7 +43,7 @@ Environment go_environment_file() {
   return variables;
 }
 
-/// How this machine reaches the network: names and values that downloads need, and nothing else of the environment.
+/// The environment variables that downloads need: proxies, certificates and Go's module proxy.
 Environment network_environment() {
   static constexpr std::array proxies{"http_proxy", "https_proxy", "no_proxy", "all_proxy",
                                       "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"};
@@ -63,7 +62,8 @@ Environment network_environment() {
   return variables;
 }
 
-/// The host's file behind all links, since a link's target need not exist inside; empty when there is none.
+/// The canonical path of a host file, since a symlink's target need not exist in the sandbox; empty if there is no
+/// file.
 fs::path host_file(const fs::path& path) {
   std::error_code error;
   const fs::path file = fs::canonical(path, error);
@@ -123,7 +123,7 @@ Command sandbox(const SandboxCommand& command) {
   const auto bound = [&](const char* point) {
     return std::any_of(binds.begin(), binds.end(), [&](const SandboxBind& bind) { return bind.inside == point; });
   };
-  // bwrap makes missing mount points below these; below the read-only root it cannot.
+  // bwrap creates missing mount points in these tmpfs; it cannot do so in the read-only root.
   if (!bound("/in")) add({"--size", "1048576", "--tmpfs", "/in"});
   if (!bound("/build")) add({"--size", "67108864", "--tmpfs", "/build"});
   std::stable_sort(binds.begin(), binds.end(),
@@ -143,7 +143,7 @@ Command sandbox(const SandboxCommand& command) {
   add({"--chdir", command.working_folder, "--"});
   argv.insert(argv.end(), command.argv.begin(), command.argv.end());
 
-  // bwrap hands its own environment on. In its arguments, every user of the machine could read passwords of proxies.
+  // bwrap passes its environment on. Arguments would show passwords of proxies to every user of the machine.
   result.environment = std::move(environment);
   result.interactive = command.interactive;
   return result;

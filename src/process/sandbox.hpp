@@ -1,4 +1,4 @@
-// The sandbox: a command as bubblewrap sees it, with a tools tree as its root and nothing else of the host.
+// The sandbox: runs a command under bubblewrap with a tools tree as its root filesystem.
 #pragma once
 
 #include <filesystem>
@@ -26,30 +26,27 @@ struct SandboxCommand {
   bool network = false;   ///< share the host's network; binds its resolv.conf and CA bundle, passes proxy variables
   bool map_root = false;  ///< run as uid 0 inside (no privilege outside)
   std::vector<std::string> extra_arguments;  ///< further bwrap arguments, such as --cap-add
-  bool interactive = false;  ///< for a person at the terminal: no --new-session, and Command::interactive
+  bool interactive = false;                  ///< for use at a terminal: no --new-session, and Command::interactive
 };
 
-/// The mount points that a tools tree must contain (empty folders, or empty files where the name ends in no slash):
-/// "dev/", "proc/", "tmp/", "in/", "out/", "build/", "cache/", "run/", "sys/", "etc/hosts", "etc/resolv.conf",
-/// "etc/ssl/certs/ca-certificates.crt".
+/// The mount points that a tools tree must contain: empty folders, or empty files where the name does not end in a
+/// slash.
 const std::vector<std::string>& sandbox_mount_points();
 
-/// Wraps into a Command for bwrap: --unshare-all, --die-with-parent, --new-session (unless interactive), read-only
-/// root, /dev, /proc, tmpfs on /tmp and on /in (1 MiB) and /build (64 MiB) unless bound. Inside, the caller is uid and
-/// gid 1000 on host `k8simg`, so that no program sees who builds; no capabilities unless added. `log`, timeouts etc.
-/// are set by the caller on the result. The environment inside is that of the Command, and stands in no argument
-/// vector, which all users of a machine can read. Binds are mounted parents first, whatever their order. With
-/// `network`: what the host's environment says of proxies, certificates and Go's module proxy (GOPROXY and its kin,
-/// also from the user's `go env` file) goes in; `environment` wins over it.
+/// Makes a Command that runs bwrap with --unshare-all, --die-with-parent, --new-session (unless interactive), a
+/// read-only root, /dev, /proc, and tmpfs on /tmp, /in (1 MiB) and /build (64 MiB) unless bound. The user is uid and
+/// gid 1000 on host `k8simg`, so that the build does not depend on the host's user; it has no capabilities unless
+/// added. The caller sets `log` and timeouts on the result. The environment is passed through the Command, not through
+/// arguments, which all users of the machine can read. Parents are mounted before their children. With `network`, the
+/// host's settings for proxies, certificates and Go's module proxy (GOPROXY etc., also from the user's `go env` file)
+/// are added; `environment` overrides them.
 Command sandbox(const SandboxCommand& command);
 
-/// Throws Error{Usage} naming the program to install or the setting to change (kernel.unprivileged_userns_clone,
-/// kernel.apparmor_restrict_unprivileged_userns, user.max_user_namespaces) when bwrap cannot make a user namespace
-/// here.
+/// Throws Error{Usage} when bwrap cannot create a user namespace. It names the program to install or the setting to
+/// change (kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns, user.max_user_namespaces).
 void check_sandbox(CommandRunner& runner);
 
-/// What to do when bwrap said `output` and failed; empty when nothing here explains it. `proc_sys`: the folder
-/// /proc/sys.
+/// A hint for a failure of bwrap with `output`; empty when the cause is unknown. `proc_sys`: the folder /proc/sys.
 std::string explain_sandbox_failure(const std::string& output, const std::filesystem::path& proc_sys = "/proc/sys");
 
 }  // namespace k8simg

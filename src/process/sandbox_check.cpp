@@ -1,4 +1,4 @@
-// Can this machine make the sandbox? A real try, and the setting to change when it fails.
+// Tries to create a sandbox on this machine, and names the setting to change when that fails.
 #include <fmt/format.h>
 
 #include "process/sandbox.hpp"
@@ -10,7 +10,7 @@ namespace k8simg {
 
 namespace {
 
-/// The setting's value; empty where this kernel does not have it.
+/// The setting's value; empty if this kernel does not have it.
 std::string setting(const fs::path& file) {
   try {
     return std::string(trim(read_file(file)));
@@ -22,7 +22,7 @@ std::string setting(const fs::path& file) {
 }  // namespace
 
 std::string explain_sandbox_failure(const std::string& output, const fs::path& proc_sys) {
-  // Debian's and some hardened kernels' own switch.
+  // A setting of Debian and some hardened kernels.
   if (setting(proc_sys / "kernel/unprivileged_userns_clone") == "0")
     return "User namespaces are switched off for ordinary users (kernel.unprivileged_userns_clone=0): "
            "run `sudo sysctl kernel.unprivileged_userns_clone=1`.";
@@ -45,8 +45,8 @@ std::string explain_sandbox_failure(const std::string& output, const fs::path& p
 
 void check_sandbox(CommandRunner& runner) {
   const TempDir folder(fs::temp_directory_path(), "k8simg-sandbox");
-  // The host's own root stands in for a tools tree; it lacks the mount points /in and /build, so sandbox() does not
-  // fit.
+  // sandbox() cannot be used: the host's root filesystem, used instead of a tools tree, lacks the mount points /in and
+  // /build.
   Command command;
   command.argv = {"bwrap",
                   "--unshare-all",
@@ -83,7 +83,7 @@ void check_sandbox(CommandRunner& runner) {
   if (result.exit_code == 0) return;
   const std::string output(trim(tail_of(command.log, 10)));
   std::string hint = explain_sandbox_failure(output);
-  if (hint.empty()) hint = "Try it by hand: " + quote_argv(command.argv);
+  if (hint.empty()) hint = "Try to run it yourself: " + quote_argv(command.argv);
   throw Error(ErrorKind::Usage,
               fmt::format("bubblewrap cannot make a sandbox on this machine{}{}", output.empty() ? "" : ": ", output),
               std::move(hint));

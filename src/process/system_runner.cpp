@@ -1,4 +1,4 @@
-// The real CommandRunner: fork and exec into an own process group, watched through a pidfd.
+// CommandRunner with fork and exec: each program has its own process group and is watched through a pidfd.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <limits.h>
@@ -32,14 +32,14 @@ using SteadyClock = std::chrono::steady_clock;
 
 constexpr auto grace = std::chrono::seconds(2);  ///< between TERM and KILL
 
-/// Where the child failed before its program ran, sent through a pipe that exec closes.
+/// The stage at which the child failed before exec. It is sent through a pipe that exec closes.
 struct StartFailure {
   enum Stage : int { Streams, Folder, Exec } stage;
   int error;
 };
 
-/// All that the child needs, made before the fork: other threads may hold the allocator's lock at that moment, so the
-/// child may only make system calls.
+/// Everything the child needs, prepared before the fork. Another thread may hold the allocator's lock at the fork, so
+/// the child may only make system calls.
 struct Launch {
   std::string program;
   std::vector<char*> argv, environment;
@@ -51,7 +51,8 @@ struct Launch {
   pid_t parent = 0;
 };
 
-/// Descriptors 0 to 2 could be free in a program started without them; dup2 onto them would then collide.
+/// Moves a descriptor above 2. If k8simg was started with closed standard streams, a new descriptor may be 0 to 2 and
+/// collide with dup2.
 Fd above_standard(Fd fd) {
   if (fd.get() > 2) return fd;
   const int copy = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3);
@@ -66,7 +67,7 @@ std::pair<Fd, Fd> make_pipe() {
   return {above_standard(std::move(reader)), above_standard(std::move(writer))};
 }
 
-/// A file in memory rather than a pipe: nobody has to feed it while the program runs, and no SIGPIPE can come.
+/// A memory file instead of a pipe: no thread has to write to it while the program runs, and there is no SIGPIPE.
 Fd memory_file(const std::string& bytes) {
   Fd fd(::memfd_create("input", MFD_CLOEXEC));
   if (!fd.valid()) throw_errno("cannot make", "a file in memory", errno);
@@ -81,7 +82,7 @@ std::string find_program(const Command& command) {
   const auto path = command.environment.find("PATH");
   const std::string folders = path == command.environment.end() ? "" : path->second;
   for (const std::string& folder : split(folders, ':')) {
-    if (folder.empty()) continue;  // POSIX: the current folder; never what a build wants
+    if (folder.empty()) continue;  // POSIX: the current folder, which is not searched here
     const std::string candidate = folder + "/" + name;
     struct stat status {};
     if (::stat(candidate.c_str(), &status) == 0 && S_ISREG(status.st_mode) && ::access(candidate.c_str(), X_OK) == 0)
@@ -99,15 +100,15 @@ std::string find_program(const Command& command) {
     ::_exit(127);
   };
   ::setpgid(0, 0);
-  // The signal comes when the *thread* that forked ends, not only when the process does. Steps run in worker threads
-  // that live as long as the run, and run() itself does not return before the program has ended, so both are the same.
+  // The signal is sent when the *thread* that forked ends, not only when the process ends. run() does not return before
+  // the program has ended, so the thread lives long enough.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != launch.parent) ::_exit(127);     // it died before the line above
+  if (::getppid() != launch.parent) ::_exit(127);     // it ended before prctl()
   if (launch.foreground) ::tcsetpgrp(0, ::getpid());  // signals are still blocked: no SIGTTOU
   if (launch.input >= 0 && ::dup2(launch.input, 0) < 0) fail(StartFailure::Streams);
   if (launch.output >= 0 && ::dup2(launch.output, 1) < 0) fail(StartFailure::Streams);
   if (launch.error >= 0 && ::dup2(launch.error, 2) < 0) fail(StartFailure::Streams);
-  // Libraries open files without O_CLOEXEC; a lock or a pipe end that lives on in the program would hang somebody.
+  // Libraries open files without O_CLOEXEC. A lock or pipe end inherited by the program would block other processes.
   ::close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
   ::umask(022);
   if (launch.folder != nullptr && ::chdir(launch.folder) != 0) fail(StartFailure::Folder);
@@ -137,7 +138,7 @@ class BlockedSignals {
   sigset_t before_{};
 };
 
-/// Gives the terminal back to us, in the state in which the program found it.
+/// Takes the terminal back after the program and restores its attributes.
 class TerminalGuard {
  public:
   explicit TerminalGuard(bool interactive) : active_(interactive && ::tcgetpgrp(0) == ::getpgrp()) {
@@ -145,7 +146,7 @@ class TerminalGuard {
   }
   ~TerminalGuard() {
     if (!active_) return;
-    const BlockedSignals blocked;  // we are in the background until the first call has worked: SIGTTOU
+    const BlockedSignals blocked;  // prevents SIGTTOU: k8simg is in the background until tcsetpgrp() succeeds
     ::tcsetpgrp(0, ::getpgrp());
     if (saved_) ::tcsetattr(0, TCSADRAIN, &attributes_);
   }
@@ -158,10 +159,10 @@ class TerminalGuard {
   termios attributes_{};
 };
 
-/// A started program. Its destructor leaves nothing behind: the group is killed and the program is reaped.
+/// A started program. The destructor kills the process group and reaps the program.
 class Child {
  public:
-  // The bare system call: Debian 12's <sys/pidfd.h> declares pidfd_open with C++ linkage. The descriptor is O_CLOEXEC.
+  // syscall() because Debian 12's <sys/pidfd.h> declares pidfd_open with C++ linkage. The descriptor is O_CLOEXEC.
   explicit Child(pid_t pid) : pid_(pid), watch_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
   ~Child() {
     if (pid_ > 0) reap();
@@ -173,18 +174,18 @@ class Child {
     if (!watch_.valid()) throw_errno("cannot watch", "a started program", errno);
   }
   int watch() const { return watch_.get(); }
-  /// The pid is ours until reap(), so the group's number cannot have been given to somebody else.
+  /// The pid is not reused before reap(), so this signals no other process group.
   void signal_group(int signal) const {
     if (::kill(-pid_, signal) != 0) ::kill(pid_, signal);
   }
-  /// Interactive programs may stop themselves (Ctrl-Z); nobody would wake them, so we do at once.
+  /// Continues an interactive program that stopped itself (Ctrl-Z): there is no shell that could continue it.
   void continue_if_stopped() const {
     siginfo_t info{};
     if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED | WNOHANG) == 0 && info.si_pid == pid_)
       signal_group(SIGCONT);
   }
   int reap() {
-    // Whatever the program left running in its group would go on writing into the step's folder.
+    // Processes left in the group could continue to write into the step's folder.
     signal_group(SIGKILL);
     int status = 0;
     while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
@@ -222,7 +223,7 @@ void throw_interrupted(const Command& command) {
   throw Error(ErrorKind::Interrupted, fmt::format("interrupted while running {}", command.argv.front()));
 }
 
-/// Throws the reason when the child says that it could not start the program.
+/// Throws if the child reported that it could not start the program.
 void check_started(const Fd& failure_pipe, const Command& command, const std::string& program) {
   StartFailure failure{};
   ssize_t count = 0;
@@ -288,12 +289,13 @@ CommandResult SystemRunner::run(const Command& command, std::stop_token stop) {
   pid_t pid = -1;
   int fork_error = 0;
   {
-    // Blocked so that the child cannot run our handlers: a handler may write to a pipe that it shares with us.
+    // Signals are blocked so that the child does not run our handlers, which may write to a pipe shared with the
+    // parent.
     const BlockedSignals blocked;
     pid = ::fork();
     if (pid == 0) become_program(launch);
     fork_error = errno;
-    if (pid > 0) ::setpgid(pid, pid);  // in both processes: whichever comes first, the group exists when needed
+    if (pid > 0) ::setpgid(pid, pid);  // in both processes: the order is not known
   }
   if (pid < 0) throw_errno("cannot start", launch.program, fork_error);
   Child child(pid);
@@ -321,7 +323,7 @@ CommandResult SystemRunner::run(const Command& command, std::stop_token stop) {
     }
     if (!kill_at && (interrupted || result.timed_out)) {
       child.signal_group(SIGTERM);
-      child.signal_group(SIGCONT);  // a stopped program cannot end
+      child.signal_group(SIGCONT);  // a stopped program does not handle TERM
       wake_at = kill_at = now + grace;
     }
     int wait_ms = -1;
@@ -331,7 +333,7 @@ CommandResult SystemRunner::run(const Command& command, std::stop_token stop) {
     }
     if (command.interactive) {
       child.continue_if_stopped();
-      wait_ms = wait_ms < 0 ? 200 : std::min(wait_ms, 200);  // a pidfd does not tell of stops
+      wait_ms = wait_ms < 0 ? 200 : std::min(wait_ms, 200);  // a pidfd does not report stops
     }
     pollfd watched[] = {{child.watch(), POLLIN, 0},
                         {kill_at ? -1 : wake.get(), POLLIN, 0},
@@ -341,7 +343,8 @@ CommandResult SystemRunner::run(const Command& command, std::stop_token stop) {
     if (watched[0].revents != 0) break;
   }
   const int status = child.reap();
-  // What the program wrote is in the pipe by now. Not until the end of file: something outside the group may hold it.
+  // All output of the program is in the pipe now. Do not wait for the end of file: a process outside of the group may
+  // hold the pipe open.
   if (capturing) read_available(capture_reader.get(), result.output, capturing);
   if (interrupted) throw_interrupted(command);
   result.exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);

@@ -1,4 +1,4 @@
-// JSON lines for machines: one object per event, on one line.
+// The JSON reporter: one object per event and line.
 #include <chrono>
 #include <map>
 #include <mutex>
@@ -44,7 +44,7 @@ class JsonReporter final : public Reporter {
     const std::scoped_lock lock(mutex_);
     const SteadyClock::time_point now = SteadyClock::now();
     if (event.kind == Event::Kind::StepProgress) {
-      // Ten a second and step are plenty; the last one of a known total always comes.
+      // At most ten events per second and step. The last event of a known total is always written.
       const auto [told, first] = told_.try_emplace(event.step, now);
       if (!first && now - told->second < std::chrono::milliseconds(100) &&
           (event.total == 0 || event.done < event.total))
@@ -68,7 +68,7 @@ class JsonReporter final : public Reporter {
     }
     if (event.kind == Event::Kind::StepFinished || event.kind == Event::Kind::Finished)
       object["seconds"] = event.seconds;
-    // The end of a log may be cut inside a character, or be no UTF-8 at all.
+    // Text from a log may be cut within a character or not be UTF-8.
     write_or_drop(fd_, object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   }
 

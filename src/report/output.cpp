@@ -1,5 +1,4 @@
-// Writes whole texts, one after the other, without a buffer of our own: so no two of them mix, and none overtakes
-// another.
+// Writes texts unbuffered and one at a time, so that they neither mix nor change their order.
 #include "report/output.hpp"
 
 #include <poll.h>
@@ -20,8 +19,8 @@ std::mutex& one_at_a_time() {
   return mutex;
 }
 
-/// errno, or 0 when all was written. A program that shares the terminal may have made it non-blocking: `patience` ms
-/// for it to take more (-1: without end).
+/// Returns errno, or 0 when all was written. Another program may have made the terminal non-blocking, so this waits up
+/// to `patience` ms until it is writable (-1: no limit).
 int write_text(int fd, std::string_view text, int patience) {
   const std::scoped_lock lock(one_at_a_time());
   while (!text.empty()) {

@@ -1,4 +1,4 @@
-// Plain lines, for logs and for terminals that cannot move the cursor: one line for each thing that happened.
+// The plain reporter, for logs and dumb terminals: one line per event.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -14,7 +14,7 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-/// A log wants to see that a long download moves, not each percent of it.
+/// The interval of progress lines for a long download.
 constexpr auto progress_every = std::chrono::seconds(10);
 
 class PlainReporter final : public Reporter {
@@ -72,7 +72,7 @@ class PlainReporter final : public Reporter {
   int fd_;
   std::mutex mutex_;
   Progress progress_;
-  std::map<std::string, SteadyClock::time_point> told_;  ///< running step → when it last had a line
+  std::map<std::string, SteadyClock::time_point> told_;  ///< running step → time of its last line
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Chooses the reporter for a descriptor, and the text functions that all of them use.
+// Chooses the reporter for a descriptor; text functions of the reporters.
 #include "report/reporter.hpp"
 
 #include <fmt/format.h>

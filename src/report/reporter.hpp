@@ -1,4 +1,4 @@
-// What a run tells the outside: events, and the reporters that show them (terminal, plain lines, JSON lines).
+// Events of a run, and the reporters that show them (terminal, plain lines, JSON lines).
 #pragma once
 
 #include <cstdint>
@@ -15,9 +15,9 @@ struct Event {
     Warning,
     PlanReady,     ///< total = steps to run, done = steps cached
     StepStarted,   ///< step, text = why it runs
-    StepProgress,  ///< step, done/total in bytes (total 0: unknown), text = more to say, such as a speed
+    StepProgress,  ///< step, done/total in bytes (total 0: unknown), text = details, such as a speed
     StepFinished,  ///< step, seconds
-    StepCached,    ///< step: found in the store after all (its inputs came out the same)
+    StepCached,    ///< step: its inputs turned out unchanged, so the record in the store is used
     StepFailed,    ///< step, text = error
     Finished       ///< text = one line; seconds
   };
@@ -39,9 +39,9 @@ class Reporter {
 };
 
 enum class ProgressStyle { Auto, Terminal, Plain, Json, None };
-/// Auto: a live status area when `fd` is a terminal that can move its cursor, else plain lines. Writes to `fd` (not
-/// owned) and drops what cannot be written. None is silent. The environment variable NO_COLOR switches colours off. The
-/// live area is repainted at most 10 times a second; steps under 1 s leave no line there. Json: one object per line,
+/// Auto: a live status area if `fd` is a terminal that can move its cursor, otherwise plain lines. Writes to `fd` (not
+/// owned) and ignores write errors. None is silent. The environment variable NO_COLOR switches colours off. The live
+/// area is repainted at most 10 times a second; steps under 1 s leave no line there. Json: one object per line,
 /// {"event": "step-started", "at": seconds since the start, "step", "text", ...}; plan-ready has "to_run" and "cached",
 /// step-progress "done" and "total" in bytes, step-finished and finished "seconds".
 std::unique_ptr<Reporter> make_reporter(ProgressStyle style, int fd);

@@ -1,4 +1,4 @@
-// The live terminal: lines that stay scroll by above a status area that shows what is running now.
+// The terminal reporter: permanent lines scroll above a status area that shows the running steps.
 #include <fmt/format.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -21,8 +21,8 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr auto repaint_every = std::chrono::milliseconds(100);
-constexpr auto elapsed_every = std::chrono::seconds(1);  ///< the shown times change that often
-constexpr double lasting_seconds = 1;                    ///< a shorter step leaves no line behind
+constexpr auto elapsed_every = std::chrono::seconds(1);  ///< interval for updating the elapsed times
+constexpr double lasting_seconds = 1;                    ///< a shorter step gets no permanent line
 constexpr std::size_t most_rows = 12;
 
 struct Running {
@@ -47,7 +47,7 @@ std::size_t width_of(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
-/// The first `width` characters; the last of them are dots when some had to go.
+/// The first `width` characters; the last three are dots if the text was cut.
 std::string fit(std::string_view text, std::size_t width) {
   if (width_of(text) <= width) return std::string(text);
   if (width <= 3) return std::string(width, '.');
@@ -82,7 +82,7 @@ class TerminalReporter final : public Reporter {
     progress_.take(event);
     take(event);
     dirty_ = true;
-    // Otherwise the painter does it within 100 ms. Where no area is shown there is nothing to flicker.
+    // Otherwise the painter thread paints within 100 ms. Without a status area nothing can flicker, so paint at once.
     const bool quiet = running_.empty() && shown_ == 0;
     if (quiet || event.kind == Event::Kind::Finished || SteadyClock::now() - painted_ >= repaint_every) paint();
     if (dirty_ || !running_.empty()) wake_.notify_one();
@@ -91,7 +91,7 @@ class TerminalReporter final : public Reporter {
  private:
   static bool wants_colour() {
     const char* no_color = ::getenv("NO_COLOR");
-    return no_color == nullptr || *no_color == '\0';  // no-color.org: set and not empty
+    return no_color == nullptr || *no_color == '\0';  // no-color.org: a non-empty value
   }
 
   std::string coloured(const char* code, const std::string& text) const {
@@ -147,7 +147,7 @@ class TerminalReporter final : public Reporter {
 
   void add_line(std::string line) { lines_.push_back(std::move(line)); }
 
-  /// The status area, a line each. Called with the lock held, as all below.
+  /// The lines of the status area. Called with the lock held, like the functions below.
   std::vector<std::string> area() const {
     if (running_.empty()) return {};
     const Size size = terminal_size(fd_);
@@ -170,7 +170,7 @@ class TerminalReporter final : public Reporter {
       if (const std::string bytes = bytes_text(running.done, running.total); !bytes.empty())
         right = bytes + "  " + right;
       const std::size_t taken = 2 + 2 + width_of(right);
-      if (taken + 8 > width) {  // too narrow for both
+      if (taken + 8 > width) {  // too narrow for the name and the details
         lines.push_back(fit("  " + printable_line(running.step), width));
         continue;
       }
@@ -180,14 +180,15 @@ class TerminalReporter final : public Reporter {
     return lines;
   }
 
-  /// One write: up to the area's first line, the new lasting lines, the new area, and nothing of the old one below.
+  /// Moves to the first line of the area, then writes the new permanent lines and the new area, and erases the rest.
+  /// One write.
   void paint() {
     const std::vector<std::string> next = area();
     if (lines_.empty() && next.empty() && shown_ == 0) return;
     std::string out;
     if (shown_ > 0) out += fmt::format("\r\x1b[{}A", shown_);
     for (const std::string& line : lines_) {
-      // Each line of a text of several overwrites a line of the old area.
+      // Each line of the text overwrites a line of the old area, so erase its rest.
       out += shown_ > 0 ? replace_all(line, "\n", "\x1b[K\n") + "\x1b[K\n" : line + "\n";
     }
     for (const std::string& line : next) out += line + "\x1b[K\n";
@@ -216,11 +217,11 @@ class TerminalReporter final : public Reporter {
   Progress progress_;
   std::optional<SteadyClock::time_point> start_;
   std::vector<Running> running_;    ///< oldest first
-  std::vector<std::string> lines_;  ///< lasting lines that are not yet written
-  std::size_t shown_ = 0;           ///< lines of the area on the screen, all above the cursor
+  std::vector<std::string> lines_;  ///< permanent lines that are not yet written
+  std::size_t shown_ = 0;           ///< lines of the area on the screen, above the cursor
   bool dirty_ = false;
   SteadyClock::time_point painted_{};
-  std::jthread painter_;  ///< last: it uses all of the above
+  std::jthread painter_;  ///< declared last: it uses the members above
 };
 
 }  // namespace

@@ -48,7 +48,7 @@ retried() {
   return 1
 }
 equal() { if [ "$1" = "$2" ]; then echo "$1"; else echo "is \"$1\", wanted \"$2\""; return 1; fi; }
-# has TEXT COMMAND...: TEXT is in the command's output, whatever its exit status is.
+# has TEXT COMMAND...: the command's output contains TEXT; its exit status is ignored.
 has() {
   local text
   text=$("${@:2}" 2>&1) || [ -n "$text" ] || return 1
@@ -138,7 +138,7 @@ mounts() {
 no_passwords() {
   awk -F: '$2 !~ /^[!*]/ { print "has a password field: " $1; bad = 1 } END { exit bad }' /etc/shadow && echo locked
 }
-# The program that reads the database on the node finds an entry.
+# The node's program can read the hardware database.
 hardware_database() {
   has ID_USB_CLASS_FROM_DATABASE=Hub systemd-hwdb query usb:v1D6Bp0002d0612dc09dsc00dp01ic09isc00ip00in00
 }
@@ -231,7 +231,7 @@ answers() {
 }
 kubelet_health() { answers 127.0.0.1 10248 /healthz ok 300 || { journal kubelet 20; return 1; }; }
 
-# A node that creates itself in its first start, without a network that reaches anything.
+# A node that creates itself at its first start, without a network connection.
 
 export KUBECONFIG=/etc/kubernetes/admin.conf
 # Each request ends one minute after its own limit, or after two minutes: an API server that has stopped never answers.
@@ -261,9 +261,9 @@ node_made() {
   tr '\n' ' ' </var/lib/k8simg/node.state
 }
 api_listens() { (exec 3<>/dev/tcp/127.0.0.1/6443) 2>/dev/null; }
-# The API server remembers the last status of an earlier start, so the kubelet's heartbeat must be newer than this
-# start. One kubectl watches: starting many would be most of the node's work. The node object says since when it is
-# Ready.
+# After a restart the API server still has the old status, so the kubelet's heartbeat must be newer than this boot. A
+# single kubectl watches, since starting many would take most of the processor time. The node object has the time since
+# which it is Ready.
 node_ready() {
   local begun heard ready since watcher deadline=$((SECONDS + 1800)) path='jsonpath={range .status.conditions'
   path+='[?(@.type=="Ready")]}{.lastHeartbeatTime} {.status} {.lastTransitionTime}{"\n"}{end}'
@@ -291,8 +291,8 @@ pods_ready() {
     why_not
   fi
 }
-# A pod whose server says OK, behind a Service. `kubectl apply` validates nothing: for validation the API server would
-# build its OpenAPI documents, and use more memory from then on than a node needs.
+# A pod with an HTTP server, behind a Service. --validate=false: for validation the API server would build its OpenAPI
+# documents and permanently use more memory.
 hello() {
   kubectl apply --validate=false -f - <<YAML || return 1
 apiVersion: v1
@@ -322,7 +322,7 @@ spec:
 YAML
   kubectl wait --for=condition=Ready pod/hello --timeout=600s || { kubectl describe pod hello | tail -n 15; return 1; }
 }
-# An object that was made through the API has a manager.
+# An object made through the API has a field manager; preloaded ones have none.
 first_objects() {
   equal "$(kubectl get clusterrole system:node \
     -o 'jsonpath={.metadata.name} made by {.metadata.managedFields[*].manager}')" "system:node made by "
@@ -446,8 +446,8 @@ workers_ready() {
     { kubectl describe node | tail -n 40; return 1; }
   kubectl get nodes --no-headers -o wide | awk '{ printf "%s %s %s, ", $1, $2, $6 }'
 }
-# A pod on each worker: a name server that forwards every query to the pod here, by the pod's address on one port and by
-# its Service's address on another.
+# A pod on each worker: a name server that forwards every query to the pod on this machine, on one port by the pod's
+# address and on another by its Service's address.
 far() {
   local pod service
   pod=$(kubectl get pod hello -o 'jsonpath={.status.podIP}') || return 1
@@ -501,7 +501,7 @@ asked() {
   exec 3<>"/dev/udp/$1/$2" && printf "$query" >&3 &&
     timeout 10 dd bs=512 count=1 <&3 2>/dev/null | od -An -v -tx1 | tr -d ' \n' | grep -q c0000201
 }
-# far_answers PORT: each worker's pod forwards a query to the pod here: the packets cross VXLAN there and back, twice.
+# far_answers PORT: each worker's pod forwards a query to the pod on this machine, so the packets cross VXLAN.
 far_answers() {
   local address addresses
   addresses=$(kubectl get pods -l app=far -o 'jsonpath={.items[*].status.podIP}') || return 1
@@ -532,13 +532,13 @@ no_far_pods() {
   list=$(kubectl get pods -l app=far -o name) && [ -z "$list" ] || { echo "$list"; return 1; }
 }
 far_gone() { kubectl delete daemonset far --timeout=600s && wait_until 600 10 no_far_pods; }
-# Each look costs a small processor seconds, hence the long pause.
+# Each check takes a slow processor seconds, so the pause is long.
 worker_pod() { wait_until 1800 15 pod_here || { journal kubelet 25; return 1; }; }
 no_worker_pod() { wait_until 1800 15 pod_gone; }
 
 # Which checks run, and in which order.
 
-# The node that creates itself comes first: everything else would take its processor time.
+# The node comes first: other checks would take processor time from it.
 node_checks() {
   check node-made node_made
   if [ "$ready" = cluster ]; then check node-ready node_ready; else figure ready_seconds "$(since_boot)"; fi
@@ -555,7 +555,7 @@ node_checks() {
     worker) check worker-pod worker_pod ;;
   esac
   figure pods_seconds "$(since_boot)"
-  # What happened when, for readers of the console's log.
+  # Timestamps for readers of the console's log.
   journalctl -b -o short-monotonic --no-pager -u k8simg-images -u k8simg-node | tail -c 100000 >/dev/console
   if [ "$workers" -gt 0 ]; then
     tell_workers

@@ -1,4 +1,4 @@
-// The values of the script that runs in the machine, and the parser of its report.
+// Makes the script that runs in the guest, and parses its report.
 #include "run/checks.hpp"
 
 #include <fmt/format.h>
@@ -12,11 +12,11 @@ namespace k8simg {
 
 namespace {
 
-// Each line of the report begins with this; the console carries other lines too.
+// The prefix of report lines: the console has other lines too.
 constexpr std::string_view mark = "@k8simg@";
 
-// Short, for the command line of a small board has 1023 characters for all. Filled with the drive, and the script's
-// size.
+// Kept short: all credentials must fit into a small board's kernel command line of 1023 characters. {0} is the drive,
+// {1} the script's size.
 constexpr const char* unit = R"unit([Unit]
 Wants=dev-{0}.device
 After=multi-user.target dev-{0}.device
@@ -105,7 +105,7 @@ GuestReport read_report(std::string_view console) {
     const auto words = split_words(rest);
     if (words.empty()) continue;
     if (words[0] == "end") {
-      // Kernel messages may tear a line apart on the console: the count tells that a result was lost.
+      // Kernel messages on the console may split a line: the count shows whether a result was lost.
       report.finished = words.size() == 2 && words[1] == std::to_string(report.checks.size());
     } else if (words[0] == "figure" && words.size() == 3) {
       double value = 0;

@@ -1,4 +1,4 @@
-// A client of QMP that expects nothing: each answer may be missing, late, endless or no JSON.
+// A QMP client. Answers may be missing, late, endless or invalid.
 #include "run/monitor.hpp"
 
 #include <fcntl.h>
@@ -33,7 +33,7 @@ class Connection {
   Connection(const fs::path& socket, double seconds)
       : deadline_(SteadyClock::now() +
                   std::chrono::duration_cast<SteadyClock::duration>(std::chrono::duration<double>(seconds))) {
-    // A socket's path may have 107 bytes, and a store may lie deeper: its folder is entered by a descriptor.
+    // A socket's path has at most 107 bytes, and the store's path may be longer, so the folder is opened first.
     const Fd folder = Fd::open(socket.parent_path(), O_PATH | O_DIRECTORY);
     const std::string path = fmt::format("/proc/self/fd/{}/{}", folder.get(), socket.filename().string());
     sockaddr_un address{};
@@ -45,7 +45,7 @@ class Connection {
       throw_errno("cannot connect to", socket.string(), errno);
   }
 
-  /// The next object that is no event; nullopt when none comes in time, and for ever afterwards.
+  /// The next object that is not an event; nullopt after the deadline.
   std::optional<json> receive() {
     for (;;) {
       while (received_.find('\n') == std::string::npos) {
@@ -93,7 +93,7 @@ class Connection {
   std::string received_;
 };
 
-/// Of all registers, those that say where each processor is and whether it waits.
+/// The registers that show where each processor is and whether it is halted.
 std::string places(const std::string& registers) {
   constexpr std::array telling{"CPU#", "EIP=", "RIP=", "R15=", "PSR=", " PC=", "HLT="};
   std::string text;
@@ -111,7 +111,7 @@ std::string ask_monitor(const std::filesystem::path& socket, double seconds) {
   constexpr const char* silent = "QEMU's monitor does not answer: its main loop is blocked";
   try {
     Connection monitor(socket, seconds);
-    // QEMU's greeting comes first, then it wants to be told that it was understood.
+    // QEMU sends a greeting, and expects qmp_capabilities before other commands.
     if (!monitor.receive() || !monitor.send({{"execute", "qmp_capabilities"}}) || !monitor.receive()) return silent;
     std::string text;
     for (const char* question : {"info status", "info registers -a", "info network", "info block"}) {

@@ -1,4 +1,4 @@
-// QEMU's monitor, asked over its socket what it says of a guest.
+// Queries QEMU's monitor about a guest.
 #pragma once
 
 #include <filesystem>
@@ -6,9 +6,8 @@
 
 namespace k8simg {
 
-/// What the monitor (QMP) behind `socket` says: whether the guest runs, where its processors are, its network and its
-/// disks; a line or several. Never throws and takes `seconds` at most: that it cannot be reached, or does not answer,
-/// is an answer too.
+/// The answers of the monitor (QMP) at `socket`: the guest's state, registers, network and disks, in one or more lines.
+/// Never throws and takes at most `seconds`; if the monitor cannot be reached or does not answer, the result says so.
 std::string ask_monitor(const std::filesystem::path& socket, double seconds);
 
 }  // namespace k8simg

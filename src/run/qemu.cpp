@@ -37,7 +37,8 @@ std::vector<std::string> machine_arguments(const Machine& machine, bool kvm) {
   return argv;
 }
 
-/// Takes kernel, device tree and command line out of the image's boot partition; the arguments that start them.
+/// Copies kernel, device tree and command line out of the image's boot partition, and returns QEMU's arguments for
+/// them.
 std::vector<std::string> kernel_arguments(CommandRunner& runner, const Boot& boot, std::stop_token stop) {
   const BootPartition& partition = boot.boot_partition;
   for (const auto& [source, target] :
@@ -63,23 +64,22 @@ std::vector<std::string> kernel_arguments(CommandRunner& runner, const Boot& boo
   return {"-kernel", "/build/kernel", "-dtb", "/build/dtb", "-append", cmdline};
 }
 
-/// The network device's other end, "net0", and what else there is of the network.
+/// The arguments for netdev "net0" and the rest of the network.
 std::vector<std::string> network_arguments(const Boot& boot) {
   if (!boot.lan) {
     std::string netdev = "user,id=net0";
-    // Whoever asks a name server that cannot answer asks again and again, and QEMU keeps a socket for each question,
-    // all of which it looks at whenever it wakes.
+    // ipv6=off: without an answering name server, programs repeat their queries, and QEMU keeps a socket for each,
+    // which it polls at each wake-up.
     if (boot.isolated) netdev += ",restrict=on,ipv6=off";
     for (const auto& forward : boot.forwards) netdev += ",hostfwd=" + forward;
     return {"-netdev", netdev};
   }
   const auto link = [](int machine) { return fmt::format("addr.type=unix,addr.path=/in/lan/{}", machine); };
-  // QEMU blocks as a whole, processors, monitor and all, while a socket that it accepted is full; one that it connected
-  // it can leave alone. So a worker that has stopped must not stop the machine with the switch: that one connects.
+  // QEMU blocks completely (processors and monitor too) while a socket that it accepted is full, but not for one that
+  // it connected. A stopped worker must not block the machine with the switch, so that machine connects.
   if (boot.lan->machine > 0) return {"-netdev", "stream,id=net0,server=on," + link(boot.lan->machine)};
-  // QEMU's hub, with the machine itself and a cable to each other machine, which may start later. QEMU's own DHCP
-  // server cannot be on it: it would play the router to packets that are meant for another machine too, and refuse
-  // them.
+  // QEMU's hub connects this machine with each other machine, which may start later. QEMU's DHCP server cannot be part
+  // of it: it would act as router for packets to other machines and reject them.
   std::vector<std::string> words{"-netdev", "hubport,id=net0,hubid=0"};
   for (int machine = 1; machine < boot.lan->machines; ++machine) {
     for (const auto& netdev : {fmt::format("stream,id=link{},server=off,reconnect-ms=1000,{}", machine, link(machine)),
@@ -89,8 +89,7 @@ std::vector<std::string> network_arguments(const Boot& boot) {
   return words;
 }
 
-/// The board's devices; on a shared network no two have the same hardware address, which is QEMU's own one when nothing
-/// is said.
+/// The board's devices. On a shared network each machine gets its own MAC address instead of QEMU's default.
 std::vector<std::string> device_arguments(const Machine& machine, const Boot& boot) {
   std::vector<std::string> words = machine.arguments;
   for (auto& word : words) {
@@ -118,8 +117,7 @@ std::uint64_t card_size(std::uint64_t bytes) { return std::bit_ceil(bytes); }
 MachineResult run_machine(CommandRunner& runner, const Machine& machine, const Boot& boot, std::stop_token stop) {
   const auto log = boot.scratch / "qemu.log", console = boot.scratch / "console.log",
              monitor = boot.scratch / "monitor";
-  for (const auto& file : {log, console, monitor})
-    std::filesystem::remove(file);  // of an earlier boot: nobody shall read it as this one's
+  for (const auto& file : {log, console, monitor}) std::filesystem::remove(file);  // files of an earlier boot
   if (!boot.again) {
     std::vector<std::string> create{
         "/usr/bin/qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "/in/disk.img", "/build/overlay.qcow2"};
@@ -164,7 +162,7 @@ MachineResult run_machine(CommandRunner& runner, const Machine& machine, const B
   int number = 0;
   for (const auto& [name, bytes] : boot.credentials) {
     if (boot.firmware == Firmware::Kernel) break;  // no SMBIOS there
-    // By file: a value on the command line may not hold commas, and may be long.
+    // Passed in a file, because a value on the command line cannot contain commas and may be too long.
     const std::string file = fmt::format("credential{}", number++);
     write_file_atomically(boot.scratch / file, "io.systemd.credential.binary:" + name + "=" + base64_encode(bytes));
     add({"-smbios", "type=11,path=/build/" + file});

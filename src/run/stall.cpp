@@ -1,4 +1,4 @@
-// Reads /proc, and decides when nothing has happened for too long.
+// Reads /proc, and detects guests that are idle for too long.
 #include "run/stall.hpp"
 
 #include <fmt/format.h>
@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr double some_processor_time = 0.5;  ///< seconds; less is none
+constexpr double some_processor_time = 0.5;  ///< seconds; less counts as idle
 constexpr double longest_pause = 10;
 
 std::optional<int> number_of(const fs::path& entry) {
@@ -30,7 +30,7 @@ std::optional<int> number_of(const fs::path& entry) {
   return number;
 }
 
-/// "" when it cannot be read: a process may end at any moment.
+/// "" when it cannot be read: the process may have ended.
 std::string first_line(const fs::path& file) {
   std::ifstream stream(file);
   std::string line;
@@ -73,7 +73,7 @@ std::vector<HostProcess> process_tree(int pid, const fs::path& proc) {
     if (auto stat = read_stat(entry->path() / "stat")) all.emplace(*number, std::move(*stat));
   }
   const auto belongs = [&](int each) {
-    // A number may be given anew while this is read, so that the chain of parents need not end.
+    // A pid may be reused while /proc is read, so the chain of parents may have a cycle.
     for (int steps = 0; steps < 100; ++steps) {
       if (each == pid) return true;
       const auto found = all.find(each);

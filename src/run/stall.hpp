@@ -1,5 +1,4 @@
-// Whether a guest still does something, as the host sees it: what its console prints, and the processor time of its
-// emulator.
+// Detects stalled guests by their console output and the processor time of the emulator.
 #pragma once
 
 #include <chrono>
@@ -16,20 +15,19 @@
 
 namespace k8simg {
 
-/// A process of the host and the processor time that it has taken, all of its threads together.
+/// A process of the host and its processor time, including all threads.
 struct HostProcess {
   int pid = 0;
   std::string name;
   double seconds = 0;
 };
-/// `pid` and all that descend from it; empty when it is gone. `proc`: the folder /proc.
+/// `pid` and its descendants; empty when it has ended. `proc`: the folder /proc.
 std::vector<HostProcess> process_tree(int pid, const std::filesystem::path& proc = "/proc");
-/// Each thread of each of them, with its state and the kernel's function that it waits in (proc_pid_wchan(5)), a line
-/// each.
+/// One line per thread, with its state and the kernel function in which it waits (proc_pid_wchan(5)).
 std::string describe_threads(const std::vector<HostProcess>& processes, const std::filesystem::path& proc = "/proc");
 
-/// What is looked at. A guest that only idles takes some processor time all the same, for its timers: about 8 ms a
-/// second when it is a PC's firmware.
+/// The observed values. An idle guest uses some processor time for its timers: about 8 ms per second in a PC's
+/// firmware.
 struct SignsOfLife {
   std::uint64_t console_bytes = 0;
   double processor_seconds = 0;
@@ -38,9 +36,9 @@ struct SignsOfLife {
 class StallDetector {
  public:
   explicit StallDetector(double patience_seconds) : patience_(patience_seconds) {}
-  /// Whether for `patience_seconds` the console has said nothing and less than half a second of processor time was
-  /// taken. To be called every few seconds. `now`: seconds. A long pause between two calls (a computer that was asleep)
-  /// counts as ten seconds, a clock that is set back as none.
+  /// Whether for `patience_seconds` there was no console output and less than half a second of processor time. Must be
+  /// called every few seconds. `now`: seconds. A long time between two calls (a suspended computer) counts as ten
+  /// seconds, a clock that was set back as none.
   bool take(const SignsOfLife& signs, std::int64_t now);
   double idle_seconds() const { return idle_; }
 
@@ -51,29 +49,29 @@ class StallDetector {
   SignsOfLife mark_;
 };
 
-/// How long a guest may do nothing. Zero seconds: it is not watched.
+/// The time after which an idle guest is given up; 0 s: never.
 struct StallLimits {
   double seconds = 180;
   std::chrono::milliseconds look_every{5000};
   Clock* clock = &Clock::system();
-  double monitor_seconds = 10;  ///< what QEMU's monitor is given to answer
+  double monitor_seconds = 10;  ///< timeout for QEMU's monitor
 };
 
-/// Looks at one emulator from a thread of its own.
+/// Watches one emulator in a thread.
 class StallWatch {
  public:
-  /// `monitor`: the socket of QEMU's monitor, see run/monitor.hpp. `end`: called once, when the guest has stalled and
-  /// description() is there.
+  /// `monitor`: the socket of QEMU's monitor (run/monitor.hpp). `end`: called once when the guest has stalled, after
+  /// description() is set.
   StallWatch(StallLimits limits, std::filesystem::path console, std::filesystem::path monitor,
              std::function<void()> end);
   ~StallWatch();
   StallWatch(const StallWatch&) = delete;
   StallWatch& operator=(const StallWatch&) = delete;
 
-  /// The emulator, or the sandbox that it runs in, has been started.
+  /// Starts to watch the emulator, or the sandbox in which it runs.
   void begin(int pid);
-  /// "" unless the guest has stalled; else how long it did nothing, what QEMU's monitor says and what its threads wait
-  /// for: several lines.
+  /// "" unless the guest has stalled. Otherwise the idle time, the answers of QEMU's monitor and what the threads wait
+  /// for, in several lines.
   std::string description() const;
 
  private:
@@ -85,7 +83,7 @@ class StallWatch {
   mutable std::mutex mutex_;
   std::condition_variable_any wake_;
   std::string description_;
-  std::jthread thread_;  ///< last: it uses all of the above
+  std::jthread thread_;  ///< declared last: it uses the members above
 };
 
 }  // namespace k8simg

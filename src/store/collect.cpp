@@ -1,4 +1,4 @@
-// Garbage collection: keeps what some defconfig's newest records reach, removes the rest.
+// Garbage collection: keeps what the newest records of each defconfig refer to, and removes the rest.
 #include <sys/stat.h>
 
 #include <set>
@@ -12,8 +12,8 @@
 namespace k8simg {
 namespace {
 
-// The files below a folder that may not be there; any other trouble is an error, since what is not seen would be
-// removed.
+// Visits the files below a folder that may be missing. Other failures are errors: blobs whose references were not seen
+// would be removed.
 template <class Iterator>
 void each_entry(const fs::path& folder, const std::function<void(const fs::directory_entry&)>& visit) {
   std::error_code error;
@@ -35,7 +35,7 @@ std::set<Digest> last_keys(const fs::path& folder) {
   return keys;
 }
 
-// What removing the file gives back: holes of disk images take no room.
+// The disk space that the file uses: holes of disk images use none.
 std::uint64_t bytes_on_disk(const fs::path& file) {
   struct stat info {};
   if (::lstat(file.c_str(), &info) != 0) return 0;
@@ -60,7 +60,7 @@ DiskStore::Collected DiskStore::collect(const std::function<std::vector<Digest>(
   const fs::path lock_file = state.root / "lock";
   state.lock.reset();
   auto exclusive = FileLock::try_lock(lock_file, FileLock::Mode::Exclusive);
-  // Whatever happens below, the store is held for reading again afterwards.
+  // Takes the shared lock again at the end, also after an exception.
   struct Restore {
     State& state;
     std::optional<FileLock>& exclusive;
@@ -69,7 +69,7 @@ DiskStore::Collected DiskStore::collect(const std::function<std::vector<Digest>(
       exclusive.reset();
       try {
         state.lock = FileLock::wait(lock_file, FileLock::Mode::Shared);
-      } catch (const Error&) {  // the store's folder went away: nothing left to protect
+      } catch (const Error&) {  // the store's folder was removed
       }
       std::lock_guard guard(state.mutex);
       state.records.clear();
@@ -81,7 +81,7 @@ DiskStore::Collected DiskStore::collect(const std::function<std::vector<Digest>(
 
   const std::set<Digest> kept_records = last_keys(state.root / "last");
   std::unordered_set<Digest> kept(extra_roots.begin(), extra_roots.end());
-  std::unordered_set<Digest> trees;  // of all records: they go before what they name
+  std::unordered_set<Digest> trees;  // of all records: they are removed before the blobs that they name
   std::unordered_set<Digest> walked;
   const auto keep = [&](const Value& value) {
     kept.insert(value.digest);
@@ -99,7 +99,7 @@ DiskStore::Collected DiskStore::collect(const std::function<std::vector<Digest>(
       if (value.kind == ValueKind::Tree) trees.insert(value.digest);
       if (keeps) keep(value);
     };
-    // Inputs too: a package that another defconfig fetched has no record of its own here.
+    // Inputs too: a package fetched for another defconfig may not have a record here.
     for (const auto& input : record->inputs) visit(input.value);
     for (const auto& [name, value] : record->outputs) visit(value);
   };
@@ -127,7 +127,8 @@ DiskStore::Collected DiskStore::collect(const std::function<std::vector<Digest>(
   collected.checkouts = dead_checkouts.size();
   if (dry_run) return collected;
 
-  // Killed anywhere in this order, the store stays true: a record never outlives its outputs, nor a tree its content.
+  // In this order the store stays consistent if the process is killed: no record without its outputs, no tree without
+  // its files.
   for (const auto& file : dead_records) fs::remove(file, error);
   for (const auto& folder : dead_checkouts) remove_all_forced(folder);
   for (const auto& file : dead_trees) fs::remove(file, error);

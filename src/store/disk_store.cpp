@@ -1,8 +1,8 @@
-// The store on disk: blobs named by their hash, records as small files, everything renamed into place when it is whole.
+// The store on disk: blobs named by their digest, records as small files. Complete files are renamed into place.
 //
-// A record is written at once, into the folder of this start of the machine below pending/. As long as the machine
-// runs, the kernel gives back what was written, whatever happened to the process. sync() writes the filesystem out and
-// only then renames records into steps/, so a record that a power cut leaves there has its blobs.
+// A record is first written into this boot's folder below pending/. Until the machine stops, written data can be read
+// back even if the process is killed. sync() flushes the filesystem and then renames records into steps/, so the blobs
+// of a record in steps/ survive a power cut.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -23,10 +23,10 @@ namespace {
 
 constexpr std::string_view version_prefix = "k8simg-store ";
 constexpr std::string_view version_line = "k8simg-store 1\n";
-constexpr std::size_t spill_bytes = 1 << 20;  // blobs up to this size are hashed in memory, and not written if known
+constexpr std::size_t spill_bytes = 1 << 20;  // a blob up to this size stays in memory until commit()
 constexpr unsigned blob_mode = 0555;
 
-// Only where the umask or another owner of the file wanted something else: a change of mode costs more than a look.
+// Changes the mode only if necessary (umask, other owner): fchmod costs more than fstat.
 void set_blob_mode(int fd, const fs::path& name_for_errors) {
   struct stat info {};
   if (::fstat(fd, &info) == 0 && (info.st_mode & 07777) == blob_mode) return;
@@ -38,20 +38,20 @@ fs::path below(const fs::path& folder, const Digest& digest) {
   return folder / hex.substr(0, 2) / hex.substr(2);
 }
 
-// This start of this machine, as "HOST.BOOT": what was written during it can be read back until it ends.
+// This boot of the machine, as "HOST.BOOT".
 std::string this_boot() {
   struct utsname name {};
   ::uname(&name);
   const std::string host = file_name_of(replace_all(name.nodename, ".", "_")) + ".";
   try {
     return host + std::string(trim(read_file("/proc/sys/kernel/random/boot_id")));
-  } catch (const Error&) {  // nothing tells one start from another: records of this process alone
+  } catch (const Error&) {  // boots cannot be told apart: keep the records of this process only
     return host + std::to_string(::getpid()) + "-" +
            std::to_string(std::chrono::system_clock::now().time_since_epoch().count());
   }
 }
 
-// Group permissions that somebody gave on purpose stay; other users of the machine get none.
+// Removes the permissions of others. Group permissions stay, since they may be set on purpose.
 void keep_to_owner(const fs::path& root) {
   struct stat info {};
   if (::stat(root.c_str(), &info) != 0 || info.st_uid != ::geteuid() || (info.st_mode & 07) == 0) return;
@@ -61,8 +61,8 @@ void keep_to_owner(const fs::path& root) {
 void check_version(const fs::path& root) {
   const fs::path file = root / "version";
   if (!fs::exists(file)) {
-    // Never take over a folder that is something else. "lock" and the version's own temporary come from a process that
-    // is opening the same new store right now.
+    // Never use a folder that contains other files. "lock" and the version's temporary file come from another process
+    // that creates the same store now.
     for (const auto& entry : fs::directory_iterator(root)) {
       const std::string name = entry.path().filename().string();
       if (name == "lock" || name.starts_with(".tmp-")) continue;
@@ -77,8 +77,8 @@ void check_version(const fs::path& root) {
     out.commit();
     return;
   }
-  // Folders of a store are its own: a link would have what it leads to cleaned up, as scratch or garbage. A project may
-  // bring a store.
+  // Symlinks are refused: cleaning scratch or garbage would remove the contents of their targets. The store may be part
+  // of a foreign project.
   const auto refuse_links = [](const fs::path& folder) {
     for (const auto& entry : fs::directory_iterator(folder))
       if (entry.is_symlink())
@@ -107,7 +107,7 @@ void check_version(const fs::path& root) {
 
 DiskStore::State::State(fs::path store_root) : root(std::move(store_root)) {
   try {
-    // Nobody else sees a new store, not even for a moment; its parents are made as usual.
+    // Creates the store with mode 0700; its parents get the default mode.
     if (root.has_parent_path()) fs::create_directories(root.parent_path());
     if (::mkdir(root.c_str(), 0700) != 0 && !fs::is_directory(root)) fs::create_directories(root);
   } catch (const fs::filesystem_error& error) {
@@ -165,7 +165,7 @@ Condition DiskStore::State::check(const Digest& digest) const {
   if (knows_whole(digest)) return Condition::Whole;
   try {
     if (sha256_file(blob_path(digest)) != digest) return Condition::Damaged;
-  } catch (const Error&) {  // a disk that cannot read it back
+  } catch (const Error&) {  // a read error
     return Condition::Damaged;
   }
   std::lock_guard guard(mutex);
@@ -185,8 +185,7 @@ bool DiskStore::State::holds(const Value& value) {
   return false;
 }
 
-// Another thread or process may have put the same blob since somebody looked: then its file is replaced by one with the
-// same bytes.
+// Another thread or process may have stored the same blob meanwhile. Its file is replaced by one with the same bytes.
 void DiskStore::State::place(const fs::path& file, const Value& value) {
   const fs::path target = blob_path(value.digest);
   if (::rename(file.c_str(), target.c_str()) != 0) {
@@ -197,7 +196,7 @@ void DiskStore::State::place(const fs::path& file, const Value& value) {
   whole.insert(value.digest);
 }
 
-// Somebody else may have moved it first.
+// ENOENT: another process has moved it already.
 void DiskStore::State::set_aside(const fs::path& path, const std::string& name) {
   const fs::path folder = root / "quarantine";
   fs::create_directories(folder);
@@ -206,7 +205,7 @@ void DiskStore::State::set_aside(const fs::path& path, const std::string& name) 
     throw_errno("cannot move into the quarantine", path.string(), errno);
 }
 
-// Through scratch, not AtomicFile: what a killed process leaves behind is then removed with its scratch folder.
+// Uses scratch instead of AtomicFile, so that files of a killed process are removed with its scratch folder.
 void DiskStore::State::write_small_file(const fs::path& target, std::string_view bytes) {
   const fs::path file = new_scratch_file();
   write_all(Fd::open(file, O_WRONLY | O_CREAT | O_EXCL, 0644).get(), bytes, file);
@@ -220,7 +219,7 @@ std::optional<StepRecord> DiskStore::State::read_record(const Digest& key) const
     try {
       auto record = record_from_json(read_file(file));
       if (record && record->key == key) return record;
-    } catch (const Error&) {  // unreadable: the step is run again, which writes it anew
+    } catch (const Error&) {  // unreadable: the step runs again and writes a new record
     }
   }
   return std::nullopt;
@@ -268,8 +267,8 @@ std::optional<StepRecord> DiskStore::last_record(const std::string& defconfig, c
   return key ? find_record(*key) : std::nullopt;
 }
 
-// Hashes while writing. Small blobs wait in memory: most of what a rebuild puts is in the store already. Unpacking puts
-// tens of thousands of them through one writer, so each system call counts.
+// Hashes while writing. Small blobs stay in memory until commit(), because a rebuild mostly puts blobs that the store
+// already has. Unpacking puts tens of thousands of blobs, so system calls are kept few.
 class DiskStore::Writer : public BlobWriter {
  public:
   explicit Writer(State& state) : state_(state) {}
@@ -304,7 +303,7 @@ class DiskStore::Writer : public BlobWriter {
   void spill() {
     if (fd_.valid()) return;
     file_ = state_.new_scratch_file();
-    fd_ = Fd::open(file_, O_WRONLY | O_CREAT | O_EXCL, blob_mode);  // the mode is for those who open it later
+    fd_ = Fd::open(file_, O_WRONLY | O_CREAT | O_EXCL, blob_mode);  // the mode applies to later opens
     write_all(fd_.get(), buffer_, file_);
     buffer_.clear();
   }
@@ -338,7 +337,7 @@ Value DiskStore::put_file(const std::filesystem::path& file, bool move) {
     throw Error(ErrorKind::Internal, file.string() + " is not a regular file, so it cannot become a blob");
 
   const fs::path mine = state_->new_scratch_file();
-  // A file with a second name could still be changed through it: copied.
+  // A file with several hard links could be changed through another name, so it is copied.
   bool renamed = move && info.st_nlink == 1 && ::rename(file.c_str(), mine.c_str()) == 0;
   if (!renamed) copy_sparse(file, mine, 0600);
   try {
@@ -377,8 +376,8 @@ std::filesystem::path DiskStore::path(const Digest& digest) const {
   return state_->blob_path(digest);
 }
 
-// The record comes before the pointer to it; a process killed in between leaves an older, still true pointer. A pointer
-// to a record that is gone is none.
+// The record is written before the pointer. If the process is killed in between, the older pointer stays valid. A
+// pointer to a missing record is ignored.
 void DiskStore::save_record(const std::string& defconfig, const StepRecord& record) {
   state_->write_small_file(state_->pending_path(record.key), record_to_json(record));
   state_->write_small_file(state_->last_path(defconfig, record.step), record.key.hex() + "\n");
@@ -387,7 +386,8 @@ void DiskStore::save_record(const std::string& defconfig, const StepRecord& reco
   state_->pending = true;
 }
 
-// What is listed before syncfs(2) has its blobs on the disk after it; another process may write records meanwhile.
+// Records are listed before syncfs(2), so their blobs are on the disk after it. Other processes may write records
+// meanwhile.
 void DiskStore::sync() {
   {
     std::lock_guard guard(state_->mutex);
@@ -432,7 +432,7 @@ void DiskStore::drop_record(const Digest& key) {
 }
 
 std::filesystem::path DiskStore::folder(const std::string& name) const {
-  if (name == "scratch") return state_->scratch->path();  // ours alone, gone with us
+  if (name == "scratch") return state_->scratch->path();  // private, and removed when the process ends
   const fs::path relative(name);
   bool escapes = name.empty() || relative.is_absolute();
   for (const auto& part : relative) escapes = escapes || part == "..";

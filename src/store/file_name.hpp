@@ -1,4 +1,4 @@
-// Names of defconfigs and steps as names of files: the store's "last" pointers and the step logs agree on it.
+// File names for defconfigs and steps, used by the store's "last" pointers and the step logs.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// What a filesystem must be able to do before a store is put on it.
+// Checks that a filesystem is suitable for a store.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -11,8 +11,7 @@
 
 namespace k8simg {
 
-// Asked at each start, in the process's own scratch folder: a store may have been moved, or its filesystem mounted
-// anew.
+// Checked at each start, in the process's scratch folder: the store may have been moved or mounted differently.
 void check_filesystem(const fs::path& root, const fs::path& scratch) {
   const std::string store = "the store " + root.string() + " is on a filesystem that ";
   const std::string elsewhere = "choose a folder on a local disk with --store or K8SIMG_STORE";
@@ -23,14 +22,14 @@ void check_filesystem(const fs::path& root, const fs::path& scratch) {
 
   const fs::path link = scratch / "Probe";
   if (::symlink("target", link.c_str()) != 0 && errno != EEXIST)
-    throw Error(ErrorKind::Usage, store + "has no symbolic links (as SMB shares and FAT), which packages contain",
+    throw Error(ErrorKind::Usage, store + "has no symbolic links (such as SMB shares and FAT), which packages contain",
                 elsewhere);
   struct stat other {};
   const bool blind = ::lstat((scratch / "pROBE").c_str(), &other) == 0;
   ::unlink(link.c_str());
   if (blind)
-    throw Error(ErrorKind::Usage,
-                store + "does not tell capital from small letters in names, and Linux' source has both", elsewhere);
+    throw Error(ErrorKind::Usage, store + "ignores case in names, and Linux' source has names that differ only in case",
+                elsewhere);
 }
 
 }  // namespace k8simg

@@ -1,4 +1,4 @@
-// The store without a disk: what tests use instead of DiskStore.
+// The store in memory, for tests.
 #include <mutex>
 #include <unordered_map>
 #include <utility>
@@ -25,7 +25,7 @@ struct MemoryStore::State {
 
 namespace {
 
-// `put` takes the bytes into the store's map.
+// `put` moves the bytes into the store's map.
 class MemoryWriter : public BlobWriter {
  public:
   explicit MemoryWriter(std::function<Value(std::string)> put) : put_(std::move(put)) {}

@@ -1,4 +1,4 @@
-// Step records as JSON: written in one form only, read with distrust.
+// Step records as JSON: written in one form, and validated when read.
 #include "store/record.hpp"
 
 #include <nlohmann/json.hpp>
@@ -18,7 +18,7 @@ std::optional<Digest> digest_from(const Json& json) {
   return Digest::parse(json.get_ref<const std::string&>());
 }
 
-// `first`: where in the array the three fields of the value start.
+// `first`: index of the first of the value's three fields.
 std::optional<Value> value_from(const Json& json, std::size_t first) {
   if (!json.is_array() || json.size() != first + 3) return std::nullopt;
   const Json& kind = json[first];
@@ -42,7 +42,7 @@ std::string record_to_json(const StepRecord& record) {
   const Json json = {{"format", record_format},       {"key", record.key.hex()},   {"step", record.step},
                      {"action", record.action.hex()}, {"seconds", record.seconds}, {"inputs", std::move(inputs)},
                      {"outputs", std::move(outputs)}};
-  // Names that are not UTF-8 only serve explanations: replaced rather than refused.
+  // Invalid UTF-8 in names is replaced: names are only used in explanations.
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -13,7 +13,7 @@ namespace k8simg {
 /// "inputs":[[NAME,"blob"|"tree",HEX,BYTES],...],"outputs":{NAME:["blob"|"tree",HEX,BYTES],...}}
 std::string record_to_json(const StepRecord& record);
 
-/// nullopt for anything that record_to_json did not write (damaged, cut off, another format).
+/// nullopt if record_to_json() did not write the text (damaged, truncated, another format).
 std::optional<StepRecord> record_from_json(std::string_view text);
 
 }  // namespace k8simg

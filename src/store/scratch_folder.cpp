@@ -1,4 +1,4 @@
-// Private scratch folders of live processes, and the removal of those whose process died.
+// Private scratch folders of running processes, and the removal of those whose process has ended.
 #include <unistd.h>
 
 #include "store/disk_state.hpp"
@@ -10,7 +10,7 @@ TempDir make_folder(const fs::path& parent) { return TempDir(parent, std::to_str
 
 }  // namespace
 
-// A folder is made and locked while scratch/lock is held, so that nobody can take a new one for a dead one.
+// The folder is locked while scratch/lock is held, so that no other process takes a new folder for an abandoned one.
 ScratchFolder::ScratchFolder(const fs::path& parent)
     : folder_([&] {
         fs::create_directories(parent);
@@ -18,7 +18,7 @@ ScratchFolder::ScratchFolder(const fs::path& parent)
       }()) {
   {
     const FileLock all = FileLock::wait(parent / "lock", FileLock::Mode::Exclusive);
-    // Another process may have removed the folder between its making and our taking of the lock.
+    // Another process may have removed the folder before scratch/lock was taken.
     fs::create_directories(folder_.path());
     held_ = FileLock::wait(folder_.path() / "held", FileLock::Mode::Exclusive);
     bury_the_dead(parent);
@@ -26,8 +26,8 @@ ScratchFolder::ScratchFolder(const fs::path& parent)
   remove_all_forced(folder_.path() / "dead");
 }
 
-// Moves them into our own folder, which is quick; the removal of what may be gigabytes then happens without the lock,
-// and whoever finds our own folder dead finishes it.
+// Renames abandoned folders into our own, which is quick. Their removal, maybe gigabytes, then happens without the
+// lock. If this process is killed, the next one removes them with our folder.
 void ScratchFolder::bury_the_dead(const fs::path& parent) {
   std::error_code ignored;
   const fs::path grave = folder_.path() / "dead";
@@ -39,7 +39,7 @@ void ScratchFolder::bury_the_dead(const fs::path& parent) {
       fs::create_directories(grave);
       fs::rename(entry.path(), grave / entry.path().filename(), ignored);
     } catch (const std::exception&) {
-      continue;  // not ours to judge (another user's): it only costs space
+      continue;  // not accessible, for example owned by another user: skip it
     }
   }
 }

@@ -1,4 +1,4 @@
-// What every store shares: putting a string in through a writer, and the names of its small files.
+// Functions common to all stores.
 #include "store/store.hpp"
 
 #include "store/file_name.hpp"

@@ -1,4 +1,4 @@
-// The order is blobs, then what is made of them: a record or a checkout is judged by blobs that are known to be whole.
+// Checks blobs first, then records and checkouts, which refer to blobs.
 #include "tree/check_store.hpp"
 
 #include <algorithm>
@@ -44,7 +44,7 @@ class StoreChecker {
 
   void hash_blobs(int count, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
     std::vector<std::pair<std::uint64_t, Digest>> blobs;
-    // A blob of no bytes that should have some has no path: store.path() would call it missing.
+    // Not store.path(), which reports a blob that became empty as missing.
     const auto path = [&](const Digest& digest) {
       return store_.root() / "blobs" / digest.hex().substr(0, 2) / digest.hex().substr(2);
     };
@@ -53,7 +53,7 @@ class StoreChecker {
       blobs.emplace_back(size_of(path(digest)), digest);
       total += blobs.back().first;
     }
-    std::sort(blobs.rbegin(), blobs.rend());  // the largest first, so that no thread ends with it alone
+    std::sort(blobs.rbegin(), blobs.rend());  // largest first, so that the threads end at about the same time
     std::atomic<std::size_t> next{0};
     std::mutex mutex;
     std::uint64_t done = 0;
@@ -74,7 +74,7 @@ class StoreChecker {
     result_.bytes = total;
   }
 
-  // One name for each damaged blob: the first step that gave it.
+  // Names each damaged blob by the first step that has it as an output.
   void name_blobs(const std::vector<StepRecord>& records) {
     std::map<Digest, std::string> names;
     for (const auto& record : records)
@@ -97,7 +97,7 @@ class StoreChecker {
 
   Tree tree_of(const Digest& digest) const { return get_tree(store_, digest); }
 
-  // The trees' files are looked for once a tree, however many records name it.
+  // Caches the result of each tree: many records refer to the same tree.
   bool is_whole(const Value& value) {
     if (!store_.has(value) || damaged_.contains(value.digest)) return false;
     if (value.kind != ValueKind::Tree) return true;

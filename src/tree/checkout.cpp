@@ -1,4 +1,4 @@
-// A tree of the store as a folder that a sandbox can mount.
+// Checks out a tree of the store into a folder that a sandbox can mount.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,7 +16,7 @@ namespace k8simg {
 
 namespace {
 
-/// A hard link where the filesystem allows: not across filesystems, not beyond its limit of links.
+/// A hard link if possible. Hard links do not cross filesystems, and their number per file is limited.
 void place_file(const fs::path& blob, const fs::path& target) {
   if (link(blob.c_str(), target.c_str()) == 0) return;
   if (errno == EXDEV || errno == EMLINK || errno == EPERM || errno == EOPNOTSUPP) {
@@ -40,7 +40,7 @@ void place_node(const Store& store, const fs::path& target, const Node& node) {
     case NodeType::CharDevice:
     case NodeType::BlockDevice:
     case NodeType::Fifo:
-      break;  // a build has no use for them, and an ordinary user cannot make devices
+      break;  // builds do not need them, and unprivileged users cannot create devices
   }
 }
 
@@ -99,7 +99,7 @@ void set_checkouts_aside(Store& store, const std::set<Digest>& lost) {
     const auto digest = Digest::parse(entry.path().filename().string());
     if (!digest) continue;
     const auto is_lost = [&] {
-      // A checkout of a tree that cannot be read can no longer be compared with anything.
+      // Without its tree, a checkout cannot be verified.
       if (lost.contains(*digest) || store.check(*digest) != Condition::Whole) return true;
       const auto names = tree_references(get_tree(store, *digest));
       return std::any_of(names.begin(), names.end(), [&](const Digest& name) { return lost.contains(name); });
@@ -118,10 +118,10 @@ fs::path checkout(Store& store, const Value& value) {
   tree.add_missing_parents("");
   TempDir building(store.folder("scratch"), "checkout");
   for (const auto& [path, node] : tree.nodes()) {
-    // Never write through a symlink that the tree itself brought.
+    // Never write through a symlink of the tree.
     if (const auto parent = parent_of(path); !parent.empty() && tree.find(parent)->type != NodeType::Directory) {
       throw Error(ErrorKind::Internal,
-                  fmt::format("tree {}: /{} lies below /{}, which is no folder", value.digest.hex(), path, parent));
+                  fmt::format("tree {}: /{} lies below /{}, which is not a folder", value.digest.hex(), path, parent));
     }
     place_node(store, building.path() / path, node);
   }
@@ -131,7 +131,7 @@ fs::path checkout(Store& store, const Value& value) {
     return target;
   }
   const int cause = errno;
-  // Another thread or process was first; what it made is the same.
+  // Another thread or process created the same checkout first.
   if ((cause == EEXIST || cause == ENOTEMPTY) && fs::is_directory(target)) {
     store.note_taken(value);
     return target;

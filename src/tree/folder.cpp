@@ -1,4 +1,4 @@
-// Folders on disk as trees.
+// Reads folders on disk as trees.
 #include <sys/stat.h>
 
 #include <fmt/format.h>

@@ -16,7 +16,7 @@ MappedFile::MappedFile(const std::filesystem::path& file) {
   struct stat status {};
   if (fstat(fd.get(), &status) != 0) throw_errno("cannot read", file.string(), errno);
   if (!S_ISREG(status.st_mode)) throw_errno("cannot read", file.string(), S_ISDIR(status.st_mode) ? EISDIR : EINVAL);
-  if (status.st_size == 0) return;  // mmap refuses nothing
+  if (status.st_size == 0) return;  // mmap() fails with length 0
   const auto size = static_cast<std::size_t>(status.st_size);
   void* address = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
   if (address == MAP_FAILED) throw_errno("cannot map", file.string(), errno);

@@ -1,4 +1,4 @@
-// A whole file as bytes in memory, paged in by the kernel as it is read.
+// A read-only memory mapping of a whole file.
 #pragma once
 
 #include <filesystem>
@@ -6,7 +6,7 @@
 
 namespace k8simg {
 
-/// For files that nobody shortens meanwhile: blobs of the store and the user's own archives.
+/// Only for files that do not become shorter meanwhile: blobs of the store and the user's own archives.
 class MappedFile {
  public:
   /// Throws Error{Internal} naming the file when it cannot be opened.

@@ -1,4 +1,4 @@
-// Laying one tree over another, and the report of what two sources both claim.
+// Merges one tree into another, and reports conflicts.
 #include <fmt/format.h>
 
 #include "tree/path.hpp"
@@ -10,7 +10,7 @@ namespace k8simg {
 
 namespace {
 
-/// Same thing on disk, whoever ships it. Times differ between packages' builds and do not matter.
+/// Whether two nodes are the same on disk. Times are ignored: they differ between packages' builds.
 bool joins(const Node& first, const Node& second) {
   if (first.type != second.type) return false;
   if (first.type == NodeType::Directory) return true;
@@ -37,9 +37,9 @@ const Node* first_member(const Tree& tree, const std::string& folder) {
 
 std::vector<Conflict> merge(Tree& into, const Tree& from, const MergeRules& rules) {
   std::vector<Conflict> conflicts;
-  std::string known_folder;  // the last parent found to be a folder: neighbours share it
+  std::string known_folder;  // the last parent known to be a folder: neighbouring paths share it
   for (const auto& [path, node] : from.nodes()) {
-    // Nothing may land below a name that stays a file or symlink in `into`.
+    // A path below a file or symlink of `into` is a conflict.
     const auto parent = parent_of(path);
     if (parent != known_folder) {
       const Node* blocker = nullptr;
@@ -52,7 +52,8 @@ std::vector<Conflict> merge(Tree& into, const Tree& from, const MergeRules& rule
         }
       }
       if (blocker != nullptr) {
-        // Reported once, at the blocking name, when `from` has a node there; else here.
+        // If `from` has a node at the blocking path that is not a folder, the conflict is reported here; otherwise at
+        // that path.
         if (from.find(blocked_at) == nullptr || from.find(blocked_at)->type != NodeType::Directory) {
           conflicts.push_back({path, blocker->origin, node.origin});
         }
@@ -61,7 +62,7 @@ std::vector<Conflict> merge(Tree& into, const Tree& from, const MergeRules& rule
       known_folder = parent;
     }
     const auto* present = into.find(path);
-    // A folder may be there only through its members.
+    // A folder may exist only implicitly, through its members.
     const auto* member = present == nullptr && node.type != NodeType::Directory ? first_member(into, path) : nullptr;
     if (present == nullptr && member == nullptr) {
       into.set(path, node);
@@ -79,15 +80,17 @@ std::vector<Conflict> merge(Tree& into, const Tree& from, const MergeRules& rule
 }
 
 void throw_conflicts(const std::vector<Conflict>& conflicts) {
-  std::string message = conflicts.size() == 1 ? "a path is given by two sources:"
-                                              : fmt::format("{} paths are given by two sources:", conflicts.size());
+  std::string message = conflicts.size() == 1 ? "a path comes from two sources:"
+                                              : fmt::format("{} paths come from two sources:", conflicts.size());
   for (const auto& conflict : conflicts)
     message += fmt::format("\n  /{}: {} and {}", conflict.path, conflict.first.text(), conflict.second.text());
-  throw Error(ErrorKind::Usage, message,
-              fmt::format("If the later one is meant to win, declare it in the defconfig: [[rootfs.replace]] path = "
-                          "\"{}\" with a reason; "
-                          "otherwise leave one of the two out.",
-                          conflicts.empty() ? "" : conflicts.front().path));
+  throw Error(
+      ErrorKind::Usage, message,
+      fmt::format(
+          "If the later one should replace the earlier one, declare it in the defconfig: [[rootfs.replace]] path = "
+          "\"{}\" with a reason; "
+          "otherwise remove one of the two.",
+          conflicts.empty() ? "" : conflicts.front().path));
 }
 
 }  // namespace k8simg

@@ -1,4 +1,4 @@
-// The one reader and writer of origins' text.
+// Formats and parses the text of origins.
 #include "tree/origin.hpp"
 
 #include <array>

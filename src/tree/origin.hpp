@@ -1,4 +1,4 @@
-// Where a path of a tree comes from: made, compared and taken apart here and nowhere else.
+// The origin of a path of a tree. Only this class formats and parses its text.
 #pragma once
 
 #include <compare>
@@ -8,13 +8,14 @@
 namespace k8simg {
 
 /// Its text is "package:NAME=VERSION:ARCH", "component:NAME", "kernel", "overlay:NAME", "board:NAME", "rule:NAME" (a
-/// rule of rootfs/), or "archive:NAME" for what only an archive of ours has. Trees, manifests and SBOMs hold the text.
+/// rule of rootfs/), or "archive:NAME" for paths that exist only in an archive that k8simg writes. Trees, manifests and
+/// SBOMs contain the text.
 class Origin {
  public:
   enum class Kind { Unknown, Package, Component, Kernel, Overlay, Board, Rule, Archive };
 
   Origin() = default;
-  /// From its text, which is kept as it is.
+  /// Keeps the text unchanged.
   Origin(std::string text) : text_(std::move(text)) {}
   Origin(const char* text) : text_(text) {}
 
@@ -27,9 +28,9 @@ class Origin {
   static Origin archive(std::string_view name);
 
   Kind kind() const;  ///< Unknown: the text begins with no known kind
-  /// What stands behind the kind, for a package "NAME=VERSION:ARCH"; "" for the kernel.
+  /// The text after the kind; for a package "NAME=VERSION:ARCH", for the kernel "".
   std::string_view identity() const;
-  /// Of a package, its name alone; else as identity().
+  /// For a package its name, otherwise identity().
   std::string_view name() const;
   std::string_view version() const;       ///< of a package, else ""
   std::string_view architecture() const;  ///< of a package, else ""

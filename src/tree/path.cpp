@@ -1,4 +1,4 @@
-// Paths as trees use them: checks and clean-up.
+// Checks and normalises paths of trees.
 #include "tree/path.hpp"
 
 namespace k8simg {

@@ -1,4 +1,4 @@
-// Paths as trees use them: relative, no leading or trailing slash, no empty, "." or ".." part.
+// Paths of trees: relative, without leading or trailing slash, without empty, "." or ".." parts.
 #pragma once
 
 #include <optional>
@@ -17,7 +17,7 @@ std::string_view parent_of(std::string_view path);
 /// or has a ".." part.
 std::optional<std::string> clean_path(std::string_view name);
 
-/// Drops the first `count` parts; nullopt when nothing is left.
+/// Removes the first `count` parts; nullopt when nothing is left.
 std::optional<std::string> strip_parts(std::string_view path, int count);
 
 }  // namespace k8simg

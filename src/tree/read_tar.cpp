@@ -1,5 +1,5 @@
-// Tar archives as trees. Two libarchive readers in a row: the first only decompresses, so that the stream's own check
-// sums are verified to its end (a tar reader stops at the end-of-archive mark); the second takes the tar apart.
+// Reads tar archives as trees with two libarchive readers. The first only decompresses, so that the checksums of the
+// compressed stream are verified to its end; a tar reader stops at the end-of-archive mark. The second parses the tar.
 #include <archive.h>
 #include <archive_entry.h>
 #include <locale.h>
@@ -19,9 +19,9 @@ namespace k8simg {
 
 namespace {
 
-/// libarchive converts UTF-8 names of pax headers to the locale's charset, and keeps the raw bytes when it cannot. In
-/// the C locale every name that is not ASCII stays raw, so the same archive gives the same tree under any locale. Only
-/// this thread is affected.
+/// libarchive converts UTF-8 names of pax headers to the locale's character set, and keeps the raw bytes if it cannot.
+/// In the C locale, all non-ASCII names stay raw, so the tree does not depend on the locale. Only this thread is
+/// affected.
 class PlainLocale {
  public:
   PlainLocale() : plain_(newlocale(LC_ALL_MASK, "C", nullptr)), before_(uselocale(plain_)) {}
@@ -51,7 +51,7 @@ class TarReader {
   TarReader(Store& store, std::string_view bytes, const ReadOptions& options, const std::string& name)
       : options_(options), name_(name), stream_(archive_read_new()), tar_(archive_read_new()), writer_(store.writer()) {
     if (!stream_ || !tar_) throw std::bad_alloc();
-    // Not "all": some filters start programs of the host for what is compiled out.
+    // Not "all": it runs external programs for filters that libarchive was compiled without.
     archive_read_support_filter_gzip(stream_.get());
     archive_read_support_filter_bzip2(stream_.get());
     archive_read_support_filter_xz(stream_.get());
@@ -73,7 +73,7 @@ class TarReader {
     while (true) {
       const int status = archive_read_next_header(tar_.get(), &entry);
       if (status == ARCHIVE_EOF) break;
-      // A warning about a name that the C locale cannot express is expected: the raw bytes are what is wanted.
+      // A warning about a name that the C locale cannot represent is expected: the raw bytes are used.
       if (status != ARCHIVE_OK &&
           !(status == ARCHIVE_WARN && reason(tar_.get()).find("can't be converted") != std::string::npos)) {
         fail_reading(last_member_.empty() ? "" : " after " + last_member_);
@@ -92,7 +92,7 @@ class TarReader {
                 "The archive is damaged or not what it should be: get it again from its source.");
   }
 
-  /// A failure of the tar reader, told by its cause: the decompressor below it, when that is what failed.
+  /// Reports a failure of the tar reader, or of the decompressor if that was the cause.
   [[noreturn]] void fail_reading(const std::string& where) const {
     fail((stream_error_.empty() ? "not a valid tar: " + reason(tar_.get()) : stream_error_) + where);
   }
@@ -143,9 +143,9 @@ class TarReader {
     if (raw_name == nullptr) fail("a member without a name" + (last_member_.empty() ? "" : " after " + last_member_));
     last_member_ = raw_name;
     const auto cleaned = clean_path(last_member_);
-    if (!cleaned) fail(fmt::format("member '{}' leaves the archive's folder", last_member_));
+    if (!cleaned) fail(fmt::format("member '{}' is outside of the archive's folder", last_member_));
     const auto path = strip_parts(*cleaned, options_.strip_components);
-    if (!path) return;  // the root, or stripped away; libarchive skips its data
+    if (!path) return;  // the root or a stripped path; libarchive skips its data
 
     const char* link = archive_entry_hardlink(entry);
     if (link == nullptr) link = archive_entry_hardlink_utf8(entry);
@@ -182,9 +182,8 @@ class TarReader {
         fail(fmt::format("member '{}' is of an unknown type", last_member_));
     }
     if (const auto* present = tree_.find(*path); present != nullptr) {
-      if (present->type != node.type)
-        fail(fmt::format("member '{}' is given twice, as different things", last_member_));
-      if (groups_.contains(*path)) fail(fmt::format("member '{}' is given twice, and is a hard link", last_member_));
+      if (present->type != node.type) fail(fmt::format("member '{}' occurs twice, with different types", last_member_));
+      if (groups_.contains(*path)) fail(fmt::format("member '{}' occurs twice and is a hard link", last_member_));
     }
     if (node.type == NodeType::Symlink) {
       const char* target = archive_entry_symlink(entry);
@@ -222,8 +221,8 @@ class TarReader {
       fail(fmt::format("'{}' is a hard link to '{}', which is not before it in the archive", last_member_, raw_target));
     if (node->type == NodeType::Directory)
       fail(fmt::format("'{}' is a hard link to the folder '{}'", last_member_, raw_target));
-    if (path == *target) return;  // a link to itself, as some writers repeat
-    if (tree_.find(path) != nullptr) fail(fmt::format("member '{}' is given twice, and is a hard link", last_member_));
+    if (path == *target) return;  // some writers add a link to itself
+    if (tree_.find(path) != nullptr) fail(fmt::format("member '{}' occurs twice and is a hard link", last_member_));
     if (node->type == NodeType::File) {
       const auto group = groups_.try_emplace(*target, *target).first->second;
       groups_[path] = group;
@@ -238,7 +237,7 @@ class TarReader {
     la_int64_t offset = 0;
     while (true) {
       const int status = archive_read_data_block(tar_.get(), &block, &size, &offset);
-      // The end of a sparse file may be a hole: then its offset is the file's length.
+      // At the end of the data, `offset` is the file's length: a sparse file may end with a hole.
       if (status != ARCHIVE_OK && status != ARCHIVE_EOF) fail_reading(fmt::format(", in '{}'", last_member_));
       const auto start = static_cast<std::uint64_t>(offset);
       if (start > written) {
@@ -266,7 +265,7 @@ class TarReader {
     }
   }
 
-  /// A name below a symlink would lead elsewhere when unpacked.
+  /// A path below a symlink would be unpacked elsewhere.
   void check_parents() const {
     std::string_view known_folder;
     for (const auto& [path, node] : tree_.nodes()) {
@@ -275,14 +274,14 @@ class TarReader {
       for (auto above = parent; !above.empty(); above = parent_of(above)) {
         const auto* node_above = tree_.find(above);
         if (node_above != nullptr && node_above->type != NodeType::Directory)
-          fail(fmt::format("member '{}' lies below '{}', which is no folder", path, above));
+          fail(fmt::format("member '{}' lies below '{}', which is not a folder", path, above));
       }
       known_folder = parent;
     }
   }
 
   void name_link_groups() {
-    std::map<std::string, std::string> first_names;  // the group as met → its first path in order
+    std::map<std::string, std::string> first_names;  // group → its first path in the tree's order
     for (const auto& [path, group] : groups_) first_names.try_emplace(group, path);
     for (const auto& [path, group] : groups_) tree_.find(path)->link_group = first_names[group];
   }
@@ -291,7 +290,7 @@ class TarReader {
   const std::string& name_;
   PlainLocale locale_;
   Reader stream_, tar_;
-  std::unique_ptr<BlobWriter> writer_;  // one for all members: its buffer is not made anew for each
+  std::unique_ptr<BlobWriter> writer_;  // one for all members, to reuse its buffer
   std::string stream_error_, last_member_;
   std::uint64_t unpacked_ = 0, holes_ = 0;
   std::map<std::string, std::string> groups_;  // path of each hard-linked file → its group
@@ -311,7 +310,7 @@ Tree read_tar_bytes(Store& store, std::string_view bytes, const ReadOptions& opt
 }
 
 std::string archive_library() {
-  // libarchive writes this text into a static buffer whenever it is asked, so it is asked once.
+  // Called once: libarchive writes this text into a static buffer at each call.
   static const std::string details = archive_version_details();
   return details;
 }

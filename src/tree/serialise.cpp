@@ -1,7 +1,7 @@
-// The canonical text of a tree. Equal trees give equal bytes, and only canonical text is accepted back.
+// The canonical text of a tree. Equal trees give equal bytes, and parse() accepts only canonical text.
 //
-// A line is: path, type letter, mode (octal), uid, gid, mtime, what belongs to the type, origin, then NAME=VALUE for
-// each extended attribute.
+// A line is: path, type letter, mode (octal), uid, gid, mtime, fields of the type, origin, then NAME=VALUE for each
+// extended attribute. The fields of the types are:
 //   f  size, SHA-256, link group        l  target        c, b  major, minor        d, p  nothing
 #include <array>
 #include <charconv>
@@ -67,7 +67,7 @@ char letter(NodeType type) {
   throw Error(ErrorKind::Internal, "a node has no type");
 }
 
-/// One line's fields, taken from left to right; every complaint names the line.
+/// Reads the fields of a line from left to right. Errors name the line.
 class LineReader {
  public:
   LineReader(std::string_view line, std::size_t number) : rest_(line), number_(number) {}

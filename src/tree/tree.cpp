@@ -1,4 +1,4 @@
-// The tree's map of paths: lookups, changes, symlink resolution, and trees as blobs of the store.
+// Tree: lookups, changes, symlink resolution, and trees as blobs of the store.
 #include "tree/tree.hpp"
 
 #include <algorithm>
@@ -12,11 +12,11 @@ namespace k8simg {
 
 namespace {
 
-/// Everything below a folder lies in [folder + "/", folder + "0"): '0' follows '/' in ASCII.
+/// Everything below a folder sorts into [folder + "/", folder + "0"): '0' follows '/' in ASCII.
 std::string first_below(std::string_view folder) { return std::string(folder) + '/'; }
 std::string after_below(std::string_view folder) { return std::string(folder) + '0'; }
 
-constexpr int max_symlinks = 40;  // as the kernel's
+constexpr int max_symlinks = 40;  // the kernel's limit
 
 }  // namespace
 
@@ -58,7 +58,7 @@ void Tree::add_missing_parents(const Origin& origin, std::int64_t mtime) {
   folder.mode = 0755;
   folder.mtime = mtime;
   folder.origin = origin;
-  // A parent sorts before its children, so what is inserted never has to be visited by this loop.
+  // A parent sorts before its children, so the loop need not visit inserted nodes.
   for (auto at = nodes_.begin(); at != nodes_.end(); ++at) {
     for (auto parent = parent_of(at->first); !parent.empty(); parent = parent_of(parent)) {
       if (!nodes_.try_emplace(std::string(parent), folder).second) break;
@@ -67,8 +67,8 @@ void Tree::add_missing_parents(const Origin& origin, std::int64_t mtime) {
 }
 
 std::optional<std::string> Tree::resolve(std::string_view path) const {
-  std::string resolved;    // without symlinks, exists
-  std::string rest(path);  // still to be walked
+  std::string resolved;    // exists, and has no symlinks
+  std::string rest(path);  // not yet resolved
   int followed = 0;
   while (!rest.empty()) {
     const auto slash = rest.find('/');
@@ -82,7 +82,7 @@ std::optional<std::string> Tree::resolve(std::string_view path) const {
     const auto next = resolved.empty() ? part : resolved + '/' + part;
     const auto* node = find(next);
     if (node == nullptr) {
-      // A folder that only its members imply.
+      // The folder may exist only implicitly, through its members.
       const auto below = nodes_.lower_bound(first_below(next));
       if (below == nodes_.end() || !below->first.starts_with(first_below(next))) return std::nullopt;
       resolved = next;

@@ -1,4 +1,4 @@
-// The filesystem as data: path → node, its one canonical serialisation, and the merge that keeps provenance.
+// Filesystem trees: a map from paths to nodes, their canonical text, and the merge that keeps origins.
 #pragma once
 
 #include <cstdint>
@@ -26,14 +26,14 @@ struct Node {
   Digest content;                             ///< files
   std::string target;                         ///< symlinks: as stored in the link
   std::uint32_t major = 0, minor = 0;         ///< devices
-  std::string link_group;                     ///< files: non-empty and equal for names of one inode (hard links)
+  std::string link_group;                     ///< files: the same non-empty text for all hard links to one inode
   std::map<std::string, std::string> xattrs;  ///< name → raw bytes, e.g. security.capability
   Origin origin;                              ///< where it comes from
   bool operator==(const Node&) const = default;
 };
 
-/// Paths are relative, without leading or trailing slash, "" never occurs, no "." or ".." part. Sorted bytewise,
-/// so a folder comes before what is in it. Parents need not be present; add_missing_parents() makes them.
+/// Paths are relative, without leading or trailing slash and without empty, "." or ".." parts. They are sorted
+/// bytewise, so a folder precedes its contents. Parents may be missing; add_missing_parents() creates them.
 class Tree {
  public:
   using Map = std::map<std::string, Node, std::less<>>;
@@ -42,17 +42,17 @@ class Tree {
   bool empty() const { return nodes_.empty(); }
   const Node* find(std::string_view path) const;
   Node* find(std::string_view path);
-  /// Replaces what was there. Throws Error{Internal} for a malformed path.
+  /// Replaces an existing node. Throws Error{Internal} for a malformed path.
   void set(std::string path, Node node);
   bool erase(std::string_view path);               ///< this path only
   std::size_t erase_below(std::string_view path);  ///< the path and everything below it
   void add_missing_parents(const Origin& origin, std::int64_t mtime = 0);
-  /// Follows symlinks inside the tree (absolute and relative, at most 40); nullopt when dangling.
+  /// Follows symlinks within the tree (absolute and relative, at most 40); nullopt when the target does not exist.
   std::optional<std::string> resolve(std::string_view path) const;
-  /// Direct children's paths of a folder ("" is the root).
+  /// Paths of the direct children of a folder ("" is the root).
   std::vector<std::string> children(std::string_view folder) const;
 
-  /// Convenience for rules and tests; content goes into the store.
+  /// For rules and tests; content goes into the store.
   void add_file(Store& store, std::string path, std::string_view content, std::uint32_t mode, Origin origin);
   void add_symlink(std::string path, std::string target, Origin origin);
   void add_directory(std::string path, std::uint32_t mode, Origin origin);
@@ -68,10 +68,10 @@ class Tree {
 
 Value put_tree(Store& store, const Tree& tree);
 Tree get_tree(const Store& store, const Digest& digest);
-/// Every blob that the tree names (for gc).
+/// All blobs that the tree names (for gc).
 std::vector<Digest> tree_references(const Tree& tree);
 
-/// A path that two sources gave, and may.
+/// Paths that two sources may provide.
 struct MergeRules {
   /// Globs of paths where the later source wins, with the reason ("overlay of the defconfig", "dpkg diversion").
   std::vector<std::pair<std::string, std::string>> replace;
@@ -82,10 +82,10 @@ struct Conflict {
   Origin first, second;
 };
 
-/// Lays `from` over `into`. Folders join (mode and owner must agree or the first wins as dpkg does); equal files join
-/// silently; any other collision is a Conflict unless declared. Nothing is changed for conflicting paths.
+/// Merges `from` into `into`. Folders are joined; the first keeps its mode and owner, as with dpkg. Equal files are
+/// joined. Any other collision is a Conflict unless declared; conflicting paths are not changed.
 std::vector<Conflict> merge(Tree& into, const Tree& from, const MergeRules& rules = {});
-/// Error{Usage} listing every conflict: path and both origins, and how to declare one.
+/// Error{Usage} that lists every conflict with both origins, and how to declare one.
 [[noreturn]] void throw_conflicts(const std::vector<Conflict>& conflicts);
 
 }  // namespace k8simg

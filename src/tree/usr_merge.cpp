@@ -1,4 +1,4 @@
-// The usr-merge as a rewrite of paths.
+// Moves paths below usr/.
 #include "tree/usr_merge.hpp"
 
 #include <array>
@@ -21,12 +21,12 @@ bool is_merged_folder(std::string_view name) {
   return false;
 }
 
-/// A compatibility link such as usr/bin/x -> /bin/x: after the merge it would point at itself.
+/// Whether a compatibility symlink such as usr/bin/x -> /bin/x would point at itself after the merge.
 bool points_at_itself(const std::string& old_path, const std::string& path, const Node& node) {
   if (node.type != NodeType::Symlink || node.target.empty()) return false;
   auto target =
       node.target.front() == '/' ? node.target.substr(1) : std::string(parent_of(old_path)) + '/' + node.target;
-  // ".." is taken textually: the folders walked are the merged ones, which are real.
+  // ".." is resolved textually: the merged folders are real folders.
   std::string walked;
   while (!target.empty()) {
     const auto slash = target.find('/');
@@ -67,13 +67,12 @@ Tree usr_merged(const Tree& tree) {
     auto new_path = folder_itself ? "usr/" + path : usr_merged_path(path);
     Node moved = node;
     if (!moved.link_group.empty()) moved.link_group = usr_merged_path(moved.link_group);
-    if (points_at_itself(path, new_path, moved)) continue;  // made for machines without the merge
-    // Every merged folder sorts before "usr": what is there already came from the short name, and this node from below
-    // usr/.
+    if (points_at_itself(path, new_path, moved)) continue;  // only needed without merged /usr
+    // Every merged folder sorts before "usr", so the present node came from the short name, and this one from usr/.
     if (const auto* present = merged.find(new_path); present != nullptr && !same_thing(*present, moved)) {
       throw Error(
           ErrorKind::Resolve,
-          fmt::format("/{} ({}) and /{} ({}) differ, but are one file once /usr is merged", new_path.substr(4),
+          fmt::format("/{} ({}) and /{} ({}) differ, but have the same path in merged /usr", new_path.substr(4),
                       present->origin.text(), new_path, moved.origin.text()),
           "Exclude one of the two in the defconfig, or choose a version of the package that is made for merged /usr.");
     }

@@ -1,6 +1,5 @@
-// Trees as tar archives, byte for byte the same everywhere: written here rather than by a library, whose choices change
-// between versions. Format: POSIX.1-1988 ustar headers, preceded by a POSIX.1-2001 extended ("pax") header only where a
-// value does not fit.
+// Writes trees as reproducible tar archives, without a library whose output may change between versions. Format:
+// POSIX.1-1988 ustar headers, preceded by a POSIX.1-2001 extended ("pax") header only where a value does not fit.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,7 +26,7 @@ constexpr std::size_t record_size = 20 * block_size;      // POSIX: an archive's
 constexpr std::uint64_t max_small_number = 07777777;      // seven octal digits
 constexpr std::uint64_t max_large_number = 077777777777;  // eleven octal digits
 
-/// The fields of IEEE Std 1003.1, pax, "ustar Interchange Format".
+/// IEEE Std 1003.1, pax, "ustar Interchange Format".
 struct UstarHeader {
   char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link_name[100], magic[6], version[2],
       user[32], group[32], major[8], minor[8], prefix[155], padding[12];
@@ -52,7 +51,7 @@ bool is_ascii(std::string_view text) {
   return true;
 }
 
-/// Strict UTF-8 (RFC 3629): anything else must be announced as raw bytes.
+/// Strict UTF-8 (RFC 3629). Other bytes need the pax record hdrcharset=BINARY.
 bool is_utf8(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     const auto lead = static_cast<unsigned char>(text[i]);
@@ -133,7 +132,7 @@ class TarWriter {
     for (std::size_t i = 0; i < block_size; ++i) sum += bytes[i];
     char digits[7];
     put_octal(digits, sum);
-    std::memcpy(header.checksum, digits, 7);  // six digits, NUL, and the blank that is there
+    std::memcpy(header.checksum, digits, 7);  // six digits, NUL, and the blank from the memset above
     put({reinterpret_cast<const char*>(&header), block_size});
   }
 
@@ -153,13 +152,13 @@ class TarWriter {
     pad();
   }
 
-  /// Name and prefix of the header; false when the path does not fit.
+  /// Sets name and prefix of the header; false when the path does not fit.
   static bool put_name(UstarHeader& header, std::string_view name) {
     if (name.size() <= sizeof header.name) {
       put_text(header.name, name);
       return true;
     }
-    // The shortest prefix that leaves a name that fits; a folder's trailing slash is no place to split.
+    // The shortest prefix such that the name fits. The path is not split at a folder's trailing slash.
     const auto slash = name.find('/', name.size() - sizeof header.name - 1);
     if (slash == name.npos || slash == 0 || slash + 1 == name.size() || slash > sizeof header.prefix) {
       put_text(header.name, name.substr(0, sizeof header.name));
@@ -230,8 +229,8 @@ class TarWriter {
     throw Error(ErrorKind::Internal, "a node has no type");
   }
 
-  /// The name under which this inode was written before. A group whose members came to differ (one was replaced by a
-  /// merge) is written as so many inodes: a reader would silently give all of them the first one's content otherwise.
+  /// The path under which this inode was already written. If members of a link group differ because a merge replaced
+  /// one, they are written as separate inodes; otherwise a reader would give all of them the first one's content.
   std::optional<std::string> earlier_name(const std::string& path, const Node& node) {
     if (node.type != NodeType::File || node.link_group.empty()) return std::nullopt;
     const auto [known, inserted] = first_names_.try_emplace(
@@ -253,7 +252,7 @@ class TarWriter {
     pad();
   }
 
-  /// From the file straight into the buffer.
+  /// Reads from the file directly into the buffer.
   void put_file(const Node& node, const fs::path& blob) {
     const auto file = Fd::open(blob, O_RDONLY);
     struct stat status {};
@@ -272,7 +271,7 @@ class TarWriter {
     }
   }
 
-  /// nullopt for a store without files (the one for tests), which says so by an Error.
+  /// nullopt for a store without files (MemoryStore).
   std::optional<fs::path> file_of(const Digest& content) const {
     try {
       return store_.path(content);

@@ -1,11 +1,11 @@
-// Whole numbers in bytes, read and written one byte at a time: no alignment, no order of the machine's.
+// Unsigned integers in byte strings, read and written one byte at a time: independent of alignment and byte order.
 #include "util/bytes.hpp"
 
 namespace k8simg {
 
 namespace {
 
-/// How far the byte at `index` of a number is shifted.
+/// The shift of the byte at `index`, in bits.
 unsigned shift_of(unsigned index, unsigned width, std::endian order) {
   return 8 * (order == std::endian::little ? index : width - 1 - index);
 }

@@ -1,4 +1,4 @@
-// Whole numbers in bytes, in either byte order: for file formats of others, whatever the machine's own order is.
+// Unsigned integers in byte strings, in either byte order, for binary file formats.
 #pragma once
 
 #include <bit>
@@ -11,8 +11,7 @@ namespace k8simg {
 
 constexpr std::uint64_t mebibyte = 1 << 20;
 
-/// The number without sign that takes `width` bytes (1 to 8) from `offset` on; nullopt when they do not all lie within
-/// `bytes`.
+/// The unsigned number of `width` bytes (1 to 8) at `offset`; nullopt when it does not fit into `bytes`.
 std::optional<std::uint64_t> read_number(std::string_view bytes, std::uint64_t offset, unsigned width,
                                          std::endian order = std::endian::little);
 /// Appends the lowest `width` bytes (1 to 8) of `value`.

@@ -1,4 +1,4 @@
-// The machine's clock behind the Clock seam.
+// Clock::system(): the system clock.
 #include "util/clock.hpp"
 
 #include <chrono>

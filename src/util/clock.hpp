@@ -1,4 +1,4 @@
-// The clock as a seam: wall time for expiry checks and logs, never an input of a step.
+// Wall time, replaceable in tests. It is used for expiry checks and logs, and is never an input of a step.
 #pragma once
 
 #include <cstdint>

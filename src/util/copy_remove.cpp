@@ -1,4 +1,4 @@
-// Whole files copied with their holes, whole folders removed whatever their modes say.
+// Copies sparse files, and removes folders even where modes forbid it.
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -19,9 +19,9 @@ namespace k8simg {
 
 namespace {
 
-/// Empties the folder `name` of `parent` and removes it; goes on past what cannot be removed.
+/// Empties the folder `name` of `parent` and removes it. Skips what cannot be removed.
 void remove_folder(int parent, const char* name) noexcept {
-  // O_NOFOLLOW and names relative to descriptors: a link inside never leads out of the folder.
+  // O_NOFOLLOW and names relative to descriptors: a symlink never leads out of the folder.
   int fd = ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0 && errno == EACCES && ::fchmodat(parent, name, 0700, 0) == 0)
     fd = ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -57,7 +57,7 @@ void copy_range(int from, int to, off_t start, off_t end, const fs::path& source
     }
     if (count < 0 && (errno == ENOSPC || errno == EDQUOT)) throw_errno("cannot write", target.string(), errno);
     if (count < 0 && errno == EIO) throw_errno("cannot copy to " + target.string(), source.string(), errno);
-    // Refused between these filesystems, or 0 as on some that only pretend to support it: copy by hand.
+    // copy_file_range is not supported here, or returned 0, as it does on some filesystems: read and write instead.
     if (buffer.empty()) buffer.resize(std::size_t{1} << 20);
     read_range(from, {start, end}, source, buffer,
                [&](std::string_view bytes, off_t at) { write_all_at(to, bytes, at, target); });
@@ -69,7 +69,7 @@ void copy_range(int from, int to, off_t start, off_t end, const fs::path& source
 
 void remove_all_forced(const fs::path& path) noexcept {
   if (path.empty()) return;
-  if (::unlink(path.c_str()) == 0) return;  // a file or a link
+  if (::unlink(path.c_str()) == 0) return;  // a file or a symlink
   remove_folder(AT_FDCWD, path.c_str());
 }
 

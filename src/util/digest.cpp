@@ -57,8 +57,8 @@ std::optional<Digest> Digest::parse(std::string_view hex) {
 
 namespace {
 
-// Fetched once: with EVP_sha256() OpenSSL 3 looks its implementation up again for each message, which costs more than
-// hashing a small file.
+// Fetched once: EVP_sha256() makes OpenSSL 3 look up the implementation for each message, which costs more than hashing
+// a small file.
 const EVP_MD* algorithm() {
   static EVP_MD* const fetched = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   return fetched;
@@ -127,7 +127,7 @@ Digest sha256_file(const std::filesystem::path& file) {
   Sha256 hash;
   off_t at = 0;
   if (status.st_blocks * block < size) {
-    // Half of a disk image is holes: their zeros are hashed without the kernel having to fill pages with them.
+    // About half of a disk image is holes. Their zeros are hashed without reading them from the file.
     while (const auto data = next_data(fd.get(), at, size, file)) {
       add_zeros(hash, data->start - at);
       read_range(fd.get(), *data, file, buffer, [&](std::string_view bytes, off_t) { hash.update(bytes); });
@@ -137,8 +137,8 @@ Digest sha256_file(const std::filesystem::path& file) {
     if (::lseek(fd.get(), size, SEEK_SET) != size) throw_errno("cannot read", file.string(), errno);
     at = size;
   }
-  // All of a file without holes; of others what was added meanwhile. What has no size to go by, such as the files of
-  // /proc, is read to its end.
+  // Files without holes are read here completely, and other files from `size` on, since they may have grown. Files
+  // without a size, such as those of /proc, are read to their end.
   for (;;) {
     const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;

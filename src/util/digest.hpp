@@ -1,4 +1,4 @@
-// SHA-256: the digest as a value, the running hash, and the hash of a file.
+// SHA-256 digests of strings, streams and files.
 #pragma once
 
 #include <array>
@@ -28,7 +28,7 @@ class Sha256 {
   Sha256& operator=(Sha256&&) noexcept;
 
   Sha256& update(std::string_view bytes);
-  Digest finish();  ///< leaves the object fresh for the next message
+  Digest finish();  ///< the object can then be used for the next message
 
  private:
   struct State;
@@ -36,7 +36,8 @@ class Sha256 {
 };
 
 Digest sha256(std::string_view bytes);
-/// Name and version of the host's library that hashes and names certificates ("OpenSSL 3.0.17 1 Jul 2025").
+/// Name and version of the host's crypto library ("OpenSSL 3.0.17 1 Jul 2025"). It computes digests and the hash names
+/// of certificates.
 std::string crypto_library();
 /// Throws Error{Internal} naming the file when it cannot be read.
 Digest sha256_file(const std::filesystem::path& file);

@@ -1,5 +1,5 @@
 # Writes a text file as a C++ function: `cmake -DSOURCE=FILE -DOUTPUT=FILE.cpp -DFUNCTION=NAME -P embed.cmake`.
-# CMake's own lists would change brackets and semicolons, so the bytes go through their hexadecimal digits.
+# The bytes are read as hexadecimal digits because CMake's lists would change brackets and semicolons.
 file(READ ${SOURCE} hex HEX)
 string(REGEX REPLACE "(..)" "\\\\x\\1" escaped "${hex}")
 string(REGEX REPLACE "(\\\\x0a)" "\\1\"\n    \"" escaped "${escaped}")

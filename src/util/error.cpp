@@ -1,4 +1,4 @@
-// The text of errors: what describe() prints, and errno as an Error.
+// Error::describe(), and errno values as Errors with hints.
 #include "util/error.hpp"
 
 #include <sys/stat.h>
@@ -15,8 +15,8 @@ namespace k8simg {
 
 namespace {
 
-/// Who owns what keeps us out, and what gives it to us: only of folders below one of our own, for the rest of the
-/// machine is not to be changed hands.
+/// Names the owner of the path that cannot be accessed, and the chown command that fixes it. Only for folders below one
+/// of the caller's own: the owner of other parts of the machine must not be changed.
 std::string owner_hint(const std::string& path) {
   namespace fs = std::filesystem;
   const uid_t me = ::geteuid();
@@ -55,7 +55,7 @@ std::string Error::describe() const {
     text += "\n  ";
     for (char c : line) {
       text += c;
-      if (c == '\n') text += "  ";  // the end of a log, for one, has several lines
+      if (c == '\n') text += "  ";  // a context may have several lines, such as the end of a log
     }
   }
   if (!hint_.empty()) text += "\n" + hint_;
@@ -71,7 +71,7 @@ std::string errno_hint(const std::string& path, int errno_value) {
 }
 
 void throw_errno(const std::string& what, const std::string& path, int errno_value) {
-  // std::system_category instead of strerror: the latter may share one buffer between threads.
+  // Not strerror: it may share one buffer between threads.
   throw Error(ErrorKind::Internal, what + " " + path + ": " + std::system_category().message(errno_value),
               errno_hint(path, errno_value));
 }

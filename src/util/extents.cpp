@@ -1,4 +1,4 @@
-// Asks the kernel for holes, and tells its answers from its failures.
+// Finds holes and data with SEEK_HOLE and SEEK_DATA.
 #include "util/extents.hpp"
 
 #include <sys/stat.h>
@@ -15,19 +15,19 @@ namespace fs = std::filesystem;
 
 void throw_shorter(const fs::path& file) {
   throw Error(ErrorKind::Internal, "cannot read " + file.string() + ": it became shorter while it was read",
-              "leave the file alone while it is used, and try again");
+              "Do not change the file while it is used, and try again.");
 }
 
 namespace {
 
-/// ENXIO says that nothing is found up to the end of the file, wherever that is now.
+/// ENXIO means that no data follows up to the end of the file. The file may have become shorter.
 void check_size(int fd, off_t size, const fs::path& file) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) throw_errno("cannot read", file.string(), errno);
   if (status.st_size < size) throw_shorter(file);
 }
 
-/// EINVAL, EOPNOTSUPP and ENOSYS: of a filesystem, or a FUSE server, that knows no holes.
+/// Filesystems and FUSE servers without support for holes return EINVAL, EOPNOTSUPP or ENOSYS.
 bool knows_no_holes(int error) { return error == EINVAL || error == EOPNOTSUPP || error == ENOSYS; }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The data of a regular file without its holes: where it lies, and how it is read and written at an offset.
+// The data ranges of sparse files, and reads and writes at an offset.
 #pragma once
 
 #include <sys/types.h>
@@ -16,13 +16,13 @@ struct DataRange {
   off_t start = 0, end = 0;
 };
 
-/// The first run of data at or after `at` of a file that has `size` bytes; nullopt when only a hole is left. A
-/// filesystem that cannot tell holes from data (EINVAL, EOPNOTSUPP), or tells nonsense, gives all of the rest as data.
-/// Moves the descriptor's position. Error{Internal} naming `file`: the disk fails, or the file became shorter than
-/// `size`. A loop that continues at `end` comes to its end whatever the filesystem says.
+/// The first data range at or after `at` of a file of `size` bytes; nullopt when only a hole follows. If the filesystem
+/// cannot report holes (EINVAL, EOPNOTSUPP, ENOSYS) or its answer is inconsistent, the rest of the file counts as data.
+/// A loop that continues at `end` therefore always terminates. Changes the file offset of `fd`. Error{Internal} naming
+/// `file`: it cannot be read, or became shorter than `size`.
 std::optional<DataRange> next_data(int fd, off_t at, off_t size, const std::filesystem::path& file);
 
-/// Reads `range` into `buffer`, piece by piece, and gives each piece with its offset to `take`. Error{Internal} naming
+/// Reads `range` into `buffer`, piece by piece, and passes each piece with its offset to `take`. Error{Internal} naming
 /// `file`: it cannot be read, or became shorter.
 void read_range(int fd, DataRange range, const std::filesystem::path& file, std::span<char> buffer,
                 const std::function<void(std::string_view, off_t)>& take);

@@ -41,7 +41,7 @@ std::string read_file(const fs::path& file) {
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) throw_errno("cannot read", file.string(), errno);
   if (S_ISDIR(status.st_mode)) throw_errno("cannot read", file.string(), EISDIR);
-  // Files of /proc say that they are empty: the size is only where to start.
+  // Files of /proc report size 0, so the size is only the initial buffer size.
   std::string bytes(status.st_size > 0 ? static_cast<std::size_t>(status.st_size) + 1 : 4096, '\0');
   std::size_t size = 0;
   for (;;) {
@@ -68,7 +68,7 @@ void write_all(int fd, std::string_view bytes, const fs::path& name_for_errors) 
 AtomicFile::AtomicFile(fs::path target, unsigned mode, bool sync) : target_(std::move(target)), sync_(sync) {
   static std::atomic<unsigned> counter{0};
   for (;;) {
-    // A short name of its own: the target's may already be as long as names can be.
+    // The temporary name does not contain the target's name, which may already have the maximum length.
     temporary_ =
         target_.parent_path() / (".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1)));
     const int fd = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
@@ -76,7 +76,7 @@ AtomicFile::AtomicFile(fs::path target, unsigned mode, bool sync) : target_(std:
       fd_.reset(fd);
       return;
     }
-    // EEXIST: left behind by a killed process that had our number.
+    // EEXIST: a killed process with the same pid left the file behind.
     if (errno != EINTR && errno != EEXIST) throw_errno("cannot create", target_.string(), errno);
   }
 }
@@ -96,7 +96,7 @@ void AtomicFile::commit() {
   if (sync_) {
     const fs::path folder = target_.has_parent_path() ? target_.parent_path() : fs::path(".");
     const Fd fd = Fd::open(folder, O_RDONLY | O_DIRECTORY);
-    ::fsync(fd.get());  // a filesystem that cannot sync folders loses nothing that it promised
+    ::fsync(fd.get());  // errors are ignored: some filesystems cannot sync folders
   }
 }
 
@@ -136,8 +136,8 @@ fs::path TempDir::release() { return std::exchange(path_, fs::path()); }
 
 namespace {
 
-// For writing, which an exclusive lock needs on NFS (flock(2)); a file of another user can at least be locked where
-// that suffices.
+// Opens for writing, because an exclusive lock on NFS requires it (flock(2)). Falls back to read-only for files that
+// the user cannot write; this suffices on local filesystems.
 Fd open_lock(const fs::path& file) {
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd >= 0) return Fd(fd);

@@ -1,4 +1,4 @@
-// Files: descriptors, whole-file reads and atomic writes, private folders, locks.
+// File descriptors, whole-file reads, atomic writes, temporary folders and file locks.
 #pragma once
 
 #include <cstdint>
@@ -37,13 +37,13 @@ class Fd {
 };
 
 std::string read_file(const fs::path& file);  ///< throws Error{Internal} naming the file
-/// Writes all bytes, retrying on EINTR; a full disk throws Error{Internal} that says so.
+/// Writes all bytes and retries on EINTR; throws Error{Internal}.
 void write_all(int fd, std::string_view bytes, const fs::path& name_for_errors);
 
-/// A file that appears under its name only on commit(); dropped otherwise.
+/// A file that gets its name on commit(), by rename; without commit() it is removed.
 class AtomicFile {
  public:
-  /// The temporary lies in the same folder. `sync`: fsync before the rename.
+  /// The temporary file is in the same folder. `sync`: fsync before the rename.
   explicit AtomicFile(fs::path target, unsigned mode = 0644, bool sync = false);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
@@ -59,14 +59,14 @@ class AtomicFile {
   bool sync_, committed_ = false;
 };
 
-/// Removes temporaries of AtomicFile that processes which have ended left in this folder: after a kill or a power cut
-/// they may be as large as what was to be written. Those of other machines that share the folder are told by nothing,
-/// so a live process's number is believed.
+/// Removes temporary files that AtomicFile left in this folder when a process was killed or the power failed. A file is
+/// kept if a process with the pid in its name exists; this cannot be checked for processes on other machines that share
+/// the folder.
 void remove_stale_temporaries(const fs::path& folder);
 
 void write_file_atomically(const fs::path& file, std::string_view bytes, unsigned mode = 0644);
 
-/// A private folder below `parent`, removed with everything in it (read-only folders too).
+/// A temporary folder below `parent`. The destructor removes it and everything in it, read-only folders too.
 class TempDir {
  public:
   explicit TempDir(const fs::path& parent, const std::string& prefix = "tmp");
@@ -74,16 +74,17 @@ class TempDir {
   TempDir(TempDir&& other) noexcept;
   TempDir& operator=(TempDir&&) = delete;
   const fs::path& path() const { return path_; }
-  fs::path release();  ///< keep the folder
+  fs::path release();  ///< the folder is no longer removed
 
  private:
   fs::path path_;
 };
 
-/// Removes a folder and all in it, also where folders inside lack write permission.
+/// Removes a file or a folder with its contents, even if folders in it lack write permission.
 void remove_all_forced(const fs::path& path) noexcept;
 
-/// flock(2) on a file that is created when missing. Released by the destructor and by death.
+/// flock(2) on a file that is created if it is missing. The lock is released by the destructor or when the process
+/// ends.
 class FileLock {
  public:
   enum class Mode { Shared, Exclusive };
@@ -95,7 +96,8 @@ class FileLock {
   Fd fd_;
 };
 
-/// Copies keeping holes (SEEK_HOLE) and cloning where the filesystem can (FICLONE); atomic under the target's name.
+/// Copies a file, keeping its holes, or clones it if the filesystem supports that (FICLONE). The target is replaced
+/// atomically.
 void copy_sparse(const fs::path& from, const fs::path& to, unsigned mode = 0644);
 
 }  // namespace k8simg

@@ -1,4 +1,4 @@
-// glob_match: paths against patterns, in time linear in practice and without recursion.
+// glob_match(): matches paths against patterns without recursion.
 #include <optional>
 #include <string_view>
 
@@ -13,7 +13,7 @@ struct ClassMatch {
   std::size_t next;  ///< index in the pattern after the closing bracket
 };
 
-/// `pattern[at]` is '['. nullopt when no bracket closes it: then it stands for itself.
+/// `pattern[at]` is '['. nullopt when no bracket closes the class: then '[' is a literal character.
 std::optional<ClassMatch> match_class(std::string_view pattern, std::size_t at, char c) {
   std::size_t i = at + 1;
   const bool negated = i < pattern.size() && (pattern[i] == '!' || pattern[i] == '^');
@@ -37,11 +37,11 @@ std::optional<ClassMatch> match_class(std::string_view pattern, std::size_t at, 
 }  // namespace
 
 bool glob_match(std::string_view pattern, std::string_view path) {
-  // Where to resume after a mismatch: the last `*`, which may take one more character that is not '/', and the last
-  // `**`, which may take anything. Only the last of each matters: whatever came before matched as early as possible.
+  // Where to resume after a mismatch: at the last `*`, which may match one more character that is not '/', or at the
+  // last `**`, which may match anything. Earlier ones need no retry: they matched as early as possible.
   struct Resume {
     bool set = false;
-    bool folders = false;  ///< the pattern was `**/`: takes whole folders
+    bool folders = false;  ///< the pattern was `**/`, which matches whole folders
     std::size_t pattern = 0, path = 0;
   } star, stars;
   std::size_t p = 0, t = 0;
@@ -62,7 +62,7 @@ bool glob_match(std::string_view pattern, std::string_view path) {
     bool matched = false;
     if (t == path.size()) {
       if (p == pattern.size()) return true;
-      // More text cannot come: neither `*` nor `**` can help.
+      // No text is left, so no longer match of `*` or `**` can help.
       return false;
     }
     if (p < pattern.size()) {

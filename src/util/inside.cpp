@@ -1,4 +1,5 @@
-// A project is somebody else's: a link in it could name any file of whoever builds it, for reading, writing or removal.
+// Checks paths of a project. A symlink in a foreign project could name any file of the user who builds it, for reading,
+// writing or removal.
 #include "util/inside.hpp"
 
 #include <algorithm>
@@ -34,11 +35,11 @@ fs::path inside(const fs::path& root, const fs::path& relative, const std::strin
   for (const auto& part : relative) {
     walked /= part;
     if (!fs::is_symlink(fs::symlink_status(walked, error))) continue;
-    // A link to nothing could lead anywhere once something is there.
+    // A dangling symlink is refused too: its target may be created later.
     const fs::path target = fs::canonical(walked, error);
     if (error || !starts_with(target, real_root))
       throw Error(ErrorKind::Usage,
-                  walked.string() + " is a symbolic link that leads out of " + root.string() + ", to " +
+                  walked.string() + " is a symbolic link that points outside of " + root.string() + ", to " +
                       fs::read_symlink(walked, error).string(),
                   hint);
   }

@@ -1,4 +1,4 @@
-// Paths that a project may name: inside a folder, and nowhere else, whatever symbolic links the project brings.
+// Restricts paths of a project to a folder, whatever symlinks the project contains.
 #pragma once
 
 #include <filesystem>
@@ -9,11 +9,11 @@ namespace k8simg {
 /// Whether `relative` names something below a folder: not absolute, no empty part, no "." and no "..".
 bool is_inside(const std::filesystem::path& relative);
 
-/// `root / relative`. Error{Usage} when `relative` is not inside, or when a symbolic link on the way, the last part
-/// included, leads out of `root` or to nothing: names the link and its target, and says `hint`. What does not exist yet
-/// is fine.
+/// `root / relative`. Error{Usage} when `relative` is not inside, or when a symlink in the path, the last part
+/// included, points outside of `root` or does not exist: names the symlink and its target, and has `hint`. The path
+/// itself need not exist.
 std::filesystem::path inside(
     const std::filesystem::path& root, const std::filesystem::path& relative,
-    const std::string& hint = "put the file itself there: what lies outside of a project is none of it");
+    const std::string& hint = "replace the link with the file itself: a project must not use files outside of it");
 
 }  // namespace k8simg

@@ -1,4 +1,4 @@
-// Text of others made safe for a terminal: control characters and bytes that are no UTF-8 become visible escapes.
+// Escapes control characters and invalid UTF-8 in text that is shown on a terminal.
 #include <fmt/format.h>
 
 #include "util/text.hpp"
@@ -7,7 +7,8 @@ namespace k8simg {
 
 namespace {
 
-/// Bytes of the UTF-8 character at the start of `text`; 0 when it is none (RFC 3629: no overlong form, no surrogate).
+/// Size in bytes of the UTF-8 character at the start of `text`; 0 when it is invalid (RFC 3629: no overlong forms, no
+/// surrogates).
 std::size_t character_size(std::string_view text) {
   const auto byte = [&](std::size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u; };
   const auto follows = [&](std::size_t at) { return (byte(at) & 0xc0) == 0x80; };
@@ -34,7 +35,7 @@ std::string escaped(std::string_view text, bool lines) {
     if (size == 0) {
       result += fmt::format("\\x{:02x}", first);
     } else if (lines && text.starts_with("\r\n")) {
-      // The end of a line on a serial console; the newline follows.
+      // Serial consoles end lines with CR LF; the LF is handled next.
     } else if (first == '\n' || first == '\t') {
       if (lines)
         result += static_cast<char>(first);
@@ -43,7 +44,7 @@ std::string escaped(std::string_view text, bool lines) {
     } else if (first < 0x20) {
       result += fmt::format("\\x{:02x}", first);
     } else if (first == 0x7f) {
-      result += "\\u007f";  // so it is in JSON too
+      result += "\\u007f";  // valid as a JSON escape too
     } else if (first == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0) {
       result += fmt::format("\\u00{:02x}", static_cast<unsigned char>(text[1]));
     } else {

@@ -1,5 +1,5 @@
-// What must not be told of a URL: its user information and its query (RFC 3986, section 3), where mirrors and proxies
-// have passwords and tokens.
+// Removes user information and queries from URLs (RFC 3986, section 3): mirrors and proxies carry passwords and tokens
+// there.
 #include <string>
 
 #include "util/text.hpp"
@@ -17,13 +17,13 @@ std::string without_secrets(std::string_view text) {
     out.append(text.substr(0, authority));
     text.remove_prefix(authority);
     std::string_view url = text.substr(0, text.find_first_of(ends_url));
-    // A list without blanks, as GOPROXY is one: the next URL begins behind the last separator before its scheme.
+    // A list without blanks, such as GOPROXY: the next URL begins after the last separator before its scheme.
     if (const auto next = url.find(scheme_end); next != std::string_view::npos)
       if (const auto separator = url.substr(0, next).find_last_of(",|"); separator != std::string_view::npos)
         url = url.substr(0, separator);
     text.remove_prefix(url.size());
-    // A password may hold a slash or a question mark that nobody escaped: the last @ before the host decides. One
-    // behind a path does not count unless what is before it looks like USER:PASSWORD.
+    // A password may contain an unescaped slash or question mark, so the last @ before the host separates it. An @ in
+    // the path counts only if the text before it looks like USER:PASSWORD.
     const auto slash = url.find_first_of("/?#");
     auto at = url.substr(0, slash).rfind('@');
     if (at == std::string_view::npos && slash != std::string_view::npos &&
@@ -40,7 +40,7 @@ std::string without_secrets(std::string_view text) {
     out.append(url.substr(0, query));
     if (query != std::string_view::npos) {
       out += "?***";
-      // The end of a sentence is none of the query.
+      // Trailing punctuation belongs to the sentence, not to the query.
       const auto last = url.find_last_not_of(".,:;)");
       out.append(url.substr(last + 1));
     }

@@ -1,4 +1,4 @@
-// Splitting, joining, near misses, sizes and durations as people write them, ${name}, base64 and words for a shell.
+// Text functions: split, join, spelling suggestions, sizes, durations, ${name}, base64, shell quoting.
 #include "util/text.hpp"
 
 #include <fmt/format.h>
@@ -17,7 +17,7 @@ constexpr std::string_view blanks = " \t\r\n\f\v";
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/// Edits (insert, delete, replace, swap of neighbours) that lead from `a` to `b`, letter case aside.
+/// The number of edits (insert, delete, replace, swap of neighbours) from `a` to `b`, ignoring case.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
   std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
@@ -83,7 +83,7 @@ std::string replace_all(std::string text, std::string_view from, std::string_vie
 }
 
 std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates) {
-  // One typing error per three letters; a short word may still have one.
+  // Allows one edit per three letters, and at least one.
   const std::size_t limit = std::max<std::size_t>(1, word.size() / 3);
   std::optional<std::string> best;
   std::size_t best_distance = limit + 1;

@@ -1,4 +1,4 @@
-// UUIDs of version 5: SHA-1 over a namespace and a name (RFC 9562, section 5.5).
+// // Version 5 UUIDs: SHA-1 over a namespace and a name (RFC 9562, section 5.5).
 #include "util/uuid5.hpp"
 
 #include <openssl/evp.h>
@@ -9,7 +9,7 @@ namespace k8simg {
 
 namespace {
 
-// Chosen once at random; changing it changes every filesystem and partition id of every image.
+// A random namespace. Changing it changes every filesystem and partition UUID of every image.
 constexpr Uuid k8simg_space{
     {0x6b, 0x38, 0x1d, 0x0e, 0x52, 0xc7, 0x4f, 0x93, 0xa4, 0x6d, 0x0f, 0x8e, 0x31, 0x7b, 0xd2, 0x59}};
 

@@ -15,7 +15,7 @@ struct Uuid {
 
 /// RFC 9562, section 5.5: the first 16 bytes of SHA-1(space + name), with version and variant set.
 Uuid uuid5(const Uuid& space, std::string_view name);
-/// In k8simg's own namespace; `name` such as "pc/root".
+/// A UUID in k8simg's namespace; `name` such as "pc/root".
 Uuid uuid5(std::string_view name);
 
 }  // namespace k8simg

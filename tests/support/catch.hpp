@@ -1,4 +1,4 @@
-// Includes the Catch2 that the system has (2.13 in Debian 12, 3 in Debian 13); tests keep to what both offer.
+// Includes the system's Catch2 (2.13 in Debian 12, 3 in Debian 13); tests use only features of both.
 #pragma once
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>

@@ -1,5 +1,5 @@
-// An lseek() of the test program itself, which stands before the C library's: code under test meets filesystems and
-// disks that answer as they are told. To be included by one source of a program.
+// Overrides the C library's lseek() in a test program, to simulate filesystems and failing disks. To be included by one
+// source of a program.
 #pragma once
 
 #include <sys/syscall.h>
@@ -16,7 +16,7 @@ inline off_t kernel_seek(int fd, off_t offset, int whence) {
   return static_cast<off_t>(::syscall(SYS_lseek, fd, offset, whence));
 }
 
-/// What answers SEEK_DATA and SEEK_HOLE while a FakeSeek lives.
+/// Handles SEEK_DATA and SEEK_HOLE while a FakeSeek exists.
 inline std::function<off_t(int fd, off_t offset, int whence)> seek_answer;
 
 class FakeSeek {

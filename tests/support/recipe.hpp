@@ -1,4 +1,4 @@
-// What tests of a whole recipe share.
+// Common to tests of whole recipes.
 #pragma once
 
 #include <map>
@@ -19,8 +19,7 @@ class NoDownloads : public Downloader {
   }
 };
 
-/// The key of each step by its id as far as it is known before anything runs: an output of another step counts by its
-/// name.
+/// The key of each step by its id before anything runs: an output of another step is represented by its name.
 inline std::map<std::string, Digest> keys_of(const StepGraph& graph) {
   std::map<std::string, Digest> keys;
   for (const auto& step : graph.steps()) {

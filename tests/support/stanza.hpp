@@ -1,4 +1,4 @@
-// One package of an index in memory.
+// A package's stanza for an index in memory.
 #pragma once
 
 #include <fmt/format.h>
@@ -9,7 +9,7 @@
 
 namespace k8simg::test {
 
-/// Of amd64; its SHA-256 is that of its name and version. `more`: further lines, each with its line break.
+/// For amd64; the SHA-256 is computed from name and version. `more`: further lines, each with a line break.
 inline std::string stanza(const std::string& name, const std::string& version, const std::string& more = "") {
   return fmt::format(
       "Package: {0}\nVersion: {1}\nArchitecture: amd64\nPriority: optional\n{2}Filename: "

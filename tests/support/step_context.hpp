@@ -1,4 +1,4 @@
-// A StepContext for tests: a real store in a temporary folder, inputs set by hand, and the log kept in memory too.
+// A StepContext for tests: a real store in a temporary folder, explicit inputs, and the log in memory.
 #pragma once
 
 #include <filesystem>
@@ -13,7 +13,7 @@
 
 namespace k8simg::test {
 
-/// Remembers what it was asked to run and refuses: what is tested with it needs no program.
+/// Records commands and refuses to run them.
 class NoPrograms : public CommandRunner {
  public:
   CommandResult run(const Command& command, std::stop_token) override {
@@ -44,7 +44,7 @@ class TestContext : public StepContext {
   std::stop_token stop() const override { return stopper.get_token(); }
   CommandRunner& runner() override { return programs; }
 
-  /// Runs a built-in step as the scheduler would: a fresh scratch folder, the given inputs.
+  /// Runs a built-in step like the scheduler: with a new scratch folder and the given inputs.
   std::map<std::string, Value> run(const Step& step, std::vector<RecordedInput> inputs) {
     inputs_ = std::move(inputs);
     remove_all_forced(scratch());
@@ -56,7 +56,7 @@ class TestContext : public StepContext {
 
   std::stop_source stopper;
   NoPrograms programs;
-  std::vector<std::string> lines;                              ///< what was logged
+  std::vector<std::string> lines;                              ///< logged lines
   std::vector<std::pair<std::uint64_t, std::uint64_t>> steps;  ///< progress: done, total
 
  private:
@@ -65,7 +65,7 @@ class TestContext : public StepContext {
   std::vector<RecordedInput> inputs_;
 };
 
-/// What `body` throws, as a person sees it; "" if nothing.
+/// The text of the Error that `body` throws; "" if none.
 template <class Body>
 std::string failure(Body&& body) {
   try {

@@ -1,7 +1,7 @@
-// Package coredns is CoreDNS with the plug-ins that a cluster's Corefile uses, and no others.
+// Package coredns is CoreDNS with only the plug-ins that a cluster's Corefile uses.
 //
-// Upstream's own main package links every plug-in, with the libraries of several clouds, and is half as large again.
-// Most of what remains is the Kubernetes client. To have another plug-in, import its package below.
+// Upstream's main package links every plug-in with the libraries of several clouds, and is half as large again. Most of
+// the rest is the Kubernetes client. To add a plug-in, import its package below.
 package coredns
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/coremain"
 
-	// Those that kubeadm's default Corefile names.
+	// Used by kubeadm's default Corefile.
 	_ "github.com/coredns/coredns/plugin/cache"
 	_ "github.com/coredns/coredns/plugin/errors"
 	_ "github.com/coredns/coredns/plugin/forward"
@@ -23,7 +23,7 @@ import (
 	_ "github.com/coredns/coredns/plugin/ready"
 	_ "github.com/coredns/coredns/plugin/reload"
 
-	// Those that administrators add to it for names of their own and for looking at what happens.
+	// Used by administrators for additional names and for debugging.
 	_ "github.com/coredns/coredns/plugin/bind"
 	_ "github.com/coredns/coredns/plugin/debug"
 	_ "github.com/coredns/coredns/plugin/file"
@@ -33,13 +33,13 @@ import (
 	_ "github.com/coredns/coredns/plugin/transfer"
 )
 
-// serverType is CoreDNS's name of its server in caddy's tables of plug-ins.
+// serverType is the name of CoreDNS' server in caddy's tables of plug-ins.
 const serverType = "dns"
 
 // Main is coredns' main function.
 func Main() {
-	// Upstream's order of directives names every plug-in. One that is not linked must be unknown to the parser: the
-	// error then names the Corefile and the line.
+	// Upstream's list of directives has every plug-in. Plug-ins that are not linked are removed, so that the parser's
+	// error names the Corefile and the line.
 	linked := caddy.ListPlugins()["others"]
 	dnsserver.Directives = slices.DeleteFunc(dnsserver.Directives, func(directive string) bool {
 		return !slices.Contains(linked, serverType+"."+directive)

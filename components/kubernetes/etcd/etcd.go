@@ -9,14 +9,14 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdmain"
 )
 
-// unsupported names the architecture that etcd is to start on although its project does not test it.
+// unsupported is the variable that names an untested architecture on which etcd should start.
 const unsupported = "ETCD_UNSUPPORTED_ARCH"
 
-// Main is upstream's, but for one thing: etcd refuses to start on architectures like arm and riscv64 unless it is told
-// to, and refuses to say its version there too. A question is no start.
+// Main calls upstream's main function. On architectures like arm and riscv64 etcd refuses to start, and also to print
+// its version, unless the variable is set. Main sets it for --version, which does not start a server.
 func Main() {
 	if _, told := os.LookupEnv(unsupported); !told && slices.Contains(os.Args[1:], "--version") {
-		os.Setenv(unsupported, runtime.GOARCH) //nolint:errcheck // then it refuses, as before
+		os.Setenv(unsupported, runtime.GOARCH) //nolint:errcheck // on failure etcd refuses, as upstream
 	}
 	etcdmain.Main(os.Args)
 }

@@ -1,11 +1,11 @@
-// Package firstobjects writes what a new cluster begins with into its database before its API server asks for it.
+// Package firstobjects writes the initial objects of a new cluster into its database before the API server needs them.
 //
-// An API server that finds an empty database makes some 140 roles and bindings, and is not ready before the last: two
-// requests to itself for each, one after the other, through everything that a stranger's request goes through. The
-// controller manager then makes an account for each of its controllers in the same way. On a small machine that takes
-// longer than all else that a first start does. Here the same objects go to the database at once, while the API server
-// is still reading its own description; it then finds each of them as it would have made it, and what is missing or
-// different it still makes itself.
+// With an empty database, an API server creates about 140 roles and bindings before it is ready, with two requests to
+// itself for each, one after the other, including authentication and admission. The controller manager then creates a
+// service account for each of its controllers in the same way. On a small machine this takes longer than everything
+// else of a first start. This package writes the same objects directly to the database while the API server is
+// starting. The API server then finds them as it would have created them, and still creates those that are missing or
+// different.
 package firstobjects
 
 import (
@@ -32,26 +32,26 @@ import (
 	"k8s.io/kubernetes/plugin/pkg/auth/authorizer/rbac/bootstrappolicy"
 )
 
-// Variable asks for the objects when it is "1" in an API server's environment. Without it an API server begins as
+// Variable enables the package when it is "1" in the API server's environment. Without it, the API server starts as
 // upstream's does.
 const Variable = "HYPERKUBE_FIRST_OBJECTS"
 
-// Database is where an API server keeps its objects: the values of its flags --etcd-servers, --etcd-prefix,
-// --etcd-cafile, --etcd-certfile and --etcd-keyfile.
+// Database is the API server's database: the values of its flags --etcd-servers, --etcd-prefix, --etcd-cafile,
+// --etcd-certfile and --etcd-keyfile.
 type Database struct {
 	Servers                   []string
 	Prefix                    string
 	CAFile, CertFile, KeyFile string
 }
 
-// Object is one of them as the database holds it.
+// Object is an object as stored in the database.
 type Object struct {
-	Key   string // below the prefix, without a slash before it: clusterroles/view, roles/kube-system/NAME
-	Value []byte // protocol buffers behind the four bytes that say so, in the version that is stored
+	Key   string // relative to the prefix: clusterroles/view, roles/kube-system/NAME
+	Value []byte // protocol buffers after Kubernetes' four-byte prefix, in the storage version
 }
 
-// Objects are the roles and bindings of the authorizer's policy, and the service accounts that the bindings name. Each
-// has its own UID; created says when they were made.
+// Objects returns the roles and bindings of the authorizer's policy, and the service accounts in the bindings. Each has
+// a new UID; created is their creation time.
 func Objects(created time.Time) ([]Object, error) {
 	maker := maker{created: metav1.NewTime(created.Truncate(time.Second)), accounts: map[string]bool{}}
 	for _, role := range append(bootstrappolicy.ClusterRoles(), bootstrappolicy.ControllerRoles()...) {
@@ -82,8 +82,7 @@ type maker struct {
 	err      error
 }
 
-// add appends object, completed as the API server completes what it is given: with the defaults of its version, a UID
-// and a time.
+// add appends object, completed as by the API server: with the defaults of its version, a UID and a time.
 func (m *maker) add(resource string, object runtime.Object, metadata *metav1.ObjectMeta, version schema.GroupVersion) {
 	legacyscheme.Scheme.Default(object)
 	metadata.UID = uuid.NewUUID()
@@ -113,14 +112,14 @@ func (m *maker) addAccounts(subjects []rbacv1.Subject) {
 	}
 }
 
-// roles is what a database has at least one of once an API server was there.
+// roles is the prefix of objects that exist once an API server has used the database.
 const roles = "clusterroles/"
 
-// atOnce is how many objects are on their way to the database together: it writes these to the disk in one go.
+// atOnce is the number of objects written concurrently: etcd writes them to the disk together.
 const atOnce = 32
 
-// Write puts the objects into a database that no API server has used yet, and says how many were written: none when it
-// was. What exists is never replaced. It waits for the database until ctx ends.
+// Write writes the objects into a database that no API server has used yet, and returns how many were written: none if
+// it was used. Existing objects are not replaced. It waits for the database until ctx ends.
 func Write(ctx context.Context, database Database) (int, error) {
 	tls, err := (transport.TLSInfo{TrustedCAFile: database.CAFile, CertFile: database.CertFile, KeyFile: database.KeyFile}).ClientConfig()
 	if err != nil {
@@ -132,13 +131,13 @@ func Write(ctx context.Context, database Database) (int, error) {
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints:   database.Servers,
 		TLS:         tls,
-		Logger:      zap.NewNop(), // says nothing that the error does not
+		Logger:      zap.NewNop(), // the error has the same information
 		DialOptions: []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.WaitForReady(true))},
 	})
 	if err != nil {
 		return 0, err
 	}
-	defer client.Close() //nolint:errcheck // everything has been answered
+	defer client.Close() //nolint:errcheck // all requests have ended
 	return write(ctx, client.KV, database.Prefix)
 }
 
@@ -164,7 +163,7 @@ func write(ctx context.Context, database clientv3.KV, prefix string) (int, error
 		waiting.Go(func() {
 			defer func() { <-places }()
 			key := prefix + object.Key
-			// A revision of its own for each, as if it had been written by the API server.
+			// A separate transaction and revision for each object, as from the API server.
 			answer, err := database.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", 0)).
 				Then(clientv3.OpPut(key, string(object.Value))).Commit()
 			lock.Lock()

@@ -21,7 +21,7 @@ import (
 
 var moment = time.Date(2026, 11, 1, 12, 0, 0, 7, time.UTC)
 
-// stored is Objects as somebody who reads the database sees it.
+// stored returns Objects decoded as a reader of the database does.
 func stored(t *testing.T) map[string]runtime.Object {
 	t.Helper()
 	objects, err := Objects(moment)
@@ -55,7 +55,7 @@ func stored(t *testing.T) map[string]runtime.Object {
 	return found
 }
 
-// roleReader is what an API server's reconciliation asks for existing roles; nothing is written in a dry run.
+// roleReader returns the existing roles to the API server's reconciliation; a dry run writes nothing.
 type roleReader struct {
 	reconciliation.RuleOwnerModifier
 	objects map[string]runtime.Object
@@ -81,7 +81,7 @@ func (r bindingReader) Get(namespace, name string) (reconciliation.RoleBinding, 
 	return reconciliation.RoleBindingAdapter{RoleBinding: r.objects["rolebindings/"+namespace+"/"+name].(*rbacv1.RoleBinding)}, nil
 }
 
-// The API server looks at each role and binding when it starts: it must find nothing to do.
+// The API server reconciles each role and binding when it starts, and must find no difference.
 func TestNothingIsLeftToReconcile(t *testing.T) {
 	known := stored(t)
 	looked := 0
@@ -132,12 +132,12 @@ func TestNothingIsLeftToReconcile(t *testing.T) {
 	}
 }
 
-// newEtcd starts an etcd of its own, and returns a client of it.
+// newEtcd starts an etcd and returns a client for it.
 func newEtcd(t *testing.T) *clientv3.Client {
 	t.Helper()
 	config := embed.NewConfig()
 	config.Dir = t.TempDir()
-	config.LogLevel = "fatal" // it calls its own end an error
+	config.LogLevel = "fatal" // it logs its end as an error
 	local := url.URL{Scheme: "unix", Host: "peer:1"}
 	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{local}, []url.URL{local}
 	local.Host = "client:1"
@@ -161,7 +161,7 @@ func TestWrite(t *testing.T) {
 	client := newEtcd(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	// Somebody's, before there was an API server.
+	// An object that existed before the API server.
 	const kept = "/registry/serviceaccounts/kube-system/job-controller"
 	if _, err := client.Put(ctx, kept, "mine"); err != nil {
 		t.Fatal(err)
@@ -197,7 +197,7 @@ func TestWrite(t *testing.T) {
 	if !slices.Equal(expected, found) {
 		t.Errorf("expected\n%s\nfound\n%s", strings.Join(expected, "\n"), strings.Join(found, "\n"))
 	}
-	// A cluster: whatever somebody took away stays away.
+	// In an existing cluster, deleted objects are not written again.
 	if _, err := client.Delete(ctx, "/registry/clusterroles/view"); err != nil {
 		t.Fatal(err)
 	}

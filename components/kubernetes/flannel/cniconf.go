@@ -1,7 +1,7 @@
 // The CNI configuration of this node's pods: bridge, host-local and portmap with the node's subnet.
 //
-// Upstream's manifest installs a plug-in of flannel's own, which turns subnet.env into such a configuration each time a
-// pod starts. flanneld knows all of it before the first pod does, and writes it once.
+// Upstream's manifest installs flannel's own plug-in, which makes such a configuration from subnet.env each time a pod
+// starts. flanneld has all values before the first pod starts, and writes the configuration once.
 package flannel
 
 import (
@@ -53,19 +53,20 @@ type portmapPlugin struct {
 	Capabilities map[string]bool `json:"capabilities"`
 }
 
-// newCNIConf describes the network of one node (CNI specification 1.0.0, and the documentation of each plug-in).
+// newCNIConf returns the configuration of one node's network (CNI specification 1.0.0, and the plug-ins'
+// documentation).
 func newCNIConf(l *lease.Lease, mtu int) ([]byte, error) {
 	bridge := bridgePlugin{
 		Type:         "bridge",
 		Bridge:       "cni0",
 		IsGateway:    true,
-		ForceAddress: true, // a bridge of an earlier subnet is given the new one's address, rather than refused
+		ForceAddress: true, // a bridge with an earlier subnet gets the new address instead of an error
 		HairpinMode:  true,
 		MTU:          mtu,
-		// Below /run: addresses of pods that a power cut ended would never be given back.
+		// Below /run, because addresses of pods would never be released after a power cut.
 		IPAM: hostLocal{Type: "host-local", DataDir: "/run/cni/networks"},
 	}
-	// The Kubernetes subnet manager leaves the lease's EnableIPv4 and EnableIPv6 unset: the subnets themselves tell.
+	// The Kubernetes subnet manager does not set the lease's EnableIPv4 and EnableIPv6, so check the subnets.
 	if l.Subnet.PrefixLen > 0 {
 		bridge.IPAM.Ranges = append(bridge.IPAM.Ranges, []ipRange{{l.Subnet.Network().String()}})
 		bridge.IPAM.Routes = append(bridge.IPAM.Routes, ipDstRoute{"0.0.0.0/0"})
@@ -85,9 +86,9 @@ func newCNIConf(l *lease.Lease, mtu int) ([]byte, error) {
 	return append(text, '\n'), err
 }
 
-// removeStaleCNIConf takes away what is left of an earlier start of the machine: until the routes are there again, no
-// pod is to be started. The subnet file lies in memory, as the routes do: where it is, only flanneld has been started
-// again, the routes are there, and the node stays ready.
+// removeStaleCNIConf removes the configuration of an earlier boot: no pod may start before the routes exist again. The
+// subnet file is in memory, like the routes. If it exists, only flanneld was restarted, the routes exist, and the node
+// stays ready.
 func removeStaleCNIConf(path, subnetFile string) error {
 	if _, err := os.Stat(subnetFile); err == nil {
 		return nil
@@ -98,8 +99,8 @@ func removeStaleCNIConf(path, subnetFile string) error {
 	return nil
 }
 
-// writeCNIConf replaces path in one step, so that the container runtime, which watches the folder, never reads half of
-// it. It does nothing when path already says the same.
+// writeCNIConf replaces path atomically, since the container runtime watches the folder. It does nothing if path has
+// the same content.
 func writeCNIConf(path string, l *lease.Lease, mtu int) error {
 	text, err := newCNIConf(l, mtu)
 	if err != nil {
@@ -108,7 +109,7 @@ func writeCNIConf(path string, l *lease.Lease, mtu int) error {
 	if last, err := os.ReadFile(path); err == nil && bytes.Equal(last, text) {
 		return nil
 	}
-	// No name of a configuration, or the runtime would read it too early.
+	// The temporary name must not look like a configuration, or the runtime would read it.
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.new")
 	if err != nil {
 		return err
@@ -119,7 +120,7 @@ func writeCNIConf(path string, l *lease.Lease, mtu int) error {
 		err = os.Rename(file.Name(), path)
 	}
 	if err != nil {
-		os.Remove(file.Name()) //nolint:errcheck // the first error is the one to tell
+		os.Remove(file.Name()) //nolint:errcheck // the first error is reported
 	}
 	return err
 }

@@ -1,11 +1,11 @@
-// Package flannel is flanneld: it joins this node's pods to those of the other nodes, with flannel's vxlan or host-gw
+// Package flannel is flanneld: it connects this node's pods with those of other nodes, with flannel's vxlan or host-gw
 // backend.
 //
-// Upstream's own main package also links an etcd client, a cloud SDK and a UDP backend that needs cgo on amd64, so it
-// does not compile statically. This one is built of the same packages for a Kubernetes node: it takes its subnet from
-// the node's podCIDR, accepts the flags that upstream's manifest uses, and leaves /run/flannel/subnet.env behind. With
-// --cni-conf it writes the configuration of the CNI plug-ins too.
-// Where upstream logs an error and goes on without network, it stops: systemd or the kubelet starts it again.
+// Upstream's main package also links an etcd client, a cloud SDK and a UDP backend that needs cgo on amd64, so it
+// cannot be compiled statically. This one uses the same packages for a Kubernetes node: it takes its subnet from the
+// node's podCIDR, accepts the flags of upstream's manifest, and writes /run/flannel/subnet.env. With --cni-conf it also
+// writes the configuration of the CNI plug-ins. Where upstream logs an error and continues without a network, it exits,
+// and systemd or the kubelet restarts it.
 package flannel
 
 import (
@@ -44,7 +44,7 @@ func Main() {
 		os.Exit(2)
 	}
 	if options.version {
-		fmt.Fprintln(os.Stderr, version.Version) // where upstream prints it
+		fmt.Fprintln(os.Stderr, version.Version) // standard error, as upstream
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -57,8 +57,8 @@ func Main() {
 	}
 }
 
-// run sets the node's network up and keeps it until ctx ends. The packet filter's rules stay, as upstream leaves them:
-// pods keep their network while flanneld is restarted.
+// run sets up the node's network and maintains it until ctx ends. As upstream, it leaves the packet filter's rules, so
+// that pods keep their network while flanneld restarts.
 func run(ctx context.Context, options *options) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -134,7 +134,7 @@ func run(ctx context.Context, options *options) (err error) {
 	}
 }
 
-// bridgeTrafficIsFiltered refuses to start where packets between pods would pass kube-proxy's rules by.
+// bridgeTrafficIsFiltered returns an error if packets between pods would bypass kube-proxy's rules.
 func bridgeTrafficIsFiltered(config *subnet.Config) error {
 	needed := map[string]bool{
 		"/proc/sys/net/bridge/bridge-nf-call-iptables":  config.EnableIPv4,
@@ -151,8 +151,8 @@ func bridgeTrafficIsFiltered(config *subnet.Config) error {
 	return nil
 }
 
-// findInterface chooses the interface that other nodes reach this one by. An address annotated on the node wins over
-// the flags; without any wish it is the interface of the default route.
+// findInterface chooses the interface by which other nodes reach this one. An address in the node's annotations has
+// priority over the flags; the default is the interface of the default route.
 func findInterface(ctx context.Context, manager subnet.Manager, config *subnet.Config, options *options) (*backend.ExternalInterface, error) {
 	family, err := ipmatch.GetIPFamily(config.EnableIPv4, config.EnableIPv6)
 	if err != nil {
@@ -196,11 +196,11 @@ func findInterface(ctx context.Context, manager subnet.Manager, config *subnet.C
 	return nil, fmt.Errorf("no interface to reach other nodes by: %w", errors.Join(refusals...))
 }
 
-// filterTraffic installs the rules for masquerading and forwarding, and keeps them there. What the last run left in the
-// subnet file tells which rules are out of date.
+// filterTraffic installs the rules for masquerading and forwarding, and maintains them. Outdated rules are found from
+// the subnet file of the last run.
 //
-// The rules of the other packet filter, which an earlier choice may have left, are removed. This is of no use where its
-// programs are not installed, so a failure is no reason to stop.
+// It also removes rules of the other packet filter, which may be left from an earlier configuration. This fails if its
+// programs are not installed, so errors are only logged.
 func filterTraffic(ctx context.Context, config *subnet.Config, network backend.Network, options *options) error {
 	var rules, other trafficmngr.TrafficManager = &iptables.IPTablesManager{}, &nftables.NFTablesManager{}
 	if config.EnableNFTables {
@@ -229,8 +229,8 @@ func filterTraffic(ctx context.Context, config *subnet.Config, network backend.N
 	return nil
 }
 
-// serveHealth answers GET /healthz, and GET /readyz with 200 once the node's network is set up, until ctx ends; a server
-// that cannot listen is reported on failed.
+// serveHealth serves /healthz, and /readyz with status 200 once the node's network is set up, until ctx ends. If it
+// cannot listen, it sends an error to failed.
 func serveHealth(ctx context.Context, options *options, ready *atomic.Bool, running *sync.WaitGroup,
 	failed chan<- error) {
 	mux := http.NewServeMux()

@@ -32,7 +32,7 @@ type options struct {
 	healthzPort          int
 }
 
-// parseOptions reads flags; one that is not given is looked up as FLANNELD_NAME, with dashes as underscores.
+// parseOptions reads flags. For a flag that is not given it reads FLANNELD_NAME, with underscores instead of dashes.
 func parseOptions(arguments []string, lookup func(string) (string, bool)) (*options, error) {
 	o := &options{}
 	flags := flag.NewFlagSet("flanneld", flag.ExitOnError)
@@ -60,11 +60,11 @@ func parseOptions(arguments []string, lookup func(string) (string, bool)) (*opti
 	flags.BoolVar(&o.ipMasq, "ip-masq", false, "masquerade traffic that leaves the pods' network")
 	flags.BoolVar(&o.masqNotRandom, "ip-masq-fully-random-disable", false, "do not choose the ports of masqueraded traffic at random")
 	flags.BoolVar(&o.forwardRules, "iptables-forward-rules", true, "accept the pods' traffic in the FORWARD chain")
-	flags.IntVar(&o.resyncSeconds, "iptables-resync", 5, "`seconds` between looks at the packet filter's rules")
+	flags.IntVar(&o.resyncSeconds, "iptables-resync", 5, "interval in `seconds` for checking the packet filter's rules")
 	flags.StringVar(&o.healthzIP, "healthz-ip", "0.0.0.0", "`address` of the health server")
 	flags.IntVar(&o.healthzPort, "healthz-port", 0, "`port` of the health server; 0: none")
 
-	// klog's flags about files stay out: everything goes to standard error and so into the journal.
+	// klog's flags for log files are omitted: the log goes to standard error, and from there to the journal.
 	logging := flag.NewFlagSet("", flag.ContinueOnError)
 	klog.InitFlags(logging)
 	for _, name := range []string{"v", "vmodule"} {
@@ -87,7 +87,7 @@ func parseOptions(arguments []string, lookup func(string) (string, bool)) (*opti
 	if !kubeSubnetManager {
 		return nil, errors.New("--kube-subnet-mgr=false: this flanneld takes its subnet from the Kubernetes API only")
 	}
-	// The library reads these itself; saying what is missing here is quicker than its search for a pod.
+	// The library reads these too, but searches for a pod before it fails.
 	if os.Getenv("NODE_NAME") == "" && (os.Getenv("POD_NAME") == "" || os.Getenv("POD_NAMESPACE") == "") {
 		return nil, errors.New("the environment must name the node: NODE_NAME, or POD_NAME and POD_NAMESPACE")
 	}

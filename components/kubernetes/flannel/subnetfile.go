@@ -1,4 +1,4 @@
-// The subnet file of an earlier run: FLANNEL_NETWORK, FLANNEL_SUBNET and their IPv6 twins, one KEY=VALUE a line.
+// The subnet file of an earlier run: FLANNEL_NETWORK, FLANNEL_SUBNET and their IPv6 variants, one KEY=VALUE per line.
 package flannel
 
 import (
@@ -13,14 +13,14 @@ import (
 	"github.com/flannel-io/flannel/pkg/ip"
 )
 
-// earlier holds what the last run used; a family that it did not have is the empty network.
+// earlier has the networks of the last run; an unused family is the empty network.
 type earlier struct {
 	network, subnet   ip.IP4Net
 	network6, subnet6 ip.IP6Net
 }
 
-// readSubnetFile reads what flannel's subnet.WriteSubnetFile wrote. No file is no error: the node starts for the first
-// time.
+// readSubnetFile reads a file of flannel's subnet.WriteSubnetFile. A missing file is not an error: it is the first
+// start.
 func readSubnetFile(path string) (earlier, error) {
 	none := ip.IP6Net{IP: (*ip.IP6)(big.NewInt(0))} // flannel's IPv6 networks must not hold a nil address
 	last := earlier{network6: none, subnet6: none}
@@ -52,7 +52,7 @@ func readSubnetFile(path string) (earlier, error) {
 		}
 		_, cidr, err := net.ParseCIDR(value)
 		if err != nil || (v4 != nil) != (cidr.IP.To4() != nil) {
-			return last, fmt.Errorf("%s:%d: %s is no network of its family: %q", path, number+1, key, value)
+			return last, fmt.Errorf("%s:%d: %s is not a network of its family: %q", path, number+1, key, value)
 		}
 		if v4 != nil {
 			*v4 = ip.FromIPNet(cidr)

@@ -1,5 +1,5 @@
-// Package startup is what programs of a cluster do before they begin, so that a dozen of them can begin at once on a
-// small machine.
+// Package startup delays programs of a cluster until the API server is ready, so that many of them can be started at
+// once on a small machine.
 package startup
 
 import (
@@ -11,31 +11,31 @@ import (
 	"time"
 )
 
-// APIReady is the variable that holds the URL of the API server's /readyz, which says 200 when it is ready. Without it
-// nobody waits.
+// APIReady is the variable with the URL of the API server's /readyz, which returns 200 when it is ready. Without it
+// AwaitAPI does not wait.
 const APIReady = "HYPERKUBE_API_READY"
 
-// pause between two questions: each is work for who is asked, and has the least time for it when it is asked most.
+// pause is the interval between requests. Each request takes processor time from the API server while it is starting.
 const pause = time.Second
 
-// patience is how long AwaitAPI waits altogether, and answer how long for one answer.
+// patience is AwaitAPI's total timeout, answer the timeout of one request.
 const (
 	patience = 5 * time.Minute
 	answer   = 10 * time.Second
 )
 
-// AwaitAPI returns once url is answered by a server that runs, at once if url is empty, and after some minutes in any
-// case: the program then begins as upstream's does, and says itself what is wrong.
+// AwaitAPI returns once the server at url is running, immediately if url is empty, and after a timeout of some minutes:
+// the program then starts as upstream's does and reports errors itself.
 //
-// A kubelet starts all of a control plane at once. Upstream's controller manager gives an API server ten seconds and
-// ends then, and is started again after a pause that doubles each time; on a small machine an API server takes longer,
-// the more so the more often others start beside it. A server that is not ready says 500 or 503, and 429 when too many
-// ask. Any other answer is one of a server that runs: 401 where an administrator has turned anonymous access off.
+// A kubelet starts all programs of a control plane at once. Upstream's controller manager waits ten seconds for an API
+// server, exits, and is restarted with exponential backoff. On a small machine an API server takes longer, and each
+// restart of another program delays it further. A server that is not ready returns 500 or 503, and 429 when it has too
+// many requests. Any other status means that the server is running, such as 401 if anonymous access is disabled.
 func AwaitAPI(url string, words io.Writer) error {
 	return AwaitAPIContext(context.Background(), url, words)
 }
 
-// AwaitAPIContext is AwaitAPI that returns as soon as ctx ends.
+// AwaitAPIContext is like AwaitAPI, and returns when ctx ends.
 func AwaitAPIContext(ctx context.Context, url string, words io.Writer) error {
 	return await(ctx, url, words, pause, answer, patience)
 }
@@ -53,12 +53,12 @@ func await(ctx context.Context, url string, words io.Writer, pause, answer, pati
 	if request.URL.Host == "" {
 		return fmt.Errorf("%s: %q has no host", APIReady, url)
 	}
-	// Nothing is sent and nothing of the answer is believed, so it does not matter who gives it. The connection stays:
-	// each new one is a signature.
+	// The certificate is not verified: no secret is sent, and only the status is used. The connection is kept, since each
+	// new one requires a signature.
 	client := &http.Client{
 		Timeout:   answer,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // see above
-		// Where to is no answer either, and another host is nobody to ask.
+		// A redirect means that the server is running; other hosts are not contacted.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	defer client.CloseIdleConnections()
@@ -66,8 +66,8 @@ func await(ctx context.Context, url string, words io.Writer, pause, answer, pati
 	for {
 		response, err := client.Do(request)
 		if err == nil {
-			io.Copy(io.Discard, io.LimitReader(response.Body, 1<<20)) //nolint:errcheck // a connection that broke is made anew
-			response.Body.Close()                                     //nolint:errcheck // it was only read
+			io.Copy(io.Discard, io.LimitReader(response.Body, 1<<20)) //nolint:errcheck // a broken connection is replaced
+			response.Body.Close()                                     //nolint:errcheck // read only
 			last = response.Status
 			if response.StatusCode < http.StatusInternalServerError && response.StatusCode != http.StatusTooManyRequests {
 				break

@@ -27,7 +27,7 @@ func TestUntilItIsReady(t *testing.T) {
 		case asked.Load() == 2:
 			w.WriteHeader(http.StatusInternalServerError)
 		}
-		w.Write([]byte("[+]ping ok\n")) //nolint:errcheck // the test counts
+		w.Write([]byte("[+]ping ok\n")) //nolint:errcheck // checked by the counts
 	}))
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {

@@ -1,10 +1,10 @@
-// Holds resolve() against `apt-get -s install` on an empty system: same names and versions for every set of sets.txt.
+// Compares resolve() with `apt-get -s install` on an empty system: same names and versions for every set of sets.txt.
 //
 // resolver_oracle SETS DIFFERENCES WORK [--only SET] [--arch ARCH] [--keyring FILE] [--rotate]
-// --rotate: each set on one of its architectures instead of on all.
-// The indexes are fetched once from the mirrors of find_mirrors() into WORK/mirror, checked by IndexLoader, and given
-// to a private apt as a file: mirror, so that both read the same bytes. DIFFERENCES lists accepted differences; one
-// that no longer exists is an error as well.
+// --rotate: each set for one of its architectures instead of all.
+// The indexes are fetched once from the mirrors of find_mirrors() into WORK/mirror, verified by IndexLoader, and passed
+// to a private apt as a file: mirror, so that both read the same bytes. DIFFERENCES lists accepted differences; an
+// obsolete one is an error too.
 #include <fmt/format.h>
 
 #include <cstdlib>
@@ -60,7 +60,7 @@ std::map<std::string, std::string> read_differences(const fs::path& file) {
   return known;
 }
 
-// The suite that must be there comes first. trixie-backports must not change any answer.
+// The first suite is required. trixie-backports must not change any result.
 const std::vector<std::pair<std::string, std::string>> suites = {{"debian", "trixie"},
                                                                  {"debian", "trixie-updates"},
                                                                  {"debian-security", "trixie-security"},
@@ -131,7 +131,8 @@ class Comparison {
     const fs::path mirror = fs::absolute(work_) / "mirror";
     const Mirrors mirrors = find_mirrors({.environment = environment("K8SIMG_MIRROR")});
     const auto downloader = make_curl_downloader();
-    // apt looks under an index's own path: a file that IndexLoader found elsewhere by its hash is put there, too.
+    // apt needs an index at its own path, so a file that IndexLoader found elsewhere by its digest is written there
+    // too.
     std::map<std::string, std::vector<fs::path>> missed;
     const IndexFetcher fetch = [&](const std::string& repository, const std::string& path,
                                    std::uint64_t limit) -> std::optional<std::string> {
@@ -154,8 +155,8 @@ class Comparison {
       return bytes;
     };
     IndexSet indexes;
-    // A mirror may hold stale files of a suite for one architecture. Such a suite is left out on both sides, and that
-    // is said.
+    // A mirror may have outdated files of a suite for one architecture. Such a suite is left out on both sides, with a
+    // message.
     for (const auto& [repository, suite] : suites) {
       try {
         IndexSet more = IndexLoader(fetch, system_runner(), keyring_, Clock::system(), work_)
@@ -174,7 +175,7 @@ class Comparison {
       std::vector<std::string> asked = essential_names;
       asked.insert(asked.end(), set.packages.begin(), set.packages.end());
       const auto theirs = apt.install(asked);
-      const std::clock_t start = std::clock();  // processor time: the machine may be busy with other things
+      const std::clock_t start = std::clock();  // processor time, since the machine may be busy
       std::optional<Versions> ours;
       std::string said;
       try {
@@ -207,7 +208,7 @@ class Comparison {
     return value ? std::optional<std::string>(value) : std::nullopt;
   }
 
-  /// Read from the text, not by the code under test.
+  /// Parses the text without the code under test.
   static std::vector<std::string> find_essential(const IndexSet& indexes, const std::string& architecture) {
     std::set<std::string> names;
     for (const IndexSet::Packages& packages : indexes.packages) {

@@ -1,18 +1,18 @@
-# Sourced by end-to-end tests: where things are, and which lock they use.
+# Sourced by end-to-end tests: folders, locks and common functions.
 # shellcheck shell=bash
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 cd "$root"
 work=$root/build/tests
 mkdir -p "$work"
-# use_lock NAME: the defconfig's committed locks, or those that build_with_lock had to make; in $lock and $tools_lock,
-# and for k8simg in lock_arguments.
+# use_lock NAME: selects the defconfig's committed locks, or those that build_with_lock made. Sets $lock and
+# $tools_lock, and lock_arguments for k8simg.
 use_lock() {
   relocked=$work/$1.lock lock=defconfigs/$1.lock tools_lock=defconfigs/tools.lock lock_arguments=()
   [ ! -e "$relocked" ] ||
       lock=$relocked tools_lock=$work/tools.lock lock_arguments=(--lock "$relocked" --tools-lock "$work/tools.lock")
 }
-# copy_locks NAME: the locks in use become those of the defconfig NAME in the copied project.
+# copy_locks NAME: copies the selected locks to those of the defconfig NAME in the copied project.
 copy_locks() {
   cp "$lock" "$project/defconfigs/$1.lock"
   [ "$tools_lock" = defconfigs/tools.lock ] || cp "$tools_lock" "$project/defconfigs/tools.lock"
@@ -20,8 +20,8 @@ copy_locks() {
 use_lock "${defconfig:=pc}"
 
 fail() { printf 'FAIL: %s\n' "$*" >&2; exit 1; }
-# build_with_lock NAME: builds it. A committed lock ages while suites move on: when a package has left the mirror, this
-# run alone locks anew, loudly.
+# build_with_lock NAME: builds it. If the mirror no longer has a package of the committed lock, it makes new locks for
+# this run only, with a message.
 build_with_lock() {
   local status=0
   rm -f "$work/$1.lock"
@@ -37,8 +37,8 @@ build_with_lock() {
   fi
   [ "$status" -eq 0 ] || fail "the build ended with $status"
 }
-# copy_project: a copy of the project in $project, which a test may break, until the script ends; k8simg is the compiled
-# program there.
+# copy_project: copies the project to $project, where a test may change it, and removes the copy at the end of the
+# script. k8simg then runs the compiled program there.
 copy_project() {
   : "${K8SIMG_STORE:=$root/output/store}"
   export K8SIMG_STORE
@@ -48,8 +48,8 @@ copy_project() {
   cp -r boards components defconfigs kernel-fragments overlays "$project/"
   k8simg() { "$program" --project "$project" --output "$project/output" --progress plain "$@"; }
 }
-# relocking VERB...: k8simg in a copy of the project, where locks may be written anew: those of $relock, of all
-# architectures when nothing is said.
+# relocking VERB...: runs k8simg in a copy of the project, and if necessary makes new locks: those in $relock, or of all
+# architectures.
 relocking() {
   local said=$project/said lock
   k8simg "$@" 2>"$said" && return
@@ -59,7 +59,7 @@ relocking() {
   for lock in ${relock:-defconfigs/linux-*.lock}; do k8simg lock "$(basename "$lock" .lock)" --update >&2; done
   k8simg "$@"
 }
-# expect_failure CODE TEXT COMMAND...: it must end with CODE and say TEXT.
+# expect_failure CODE TEXT COMMAND...: the command must exit with CODE and print TEXT.
 expect_failure() {
   local code=$1 text=$2 output status=0
   shift 2

@@ -116,7 +116,7 @@ TEST_CASE("the package as one tree, and back") {
     deb_tree(store, file, "package:x=1:all");
     FAIL("no error");
   } catch (const Error& error) {
-    CHECK(error.message() == "x_1_all.deb: ships /DEBIAN/control, a name kept for the package's control files");
+    CHECK(error.message() == "x_1_all.deb: ships /DEBIAN/control, a name reserved for the package's control files");
   }
 }
 
@@ -140,7 +140,7 @@ TEST_CASE("damage has a name") {
   CHECK(deb_error(ar({format, member("control.tar.xz", tar({{"./control", "", AE_IFDIR}})), data})) ==
         "x.deb: control.tar.xz: 'control' is not a plain file at the top");
   CHECK(deb_error(ar({format, control, member("data.tar.xz", tar({{"../x", "1"}}))})) ==
-        "x.deb: data.tar.xz: member '../x' leaves the archive's folder");
+        "x.deb: data.tar.xz: member '../x' is outside of the archive's folder");
   CHECK(deb_error(ar({format, control, member("data.tar.xz", "garbage, not xz")})).starts_with("x.deb: data.tar.xz: "));
   CHECK(deb_error(ar({format, control, member("data.tar.xz", "")})) == "x.deb: data.tar.xz: it is empty");
 

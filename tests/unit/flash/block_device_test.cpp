@@ -132,10 +132,10 @@ TEST_CASE("what cannot be opened is refused") {
     CHECK(failure.kind == ErrorKind::Flash);
     return failure.text;
   };
-  CHECK(contains(refusal(folder.path() / "none", std::nullopt), "is not there any more"));
-  CHECK(contains(refusal("/dev/null", std::nullopt), "was replaced by something else"));
+  CHECK(contains(refusal(folder.path() / "none", std::nullopt), "no longer exists"));
+  CHECK(contains(refusal("/dev/null", std::nullopt), "was replaced while it was checked"));
   write_file_atomically(folder.path() / "file", "x");
-  CHECK(contains(refusal(folder.path() / "file", makedev(8, 0)), "was replaced by something else"));
+  CHECK(contains(refusal(folder.path() / "file", makedev(8, 0)), "was replaced while it was checked"));
 }
 
 TEST_CASE("a loop device as the target") {
@@ -171,8 +171,8 @@ TEST_CASE("a loop device as the target") {
   for (const auto& range : map.ranges) expected.replace(range.start, range.size, image, range.start, range.size);
   CHECK((read_file(back) == expected));
   // Another disk may have taken the name since it was checked.
-  CHECK(
-      contains(failure_of([&] { open_device({loop->path(), makedev(8, 0)}); }).text, "was replaced by something else"));
+  CHECK(contains(failure_of([&] { open_device({loop->path(), makedev(8, 0)}); }).text,
+                 "was replaced while it was checked"));
 }
 
 TEST_CASE("a disk that was changed for another of the same size after it was shown is not written") {
@@ -199,7 +199,7 @@ TEST_CASE("a disk that was changed for another of the same size after it was sho
   INFO(failure.text);
   CHECK(failure.kind == ErrorKind::Flash);
   CHECK(contains(failure.text,
-                 "is not the disk that was shown (it was taken out, or changed for one that looks the same): nothing "
+                 "is not the disk that was shown (it was removed, or replaced by one that looks the same): nothing "
                  "was written"));
   CHECK(open_disk("/", loop->disk(), loop->path())->size() == 4 * mib);
 }

@@ -51,10 +51,10 @@ TEST_CASE("a whole image as a map") {
 
 TEST_CASE("what is wrong with a block map is said") {
   const std::string text = map_text(random_bytes(10 * 4096, 2), {{0, 2}, {4, 5}});
-  CHECK(contains(complaint(""), "is no XML"));
-  CHECK(contains(complaint("hello"), "a.bmap:1: is no XML"));
-  CHECK(contains(complaint(text.substr(0, text.size() / 2)), "is no XML"));
-  CHECK(contains(complaint("<html/>"), "is no block map"));
+  CHECK(contains(complaint(""), "is not XML"));
+  CHECK(contains(complaint("hello"), "a.bmap:1: is not XML"));
+  CHECK(contains(complaint(text.substr(0, text.size() / 2)), "is not XML"));
+  CHECK(contains(complaint("<html/>"), "is not a block map"));
   CHECK(
       contains(complaint("<!DOCTYPE bmap [<!ENTITY a \"4096\">]>" + text.substr(text.find("<bmap"))), "document type"));
   CHECK(contains(complaint(changed(text, "version=\"2.0\"", "version=\"1.4\"")),
@@ -66,7 +66,7 @@ TEST_CASE("what is wrong with a block map is said") {
                                    "<BlockSize>4096</BlockSize><BlockSize>4096</BlockSize>")),
                  "second <BlockSize>"));
   CHECK(contains(complaint(changed(text, "> 4096 <", "> 4k <")),
-                 "a.bmap:5: <BlockSize> holds \"4k\", which is no number"));
+                 "a.bmap:5: <BlockSize> holds \"4k\", which is not a number"));
   CHECK(contains(complaint(changed(text, "> 4096 <", "> 0 <")), "block size 0"));
   CHECK(contains(complaint(changed(text, "> 4096 <", "> 1000 <")), "block size 1000"));
   CHECK(contains(complaint(changed(text, "> 40960 <", "> 0 <")), "size of the image"));
@@ -79,20 +79,20 @@ TEST_CASE("what is wrong with a block map is said") {
   CHECK(contains(complaint(changed(text, "<BmapFileChecksum> ", "<BmapFileChecksum> 0")), "BmapFileChecksum"));
 }
 
-TEST_CASE("ranges that cannot be are refused by line") {
+TEST_CASE("invalid ranges are refused with their line") {
   const std::string text = map_text(random_bytes(10 * 4096, 3), {{0, 2}, {4, 5}});
   CHECK(contains(complaint(changed(text, "> 4-5 <", "> 5-4 <")), "a.bmap:12: the range 5-4 ends before it begins"));
   CHECK(contains(complaint(changed(text, "> 4-5 <", "> 2-3 <")), "overlaps or precedes"));
   CHECK(contains(complaint(changed(text, "> 0-2 <", "> 6-8 <")),
                  "the range 4-5 overlaps or precedes the one before it, which ends at block 8"));
-  CHECK(contains(complaint(changed(text, "> 4-5 <", "> 9-10 <")), "leaves the image, whose last block is 9"));
+  CHECK(contains(complaint(changed(text, "> 4-5 <", "> 9-10 <")), "exceeds the image, whose last block is 9"));
   CHECK(contains(complaint(changed(text, "> 4-5 <", "> 4-18446744073709551615 <")), "leaves the image"));
   CHECK(contains(complaint(changed(text, "> 4-5 <", "> x <")), "no number"));
   CHECK(contains(complaint(changed(text, "> 4-5 <", "> 4-5-6 <")), "no number"));
   CHECK(contains(complaint(changed(text, "> 4-5 <", "> - <")), "no number"));
   CHECK(contains(complaint(changed(text, "> 4-5 <", "><")), "no number"));
   CHECK(contains(complaint(changed(text, "chksum", "sum")), "a.bmap:11: the range 0-2 has no chksum"));
-  CHECK(contains(complaint(changed(text, "chksum=\"", "chksum=\"z")), "is no SHA-256"));
+  CHECK(contains(complaint(changed(text, "chksum=\"", "chksum=\"z")), "is not a SHA-256"));
   CHECK(contains(complaint(changed(changed(text, "<Range", "<Rang"), "Range>", "Rang>")), "<Rang> instead of <Range>"));
   const auto from = text.find("<BlockMap>"), to = text.find("</BlockMap>");
   CHECK(contains(complaint(std::string(text).replace(from, to - from, "<BlockMap>")), "maps no block"));

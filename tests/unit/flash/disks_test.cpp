@@ -213,7 +213,7 @@ TEST_CASE("another medium in the same reader is refused by the kernel's sequence
   Shown shown(true);
   shown.machine.write("sys/block/sdb/diskseq", "13\n");
   CHECK(contains(shown.refusal(),
-                 "/dev/sdz is not the disk that was shown (it was taken out, or changed for one that looks the same)"));
+                 "/dev/sdz is not the disk that was shown (it was removed, or replaced by one that looks the same)"));
   shown.machine.write("sys/block/sdb/diskseq", "18446744073709551615\n");
   CHECK(contains(shown.refusal(), "taken out"));
   fs::remove(shown.machine.path() / "sys/block/sdb/diskseq");

@@ -121,7 +121,7 @@ TEST_CASE("a damaged image is noticed by its range, and its partition table does
   write_file_atomically(desk.file(), damaged);
   const Failure failure = desk.fails();
   CHECK(failure.kind == ErrorKind::Fetch);
-  CHECK(contains(failure.text, fmt::format("card.img is not what its block map says: bytes {} to {} have", 3000 * 4096,
+  CHECK(contains(failure.text, fmt::format("card.img does not match its block map: bytes {} to {} have", 3000 * 4096,
                                            4001 * 4096 - 1)));
   CHECK(contains(failure.text, left_empty));
   CHECK(desk.start_is_empty());
@@ -130,7 +130,7 @@ TEST_CASE("a damaged image is noticed by its range, and its partition table does
   const auto source = open_image_source(desk.file());
   const Failure early = failure_of([&] { check_image(*source, desk.map, "card.img.bmap", desk.listener, {}); });
   CHECK(early.kind == ErrorKind::Fetch);
-  CHECK(contains(early.text, "is not what its block map says"));
+  CHECK(contains(early.text, "does not match its block map"));
   // What is damaged where nothing is mapped does not matter.
   damaged = desk.image;
   damaged[2000 * 4096] ^= 1;
@@ -148,7 +148,7 @@ TEST_CASE("an image that is too short or not the map's") {
   CHECK(desk.start_is_empty());
   const auto source = open_image_source(desk.file());
   failure = failure_of([&] { check_image(*source, desk.map, "card.img.bmap", desk.listener, {}); });
-  CHECK(contains(failure.text, "card.img.bmap is of an image of"));
+  CHECK(contains(failure.text, "card.img.bmap belongs to an image of"));
   // It ends in a hole.
   fs::resize_file(desk.file(), 2000 * 4096);
   CHECK(contains(desk.fails().text, fmt::format("ends at byte {}", 2000 * 4096)));
@@ -184,8 +184,8 @@ TEST_CASE("bad blocks, short writes and disks that are smaller than they say") {
   desk.device.write_error = 0;
   failure = desk.fails();
   CHECK(failure.kind == ErrorKind::Step);
-  CHECK(contains(failure.text, fmt::format("/dev/sdz ends at byte {}, though it says that it has {} bytes", 13 * mib,
-                                           desk.device.size())));
+  CHECK(contains(failure.text,
+                 fmt::format("/dev/sdz ends at byte {}, although it reports {} bytes", 13 * mib, desk.device.size())));
 
   desk.device.write_error = ENOSPC;
   CHECK(contains(desk.fails().text, fmt::format("/dev/sdz ends at byte {}", 13 * mib)));
@@ -217,14 +217,14 @@ TEST_CASE("a disk that does not keep what was written") {
   desk.device.forgets_at = 15 * mib + 3;
   Failure failure = desk.fails();
   CHECK(failure.kind == ErrorKind::Fetch);
-  CHECK(contains(failure.text, fmt::format("/dev/sdz did not keep what was written: bytes {} to {} have", 12 * mib,
-                                           4001 * 4096 - 1)));
+  CHECK(contains(failure.text, fmt::format("/dev/sdz returned other data than was written: bytes {} to {} have",
+                                           12 * mib, 4001 * 4096 - 1)));
   CHECK(contains(failure.text, left_empty));
   CHECK(desk.start_is_empty());
   desk.flash(false);  // nobody looks
   desk.device.forgets_at = 100;
   failure = desk.fails();
-  CHECK(contains(failure.text, "did not keep what was written: bytes 0 to 8191 have"));
+  CHECK(contains(failure.text, "returned other data than was written: bytes 0 to 8191 have"));
   CHECK(contains(failure.text, "do not boot from /dev/sdz"));
 }
 

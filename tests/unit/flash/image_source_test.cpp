@@ -71,7 +71,7 @@ TEST_CASE("damage of a packed image is noticed wherever it is") {
       write_file_atomically(file, whole.substr(0, size));
       const Failure failure = failure_of([&] { read_all(file); });
       CHECK(failure.kind == ErrorKind::Fetch);
-      CHECK(contains(failure.text, "is damaged or not complete"));
+      CHECK(contains(failure.text, "is damaged or incomplete"));
       CHECK(failure_of([&] { measure(file, {}); }).kind == ErrorKind::Fetch);
     }
   }
@@ -94,7 +94,7 @@ TEST_CASE("packed images are written through the map") {
     MemoryDevice second(image.size());
     const Failure failure = failure_of([&] { flash_image(*open_image_source(file), map, second, true, listener, {}); });
     CHECK(failure.kind == ErrorKind::Fetch);
-    CHECK(contains(failure.text, "is damaged or not complete"));
+    CHECK(contains(failure.text, "is damaged or incomplete"));
     CHECK(contains(failure.text, "was left empty"));
     CHECK((second.bytes.substr(0, mib) == std::string(mib, '\0')));
   }
@@ -109,8 +109,8 @@ TEST_CASE("files that are no images") {
   CHECK(refusal("a.img.gz", "\x1f\x8b\x08...").kind == ErrorKind::Usage);
   CHECK(contains(refusal("a.zip", "PK\x03\x04...").text, "is a zip archive, not an image"));
   CHECK(contains(refusal("a.img", "").text, "is empty"));
-  CHECK(contains(refusal("a.img.xz", "no such thing").text, "does not begin like a xz file"));
-  CHECK(contains(refusal("a.img.zst", packed("x", Packing::Xz)).text, "does not begin like a zst file"));
+  CHECK(contains(refusal("a.img.xz", "no such thing").text, "is not a xz file"));
+  CHECK(contains(refusal("a.img.zst", packed("x", Packing::Xz)).text, "is not a zst file"));
   CHECK(failure_of([&] { open_image_source(folder.path()); }).kind == ErrorKind::Usage);
   CHECK(contains(failure_of([&] { open_image_source(folder.path() / "none.img"); }).text, "there is no image"));
 }

@@ -148,7 +148,7 @@ TEST_CASE("a download that needs a tool runs when its bytes are gone, whatever i
 TEST_CASE("a download can be a target") {
   Workshop shop;
   const StepGraph graph = graph_of({fetch_step("fetch/deb", "deb")}, {"fetch/deb"});
-  check(shop.plan(graph), "fetch/deb", State::Run, "its output is a result and not in the store");
+  check(shop.plan(graph), "fetch/deb", State::Run, "its output is a target and not in the store");
   CHECK(shop.text(graph, "fetch/deb") == "deb");
   check(shop.plan(graph), "fetch/deb", State::Cached);
 }

@@ -71,16 +71,16 @@ TEST_CASE("a config that has all that was asked for passes unchanged") {
   CHECK(f.check(config).at("config").digest == sha256(config));
 }
 
-TEST_CASE("a symbol that did not survive is told with fragment, place and unmet dependency") {
+TEST_CASE("a symbol that was not set is reported with fragment, line and unmet dependency") {
   Fixture f;
   const std::string text = failure([&] { f.check("CONFIG_NET=y\nCONFIG_INET=y\nCONFIG_HZ=100\n"); });
   INFO(text);
-  CHECK(contains(text, "2 requested kernel symbols did not survive"));
-  CHECK(contains(text, "kernel-fragments/vxlan.config:1: CONFIG_VXLAN=y came out as n"));
+  CHECK(contains(text, "2 requested kernel symbols not set as requested"));
+  CHECK(contains(text, "kernel-fragments/vxlan.config:1: CONFIG_VXLAN=y was requested, but the result is n"));
   CHECK(contains(text, "drivers/net/Kconfig:1"));
   CHECK(contains(text, "depends on NETDEVICES (=n)"));
   CHECK(contains(text, "depends on INET (=y) && NET (=y)"));
-  CHECK(contains(text, "kernel-fragments/vxlan.config:2: CONFIG_HZ=250 came out as 100"));
+  CHECK(contains(text, "kernel-fragments/vxlan.config:2: CONFIG_HZ=250 was requested, but the result is 100"));
   CHECK(contains(text, "arch/x86/Kconfig:1 (no prompt"));
   CHECK(contains(failure([&] { f.check("CONFIG_VXLAN=y\nCONFIG_HZ=250\n"); }), "this kernel has no such symbol"));
 }

@@ -1,4 +1,4 @@
-// Fragments and .config files: what is read, what is refused with its place, and what did not survive.
+// Fragments and .config files: parsing, errors with lines, and requests that were not met.
 #include "kernel/fragment.hpp"
 
 #include "support/catch.hpp"
@@ -84,7 +84,7 @@ TEST_CASE("later fragments win, whole and sorted") {
   CHECK(render_requests(merge_requests({})).empty());
 }
 
-TEST_CASE("every request that did not survive is found, with what came instead") {
+TEST_CASE("every unmet request is found, with the actual value") {
   const auto merged = merge_requests(
       {parse_fragment("CONFIG_SAME=y\nCONFIG_GONE=y\nCONFIG_MODULE=y\nCONFIG_BUILTIN=m\n# CONFIG_SELECTED is not "
                       "set\n# CONFIG_OFF is not set\nCONFIG_NUMBER=4\nCONFIG_TEXT=\"a\"\n",

@@ -148,7 +148,7 @@ TEST_CASE("a damaged lock of the tools is named by line and field") {
   CHECK(contains(after("[\"zstd\"]", "[1]"), "\"asked\" is a list of names"));
   CHECK(contains(after("{\"name\": \"compression\", \"essential\": false,\n   \"asked\": [\"zstd\"]",
                        "{\"name\": \"c\", \"essential\": true,\n   \"asked\": [\"gcc\"]"),
-                 "set c is there twice for the same packages"));
+                 "set c exists twice for the same packages"));
   CHECK(contains(after("\"format\": 2", "\"format\": 1"), "must be 2"));
   CHECK(contains(after("\"format\": 2", "\"format\": 3"), "has format 3"));
   for (std::size_t length = 0; length + 2 < text.size(); length += 7)
@@ -226,7 +226,7 @@ TEST_CASE("a damaged lock is named by line and field") {
   CHECK(failure_after("\"size\": 1015", "\"size\": 1015, \"sha25\": 1") ==
         "pc.lock:11: package 2 of \"target\" has an unknown field \"sha25\" (did you mean \"sha256\"?)");
   CHECK(contains(failure_after("\"size\": 1015", "\"size\": 1015, \"size\": 1015"),
-                 "pc.lock:11: the key \"size\" is there twice"));
+                 "pc.lock:11: the key \"size\" occurs twice"));
   CHECK(contains(failure_after(sha256("mod").hex(), "abc"),
                  "pc.lock:14: \"go_mod\" of component 1 must be 64 hexadecimal digits"));
   CHECK(contains(failure_after("\"name\": \"bash\"", "\"name\": \"systemd\""),
@@ -243,7 +243,7 @@ TEST_CASE("a damaged lock is named by line and field") {
   CHECK(contains(failure_after("\"version\": \"257.9-1~deb13u1\"", "\"version\": \"\""),
                  "\"version\" of package 2 of \"target\" is empty"));
   CHECK(contains(failure("[]"), "the lock must be an object, not a list"));
-  CHECK(contains(failure(std::string(100, '[')), "nested deeper"));
+  CHECK(contains(failure(std::string(100, '[')), "nested too deeply"));
 }
 
 TEST_CASE("a locked path cannot leave the mirror or name a host") {
@@ -290,8 +290,8 @@ TEST_CASE("changes between two locks read as a list") {
   after.components[0].go_sum = sha256("another sum");
   CHECK(describe_changes(before, after) ==
         std::vector<std::string>{"- bash", "+ foo 1.2", "systemd 257.9-1~deb13u1 → 257.10-1",
-                                 "tools: gcc 14.2.0-1: the same version with other bytes",
-                                 "component: containerd v2.3.3: the same version with other bytes",
+                                 "tools: gcc 14.2.0-1: same version, different bytes",
+                                 "component: containerd v2.3.3: same version, different bytes",
                                  "component: etcd v3.7.0 → v3.7.1"});
   CHECK(describe_changes(before, after, {{"foo", "asked for"}, {"systemd", "needed by foo"}}, {{"gcc", "update"}})
             .at(1) == "+ foo 1.2 (asked for)");

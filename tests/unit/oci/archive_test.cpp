@@ -306,7 +306,7 @@ TEST_CASE("layouts of several architectures become one, with an index for each r
   for (std::size_t i = 2; i < 5; ++i) CHECK(index.at("manifests")[i].at("artifactType") == "application/spdx+json");
 
   CHECK(contains(failure([&] { merge_oci_layouts(store, {v6, v6}); }),
-                 "registry.k8s.io/kube-proxy:v1.37.1 is there twice for linux/arm/v6"));
+                 "registry.k8s.io/kube-proxy:v1.37.1 exists twice for linux/arm/v6"));
 }
 
 TEST_CASE("golden: the index of two architectures") {

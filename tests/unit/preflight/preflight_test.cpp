@@ -71,7 +71,7 @@ TEST_CASE("processors and memory: kubeadm's minimum for a control plane") {
 TEST_CASE("etcd runs on few architectures, unless it is told to") {
   PreflightImage image;
   image.config.arch.go = "arm";
-  CHECK(image.troubles() == Names{"error etcd-architecture: etcd ends at once on arm"});
+  CHECK(image.troubles() == Names{"error etcd-architecture: etcd does not start on arm"});
   image.edit("usr/share/k8simg/node.json", "{", R"({"unsupportedEtcdArchitectures": ["arm"], )");
   CHECK(any_contains(image.troubles(), "warning etcd-architecture"));
   CHECK(image.verdicts() == Names{});
@@ -162,16 +162,16 @@ TEST_CASE("units: there, not masked, enabled") {
 TEST_CASE("swap, and whether the kubelet bears it") {
   PreflightImage image;
   image.root.add_symlink("usr/lib/systemd/system/swap.target.wants/dev-zram0.swap", "../dev-zram0.swap", "test");
-  CHECK(any_contains(image.troubles(), "error Swap: swap is on, and the kubelet ends when it is"));
+  CHECK(any_contains(image.troubles(), "error Swap: swap is on, and the kubelet does not start with swap"));
   CHECK(image.verdicts() == Names{"WARNING Swap"});
   PreflightImage node;
   node.edit("usr/share/k8simg/node.json", "{", R"({"failSwapOn": false, )");
   node.root.add_symlink("usr/lib/systemd/system/swap.target.wants/dev-zram0.swap", "../dev-zram0.swap", "test");
   CHECK(
       node.troubles() ==
-      Names{"warning Swap: swap is on, and the kubelet is told so (failSwapOn: false in /usr/share/k8simg/node.json)"});
+      Names{"warning Swap: swap is on, and the kubelet allows it (failSwapOn: false in /usr/share/k8simg/node.json)"});
   image.file("etc/kubernetes/kubelet.conf.d/20-lean.conf", "failSwapOn: false\n");
-  CHECK(image.troubles() == Names{"warning Swap: swap is on, and the kubelet is told so (failSwapOn: false in "
+  CHECK(image.troubles() == Names{"warning Swap: swap is on, and the kubelet allows it (failSwapOn: false in "
                                   "/etc/kubernetes/kubelet.conf.d/20-lean.conf)"});
   image.without_symbol("CONFIG_SWAP=y");
   CHECK(image.verdicts() == Names{});
@@ -194,7 +194,7 @@ TEST_CASE("programs in PATH, links followed, and executable") {
   others.root.erase("usr/local/bin/kubeadm");
   CHECK(others.verdicts() == Names{});
   const Names troubles = others.troubles();
-  CHECK(any_contains(troubles, "there is no iptables or nft, which the network plugins masquerade with"));
+  CHECK(any_contains(troubles, "there is no iptables or nft, which the network plugins need for masquerading"));
   CHECK(any_contains(troubles, "there is no umount"));
   CHECK(any_contains(troubles, "there is no kubeadm, which makes the node"));
   CHECK(program_path(others.root, "kubelet") == "/usr/local/bin/hyperkube");
@@ -213,7 +213,7 @@ TEST_CASE("the kernel's version and configuration as system-validators see them"
 
   PreflightImage image;
   image.without_symbol("CONFIG_IKCONFIG_PROC=y");
-  CHECK(any_contains(image.troubles(), "nothing tells kubeadm the kernel's configuration"));
+  CHECK(any_contains(image.troubles(), "kubeadm cannot read the kernel's configuration"));
   CHECK(image.verdicts() == Names{"ERROR SystemVerification"});
   image.file("boot/config-6.12.117-k8simg", "CONFIG_X=y\n");
   CHECK(image.verdicts() == Names{});
@@ -333,8 +333,10 @@ TEST_CASE("containerd's configuration") {
         Names{"error containerd-config: default_runtime_name is kata, and there is no such runtime"});
   CHECK(with("/usr/bin/crun", "/usr/sbin/runc") ==
         Names{"error containerd-config: the OCI runtime /usr/sbin/runc is not in the image"});
-  CHECK(with("SystemdCgroup = true", "SystemdCgroup = false") ==
-        Names{"error containerd-config: runtime crun does not leave cgroups to systemd, as kubeadm's kubelet does"});
+  CHECK(
+      with("SystemdCgroup = true", "SystemdCgroup = false") ==
+      Names{
+          "error containerd-config: runtime crun does not use the systemd cgroup driver, but kubeadm's kubelet does"});
   CHECK(with("/opt/cni/bin", "/usr/lib/cni").size() == 4);
   CHECK(any_contains(with("pause:3.10.2", "pause:3.9"),
                      "the sandbox image is \"registry.k8s.io/pause:3.9\", kubeadm's is registry.k8s.io/pause:3.10.2"));

@@ -127,6 +127,6 @@ TEST_CASE("two different files that become one are an error") {
   } catch (const Error& error) {
     CHECK(error.kind() == ErrorKind::Resolve);
     CHECK(error.message() ==
-          "/bin/x (package:a=1:all) and /usr/bin/x (package:b=1:all) differ, but are one file once /usr is merged");
+          "/bin/x (package:a=1:all) and /usr/bin/x (package:b=1:all) differ, but have the same path in merged /usr");
   }
 }

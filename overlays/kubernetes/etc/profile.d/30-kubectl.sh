@@ -1,4 +1,4 @@
-# root on a control-plane node reaches its own cluster.
+# kubectl of root on a control-plane node uses its cluster.
 if [ -r /etc/kubernetes/admin.conf ]; then
   export KUBECONFIG="${KUBECONFIG:-/etc/kubernetes/admin.conf}"
 fi
