@@ -7,6 +7,7 @@
 
 #include "cli/verbs.hpp"
 #include "debian/deb.hpp"
+#include "image/formats.hpp"
 #include "locking/locking.hpp"
 #include "pipeline/packages.hpp"
 #include "pipeline/root.hpp"
@@ -84,7 +85,8 @@ std::vector<Config> project_configs(Session& session, const Config& config) {
   for (const auto& summary : list_defconfigs(session.project())) {
     if (summary.name == config.name) continue;
     try {
-      configs.push_back(load_config(summary.name, {.project = session.project(), .set = {}}));
+      configs.push_back(
+          load_config(summary.name, {.project = session.project(), .set = {}, .formats = disk_formats()}));
     } catch (const Error& error) {
       session.reporter().warning(
           fmt::format("{} cannot be read, and its tools are not locked: {}", summary.name, error.message()));

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "image/boot_files_check.hpp"
+#include "image/raspberrypi.hpp"
 #include "tree/archive.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
@@ -40,7 +40,7 @@ BuiltImage open_image(Session& session, const std::string& defconfig, const std:
   }
   for (const auto& partition :
        manifest.value("disk", nlohmann::json::object()).value("partitions", nlohmann::json::array())) {
-    if (partition.value("filesystem", "") == "vfat")
+    if (filesystem(partition.value("filesystem", "")).firmware_reads)
       built.boot_partition.start = partition.value("start", std::uint64_t{0});
     else
       built.root_size = partition.value("size", std::uint64_t{0});

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "config/user_config.hpp"
+#include "image/formats.hpp"
 #include "process/sandbox.hpp"
 #include "tree/archive.hpp"
 #include "util/error.hpp"
@@ -149,7 +150,7 @@ Downloader& Session::downloader() {
 }
 
 Config Session::config(const std::string& defconfig) const {
-  return load_config(defconfig, {.project = project(), .set = options_.set});
+  return load_config(defconfig, {.project = project(), .set = options_.set, .formats = disk_formats()});
 }
 
 Pipeline Session::pipeline(const Config& config, const Lock& lock) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "lock/tool_set.hpp"
+#include "model/disk.hpp"
 
 namespace k8simg {
 
@@ -86,29 +87,6 @@ struct BootFile {
   std::string
       source;  ///< path in the package (may be a glob for a folder target ending in "/"), or project-relative file
   bool expand = false;  ///< "file" only: replace ${cmdline}, ${root_partuuid}, ${kernel}, ${hostname}, ...
-};
-
-struct PartitionConfig {
-  std::string name;               ///< "esp", "root", "data"
-  std::string type;               ///< "esp", "root", "linux", "fat32-lba" or a GUID / MBR type number "0x0c"
-  std::string filesystem;         ///< "vfat", "ext4"
-  std::string mount;              ///< "/", "/boot", ""
-  std::uint64_t size = 0;         ///< bytes; 0: computed from the content plus `free`
-  std::uint64_t free = 0;         ///< bytes left over for the user
-  bool grow = false;              ///< grown on the device by systemd-repart and growfs
-  bool create_on_device = false;  ///< not in the image: made by systemd-repart at first boot (data partitions)
-  bool bootable = false;          ///< MBR active flag / GPT legacy BIOS bootable
-  std::string label;              ///< filesystem label
-};
-
-struct DiskConfig {
-  std::string file;   ///< "disk.img" or "sdcard.img"
-  std::string table;  ///< "gpt" or "dos"
-  std::vector<PartitionConfig> partitions;
-  std::string boot_code_package, boot_code;  ///< package and path of the first 440 bytes (gptmbr.bin), or empty
-  std::string syslinux;                      ///< folder for the syslinux installer inside the boot FAT, or empty
-  std::string compress;                      ///< "zstd", "xz" or "none"
-  int compress_level = 0;
 };
 
 /// How Raspberry Pi Imager lists the image; nothing is made when `devices` is empty.
@@ -264,6 +242,7 @@ struct ConfigOptions {
   std::filesystem::path project;  ///< folder with boards/ and defconfigs/
   std::vector<std::string>
       set;  ///< "key=value" (replaces) or "key+=value" (adds to a list); TOML value syntax, a bare word is a string
+  DiskFormats formats;  ///< that a disk may name
 };
 
 /// Reads defconfigs/NAME.toml, its parents, its board and components. Throws Error{Usage} that lists *all* mistakes

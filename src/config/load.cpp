@@ -85,7 +85,7 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
   Draft draft;
   config.name = defconfig;
   config.project = project;
-  const Table table = config_table(config, draft, names, BoardKind::Machine);
+  const Table table = config_table(config, draft, names, options.formats, BoardKind::Machine);
   Reader reader(diagnostics);
 
   auto chain = read_chain(project, defconfig, names, diagnostics);
@@ -135,8 +135,8 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
 
   // What is missing or does not fit can only be said of files that were all readable.
   if (board_is_read && chain_is_whole) {
-    reader.complete(config_table(config, draft, names, kind), board_start);
-    check_rules(config, names, kind, reader);
+    reader.complete(config_table(config, draft, names, options.formats, kind), board_start);
+    check_rules(config, names, options.formats, kind, reader);
   }
 
   config.settings = reader.settings();

@@ -14,12 +14,14 @@ namespace {
 
 class Rules {
  public:
-  Rules(const Config& config, Reader& reader) : config_(config), reader_(reader) {}
+  Rules(const Config& config, const DiskFormats& formats, Reader& reader)
+      : config_(config), formats_(formats), reader_(reader) {}
 
   void check() {
     check_arch();
     check_kernel();
     check_partitions();
+    check_formats();
     check_disk();
     check_boot_files();
     check_qemu();
@@ -80,32 +82,41 @@ class Rules {
       if (partition.mount == "/") {
         ++roots;
         if (partition.create_on_device) wrong(key + ".create-on-device", "cannot be true for the root filesystem");
-        if (partition.filesystem == "vfat")
-          wrong(key + ".filesystem", "cannot be \"vfat\": the root filesystem needs owners and modes");
       }
-      const std::size_t longest = partition.filesystem == "vfat" ? 11 : 16;  // FAT directory entry; ext4 superblock
-      if (partition.label.size() > longest)
-        wrong(key + ".label",
-              fmt::format("is longer than the {} characters that {} holds", longest, partition.filesystem));
-      if (config_.disk.table == "gpt" && partition.name.size() > 36)
-        wrong_entry(key, "is longer than the 36 characters that GPT holds");
-      if (config_.disk.table == "dos" && partition.type.rfind("0x", 0) != 0 &&
-          partition.type.find('-') != std::string::npos && partition.type.size() == 36)
-        wrong(key + ".type", "is a GUID, but disk.table is \"dos\"");
     }
     if (!config_.disk.partitions.empty() && roots == 0)
       if (const auto* at = reader_.opened("disk.partition"))
         reader_.diagnostics().add(*at, "disk.partition: none has mount = \"/\"");
-    // 32 bits for the number of a sector of 512 bytes.
-    constexpr std::uint64_t longest_dos = std::uint64_t{1} << 41;
-    for (const auto& partition : config_.disk.partitions) {
-      for (const auto& [what, bytes] : {std::pair{".size", partition.size}, std::pair{".free", partition.free}})
-        if (config_.disk.table == "dos" && bytes >= longest_dos)
-          wrong(join_key("disk.partition", partition.name) + what,
-                "is more than a disk with disk.table = \"dos\" can have: 2 TiB");
+  }
+
+  /// What the formats that the disk names say of it.
+  void check_formats() {
+    const DiskConfig& disk = config_.disk;
+    for (const FilesystemRules& rules : formats_.filesystems)
+      for (const auto& partition : disk.partitions)
+        if (partition.filesystem == rules.name) report(rules.check(partition));
+    for (const PartitionTableRules& rules : formats_.tables)
+      if (disk.table == rules.name) report(rules.check(disk));
+    for (const OutputRules& rules : formats_.outputs) {
+      const bool asked = std::find(disk.formats.begin(), disk.formats.end(), rules.name) != disk.formats.end();
+      if (!asked && disk.compress != rules.name) continue;
+      if (rules.check) report(rules.check(disk));
+      const std::string package = rules.package;
+      if (package.empty()) continue;
+      const auto& packages = config_.tool_set(rules.tool_set).packages;
+      if (std::find(packages.begin(), packages.end(), package) == packages.end())
+        wrong("disk.formats", fmt::format("has {}: that needs {} in tools.{}.packages", quote(rules.name),
+                                          quote(package), rules.tool_set));
     }
-    if (config_.disk.table == "dos" && config_.disk.partitions.size() > 4)
-      wrong("disk.table", fmt::format("is \"dos\": that holds 4 partitions, not {}", config_.disk.partitions.size()));
+  }
+  void report(const DiskMistakes& mistakes) {
+    for (const DiskMistake& mistake : mistakes) {
+      const std::string place = mistake.partition.empty() ? "disk" : join_key("disk.partition", mistake.partition);
+      if (mistake.key.empty())
+        wrong_entry(place, mistake.message);
+      else
+        wrong(place + "." + mistake.key, mistake.message);
+    }
   }
 
   void check_disk() {
@@ -114,9 +125,6 @@ class Rules {
       wrong("disk.boot-code-package", "needs disk.boot-code: the path in that package");
     if (!disk.boot_code.empty() && disk.boot_code_package.empty())
       wrong("disk.boot-code", "needs disk.boot-code-package: the package that ships it");
-    if (disk.compress == "xz" && disk.compress_level > 9) wrong("disk.compress-level", "must be from 0 to 9 for xz");
-    if (disk.compress == "zstd" && (disk.compress_level < 1 || disk.compress_level > 19))
-      wrong("disk.compress", "is \"zstd\": that needs disk.compress-level from 1 to 19");
   }
 
   void check_boot_files() {
@@ -188,12 +196,14 @@ class Rules {
   }
 
   const Config& config_;
+  const DiskFormats& formats_;
   Reader& reader_;
 };
 
 }  // namespace
 
-void check_rules(const Config& config, const ProjectNames& names, BoardKind kind, Reader& reader) {
+void check_rules(const Config& config, const ProjectNames& names, const DiskFormats& formats, BoardKind kind,
+                 Reader& reader) {
   if (kind == BoardKind::Architecture) {
     for (const char* section : machine_sections)
       if (const auto* at = reader.opened(section))
@@ -204,7 +214,7 @@ void check_rules(const Config& config, const ProjectNames& names, BoardKind kind
   reader.check_names("components.enable", "component", names.components);
   reader.check_names("overlays.use", "overlay", names.overlays);
   reader.check_names("kernel.fragments", "fragment", names.fragments);
-  Rules(config, reader).check();
+  Rules(config, formats, reader).check();
 }
 
 }  // namespace k8simg::config

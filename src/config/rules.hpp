@@ -7,6 +7,7 @@
 namespace k8simg::config {
 
 /// Adds every mistake to `reader`'s diagnostics.
-void check_rules(const Config& config, const ProjectNames& names, BoardKind kind, Reader& reader);
+void check_rules(const Config& config, const ProjectNames& names, const DiskFormats& formats, BoardKind kind,
+                 Reader& reader);
 
 }  // namespace k8simg::config

@@ -9,10 +9,24 @@
 namespace k8simg::config {
 namespace {
 
-Table partition_table(PartitionConfig& partition) {
+template <class List>
+std::vector<std::string> format_names(const List& list) {
+  std::vector<std::string> names;
+  for (const auto& rules : list) names.emplace_back(rules.name);
+  return names;
+}
+
+std::vector<std::string> output_names(const DiskFormats& formats, OutputKind kind) {
+  std::vector<std::string> names;
+  for (const OutputRules& rules : formats.outputs)
+    if (rules.kind == kind) names.emplace_back(rules.name);
+  return names;
+}
+
+Table partition_table(PartitionConfig& partition, const DiskFormats& formats) {
   return {{
       text("type", partition.type, single_line()).require(),
-      text("filesystem", partition.filesystem, one_of({"vfat", "ext4"})).require(),
+      text("filesystem", partition.filesystem, one_of(format_names(formats.filesystems))).require(),
       text("mount", partition.mount),
       size("size", partition.size),
       size("free", partition.free),
@@ -36,17 +50,24 @@ Table kernel_table(KernelConfig& kernel, Draft& draft) {
   }};
 }
 
-Table disk_table(DiskConfig& disk) {
-  return {{
+Table disk_table(DiskConfig& disk, const DiskFormats& formats) {
+  std::vector<std::string> compressions = output_names(formats, OutputKind::Compression);
+  compressions.emplace_back("none");
+  Table table{{
       text("file", disk.file, file_name()).require(),
-      text("table", disk.table, one_of({"gpt", "dos"})).require(),
-      entries<PartitionConfig>("partition", "name", disk.partitions, &PartitionConfig::name, partition_table).require(),
+      text("table", disk.table, one_of(format_names(formats.tables))).require(),
+      entries<PartitionConfig>("partition", "name", disk.partitions, &PartitionConfig::name,
+                               [&formats](PartitionConfig& partition) { return partition_table(partition, formats); })
+          .require(),
       text("boot-code-package", disk.boot_code_package, package_name()),
       text("boot-code", disk.boot_code, relative_path()),
-      text("syslinux", disk.syslinux, relative_path()),
-      text("compress", disk.compress, one_of({"zstd", "xz", "none"})).require(),
+      text("compress", disk.compress, one_of(compressions)).require(),
       number("compress-level", disk.compress_level, 0, 19),
+      list("formats", disk.formats, Growth::Accumulate, one_of(output_names(formats, OutputKind::Conversion))),
   }};
+  for (const auto& loader : formats.boot_loaders)
+    table.fields.push_back(text(loader, disk.boot_loaders[loader], relative_path()));
+  return table;
 }
 
 Table qemu_table(QemuConfig& qemu) {
@@ -93,7 +114,8 @@ BoardKind board_kind(const Value& board) {
   return machine ? BoardKind::Machine : BoardKind::Architecture;
 }
 
-Table config_table(Config& config, Draft& draft, const ProjectNames& names, BoardKind kind) {
+Table config_table(Config& config, Draft& draft, const ProjectNames& names, const DiskFormats& formats,
+                   BoardKind kind) {
   const auto of_machines = [kind](Field field) {
     if (kind == BoardKind::Machine) return std::move(field).require();
     field.complete = {};  // it has no place there: that it is not complete is no further mistake
@@ -130,7 +152,7 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, Boar
                                               flag("expand", file.expand),
                                           }};
                                         })}}),
-      of_machines(table("disk", disk_table(config.disk))),
+      of_machines(table("disk", disk_table(config.disk, formats))),
       table("imager", {{list("devices", config.imager.devices, Growth::Accumulate, file_name()),
                         text("base-url", config.imager.base_url, single_line())}}),
       of_machines(table("qemu", qemu_table(config.qemu))),

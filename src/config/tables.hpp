@@ -35,8 +35,8 @@ inline constexpr const char* machine_sections[] = {"kernel", "boot", "disk",    
 BoardKind board_kind(const Value& board);
 
 /// board.toml, defconfigs and --set: one table, since a defconfig may change what its board says. `config` and `draft`
-/// must outlive it. `kind` decides which keys are required.
-Table config_table(Config& config, Draft& draft, const ProjectNames& names, BoardKind kind);
+/// must outlive it. `formats`: what a disk may name. `kind` decides which keys are required.
+Table config_table(Config& config, Draft& draft, const ProjectNames& names, const DiskFormats& formats, BoardKind kind);
 /// components/NAME/component.toml; all binaries, of every link mode.
 Table component_table(ComponentConfig& component);
 /// defconfigs/scripts.toml

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "guest/filesystems.hpp"
+
 namespace k8simg {
 
 namespace {
@@ -74,15 +76,6 @@ void compare_path(Differences& differences, const std::string& place, const Path
   }
 }
 
-/// Whether the tool that makes the filesystem creates this path.
-bool belongs_to_filesystem(const std::string& filesystem, const std::string& path, const PathState& state) {
-  if (filesystem == "ext4")
-    return path == "/lost+found" && state.type == "directory" && state.mode == 0700u && state.uid == 0u &&
-           state.gid == 0u && state.xattrs.empty();
-  if (filesystem == "vfat") return path.ends_with("/ldlinux.sys") && state.type == "file";
-  return false;
-}
-
 /// The manifest does not list the root folder, since it is the same in every image.
 void compare_top(Differences& differences, const std::string& name, const PathState& found) {
   PathState expected{.type = "directory", .mode = 0755, .uid = 0, .gid = 0};
@@ -113,7 +106,7 @@ void compare_partition(Differences& differences, const std::string& name, const 
     if (wanted == expected.paths.end() || (there != found.paths.end() && there->first < wanted->first)) {
       if (there->first == "/")
         compare_top(differences, name, there->second);
-      else if (!belongs_to_filesystem(expected.filesystem, there->first, there->second)) {
+      else if (!readable_filesystem(expected.filesystem).made_by_tools(there->first, there->second)) {
         differences.add(name + ": " + there->first,
                         fmt::format("a {} that the manifest does not name", there->second.type));
       }

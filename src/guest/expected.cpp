@@ -7,6 +7,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "guest/filesystems.hpp"
 #include "util/error.hpp"
 
 namespace k8simg {
@@ -120,7 +121,7 @@ std::string partition_type(const Field& field, const std::string& table) {
   field.fail(fmt::format("\"{}\" is not a known type of a {} partition", type, table));
 }
 
-PathState parse_path(const Field& field, bool fat, std::int64_t epoch) {
+PathState parse_path(const Field& field, bool owners, std::int64_t epoch) {
   static const std::vector<std::string> types{"file", "directory", "symlink", "char", "block", "fifo"};
   PathState path;
   path.type = field.at("type").text();
@@ -130,7 +131,7 @@ PathState parse_path(const Field& field, bool fat, std::int64_t epoch) {
   if (path.type == "file") path.size = field.at("size").number(), path.sha256 = field.at("sha256").digest();
   if (path.type == "symlink") path.target = field.at("target").text();
   if (path.type == "char" || path.type == "block") path.device = field.at("device").text();
-  if (fat) return path;
+  if (!owners) return path;
   path.mode = field.at("mode").octal();
   path.uid = field.at("uid").id(), path.gid = field.at("gid").id();
   // The image writer clamps times to source_date_epoch.
@@ -154,7 +155,7 @@ PartitionState parse_partition(const Field& field, const std::string& table, std
   for (const auto& [path, value] : paths.object().items()) {
     const Field entry = paths.item(path, value);
     if (!path.starts_with('/') || path.size() < 2) entry.fail("is not an absolute path");
-    partition.paths[path] = parse_path(entry, partition.filesystem == "vfat", epoch);
+    partition.paths[path] = parse_path(entry, readable_filesystem(partition.filesystem).has_owners, epoch);
   }
   return partition;
 }

@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "guest/expected.hpp"
+#include "guest/filesystems.hpp"
 #include "guest/session.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
@@ -121,8 +122,8 @@ class Reader {
     const std::string shown = partition.name.empty() ? device : partition.name;
     const int number = guestfs_part_to_partnum(g_, device.c_str());
     if (number < 0) session_.fail(device);
-    if (partition.filesystem == "ext4") check(partition, "e2fsck -f -n " + GuestSession::device(number));
-    if (partition.filesystem == "vfat") check(partition, "fsck.fat -n " + GuestSession::device(number));
+    if (const std::string command = readable_filesystem(partition.filesystem).check; !command.empty())
+      check(partition, command + GuestSession::device(number));
     try {
       read_paths(partition, device);
       progress_(fmt::format("{}: {} paths", shown, partition.paths.size()));
@@ -147,10 +148,9 @@ class Reader {
   }
 
   void read_paths(PartitionState& partition, const std::string& device) {
-    const bool ext4 = partition.filesystem == "ext4";
-    // "noload": do not replay the journal, so that the data on the disk is read unchanged.
-    if (guestfs_mount_options(g_, ext4 ? "ro,noload" : "ro", device.c_str(), "/") != 0) session_.fail("mount");
-    const bool owners = partition.filesystem != "vfat";
+    const ReadableFilesystem& filesystem = readable_filesystem(partition.filesystem);
+    if (guestfs_mount_options(g_, filesystem.mount_options, device.c_str(), "/") != 0) session_.fail("mount");
+    const bool owners = filesystem.has_owners;
     const Names folders = list_names();
     std::map<std::string, PathState> paths;
     paths["/"] = read_top(owners);

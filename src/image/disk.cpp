@@ -1,5 +1,4 @@
-// Partition tables through libfdisk on a plain file. Formats: UEFI specification chapter 5 (GPT), the PC's MBR; types
-// from the Discoverable Partitions Specification.
+// Partition tables through libfdisk on a plain file, and the content of partitions behind them.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <libfdisk/libfdisk.h>
@@ -11,7 +10,7 @@
 #include <memory>
 #include <string>
 
-#include "image/image.hpp"
+#include "image/formats.hpp"
 #include "image/tool.hpp"
 #include "util/error.hpp"
 #include "util/extents.hpp"
@@ -22,51 +21,19 @@ namespace k8simg {
 namespace {
 
 constexpr std::uint64_t sector = 512;
-constexpr std::uint64_t boot_code_size = 440;  // then comes the MBR's identifier
-
-/// Known names; anything else is taken as a GUID or MBR type as it is.
-std::string type_code(const std::string& type, const std::string& table) {
-  static const std::map<std::string, std::string> gpt = {{"esp", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"},
-                                                         {"linux", "0FC63DAF-8483-4772-8E79-3D69D8477DE4"},
-                                                         {"root-x86-64", "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"},
-                                                         {"root-arm64", "B921B045-1DF0-41C3-AF44-4C6F280D3FAE"},
-                                                         {"root-arm", "69DAD710-2CE4-4E3C-B16C-21A1D49ABED3"},
-                                                         {"root-ppc64-le", "C31C45E6-3F39-412E-80FB-4809C4980599"},
-                                                         {"root-riscv64", "72EC70A6-CF74-40E6-BD49-4BDA08E8F224"},
-                                                         {"root-s390x", "5EEAD9A9-FE09-4A1E-A1D7-520D00531306"}};
-  static const std::map<std::string, std::string> dos = {
-      {"esp", "ef"}, {"linux", "83"}, {"root", "83"}, {"fat32-lba", "c"}};
-  const auto& known = table == "gpt" ? gpt : dos;
-  const auto found = known.find(type);
-  if (found != known.end()) return found->second;
-  if (table == "dos" && type.starts_with("0x")) return type.substr(2);
-  if (table == "gpt" && type.size() == 36) return type;
-  throw Error(
-      ErrorKind::Usage, fmt::format("unknown partition type \"{}\" for a {} table", type, table),
-      table == "gpt" ? "use esp, root, linux or a GUID" : "use esp, root, linux, fat32-lba or a number such as 0x0c");
-}
-
-std::string disk_identifier(const std::string& table, const Uuid& uuid) {
-  if (table == "gpt") return uuid.text();
-  return fmt::format("{:02x}{:02x}{:02x}{:02x}", uuid.bytes[0], uuid.bytes[1], uuid.bytes[2], uuid.bytes[3]);
-}
-
 /// The script of sfdisk(8), which libfdisk reads too: the only interface that sets every identifier.
-std::string table_script(const DiskSpec& spec, const DiskLayout& layout) {
-  std::string text = fmt::format("label: {}\nlabel-id: {}{}\nunit: sectors\n", spec.table,
-                                 spec.table == "dos" ? "0x" : "", disk_identifier(spec.table, spec.disk_uuid));
+std::string table_script(const DiskSpec& spec, const PartitionTable& table, const DiskLayout& layout) {
+  std::string text =
+      fmt::format("label: {}\nlabel-id: {}\nunit: sectors\n", spec.table, table.identifier(spec.disk_uuid));
   for (std::size_t i = 0; i < spec.partitions.size(); ++i) {
     const PartitionSpec& partition = spec.partitions[i];
-    text += fmt::format("start={}, size={}, type={}", layout.partitions[i].start / sector,
-                        layout.partitions[i].size / sector, type_code(partition.type, spec.table));
-    if (spec.table == "gpt") {
-      if (partition.uuid) text += ", uuid=" + partition.uuid->text();
-      text += ", name=\"" + partition.name + "\"";
-      if (partition.bootable) text += ", attrs=\"LegacyBIOSBootable\"";
-    } else if (partition.bootable) {
-      text += ", bootable";
-    }
-    text += "\n";
+    const auto type = table.type_code(partition.type);
+    if (!type)
+      throw Error(ErrorKind::Usage,
+                  fmt::format("unknown partition type \"{}\" for a {} table", partition.type, spec.table),
+                  fmt::format("use {}", table.types));
+    text += fmt::format("start={}, size={}, type={}{}\n", layout.partitions[i].start / sector,
+                        layout.partitions[i].size / sector, *type, table.script(partition));
   }
   return text;
 }
@@ -158,41 +125,24 @@ class AreaList {
 };
 
 std::vector<DiskArea> list_areas(const Fd& disk, const std::filesystem::path& file, const DiskSpec& spec,
-                                 const DiskLayout& layout) {
-  constexpr std::uint64_t entries = 128 * 128;  // libfdisk's number of GPT entries, and the size of each
-  const bool gpt = spec.table == "gpt";
+                                 const PartitionTable& table, const DiskLayout& layout) {
   AreaList list(disk, file);
   list.add("boot code", boot_code_size, spec.boot_code);
-  list.add_table("MBR", sector - boot_code_size);
-  if (gpt) {
-    list.add_table("GPT header", sector);
-    list.add_table("GPT entries", entries);
-  }
+  for (const auto& [name, size] : table.front) list.add_table(name, size);
   for (std::size_t i = 0; i < spec.partitions.size(); ++i) {
     const PartitionSpec& partition = spec.partitions[i];
     list.add_unallocated(layout.partitions[i].start);
     list.add("partition " + partition.name, partition.content.size, {}, partition.content.digest);
     list.add("rest of partition " + partition.name, layout.partitions[i].size - partition.content.size);
   }
-  list.add_unallocated(layout.size - (gpt ? entries + sector : 0));
-  if (gpt) {
-    list.add_table("backup GPT entries", entries);
-    list.add_table("backup GPT header", sector);
-  }
+  std::uint64_t back = 0;
+  for (const auto& area : table.back) back += area.second;
+  list.add_unallocated(layout.size - back);
+  for (const auto& [name, size] : table.back) list.add_table(name, size);
   return list.take();
 }
 
 }  // namespace
-
-std::string partition_uuid(const std::string& table, const Uuid& disk_uuid, const std::optional<Uuid>& uuid,
-                           int index) {
-  if (table == "gpt") {
-    if (!uuid) throw Error(ErrorKind::Internal, "a GPT partition needs a UUID of its own");
-    return uuid->text();
-  }
-  // The kernel names MBR partitions DISKID-NN (block/partitions/msdos.c).
-  return fmt::format("{}-{:02x}", disk_identifier(table, disk_uuid), index + 1);
-}
 
 std::string partition_table_library() {
   const char* version = nullptr;
@@ -201,10 +151,11 @@ std::string partition_table_library() {
 }
 
 Disk make_disk(StepContext& context, const DiskSpec& spec) {
-  if (spec.table != "gpt" && spec.table != "dos")
-    throw Error(ErrorKind::Usage, fmt::format("unknown partition table \"{}\"", spec.table), "use gpt or dos");
-  if (spec.table == "dos" && spec.partitions.size() > 4)
-    throw Error(ErrorKind::Usage, "a dos partition table holds four partitions", "use gpt, or fewer");
+  const PartitionTable& table = partition_table(spec.table);
+  if (table.most_partitions && spec.partitions.size() > table.most_partitions)
+    throw Error(ErrorKind::Usage,
+                fmt::format("a {} partition table holds {} partitions", spec.table, table.most_partitions),
+                "use another table, or fewer");
   if (spec.boot_code.size() > boot_code_size)
     throw Error(ErrorKind::Usage,
                 fmt::format("the boot code has {} bytes, the start of the disk holds {}", spec.boot_code.size(),
@@ -219,15 +170,14 @@ Disk make_disk(StepContext& context, const DiskSpec& spec) {
     const PartitionSpec& partition = spec.partitions[i];
     const std::uint64_t size = round_up(partition.content.size, mebibyte);
     layout.partitions.push_back({partition.name, at, size, partition.type,
-                                 partition_uuid(spec.table, spec.disk_uuid, partition.uuid, static_cast<int>(i))});
+                                 table.partuuid(spec.disk_uuid, partition.uuid, static_cast<int>(i))});
     at += size;
   }
-  // The last MiB holds GPT's second header and table.
-  layout.size = at + (spec.table == "gpt" ? mebibyte : 0);
+  layout.size = at + table.reserve_at_end;
 
   const auto file = context.scratch() / "disk.img";
   make_empty_file(file, layout.size);
-  const std::string script = table_script(spec, layout);
+  const std::string script = table_script(spec, table, layout);
   context.log(script);
   write_table(file, spec.table, script);
   {
@@ -238,7 +188,7 @@ Disk make_disk(StepContext& context, const DiskSpec& spec) {
                    spec.partitions[i].content.size, context.stop());
       context.progress(layout.partitions[i].start + layout.partitions[i].size, layout.size);
     }
-    layout.areas = list_areas(fd, file, spec, layout);
+    layout.areas = list_areas(fd, file, spec, table, layout);
   }
   return {context.store().put_file(file, true), layout};
 }

@@ -7,7 +7,7 @@
 #include <map>
 #include <set>
 
-#include "image/image.hpp"
+#include "image/formats.hpp"
 #include "image/tool.hpp"
 #include "tree/archive.hpp"
 #include "util/bytes.hpp"
@@ -95,9 +95,9 @@ void check_capabilities(const ImageTools& tools, const Tree& tree, const std::fi
   }
 }
 
-}  // namespace
-
-Value make_ext4(const ImageTools& tools, const Tree& tree, const Ext4Options& options) {
+/// mke2fs -d tar. Error{Usage} when the size is given and too small: says how much the tree needs. File capabilities
+/// are checked on the result.
+Value make_ext4(const ImageTools& tools, const Tree& tree, const FilesystemSpec& options) {
   StepContext& context = tools.context;
   check_attributes(tree);
   const auto scratch = context.scratch();
@@ -125,33 +125,33 @@ Value make_ext4(const ImageTools& tools, const Tree& tree, const Ext4Options& op
     const std::uint64_t ratio =
         std::clamp<std::uint64_t>(size / (need.inodes * 3 / 2) / block_size * block_size, block_size, 16384);
     make_empty_file(image, size);
-    const auto result =
-        try_tool(tools,
-                 {"/usr/sbin/mke2fs",
-                  "-q",
-                  "-F",
-                  "-t",
-                  "ext4",
-                  "-b",
-                  std::to_string(block_size),
-                  "-I",
-                  std::to_string(inode_bytes),
-                  "-i",
-                  std::to_string(ratio),
-                  "-m",
-                  "1",
-                  "-e",
-                  "remount-ro",
-                  "-L",
-                  options.label,
-                  "-U",
-                  options.uuid.text(),
-                  "-E",
-                  "hash_seed=" + options.hash_seed.text() + ",lazy_itable_init=0,assume_storage_prezeroed=1",
-                  "-d",
-                  "/in/root.tar",
-                  "/in/image.ext4"},
-                 {{tar, "/in/root.tar"}, {image, "/in/image.ext4", true}}, options.source_date_epoch);
+    const auto result = try_tool(
+        tools,
+        {"/usr/sbin/mke2fs",
+         "-q",
+         "-F",
+         "-t",
+         "ext4",
+         "-b",
+         std::to_string(block_size),
+         "-I",
+         std::to_string(inode_bytes),
+         "-i",
+         std::to_string(ratio),
+         "-m",
+         "1",
+         "-e",
+         "remount-ro",
+         "-L",
+         options.label,
+         "-U",
+         options.uuid.text(),
+         "-E",
+         "hash_seed=" + uuid5(options.uuid.text() + "/hash").text() + ",lazy_itable_init=0,assume_storage_prezeroed=1",
+         "-d",
+         "/in/root.tar",
+         "/in/image.ext4"},
+        {{tar, "/in/root.tar"}, {image, "/in/image.ext4", true}}, options.source_date_epoch);
     const std::uint64_t left = result.exit_code == 0 ? user_free(image) : 0;
     if (result.exit_code == 0 && left >= options.free) {
       context.log(fmt::format("{} bytes, {} free for the user", size, left));
@@ -172,7 +172,8 @@ Value make_ext4(const ImageTools& tools, const Tree& tree, const Ext4Options& op
   return context.store().put_file(image, true);
 }
 
-std::vector<ByteRange> ext4_free_ranges(const ImageTools& tools, const Value& image) {
+/// The blocks that the image's own bitmaps call free, asked of dumpe2fs.
+std::vector<ByteRange> ext4_unused(const ImageTools& tools, const Value& image) {
   const auto result = run_tool(tools, {"/usr/sbin/dumpe2fs", "/in/image"},
                                {{tools.context.store().path(image.digest), "/in/image"}}, 0, true);
   std::vector<ByteRange> ranges;
@@ -196,5 +197,22 @@ std::vector<ByteRange> ext4_free_ranges(const ImageTools& tools, const Value& im
   }
   return ranges;
 }
+
+DiskMistakes check_ext4(const PartitionConfig& partition) {
+  if (partition.label.size() <= 16) return {};  // s_volume_name of the superblock
+  return {{partition.name, "label", "is longer than the 16 characters that ext4 holds"}};
+}
+
+}  // namespace
+
+extern const Filesystem ext4;
+const Filesystem ext4{
+    .rules = {"ext4", check_ext4},
+    // Nothing is written any more to what is damaged; mke2fs says so too, but systemd-repart's does not.
+    .mount_options = "errors=remount-ro",
+    .fsck_pass = 2,
+    .make = make_ext4,
+    .identifier = [](const Uuid& uuid) { return uuid.text(); },
+    .unused = ext4_unused};
 
 }  // namespace k8simg

@@ -6,7 +6,7 @@
 #include <cctype>
 #include <map>
 
-#include "image/image.hpp"
+#include "image/formats.hpp"
 #include "image/tool.hpp"
 #include "tree/archive.hpp"
 #include "util/error.hpp"
@@ -56,9 +56,20 @@ std::uint64_t content_size(const Tree& tree, std::uint64_t cluster) {
   return round_up(total, cluster);
 }
 
-}  // namespace
+/// The 32-bit serial number, from the same seed as every other identifier.
+std::uint32_t fat_volume_id(const Uuid& uuid) {
+  return static_cast<std::uint32_t>(uuid.bytes[0]) << 24 | static_cast<std::uint32_t>(uuid.bytes[1]) << 16 |
+         static_cast<std::uint32_t>(uuid.bytes[2]) << 8 | uuid.bytes[3];
+}
 
-Value make_fat(const ImageTools& tools, const Tree& tree, const FatOptions& options) {
+/// blkid shows the serial number as XXXX-XXXX in upper case.
+std::string fat_identifier(const Uuid& uuid) {
+  const std::uint32_t serial = fat_volume_id(uuid);
+  return fmt::format("{:04X}-{:04X}", serial >> 16, serial & 0xffff);
+}
+
+/// mkfs.fat --invariant and mtools. Error{Usage}: owners, symlinks or names that FAT cannot hold, a size too small.
+Value make_fat(const ImageTools& tools, const Tree& tree, const FilesystemSpec& options) {
   StepContext& context = tools.context;
   if (options.label.size() > 11)
     throw Error(ErrorKind::Usage, fmt::format("FAT label \"{}\" is longer than 11 characters", options.label),
@@ -86,8 +97,9 @@ Value make_fat(const ImageTools& tools, const Tree& tree, const FatOptions& opti
   make_empty_file(image, size);
   const SandboxBind image_bind{image, "/in/image.vfat", true};
   const std::string target = "/in/image.vfat";
-  std::vector<std::string> mkfs{"/usr/sbin/mkfs.fat", "--invariant", "-F",
-                                fat32 ? "32" : "16",  "-i",          fmt::format("{:08x}", options.volume_id)};
+  std::vector<std::string> mkfs{
+      "/usr/sbin/mkfs.fat", "--invariant", "-F",
+      fat32 ? "32" : "16",  "-i",          fmt::format("{:08x}", fat_volume_id(options.uuid))};
   if (small_clusters) mkfs.insert(mkfs.end(), {"-s", "1"});
   if (!options.label.empty()) mkfs.insert(mkfs.end(), {"-n", options.label});
   mkfs.push_back(target);
@@ -116,12 +128,30 @@ Value make_fat(const ImageTools& tools, const Tree& tree, const FatOptions& opti
     mcopy.push_back("::/" + parent);
     run_tool(tools, mcopy, {image_bind, content_bind}, options.source_date_epoch);
   }
-  if (!options.syslinux.empty()) {
-    // The mtools build of syslinux writes into the image as a file: no mount, no root.
-    run_tool(tools, {"/usr/bin/syslinux", "--install", "--directory", options.syslinux, target}, {image_bind},
-             options.source_date_epoch);
-  }
+  for (const auto& [loader, folder] : options.boot_loaders)
+    boot_method(loader).install(tools, image_bind, folder, options.source_date_epoch);
   return context.store().put_file(image, true);
 }
+
+DiskMistakes check_fat(const PartitionConfig& partition) {
+  DiskMistakes mistakes;
+  if (partition.mount == "/")
+    mistakes.push_back(
+        {partition.name, "filesystem", "cannot be \"vfat\": the root filesystem needs owners and modes"});
+  if (partition.label.size() > 11)  // the name of a folder entry
+    mistakes.push_back({partition.name, "label", "is longer than the 11 characters that vfat holds"});
+  return mistakes;
+}
+
+}  // namespace
+
+extern const Filesystem vfat;
+const Filesystem vfat{.rules = {"vfat", check_fat},
+                      .firmware_reads = true,
+                      .has_owners = false,
+                      .mount_options = "umask=0077",
+                      .fsck_pass = 2,
+                      .make = make_fat,
+                      .identifier = fat_identifier};
 
 }  // namespace k8simg

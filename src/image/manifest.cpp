@@ -65,13 +65,13 @@ DiskArea parse_area(const json& entry) {
   return area;
 }
 
-json describe_node(const Node& node, bool fat) {
+json describe_node(const Node& node, bool owners) {
   json entry{{"type", type_name(node.type)}, {"origin", node.origin.text()}};
   if (node.type == NodeType::File) entry["size"] = node.size, entry["sha256"] = node.content.hex();
   if (node.type == NodeType::Symlink) entry["target"] = node.target;
   if (node.type == NodeType::CharDevice || node.type == NodeType::BlockDevice)
     entry["device"] = fmt::format("{}:{}", node.major, node.minor);
-  if (fat) return entry;
+  if (!owners) return entry;
   entry["mode"] = fmt::format("{:04o}", node.mode);
   entry["uid"] = node.uid, entry["gid"] = node.gid, entry["mtime"] = node.mtime;
   for (const auto& [name, value] : node.xattrs) entry["xattrs"][name] = hex_of(value);
@@ -109,14 +109,15 @@ std::string make_manifest(const ManifestInput& input) {
   for (std::size_t i = 0; i < input.partitions.size(); ++i) {
     const auto& place = input.layout.partitions.at(i);
     const auto& partition = input.partitions[i];
-    const bool fat = partition.filesystem == "vfat";
+    const bool owners = filesystem(partition.filesystem).has_owners;
     text += fmt::format(
         "{}\n {{\"name\": {}, \"start\": {}, \"size\": {}, \"type\": {}, \"partuuid\": {}, \"filesystem\": {}, "
         "\"label\": {}, \"uuid\": {},\n  \"paths\": ",
         i ? "," : "", text_of(partition.name), place.start, place.size, text_of(place.type), text_of(place.partuuid),
         text_of(partition.filesystem), text_of(partition.label), text_of(partition.uuid));
     std::vector<std::pair<std::string, json>> paths;
-    for (const auto& [path, node] : partition.tree->nodes()) paths.emplace_back("/" + path, describe_node(node, fat));
+    for (const auto& [path, node] : partition.tree->nodes())
+      paths.emplace_back("/" + path, describe_node(node, owners));
     text += lines(paths, "   ") + "}";
   }
   text += "], \"areas\": [";

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "image/image.hpp"
+#include "image/formats.hpp"
 #include "lock/lock.hpp"
 #include "tree/tree.hpp"
 

@@ -8,8 +8,8 @@
 
 #include "graph/builtin.hpp"
 #include "pipeline/audit.hpp"
-#include "pipeline/compressed.hpp"
 #include "pipeline/images.hpp"
+#include "pipeline/output.hpp"
 #include "pipeline/programs.hpp"
 #include "pipeline/root.hpp"
 #include "pipeline/sums.hpp"
@@ -73,8 +73,8 @@ BlobHandle add_binaries_archive(StepGraph& graph, const TreeHandle& tools, const
   for (const auto& [component, tree] : programs) inputs.push_back(program_in[component](tree));
   graph.add(
       {.id = id, .inputs = std::move(inputs), .action = builtin<pack_binaries>("binaries.archive", {.epoch = epoch})});
-  return add_compressed_step(graph, "binaries/compressed", tools, archive_port.of(id),
-                             {archive_port, archive_port, "zstd", zstd_level});
+  return add_output_step(graph, "binaries/compressed", tools, archive_port.of(id),
+                         {archive_port, archive_port, "zstd", zstd_level});
 }
 
 BlobHandle add_release(StepGraph& graph, const TreeHandle& tools, const ComponentConfig& component,
@@ -87,8 +87,8 @@ BlobHandle add_release(StepGraph& graph, const TreeHandle& tools, const Componen
                                                                  .folder = release.folder,
                                                                  .programs = release.programs,
                                                                  .epoch = epoch})});
-  return add_compressed_step(graph, id + "/compressed", tools, archive_port.of(id + "/archive"),
-                             {archive_port, archive_port, "gzip", gzip_level});
+  return add_output_step(graph, id + "/compressed", tools, archive_port.of(id + "/archive"),
+                         {archive_port, archive_port, "gzip", gzip_level});
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "graph/builtin.hpp"
-#include "image/boot_files_check.hpp"
+#include "image/formats.hpp"
 #include "tree/tree.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
@@ -16,7 +16,7 @@
 namespace k8simg {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BootFile, path, from, source, expand)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FirmwareTarget, kernel_arch, root_partuuid, memory)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BootTarget, kernel_arch, root_partuuid, memory)
 
 namespace {
 
@@ -29,10 +29,10 @@ struct BootTree {
   std::vector<BootFile> files;
   std::vector<std::pair<std::string, std::string>> values;  ///< for ${NAME} in files, in the order of messages
   std::string board;
-  FirmwareTarget firmware;
+  BootTarget target;
   std::int64_t epoch = 0;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BootTree, files, values, board, firmware, epoch)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BootTree, files, values, board, target, epoch)
 
 /// What one boot file is taken from, once inputs are at hand.
 struct Collector {
@@ -103,8 +103,8 @@ Outputs collect(StepContext& context, const BootTree& parameters) {
     }
   }
   collector.boot.add_missing_parents(board, parameters.epoch);
-  // The firmware of a Raspberry Pi, which no emulator runs: what would stop it is found here.
-  if (collector.boot.find("config.txt")) check_firmware_files(collector.boot, store, parameters.firmware);
+  // Some firmware no emulator runs: what would stop it is found here.
+  check_boot_partition(collector.boot, store, parameters.target);
   return {boot_tree.give(put_tree(store, collector.boot))};
 }
 
@@ -138,8 +138,8 @@ TreeHandle add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageStep
                                                     {"board", config.board},
                                                     {"role", config.node_role}},
                                          .board = config.board,
-                                         .firmware = {config.arch.kernel, disk.root_partuuid,
-                                                      static_cast<std::uint64_t>(config.smallest_memory_mib()) << 20},
+                                         .target = {config.arch.kernel, disk.root_partuuid,
+                                                    static_cast<std::uint64_t>(config.smallest_memory_mib()) << 20},
                                          .epoch = epoch})});
   return boot_tree.of(id);
 }

@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include "graph/builtin.hpp"
-#include "image/image.hpp"
+#include "image/formats.hpp"
 #include "image/imager_list.hpp"
 #include "image/manifest.hpp"
-#include "pipeline/compressed.hpp"
+#include "pipeline/output.hpp"
 #include "pipeline/partitions.hpp"
 #include "pipeline/sums.hpp"
 #include "tree/archive.hpp"
@@ -22,16 +22,10 @@ namespace {
 const TreePort tools_in{"tools"}, tree_in{"tree"}, kernel_tree{"kernel"}, boot_code_in{"boot-code"}, root_tree{"root"},
     boot_in{"boot"};
 const BlobPort image_out{"image"}, layout_port{"layout"}, config_out{"config"}, disk_in{"disk"}, bmap_out{"bmap"},
-    compressed_in{"compressed"}, imager_list{"list"}, manifest_out{"manifest"}, root_image_in{"root-image"};
+    compressed_in{"compressed"}, imager_list{"list"}, manifest_out{"manifest"};
 const BlobFamily partition_in{"partition/"}, artifact_in{"artifact/"};
 
 ImageTools image_tools(StepContext& context) { return {context, checkout(context.store(), tools_in.in(context))}; }
-
-/// FAT's 32-bit serial number, from the same seed as every other identifier.
-std::uint32_t volume_id(const Uuid& uuid) {
-  return static_cast<std::uint32_t>(uuid.bytes[0]) << 24 | static_cast<std::uint32_t>(uuid.bytes[1]) << 16 |
-         static_cast<std::uint32_t>(uuid.bytes[2]) << 8 | uuid.bytes[3];
-}
 
 /// Of a partition, what is written to the disk.
 struct Partition {
@@ -62,44 +56,27 @@ std::vector<Partition> partitions_of(const DiskPlan& plan) {
   return list;
 }
 
-struct Filesystem {
+struct FilesystemImage {
   Partition partition;
-  std::string syslinux;
+  std::map<std::string, std::string> boot_loaders;
   std::int64_t epoch = 0;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Filesystem, partition, syslinux, epoch)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FilesystemImage, partition, boot_loaders, epoch)
 
-Value make_filesystem(const ImageTools& tools, const Tree& tree, const Filesystem& parameters) {
-  const Partition& partition = parameters.partition;
-  if (partition.filesystem == "vfat") {
-    return make_fat(tools, tree,
-                    {.label = partition.label,
-                     .volume_id = volume_id(partition.uuid),
-                     .size = partition.size,
-                     .free = partition.free,
-                     .source_date_epoch = parameters.epoch,
-                     .syslinux = parameters.syslinux});
-  }
-  if (partition.filesystem == "ext4") {
-    return make_ext4(tools, tree,
-                     {.label = partition.label,
-                      .uuid = partition.uuid,
-                      .hash_seed = uuid5(partition.uuid.text() + "/hash"),
-                      .size = partition.size,
-                      .free = partition.free,
-                      .source_date_epoch = parameters.epoch});
-  }
-  throw Error(ErrorKind::Usage,
-              fmt::format("partition {}: unknown filesystem \"{}\"", partition.name, partition.filesystem),
-              "ext4 and vfat are known");
-}
-
-Outputs write_filesystem(StepContext& context, const Filesystem& parameters) {
+Outputs write_filesystem(StepContext& context, const FilesystemImage& parameters) {
   const Tree tree = read_tree(context, tree_in);
   const Partition& partition = parameters.partition;
   return with_context(
-      fmt::format("while making the {} filesystem of partition {}", partition.filesystem, partition.name),
-      [&] { return Outputs{image_out.give(make_filesystem(image_tools(context), tree, parameters))}; });
+      fmt::format("while making the {} filesystem of partition {}", partition.filesystem, partition.name), [&] {
+        return Outputs{image_out.give(filesystem(partition.filesystem)
+                                          .make(image_tools(context), tree,
+                                                {.label = partition.label,
+                                                 .uuid = partition.uuid,
+                                                 .size = partition.size,
+                                                 .free = partition.free,
+                                                 .source_date_epoch = parameters.epoch,
+                                                 .boot_loaders = parameters.boot_loaders}))};
+      });
 }
 
 struct DiskImage {
@@ -117,7 +94,7 @@ Outputs write_disk(StepContext& context, const DiskImage& parameters) {
   for (const Partition& partition : parameters.partitions) {
     spec.partitions.push_back({.name = partition.name,
                                .type = partition.type,
-                               .uuid = parameters.table == "gpt" ? std::optional(partition.partition) : std::nullopt,
+                               .uuid = partition.partition,
                                .content = partition_in[partition.name].in(context),
                                .bootable = partition.bootable});
   }
@@ -147,18 +124,23 @@ Outputs publish_kernel(StepContext& context) {
 }
 
 struct BlockMap {
-  std::string file, root;  ///< names of the image and of its root partition
+  std::string file;  ///< name of the image
+  std::vector<Partition> partitions;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BlockMap, file, root)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BlockMap, file, partitions)
 
-/// Only what the root filesystem's own bitmaps call free need not be written.
+/// Only what filesystems themselves call unused need not be written.
 Outputs write_bmap(StepContext& context, const BlockMap& parameters) {
   Store& store = context.store();
   const DiskLayout written = parse_layout(store.read(layout_port.in(context).digest));
-  std::vector<ByteRange> unused = ext4_free_ranges(image_tools(context), root_image_in.in(context));
-  for (const auto& partition : written.partitions) {
-    if (partition.name != parameters.root) continue;
-    for (auto& range : unused) range.start += partition.start;
+  const ImageTools tools = image_tools(context);
+  std::vector<ByteRange> unused;
+  for (std::size_t i = 0; i < parameters.partitions.size(); ++i) {
+    const Partition& partition = parameters.partitions[i];
+    const Filesystem& handler = filesystem(partition.filesystem);
+    if (!handler.unused) continue;
+    for (const ByteRange& range : handler.unused(tools, partition_in[partition.name].in(context)))
+      unused.push_back({range.start + written.partitions.at(i).start, range.size});
   }
   return {bmap_out.give(store.put(make_bmap(store, disk_in.in(context), parameters.file, unused)))};
 }
@@ -206,13 +188,9 @@ Outputs write_manifest(StepContext& context, const Manifest& parameters) {
                          .packages = parameters.packages,
                          .components = parameters.components};
   for (const Partition& partition : parameters.partitions) {
-    // blkid shows FAT's serial number as XXXX-XXXX in upper case.
-    const std::uint32_t serial = volume_id(partition.uuid);
-    const std::string uuid = partition.filesystem == "vfat"
-                                 ? fmt::format("{:04X}-{:04X}", serial >> 16, serial & 0xffff)
-                                 : partition.uuid.text();
-    manifest.partitions.push_back(
-        {partition.name, partition.filesystem, partition.label, uuid, partition.is_root ? &root : &boot});
+    manifest.partitions.push_back({partition.name, partition.filesystem, partition.label,
+                                   filesystem(partition.filesystem).identifier(partition.uuid),
+                                   partition.is_root ? &root : &boot});
   }
   for (const auto& [file, value] : artifact_in.all(context)) manifest.artifacts[file] = value;
   return {manifest_out.give(store.put(make_manifest(manifest)))};
@@ -236,8 +214,10 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
 
   const TreeHandle filesystems = packages.tools("filesystems");
   const std::vector<Partition> partitions = partitions_of(plan);
-  std::vector<Input> disk_inputs;
-  BlobHandle root_image;
+  std::map<std::string, std::string> loaders = disk.boot_loaders;
+  std::erase_if(loaders, [](const auto& loader) { return loader.second.empty(); });
+  const std::map<std::string, std::string> none;
+  std::vector<Input> images, disk_inputs;
   for (std::size_t i = 0; i < partitions.size(); ++i) {
     const Partition& partition = partitions[i];
     if (!partition.is_root && i != plan.boot) {
@@ -249,12 +229,12 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
                .inputs = {tools_in(filesystems), tree_in(partition.is_root ? inputs.root : inputs.boot)},
                .action = builtin<write_filesystem>(
                    "image.filesystem",
-                   {.partition = partition, .syslinux = partition.is_root ? "" : disk.syslinux, .epoch = epoch})});
+                   {.partition = partition, .boot_loaders = i == plan.boot ? loaders : none, .epoch = epoch})});
     const BlobHandle image = image_out.of(id);
-    if (partition.is_root) root_image = image;
     artifacts[(partition.is_root ? "rootfs." : "boot.") + partition.filesystem] = image;
-    disk_inputs.push_back(partition_in[partition.name](image));
+    images.push_back(partition_in[partition.name](image));
   }
+  disk_inputs = images;
   if (!disk.boot_code_package.empty()) disk_inputs.push_back(boot_code_in(packages.unpacked(disk.boot_code_package)));
 
   const std::string disk_id = "image/disk";
@@ -270,16 +250,24 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
   artifacts[disk.file] = image;
 
   const std::string bmap_id = "image/bmap";
+  std::vector<Input> bmap_inputs{tools_in(filesystems), disk_in(image), layout_port(layout)};
+  bmap_inputs.insert(bmap_inputs.end(), images.begin(), images.end());
   graph.add({.id = bmap_id,
-             .inputs = {tools_in(filesystems), disk_in(image), root_image_in(root_image), layout_port(layout)},
-             .action = builtin<write_bmap>("image.bmap",
-                                           {.file = disk.file, .root = plan.partitions[plan.root].config.name})});
+             .inputs = std::move(bmap_inputs),
+             .action = builtin<write_bmap>("image.bmap", {.file = disk.file, .partitions = partitions})});
   artifacts[disk.file + ".bmap"] = bmap_out.of(bmap_id);
 
+  for (const std::string& name : disk.formats) {
+    const OutputFormat& format = output_format(name);
+    artifacts[format.file(disk.file)] = add_output_step(graph, "image/" + name, packages.tools(format.rules.tool_set),
+                                                        image, {.in = disk_in, .out = image_out, .format = name});
+  }
+
   if (disk.compress != "none") {
-    const BlobHandle compressed = add_compressed_step(graph, "image/compressed", packages.tools("compression"), image,
-                                                      {disk_in, image_out, disk.compress, disk.compress_level});
-    const std::string file = disk.file + (disk.compress == "xz" ? ".xz" : ".zst");
+    const OutputFormat& format = output_format(disk.compress);
+    const BlobHandle compressed = add_output_step(graph, "image/compressed", packages.tools(format.rules.tool_set),
+                                                  image, {disk_in, image_out, disk.compress, disk.compress_level});
+    const std::string file = format.file(disk.file);
     artifacts[file] = compressed;
     if (!config.imager.devices.empty()) {
       const std::string imager_id = "image/imager";

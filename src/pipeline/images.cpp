@@ -10,8 +10,8 @@
 #include "component/elf.hpp"
 #include "graph/builtin.hpp"
 #include "oci/archive.hpp"
-#include "pipeline/compressed.hpp"
 #include "pipeline/contents.hpp"
+#include "pipeline/output.hpp"
 #include "pipeline/programs.hpp"
 #include "tree/mapped_file.hpp"
 #include "tree/path.hpp"
@@ -312,8 +312,8 @@ ImageSteps add_image_steps(StepGraph& graph, const Config& config, const TreeHan
              .inputs = std::move(inputs),
              .action = builtin<make_archive>("images.archive", image_parameters(config, epoch))});
   const BlobHandle tar = images_archive.of(archive_id);
-  const BlobHandle compressed = add_compressed_step(graph, "images/compressed", tools, tar,
-                                                    {images_archive, images_archive, "zstd", archive_level});
+  const BlobHandle compressed =
+      add_output_step(graph, "images/compressed", tools, tar, {images_archive, images_archive, "zstd", archive_level});
   return {compressed, images_list.of(archive_id), layout_out.of(archive_id), tar};
 }
 

@@ -4,23 +4,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
-#include "image/image.hpp"
+#include "image/formats.hpp"
 #include "util/error.hpp"
 
 namespace k8simg {
 
 namespace {
 
-/// Discoverable Partitions Specification: the root type differs by architecture. `architecture`: Debian's name.
-std::string partition_type(const PartitionConfig& partition, const std::string& architecture) {
+/// The type of a root partition differs by architecture. `architecture`: Debian's name.
+std::string partition_type(const PartitionTable& table, const PartitionConfig& partition,
+                           const std::string& architecture) {
   if (partition.type != "root") return partition.type;
-  static const std::map<std::string, std::string> types{
-      {"amd64", "root-x86-64"},     {"arm64", "root-arm64"},     {"armel", "root-arm"},  {"armhf", "root-arm"},
-      {"ppc64el", "root-ppc64-le"}, {"riscv64", "root-riscv64"}, {"s390x", "root-s390x"}};
-  const auto type = types.find(architecture);
-  if (type != types.end()) return type->second;
+  if (const auto type = table.root_type(architecture)) return *type;
   throw Error(ErrorKind::Usage,
               fmt::format("partition {}: no partition type is known for the root of {}", partition.name, architecture),
               "give its GUID in disk.partition.NAME.type, from the Discoverable Partitions Specification");
@@ -30,10 +26,11 @@ std::string partition_type(const PartitionConfig& partition, const std::string& 
 
 DiskPlan plan_disk(const Config& config) {
   DiskPlan plan{.disk = uuid5(config.name + "/disk"), .partitions = {}, .root = 0, .boot = 0, .root_partuuid = {}};
+  const PartitionTable& table = partition_table(config.disk.table);
   int roots = 0, boots = 0;
   for (const PartitionConfig& partition : config.disk.partitions) {
     if (partition.create_on_device) {
-      if (config.disk.table != "gpt") {
+      if (!table.made_on_device) {
         throw Error(ErrorKind::Usage,
                     fmt::format("partition {} cannot be made on the device: the disk's table is \"{}\", and "
                                 "systemd-repart knows GPT only",
@@ -44,10 +41,9 @@ DiskPlan plan_disk(const Config& config) {
     }
     const std::string seed = config.name + "/" + partition.name;
     if (partition.mount == "/") plan.root = plan.partitions.size(), ++roots;
-    if (partition.filesystem == "vfat") plan.boot = plan.partitions.size(), ++boots;
-    plan.partitions.push_back(
-        {partition, config.disk.table == "gpt" ? partition_type(partition, config.arch.debian) : partition.type,
-         uuid5(seed + "/partition"), uuid5(seed + "/filesystem")});
+    if (filesystem(partition.filesystem).firmware_reads) plan.boot = plan.partitions.size(), ++boots;
+    plan.partitions.push_back({partition, partition_type(table, partition, config.arch.debian),
+                               uuid5(seed + "/partition"), uuid5(seed + "/filesystem")});
   }
   const auto need_one = [&](int count, const char* what) {
     if (count != 1) {
@@ -58,8 +54,7 @@ DiskPlan plan_disk(const Config& config) {
   };
   need_one(roots, "partitions mounted at /");
   need_one(boots, "vfat partitions to boot from");
-  plan.root_partuuid =
-      partition_uuid(config.disk.table, plan.disk, plan.partitions[plan.root].partition, static_cast<int>(plan.root));
+  plan.root_partuuid = table.partuuid(plan.disk, plan.partitions[plan.root].partition, static_cast<int>(plan.root));
   return plan;
 }
 
@@ -88,17 +83,20 @@ void check_overlay_is_visible(const Config& config, const DiskPlan& plan, const 
 }
 
 std::vector<DiskMount> disk_mounts(const Config& config, const DiskPlan& plan) {
+  const PartitionTable& table = partition_table(config.disk.table);
   std::vector<DiskMount> mounts;
+  const auto add = [&](const std::string& source, const PartitionConfig& partition) {
+    const Filesystem& handler = filesystem(partition.filesystem);
+    mounts.push_back(
+        {source, partition.mount, partition.filesystem, handler.mount_options, handler.fsck_pass, partition.grow});
+  };
   for (std::size_t i = 0; i < plan.partitions.size(); ++i) {
     const PlannedPartition& partition = plan.partitions[i];
     if (partition.config.mount.empty()) continue;
-    mounts.push_back(
-        {"PARTUUID=" + partition_uuid(config.disk.table, plan.disk, partition.partition, static_cast<int>(i)),
-         partition.config.mount, partition.config.filesystem, partition.config.grow});
+    add("PARTUUID=" + table.partuuid(plan.disk, partition.partition, static_cast<int>(i)), partition.config);
   }
   for (const PartitionConfig& partition : config.disk.partitions) {
-    if (partition.create_on_device && !partition.mount.empty())
-      mounts.push_back({"PARTLABEL=" + partition.name, partition.mount, partition.filesystem, partition.grow});
+    if (partition.create_on_device && !partition.mount.empty()) add("PARTLABEL=" + partition.name, partition);
   }
   // Outer mounts before inner ones.
   std::stable_sort(mounts.begin(), mounts.end(),
@@ -108,7 +106,7 @@ std::vector<DiskMount> disk_mounts(const Config& config, const DiskPlan& plan) {
 
 Tree repart_definitions(Store& store, const Config& config, const DiskPlan& plan) {
   Tree tree;
-  if (config.disk.table != "gpt") return tree;  // systemd-repart knows GPT only
+  if (!partition_table(config.disk.table).made_on_device) return tree;
   const Origin origin = Origin::board(config.board);
   int number = 50;
   const auto define = [&](const PartitionConfig& partition, const std::string& text) {

@@ -11,7 +11,7 @@ namespace k8simg {
 
 using RootfsMode = RootfsOptions::Mode;
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RootfsMode, path, mode, owner)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DiskMount, source, path, filesystem, grow)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DiskMount, source, path, filesystem, options, fsck_pass, grow)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Judgement, package, script, remainder, rule, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RootfsOptions, architecture, triplet, source_date_epoch, exclude, keep, replace,
                                    modes, hostname, timezone, authorized_keys, enable_units, disable_units, mask_units,

@@ -48,6 +48,8 @@ struct Layer {
 /// One line of /etc/fstab: a partition of the disk image. The root filesystem is among them.
 struct DiskMount {
   std::string source, path, filesystem;  ///< "UUID=...", "/", "ext4"
+  std::string options;                   ///< of the filesystem, between commas
+  int fsck_pass = 0;                     ///< of all but the root filesystem, which comes first
   bool grow = false;                     ///< grown to its partition at boot (x-systemd.growfs)
 };
 

@@ -52,17 +52,12 @@ void disk_mounts(Assembly& assembly) {
   for (const auto& mount : assembly.options.mounts) {
     const bool root = mount.path == "/";
     std::vector<std::string> options;
-    const bool ext4 = mount.filesystem == "ext4", vfat = mount.filesystem == "vfat";
-    if (vfat) options.emplace_back("umask=0077");
-    // Nothing is written any more to what is damaged; mke2fs says so too, but systemd-repart's does not.
-    if (ext4) options.emplace_back("errors=remount-ro");
+    if (!mount.options.empty()) options.push_back(mount.options);
     if (!root) options.emplace_back("nofail");
     if (mount.grow) options.emplace_back("x-systemd.growfs");
     if (options.empty()) options.emplace_back("defaults");
     table += fmt::format("{}\t{}\t{}\t{}\t0\t{}\n", mount.source, mount.path, mount.filesystem, join(options, ","),
-                         root           ? 1
-                         : ext4 || vfat ? 2
-                                        : 0);
+                         root ? 1 : mount.fsck_pass);
     if (!root && assembly.tree.find(relative(mount.path)) == nullptr)
       assembly.folder("disk-mounts", relative(mount.path));
   }

@@ -5,16 +5,18 @@
 #include <string>
 
 #include "config/tables.hpp"
+#include "image/formats.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace k8simg;
   using namespace k8simg::config;
   const std::string text(reinterpret_cast<const char*>(data), size);
   const ProjectNames names{{"pc"}, {"base"}, {"kubernetes"}, {"base"}, {"vxlan"}};
+  const DiskFormats formats = disk_formats();
   Diagnostics diagnostics;
   Config config;
   Draft draft;
-  const Table table = config_table(config, draft, names, BoardKind::Machine);
+  const Table table = config_table(config, draft, names, formats, BoardKind::Machine);
   Reader reader(diagnostics);
   if (auto override = parse_override(text, diagnostics))
     reader.read(table, override->document, CommandLine, !override->append);

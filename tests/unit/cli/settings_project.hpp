@@ -66,6 +66,7 @@ boot-code = "usr/lib/boot.bin"           #> "usr/lib/other.bin"
 syslinux = "syslinux"                    #> "other"
 compress = "zstd"                        #> "none"
 compress-level = 3                       #> 4
+formats = []                             #> ["qcow2"]
 
 [[disk.partition]]
 name = "boot"
@@ -104,7 +105,7 @@ essential = true                         #> false
 packages = ["zstd"]                      #> ["zstd", "make"]
 essential = true                         #> false
 [tools.qemu]
-packages = ["qemu"]                      #> ["qemu", "make"]
+packages = ["qemu", "qemu-utils"]        #> ["qemu", "qemu-utils", "make"]
 essential = true                         #> false
 [tools.appliance]
 packages = ["linux-image"]               #> ["linux-image", "make"]

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "config/config.hpp"
+#include "image/formats.hpp"
 #include "locking/locking.hpp"
 #include "pipeline/pipeline.hpp"
 #include "settings_project.hpp"
@@ -71,8 +72,9 @@ IndexSet indexes(const std::vector<Repository>& repositories, const std::string&
       set.suites.push_back({r.name, suite, 1763195591, sha256(suite)});
       asked += fmt::format(" {}/{}/{}", r.name, suite, join(r.sections, "+"));
       std::string text;
-      for (const char* name : {"bash", "base", "perl-base", "vim", "gcc", "make", "go", "coreutils", "e2fsprogs",
-                               "zstd", "qemu", "linux-image", "linux-source", "linux-source-7", "loader", "loader-2"})
+      for (const char* name :
+           {"bash", "base", "perl-base", "vim", "gcc", "make", "go", "coreutils", "e2fsprogs", "zstd", "qemu",
+            "qemu-utils", "linux-image", "linux-source", "linux-source-7", "loader", "loader-2"})
         text += fmt::format(
             "Package: {0}\nVersion: 1\nArchitecture: {1}\n{2}{3}Filename: pool/{0}.deb\nSize: 10\nSHA256: {4}\n\n",
             name, architecture, std::string_view(name) == "bash" ? "Depends: perl-base\n" : "",
@@ -84,7 +86,7 @@ IndexSet indexes(const std::vector<Repository>& repositories, const std::string&
 
 /// All keys that are known before anything runs, and the locks, as one text.
 std::string fingerprint(const fs::path& project, const std::string& name) {
-  const Config config = load_config(name, {.project = project, .set = {}});
+  const Config config = load_config(name, {.project = project, .set = {}, .formats = disk_formats()});
   std::string text;
   LockServices services;
   services.now = 1763195591;
@@ -188,7 +190,8 @@ TEST_CASE("every value that `show` prints of a defconfig is among those that wer
   const fs::path project = K8SIMG_SOURCE_DIR;
   for (const auto& summary : list_defconfigs(project)) {
     INFO(summary.name);
-    for (const auto& setting : load_config(summary.name, {.project = project, .set = {}}).settings) {
+    for (const auto& setting :
+         load_config(summary.name, {.project = project, .set = {}, .formats = disk_formats()}).settings) {
       INFO(setting.key << " is " << without_names(setting.key));
       CHECK(tried.contains(without_names(setting.key)));
     }

@@ -306,7 +306,7 @@ TEST_CASE("the project's own defconfigs load") {
   REQUIRE_FALSE(list.empty());
   for (const auto& summary : list) {
     INFO(summary.name);
-    Config config = load_config(summary.name, {K8SIMG_SOURCE_DIR, {}});
+    Config config = load_config(summary.name, {K8SIMG_SOURCE_DIR, {}, disk_formats()});
     CHECK(config.board == summary.board);
     CHECK_FALSE(config.kernel.required.empty());
     for (const auto& fragment : config.kernel.fragments) CHECK(std::filesystem::exists(config.project / fragment));

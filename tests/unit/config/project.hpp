@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "image/formats.hpp"
 #include "support/catch.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
@@ -178,7 +179,7 @@ class Project {
   }
 
   k8simg::Config load(const std::vector<std::string>& set = {}, const std::string& name = "node") const {
-    return k8simg::load_config(name, {path(), set});
+    return k8simg::load_config(name, {path(), set, k8simg::disk_formats()});
   }
   /// The mistakes, one a line; "" when it loads.
   std::string mistakes(const std::vector<std::string>& set = {}, const std::string& name = "node") const {

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "host_program.hpp"
-#include "image/image.hpp"
+#include "image/formats.hpp"
 #include "image/tool.hpp"
 #include "support/catch.hpp"
 #include "support/failing_seek.hpp"
@@ -205,7 +205,7 @@ TEST_CASE("what no table can hold is refused with a reason") {
                    for (auto& p : s.partitions) p.type = "linux";
                    while (s.partitions.size() < 5) s.partitions.push_back(s.partitions[0]);
                  }),
-                 "four partitions"));
+                 "a dos partition table holds 4 partitions"));
   // The table's script has no way to write these: they must not become other fields.
   CHECK(contains(refused([](DiskSpec& s) { s.partitions[0].name = "a\", size=1, name=\"b"; }), "partition name"));
   CHECK(contains(refused([](DiskSpec& s) { s.partitions[0].name = "two\nlines"; }), "partition name"));
@@ -241,8 +241,8 @@ TEST_CASE("a stop request ends the copying") {
 
 TEST_CASE("PARTUUIDs are known before the disk is made") {
   const Uuid disk = uuid5("pc/disk"), root = uuid5("pc/root");
-  CHECK(partition_uuid("gpt", disk, root, 1) == root.text());
-  CHECK(partition_uuid("dos", disk, std::nullopt, 0) == disk.text().substr(0, 8) + "-01");
-  CHECK(partition_uuid("dos", disk, root, 15) == disk.text().substr(0, 8) + "-10");
-  CHECK_FALSE(failure([&] { partition_uuid("gpt", disk, std::nullopt, 0); }).empty());
+  CHECK(partition_table("gpt").partuuid(disk, root, 1) == root.text());
+  CHECK(partition_table("dos").partuuid(disk, std::nullopt, 0) == disk.text().substr(0, 8) + "-01");
+  CHECK(partition_table("dos").partuuid(disk, root, 15) == disk.text().substr(0, 8) + "-10");
+  CHECK_FALSE(failure([&] { partition_table("gpt").partuuid(disk, std::nullopt, 0); }).empty());
 }

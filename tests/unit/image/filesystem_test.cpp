@@ -1,5 +1,5 @@
 // Filesystems: every mistake that is found before a program runs.
-#include "image/image.hpp"
+#include "image/formats.hpp"
 #include "image/tool.hpp"
 #include "support/catch.hpp"
 #include "support/step_context.hpp"
@@ -21,12 +21,12 @@ struct FilesystemFixture {
     node.size = 1;
     return node;
   }
-  /// What make_fat says; no program may have been asked for.
-  std::string fat(const FatOptions& options = {.label = "BOOT", .volume_id = 1, .syslinux = {}}) {
-    return checked([&] { make_fat(tools, tree, options); });
+  /// What it says; no program may have been asked for.
+  std::string fat(const FilesystemSpec& spec = {.label = "BOOT"}) {
+    return checked([&] { filesystem("vfat").make(tools, tree, spec); });
   }
-  std::string ext4(const Ext4Options& options) {
-    return checked([&] { make_ext4(tools, tree, options); });
+  std::string ext4(const FilesystemSpec& spec) {
+    return checked([&] { filesystem("ext4").make(tools, tree, spec); });
   }
 
  private:
@@ -87,11 +87,11 @@ TEST_CASE("FAT: names that differ only in case") {
 
 TEST_CASE("FAT: a label too long, a size too small") {
   FilesystemFixture f;
-  CHECK(contains(f.fat({.label = "twelve chars", .syslinux = {}}), "longer than 11 characters"));
+  CHECK(contains(f.fat({.label = "twelve chars"}), "longer than 11 characters"));
   Node large = f.file();
   large.size = 5 * mebibyte;
   f.tree.set("bzImage", large);
-  const std::string text = f.fat({.label = "BOOT", .size = 6 * mebibyte, .free = 2 * mebibyte, .syslinux = {}});
+  const std::string text = f.fat({.label = "BOOT", .size = 6 * mebibyte, .free = 2 * mebibyte});
   CHECK(contains(text, "a FAT partition of 6.0 MiB is too small"));
   CHECK(contains(text, "2.0 MiB shall stay free"));
   CHECK(contains(text, "or more"));
@@ -102,8 +102,7 @@ TEST_CASE("ext4: a size too small says how much the tree needs") {
   for (int i = 0; i < 100; ++i)
     f.tree.add_file(f.context.store(), "d/" + std::to_string(i), std::string(30000, static_cast<char>('a' + i % 20)),
                     0644, "");
-  const std::string text =
-      f.ext4({.label = "root", .uuid = {}, .hash_seed = {}, .size = 2 * mebibyte, .free = mebibyte});
+  const std::string text = f.ext4({.label = "root", .size = 2 * mebibyte, .free = mebibyte});
   CHECK(contains(text, "an image of 2.0 MiB is too small for its tree, which needs 3."));
   CHECK(contains(text, "1.0 MiB free space"));
   CHECK(contains(text, "raise the partition's size"));
@@ -113,10 +112,6 @@ TEST_CASE("ext4: an extended attribute that would be lost is refused before anyt
   FilesystemFixture f;
   f.tree.add_file(f.context.store(), "usr/bin/x", "x", 0755, "package:x=1:amd64");
   f.tree.find("usr/bin/x")->xattrs["user.note"] = "n";
-  const std::string text = f.ext4({.label = "root", .uuid = {}, .hash_seed = {}});
+  const std::string text = f.ext4({.label = "root"});
   CHECK(contains(text, "/usr/bin/x: extended attribute user.note cannot be written to ext4 (from package:x=1:amd64)"));
-}
-
-TEST_CASE("an unknown compression is named") {
-  CHECK(contains(failure([&] { compress_command("lzma", 3, "/in/disk", "/out/x"); }), "unknown compression \"lzma\""));
 }

@@ -206,7 +206,9 @@ TEST_CASE("names, keys and mounts of one machine") {
   auto chosen = options();
   chosen.authorized_keys = {"ssh-ed25519 AAAA a", "ssh-ed25519 BBBB b"};
   chosen.mounts = {
-      {"UUID=1", "/", "ext4", true}, {"UUID=2", "/boot", "vfat", false}, {"UUID=3", "/data", "ext4", true}};
+      {.source = "UUID=1", .path = "/", .filesystem = "ext4", .options = "errors=remount-ro", .grow = true},
+      {.source = "UUID=2", .path = "/boot", .filesystem = "vfat", .options = "umask=0077", .fsck_pass = 2},
+      {.source = "UUID=3", .path = "/data", .filesystem = "erofs", .options = "", .grow = true}};
   const auto tree = assemble(store, {package(store, "tzdata", {{"usr/share/zoneinfo/Etc/UTC", "z"}})}, {}, chosen);
   CHECK(text(store, tree, "etc/hostname") == "node\n");
   CHECK(text(store, tree, "etc/hosts").find("127.0.1.1\tnode") != std::string::npos);
@@ -219,7 +221,7 @@ TEST_CASE("names, keys and mounts of one machine") {
   const auto fstab = text(store, tree, "etc/fstab");
   CHECK(fstab.find("UUID=1\t/\text4\terrors=remount-ro,x-systemd.growfs\t0\t1\n") != std::string::npos);
   CHECK(fstab.find("UUID=2\t/boot\tvfat\tumask=0077,nofail\t0\t2\n") != std::string::npos);
-  CHECK(fstab.find("UUID=3\t/data\text4\terrors=remount-ro,nofail,x-systemd.growfs\t0\t2\n") != std::string::npos);
+  CHECK(fstab.find("UUID=3\t/data\terofs\tnofail,x-systemd.growfs\t0\t0\n") != std::string::npos);
   CHECK(tree.find("data") != nullptr);
   CHECK(tree.find("usr")->mtime == tree.find("etc/.updated")->mtime);
   chosen.timezone = "Mars/Olympus";

@@ -77,9 +77,10 @@ std::map<std::string, Names> allowed_folders() {
     allowed[folder] = below;
     below.insert(folder);
   }
+  allowed["model"] = {};
   allowed["lock"] = {"util"};
-  allowed["config"] = {"util", "lock"};
-  below.insert("lock");
+  allowed["config"] = {"util", "lock", "model"};
+  below.insert({"lock", "model"});
   const Names domains{"debian", "fetch", "kernel", "component", "rootfs", "oci", "image", "guest", "run", "flash"};
   for (const auto& folder : domains) allowed[folder] = below;
   below.insert(domains.begin(), domains.end());

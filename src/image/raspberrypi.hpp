@@ -3,25 +3,17 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <string>
 
-#include "store/store.hpp"
-#include "tree/tree.hpp"
+#include "image/formats.hpp"
 
 namespace k8simg {
-
-struct FirmwareTarget {
-  std::string kernel_arch;    ///< ARCH= of the kernel: "arm" or "arm64"
-  std::string root_partuuid;  ///< what the command line must name
-  std::uint64_t memory = 0;   ///< bytes of the board with the least
-};
 
 /// COMMAND_LINE_SIZE of the kernel's architecture (arch/*/include/uapi/asm/setup.h): bytes, the final zero included.
 std::size_t kernel_command_line_size(const std::string& kernel_arch);
 
-/// Checks a boot partition that has a config.txt. Throws Error{Step} that lists every mistake, a line each: "FILE:LINE:
-/// what is wrong".
+/// Checks a boot partition if it has a config.txt. Throws Error{Step} that lists every mistake, a line each:
+/// "FILE:LINE: what is wrong".
 ///
 /// Format: "config.txt" in the Raspberry Pi documentation: KEY=VALUE, `include FILE`, `initramfs FILE ADDRESS`,
 /// [filters], comments; what lies beyond 98 characters of a line is not read. Files: the start_file and fixup_file that
@@ -35,6 +27,6 @@ std::size_t kernel_command_line_size(const std::string& kernel_arch);
 ///
 /// Command line: kernel_command_line_size() less the final zero and 300 that the firmware's own words may take; one
 /// line.
-void check_firmware_files(const Tree& boot, const Store& store, const FirmwareTarget& target);
+void check_firmware_files(const Tree& boot, const Store& store, const BootTarget& target);
 
 }  // namespace k8simg

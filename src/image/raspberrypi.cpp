@@ -1,5 +1,5 @@
 // Reads config.txt as the firmware does, and looks for everything that it names.
-#include "image/boot_files_check.hpp"
+#include "image/raspberrypi.hpp"
 
 #include <fmt/format.h>
 
@@ -34,7 +34,7 @@ struct Setting {
 
 class FirmwareCheck {
  public:
-  FirmwareCheck(const Tree& boot, const Store& store, const FirmwareTarget& target)
+  FirmwareCheck(const Tree& boot, const Store& store, const BootTarget& target)
       : boot_(boot), store_(store), target_(target) {}
 
   void run() {
@@ -360,7 +360,7 @@ class FirmwareCheck {
 
   const Tree& boot_;
   const Store& store_;
-  const FirmwareTarget& target_;
+  const BootTarget& target_;
   std::vector<Setting> settings_;
   bool filtered_ = false, disabled_ = false;
   std::string prefix_;
@@ -371,8 +371,11 @@ class FirmwareCheck {
 
 std::size_t kernel_command_line_size(const std::string& kernel_arch) { return kernel_arch == "arm" ? 1024 : 2048; }
 
-void check_firmware_files(const Tree& boot, const Store& store, const FirmwareTarget& target) {
-  FirmwareCheck(boot, store, target).run();
+void check_firmware_files(const Tree& boot, const Store& store, const BootTarget& target) {
+  if (boot.find("config.txt")) FirmwareCheck(boot, store, target).run();
 }
+
+extern const BootMethod raspberrypi;
+const BootMethod raspberrypi{.name = "raspberrypi", .check = check_firmware_files};
 
 }  // namespace k8simg

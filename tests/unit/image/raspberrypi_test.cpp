@@ -1,5 +1,5 @@
 // The firmware's view of a boot partition: one that starts, and every way to spoil it, each found with file and line.
-#include "image/boot_files_check.hpp"
+#include "image/raspberrypi.hpp"
 
 #include <fmt/format.h>
 
@@ -32,7 +32,7 @@ std::string image64(std::uint64_t memory) {
 struct Partition {
   MemoryStore store;
   Tree tree;
-  FirmwareTarget target{"arm", "1234abcd-02", 512 * mebibyte};
+  BootTarget target{"arm", "1234abcd-02", 512 * mebibyte};
 
   Partition() {
     for (const char* name : {"bootcode.bin", "start_cd.elf", "fixup_cd.dat", "bcm2835-rpi-zero.dtb"}) file(name, "x");
