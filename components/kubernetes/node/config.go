@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	flannel "github.com/flannel-io/flannel/pkg/version"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	proxyconfig "k8s.io/kube-proxy/config/v1alpha1"
@@ -309,16 +310,24 @@ func (n *Node) standaloneNetwork() (string, error) {
 	return string(text) + "\n", err
 }
 
-// networkManifest is flannel's, for this cluster.
+var comment = regexp.MustCompile(`(?m)^[ \t]*#.*\n`)
+var placeholder = regexp.MustCompile(`@[A-Z_]+@`)
+
+// networkManifest is flannel's, for this cluster. Comments are left out, for they describe the placeholders.
 func (n *Node) networkManifest() ([]byte, error) {
 	text, err := os.ReadFile(n.path("/usr/share/k8simg/flannel.yaml"))
 	if err != nil {
 		return nil, err
 	}
+	text = comment.ReplaceAll(text, nil)
 	for name, value := range map[string]string{
 		"@POD_NETWORK@": n.file.PodNetwork, "@PULL_POLICY@": string(n.pullPolicy()), "@API_HOST@": n.state.Address,
+		"@FLANNEL_VERSION@": flannel.Version, // the image is made of the same build
 	} {
 		text = bytes.ReplaceAll(text, []byte(name), []byte(value))
+	}
+	if name := placeholder.Find(text); name != nil {
+		return nil, fmt.Errorf("/usr/share/k8simg/flannel.yaml: %s is not known", name)
 	}
 	return text, nil
 }

@@ -155,7 +155,8 @@ func newBoard(t *testing.T, mebibytes int) *board {
 	b.put(stampFile, sums)
 	b.put(imageFile, `{"name": "pc", "board": "pc", "ignorePreflightErrors": ["NumCPU", "Mem", "Swap", "Hostname"], `+
 		`"unsupportedEtcdArchitectures": ["arm"], "failSwapOn": false}`)
-	b.put("/usr/share/k8simg/flannel.yaml", "network: @POD_NETWORK@\npolicy: @PULL_POLICY@\nhost: @API_HOST@\n")
+	b.put("/usr/share/k8simg/flannel.yaml", "# About @POD_NETWORK@ and @OTHERS@.\nnetwork: @POD_NETWORK@\n"+
+		"policy: @PULL_POLICY@\nhost: @API_HOST@\nimage: @FLANNEL_VERSION@\n")
 	b.nodeFile(`role = "single"`)
 	return b
 }

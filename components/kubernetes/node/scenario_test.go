@@ -99,7 +99,7 @@ func TestSingleIsMadeOnceAndOnlyStartedAfterThat(t *testing.T) {
 	if proxy.Mode != "nftables" || proxy.ClusterCIDR != "10.244.0.0/16" {
 		t.Errorf("%+v", proxy)
 	}
-	if string(b.applied) != "network: 10.244.0.0/16\npolicy: Never\nhost: 10.0.2.15\n" ||
+	if string(b.applied) != "network: 10.244.0.0/16\npolicy: Never\nhost: 10.0.2.15\nimage: dev\n" ||
 		b.awaited != "https://"+"10.0.2.15:6443/readyz" {
 		t.Errorf("%s %s", b.applied, b.awaited)
 	}

@@ -275,8 +275,8 @@ TEST_CASE("the command line is in the boot partition, and of a board without one
   PreflightImage image;
   image.boot_file("cmdline.txt", "root=PARTUUID=1 cgroup_disable=memory\n");
   CHECK(any_contains(image.troubles(),
-                     "error SystemVerification: \"cgroup_disable=memory\" on the kernel's command line takes the "
-                     "controller memory away"));
+                     "error SystemVerification: \"cgroup_disable=memory\" on the kernel's command line disables "
+                     "the controller memory"));
   image.boot_file("cmdline.txt", "# root=PARTUUID=1 cgroup_disable=memory\n");
   CHECK(image.troubles() == Names{});
   image.boot = Tree();
@@ -345,7 +345,7 @@ TEST_CASE("containerd's configuration") {
   CHECK(image.verdicts() == Names{"ERROR CRI", "ERROR ContainerRuntimeVersion"});
   CHECK(any_contains(image.troubles(), "config.toml:1:"));
   image.root.erase("etc/containerd/config.toml");
-  CHECK(any_contains(image.troubles(), "error containerd-config: is not there"));
+  CHECK(any_contains(image.troubles(), "error containerd-config: does not exist"));
   PreflightImage shim;
   shim.root.erase("usr/local/bin/containerd-shim-runc-v2");
   CHECK(shim.troubles() == Names{"error containerd-config: there is no containerd-shim-runc-v2"});
