@@ -195,8 +195,9 @@ TEST_CASE("an older mirror is refused, and a suite of long ago is warned of") {
     FAIL("it was locked");
   } catch (const Error& error) {
     CHECK(error.kind() == ErrorKind::Fetch);
-    CHECK(error.message().find("suite trixie of debian is from 2025-11-14T08:33:11Z on the mirror, but the lock was made "
-                               "from one of 2025-11-15T08:33:11Z") != std::string::npos);
+    CHECK(
+        error.message().find("suite trixie of debian is from 2025-11-14T08:33:11Z on the mirror, but the lock was made "
+                             "from one of 2025-11-15T08:33:11Z") != std::string::npos);
   }
   CHECK(words(site.lock(site.pc, before, {}, true).lock.target) == "app 1, lib 1");
 }
