@@ -16,19 +16,18 @@ namespace {
 
 struct Fixture {
   TestContext context;
-  ComponentSpec spec{
-      .name = "etcd",
-      .version = "v3.7.2",
-      .tags = {"a", "b"},
-      .ldflags = {"-X main.version=v3.7.2", "-X main.patches=${patches}", "-X main.arch=${goarch}"},
-      .binaries = {{.name = "etcd",
-                    .package = "go.etcd.io/etcd/server/v3",
-                    .install = "/usr/bin/etcd",
-                    .links = {},
-                    .checks = {}}},
-      .goarch = "amd64",
-      .goarm = "",
-      .source_date_epoch = 1763195591};
+  ComponentSpec spec{.name = "etcd",
+                     .version = "v3.7.2",
+                     .tags = {"a", "b"},
+                     .ldflags = {"-X main.version=v3.7.2", "-X main.patches=${patches}", "-X main.arch=${goarch}"},
+                     .binaries = {{.name = "etcd",
+                                   .package = "go.etcd.io/etcd/server/v3",
+                                   .install = "/usr/bin/etcd",
+                                   .links = {},
+                                   .checks = {}}},
+                     .goarch = "amd64",
+                     .goarm = "",
+                     .source_date_epoch = 1763195591};
 
   Value source(const std::string& main) {
     Tree tree;

@@ -36,7 +36,8 @@ TEST_CASE("links may lead about inside, and not out") {
       return error.message();
     }
   };
-  CHECK(refused("boards/pc/leak").find("boards/pc/leak is a symbolic link that points outside of") != std::string::npos);
+  CHECK(refused("boards/pc/leak").find("boards/pc/leak is a symbolic link that points outside of") !=
+        std::string::npos);
   CHECK(refused("boards/pc/leak").find("../../../secret") != std::string::npos);
   CHECK(refused("out/secret") != "");
   CHECK(refused("link/pc/leak") != "");
