@@ -60,6 +60,7 @@ type program struct {
 	// for the kubelet, and CoreDNS' own; pflag has --version, which the servers use. Otherwise kubeadm and kube-proxy
 	// would show all of them.
 	goFlags, pFlags bool
+	parallel        bool // has work for more than one processor when the others have none yet: see startup.UseFewProcessors
 }
 
 // The commands are constructed only when they run: constructing a command registers flags, feature gates and signal
@@ -70,7 +71,7 @@ var programs = []program{
 	{name: "etcdctl", run: func() int { etcdctl.MustStart(); return 0 }},
 	{name: "flanneld", run: runFlanneld},
 	{name: "k8simg-node", run: runNode},
-	{name: "kube-apiserver", run: runAPIServer, pFlags: true},
+	{name: "kube-apiserver", run: runAPIServer, pFlags: true, parallel: true},
 	{name: "kube-controller-manager", run: afterAPI(func() int { return cli.Run(controllermanager.NewControllerManagerCommand()) }), pFlags: true},
 	{name: "kube-proxy", run: func() int { return cli.Run(proxy.NewProxyCommand()) }, pFlags: true},
 	{name: "kube-scheduler", run: afterAPI(func() int { return cli.Run(scheduler.NewSchedulerCommand()) }), pFlags: true},
@@ -201,6 +202,9 @@ func main() {
 	}
 	if !selected.pFlags {
 		pflag.CommandLine = pflag.NewFlagSet(os.Args[0], pflag.ExitOnError)
+	}
+	if !selected.parallel {
+		startup.UseFewProcessors()
 	}
 	os.Exit(selected.run())
 }

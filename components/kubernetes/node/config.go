@@ -191,6 +191,11 @@ func (n *Node) initConfiguration(state State) (string, error) {
 	}
 	apiServer := arguments("profiling", "false", "max-requests-inflight", "100", "max-mutating-requests-inflight",
 		"50", "event-ttl", "30m")
+	if isSingle {
+		// A queue for each kind of client keeps a client that asks in a loop from taking the places of the nodes. A
+		// single node spares itself the queues and the objects that describe them.
+		apiServer = append(apiServer, arguments("enable-priority-and-fairness", "false")...)
+	}
 	var etcdMore []string
 	if slices.Contains(n.image.UnsupportedEtcd, n.Architecture) {
 		etcdMore = []string{"ETCD_UNSUPPORTED_ARCH", n.Architecture}

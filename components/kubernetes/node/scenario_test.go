@@ -88,7 +88,7 @@ func TestSingleIsMadeOnceAndOnlyStartedAfterThat(t *testing.T) {
 	if cluster.EncryptionAlgorithm != kubeadmapi.EncryptionAlgorithmECDSAP256 ||
 		cluster.CertificateValidityPeriod != nil || cluster.CACertificateValidityPeriod != nil || // upstream's
 		flags(cluster.ControllerManager.ExtraArgs)["cluster-signing-duration"] != "" ||
-		flags(cluster.APIServer.ExtraArgs)["enable-priority-and-fairness"] != "" {
+		flags(cluster.APIServer.ExtraArgs)["enable-priority-and-fairness"] != "false" {
 		t.Errorf("%+v", cluster)
 	}
 	if kubelet.EvictionHard["memory.available"] != "50Mi" || len(kubelet.EvictionHard) != 4 || *kubelet.FailSwapOn ||

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"runtime"
 	"time"
 )
 
@@ -90,4 +92,16 @@ func await(ctx context.Context, url string, words io.Writer, pause, answer, pati
 		fmt.Fprintf(words, "hyperkube: %s answered after %.1f s: %s\n", url, time.Since(began).Seconds(), last)
 	}
 	return nil
+}
+
+// few is how many processors a machine has at most that UseFewProcessors spares.
+const few = 4
+
+// UseFewProcessors keeps a program on one processor of a machine that has few. A cluster of one machine is a dozen
+// programs that wait for each other; Go, given two processors, wakes a second thread whenever there is something to do,
+// and the processors do little but change from one program to the next. GOMAXPROCS wins.
+func UseFewProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" && runtime.NumCPU() <= few {
+		runtime.GOMAXPROCS(1)
+	}
 }
