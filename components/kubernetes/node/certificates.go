@@ -84,6 +84,8 @@ func isKubeconfig(file string) bool { return strings.HasSuffix(file, ".conf") }
 
 func keyOf(certificate string) string { return strings.TrimSuffix(certificate, ".crt") + ".key" }
 
+var errNotKubeadms = errors.New("it is not as kubeadm has written it")
+
 // kubeconfigUser is the only user of a kubeconfig that kubeadm has written, within the whole file.
 func kubeconfigUser(text []byte) (whole, user map[string]any, err error) {
 	if err := yaml.Unmarshal(text, &whole); err != nil {
@@ -91,14 +93,14 @@ func kubeconfigUser(text []byte) (whole, user map[string]any, err error) {
 	}
 	users, ok := whole["users"].([]any)
 	if !ok || len(users) != 1 {
-		return nil, nil, errors.New("it is not as kubeadm has written it")
+		return nil, nil, errNotKubeadms
 	}
 	entry, ok := users[0].(map[string]any)
 	if !ok {
-		return nil, nil, errors.New("it is not as kubeadm has written it")
+		return nil, nil, errNotKubeadms
 	}
 	if user, ok = entry["user"].(map[string]any); !ok {
-		return nil, nil, errors.New("it is not as kubeadm has written it")
+		return nil, nil, errNotKubeadms
 	}
 	return whole, user, nil
 }
@@ -348,6 +350,17 @@ func (n *Node) lapsedText() string {
 	return fmt.Sprintf("the certificate of this worker has ended on %s, and the cluster does not let it in. "+
 		"`/usr/libexec/k8simg-node token` on the control plane makes a token; write token = \"...\" into node.toml, "+
 		"and restart: the worker joins anew", ended)
+}
+
+// tellLapsed says so when the certificate of this worker has ended, and reports whether it has.
+func (n *Node) tellLapsed() bool {
+	if !n.lapsed() {
+		return false
+	}
+	text := n.lapsedText()
+	n.tell("%s", text)
+	n.keepError(text)
+	return true
 }
 
 // certificates are those that a node has, by file.

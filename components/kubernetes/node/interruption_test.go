@@ -44,6 +44,21 @@ func lastOf(names []string, prefix string) int {
 	return last
 }
 
+// interruptions are the ways in which a run ends early.
+var interruptions = []string{"power cut, names as synced", "killed", "power cut, all names", "full"}
+
+// interrupt lets the next run end at an event, in one of these ways.
+func (b *board) interrupt(kind string, at int) {
+	if kind == "full" {
+		b.fullAt = at
+	} else {
+		b.killAt = at
+	}
+	if strings.HasPrefix(kind, "power") {
+		b.remember()
+	}
+}
+
 // TestEveryInterruption ends a first start at each of its events: power goes, the program is killed, or the disk is
 // full. The next start ends well, and whatever etcd has stored by then is still there. The four kinds take turns from
 // event to event, and all come where kubeadm has succeeded; with K8SIMG_TEST_ALL=1 they all come everywhere.
@@ -56,7 +71,7 @@ func TestEveryInterruption(t *testing.T) {
 			t.Fatalf("only %d events", events)
 		}
 		for at := 1; at <= events; at++ {
-			kinds := []string{"power cut, names as synced", "killed", "power cut, all names", "full"}
+			kinds := interruptions
 			if succeeded := lastOf(names, "kubeadm: "); os.Getenv("K8SIMG_TEST_ALL") == "" && (at < succeeded ||
 				at > succeeded+5) {
 				kinds = kinds[at%len(kinds):][:1]
@@ -64,14 +79,7 @@ func TestEveryInterruption(t *testing.T) {
 			for _, kind := range kinds {
 				t.Run(fmt.Sprintf("%s at %d %s", role, at, kind), func(t *testing.T) {
 					b, before := firstStart(t, role)
-					if kind == "full" {
-						b.fullAt = at
-					} else {
-						b.killAt = at
-					}
-					if strings.HasPrefix(kind, "power") {
-						b.remember()
-					}
+					b.interrupt(kind, at)
 					err := b.power("start")
 					if kind != "full" && !b.dead {
 						t.Fatalf("it was not killed: %v", err)

@@ -288,11 +288,7 @@ func (n *Node) restartHolders(ctx context.Context) error {
 
 // lookAtWorker is for a machine without a certificate authority. Its kubelet asks the cluster for new certificates.
 func (n *Node) lookAtWorker(ctx context.Context) error {
-	if n.lapsed() {
-		text := n.lapsedText()
-		n.tell("%s", text)
-		n.keepError(text)
-	}
+	n.tellLapsed()
 	return n.restartHolders(ctx)
 }
 

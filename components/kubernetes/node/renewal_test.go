@@ -383,7 +383,7 @@ func TestEveryInterruptionOfARenewal(t *testing.T) {
 		t.Fatalf("only %d events: %q", events, names)
 	}
 	for at := 1; at <= events; at++ {
-		kinds := []string{"power cut, names as synced", "killed", "power cut, all names", "full"}
+		kinds := interruptions
 		if os.Getenv("K8SIMG_TEST_ALL") == "" {
 			first := lastOf(names, "rename "+b.root+journalFolder)
 			last := lastOf(names, "rename "+b.root+draftFolder)
@@ -396,14 +396,7 @@ func TestEveryInterruptionOfARenewal(t *testing.T) {
 			t.Run(fmt.Sprintf("%d %s", at, kind), func(t *testing.T) {
 				b := madeNode(t)
 				age(b)
-				if kind == "full" {
-					b.fullAt = at
-				} else {
-					b.killAt = at
-				}
-				if strings.HasPrefix(kind, "power") {
-					b.remember()
-				}
+				b.interrupt(kind, at)
 				err := b.power("renew")
 				if kind == "full" && err == nil {
 					t.Error("it does not say that the disk is full")

@@ -499,10 +499,7 @@ func (n *Node) tellWorkers() error {
 func (n *Node) runWorker(ctx context.Context) error {
 	n.startKubelet(ctx)
 	n.forgetToken()
-	if n.lapsed() {
-		text := n.lapsedText()
-		n.tell("%s", text)
-		n.keepError(text)
+	if n.tellLapsed() {
 		return nil
 	}
 	n.show(fmt.Sprintf("worker %s of %s", n.state.Hostname, n.file.Server))
