@@ -85,13 +85,12 @@ Values expand_versions(ComponentConfig& component, const std::map<std::string, s
     fill(image.tag, key, place(key));
     if (image.tag.empty()) continue;
     if (const std::string wrong = image_tag()(image.tag); !wrong.empty())
-      diagnostics.add(place(key), key + ": " + wrong);
+      diagnostics.add(place(key), key + " " + wrong);
   }
   for (const char* later : {"goarch", "patches"}) values.emplace_back(later, fmt::format("${{{}}}", later));
-  for (std::size_t i = 0; i < component.ldflags.size(); ++i) {
-    const auto& items = reader.items("build.ldflags");
+  const auto& items = reader.items("build.ldflags");
+  for (std::size_t i = 0; i < component.ldflags.size(); ++i)
     fill(component.ldflags[i], "build.ldflags", i < items.size() ? items[i].position : SourcePosition{file, 1, 1});
-  }
   return values;
 }
 

@@ -84,8 +84,7 @@ std::optional<Mistake> find_unreadable(std::string_view text, const std::string&
       }
       if (!header && (c == '[' || c == '{')) ++depth;
       if (!header && depth > 0 && (c == ']' || c == '}')) --depth;
-      if (c != ' ' && c != '\t') beginning = c == '\n';
-      if (c == '\n') header = false;
+      if (c != ' ' && c != '\t') beginning = false;
       for (const std::string_view quote : {R"(""")", "'''", "\"", "'"}) {
         if (!rest.starts_with(quote)) continue;
         end = quote, length = quote.size();
@@ -98,17 +97,17 @@ std::optional<Mistake> find_unreadable(std::string_view text, const std::string&
       length = end.size();
       // Up to two quotes may stand before the three that end a text of several lines.
       while (end.size() == 3 && length < 5 && length < rest.size() && rest[length] == end[0]) ++length;
-      if (end == "\n") beginning = true, header = false;
       end = {};
     } else if (rest[0] == '\n' && end.size() == 1) {
       end = {};  // an unfinished quote: toml++ says so
-      beginning = true, header = false;
     }
     for (const char c : rest.substr(0, length)) {
-      if (c == '\n')
+      if (c == '\n') {
         ++position.line, position.column = 1;
-      else if ((static_cast<unsigned char>(c) & 0xC0) != 0x80)
+        if (end.empty()) beginning = true, header = false;
+      } else if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) {
         ++position.column;
+      }
     }
     i += length;
   }
