@@ -55,15 +55,15 @@ struct RepositoryConfig {
 };
 
 struct KernelConfig {
-  std::string package;  ///< "linux-source-6.12": ships usr/src/PACKAGE.tar.xz
-  std::string base;     ///< "allnoconfig" or a defconfig target
-  std::vector<std::filesystem::path>
-      fragments;  ///< project-relative, in order: kernel-fragments/X.config, then the board's own files
-  std::vector<std::string> targets;    ///< make targets: "bzImage", "dtbs"
-  std::string image;                   ///< path in the build tree: "arch/x86/boot/bzImage"
-  std::vector<std::string> dtbs;       ///< paths in the build tree
-  std::string cmdline;                 ///< without root=; templates add it
-  std::filesystem::path requirements;  ///< kernel-fragments/requirements.toml, read into `required`
+  std::string package;                           ///< "linux-source-6.12": ships usr/src/PACKAGE.tar.xz
+  std::string base;                              ///< "allnoconfig" or a defconfig target
+  std::vector<std::filesystem::path> fragments;  ///< project-relative, in order: kernel-fragments/X.config, then the
+                                                 ///< boards' own files, the base's first
+  std::vector<std::string> targets;              ///< make targets: "bzImage", "dtbs"
+  std::string image;                             ///< path in the build tree: "arch/x86/boot/bzImage"
+  std::vector<std::string> dtbs;                 ///< paths in the build tree
+  std::string cmdline;                           ///< without root=; templates add it
+  std::filesystem::path requirements;            ///< kernel-fragments/requirements.toml, read into `required`
   struct Requirement {
     std::vector<std::string> any_of;
     std::vector<std::string> by;
@@ -81,11 +81,9 @@ struct ArchConfig {
 
 /// A file of the boot partition.
 struct BootFile {
-  std::string path;  ///< in the partition
-  std::string from;  ///< "kernel" (the image), "dtb:NAME", "package:NAME" (target or tools tree's package), "file"
-                     ///< (project-relative)
-  std::string
-      source;  ///< path in the package (may be a glob for a folder target ending in "/"), or project-relative file
+  std::string path;     ///< in the partition
+  std::string from;     ///< "kernel" (the image), "dtb:NAME", "package:NAME" (target or tools tree's package), "file"
+  std::string source;   ///< path in the package (may be a glob for a folder target ending in "/"), or in the project
   bool expand = false;  ///< "file" only: replace ${cmdline}, ${root_partuuid}, ${kernel}, ${hostname}, ...
 };
 

@@ -85,8 +85,7 @@ Field entries_field(const std::string& key, const std::string& id, EntryList lis
       reader.diagnostics().add(where, fmt::format("{} is missing: write at least one [[{}]]", path, path));
     for (const auto& name : list.names()) {
       std::string full = join_key(path, name);
-      const SourcePosition* own = reader.opened(full);
-      reader.complete_table(list.table(list.find(name)), full, own ? *own : where);
+      reader.complete_table(list.table(list.find(name)), full, reader.place_of_missing(full, where));
     }
   };
   return field;

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
+#include "config/chain.hpp"
 #include "config/config.hpp"
 #include "config/files.hpp"
 #include "config/rules.hpp"
@@ -16,58 +18,19 @@ namespace {
 using namespace config;
 namespace fs = std::filesystem;
 
-std::string defconfig_file(const std::string& name) { return "defconfigs/" + name + ".toml"; }
-
-/// A top-level string of a document that may still be wrong in every other way.
-const Member* find_text(const Value& document, std::string_view key) {
-  const Member* member = find(document, key);
-  return member && member->value.kind == Kind::String ? member : nullptr;
-}
-
-struct Link {
-  std::string name;
-  Value document;
-};
-
-/// The defconfig and its parents, nearest first. Stops at what cannot be read or found.
-std::vector<Link> read_chain(const fs::path& project, const std::string& defconfig, const ProjectNames& names,
-                             Diagnostics& diagnostics) {
-  std::vector<Link> chain;
-  std::string next = defconfig;
-  while (!next.empty()) {
-    auto document = read_document(project, defconfig_file(next), diagnostics);
-    if (!document) break;
-    chain.push_back({next, std::move(*document)});
-    const Member* extends = find_text(chain.back().document, "extends");
-    if (!extends) break;
-    next = extends->value.text;
-    const SourcePosition& at = extends->value.position;
-    std::string path;
-    for (const auto& link : chain) path += link.name + " → ";
-    if (std::any_of(chain.begin(), chain.end(), [&](const Link& link) { return link.name == next; })) {
-      diagnostics.add(at, fmt::format("extends goes in a circle: {}{}", path, next));
-      break;
-    }
-    if (std::find(names.defconfigs.begin(), names.defconfigs.end(), next) == names.defconfigs.end()) {
-      diagnostics.add(at, fmt::format("extends: unknown defconfig {}{}", quote(next), suggest(next, names.defconfigs)));
-      break;
-    }
-  }
-  return chain;
-}
-
-/// The board that the chain settles on: the nearest defconfig that names one.
-const Member* find_board(const std::vector<Link>& chain) {
-  for (const auto& link : chain)
-    if (const Member* board = find_text(link.document, "board")) return board;
-  return nullptr;
-}
-
 void fill_from_draft(Config& config, const Draft& draft) {
+  const auto& boards = draft.boards;
   for (const auto& name : draft.fragments) config.kernel.fragments.push_back("kernel-fragments/" + name + ".config");
-  for (const auto& file : draft.board_fragments)
-    config.kernel.fragments.push_back("boards/" + config.board + "/" + file);
+  // The root of the chain first, so that lines of a board take precedence over those of the board that it extends.
+  for (auto board = boards.rbegin(); board != boards.rend(); ++board)
+    for (const auto& file : draft.board_fragments)
+      for (const auto& found : board_files(config.project, {*board}, file)) config.kernel.fragments.push_back(found);
   config.kernel.cmdline = join(draft.cmdline, " ");
+  for (auto& file : config.boot_files) {
+    if (file.from != "board") continue;
+    file.from = "file";
+    file.source = board_files(config.project, boards, file.source).front();
+  }
 }
 
 }  // namespace
@@ -88,35 +51,22 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
   const Table table = config_table(config, draft, names, options.formats, BoardKind::Machine);
   Reader reader(diagnostics);
 
-  auto chain = read_chain(project, defconfig, names, diagnostics);
+  auto chain = read_chain(project, ChainOf::Defconfigs, defconfig, names, diagnostics);
   const bool chain_is_whole = diagnostics.empty();
   if (!chain.empty())
-    if (const Member* abstract = find(chain.front().document, "abstract"); abstract && abstract->value.boolean)
+    if (const Member* abstract = find_abstract(chain.front().document))
       throw Error(ErrorKind::Usage,
                   fmt::format("{}: {} is abstract: it is there to be extended, not to be built",
                               describe(abstract->value.position), quote(defconfig)),
                   "`k8simg list` shows what can be built");
 
-  // The board first: everything it says can be changed by a defconfig.
-  bool board_is_read = false;
-  BoardKind kind = BoardKind::Machine;
-  SourcePosition board_start;
+  // The boards first, the root of their chain before the others: a defconfig can change everything that they say.
+  BoardChain boards;
   if (const Member* board = find_board(chain)) {
-    const std::string& name = board->value.text;
-    if (std::find(names.boards.begin(), names.boards.end(), name) == names.boards.end()) {
-      diagnostics.add(board->value.position,
-                      fmt::format("board: unknown board {}{}", quote(name), suggest(name, names.boards)));
-    } else {
-      board_start = {"boards/" + name + "/board.toml", 1, 1};
-      if (auto document = read_document(project, board_start.file, diagnostics)) {
-        reader.read(table, *document, Board);
-        kind = board_kind(*document);
-        board_is_read = true;
-        if (const auto* at = reader.position("name"); at && draft.board_name != name)
-          diagnostics.add(*at,
-                          fmt::format("name must be the folder's, {}, not {}", quote(name), quote(draft.board_name)));
-      }
-    }
+    boards = read_boards(project, *board, names, diagnostics);
+    draft.boards = boards.names();
+    for (auto link = boards.links.rbegin(); link != boards.links.rend(); ++link)
+      reader.read(table, link->document, Board);
   } else if (chain_is_whole && !chain.empty() && !find(chain.front().document, "board")) {
     diagnostics.add({defconfig_file(defconfig), 1, 1}, "board is missing: it names a folder in boards/");
   }
@@ -134,9 +84,12 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
       reader.read(table, override->document, CommandLine, !override->append);
 
   // What is missing or does not fit can only be said of files that were all readable.
-  if (board_is_read && chain_is_whole) {
-    reader.complete(config_table(config, draft, names, options.formats, kind), board_start);
-    check_rules(config, names, options.formats, kind, reader);
+  if (boards.whole && chain_is_whole) {
+    std::set<std::string> bases;
+    for (std::size_t i = 1; i < boards.links.size(); ++i) bases.insert(boards.links[i].file);
+    reader.complete(config_table(config, draft, names, options.formats, boards.kind()),
+                    {boards.links.front().file, 1, 1}, bases);
+    check_rules(config, draft.boards, names, options.formats, boards.kind(), reader);
   }
 
   config.settings = reader.settings();
@@ -179,18 +132,14 @@ std::vector<DefconfigSummary> list_defconfigs(const fs::path& project) {
   std::vector<DefconfigSummary> summaries;
   for (const auto& name : names.defconfigs) {
     Diagnostics diagnostics;
-    auto chain = read_chain(project, name, names, diagnostics);
+    auto chain = read_chain(project, ChainOf::Defconfigs, name, names, diagnostics);
     DefconfigSummary summary;
     summary.name = name;
     if (!chain.empty()) {
-      const Member* abstract = find(chain.front().document, "abstract");
-      if (abstract && abstract->value.boolean) continue;
+      if (find_abstract(chain.front().document)) continue;
       if (const Member* board = find_board(chain)) {
         summary.board = board->value.text;
-        const bool there = std::find(names.boards.begin(), names.boards.end(), summary.board) != names.boards.end();
-        if (const auto document =
-                there ? read_document(project, "boards/" + summary.board + "/board.toml", diagnostics) : std::nullopt)
-          summary.machine = board_kind(*document) == BoardKind::Machine;
+        summary.machine = read_boards(project, *board, names, diagnostics).kind() == BoardKind::Machine;
       }
       if (const Member* description = find_text(chain.front().document, "description"))
         summary.description = description->value.text;

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <set>
 
+#include "config/chain.hpp"
 #include "util/text.hpp"
 
 namespace k8simg::config {
@@ -14,8 +15,8 @@ namespace {
 
 class Rules {
  public:
-  Rules(const Config& config, const DiskFormats& formats, Reader& reader)
-      : config_(config), formats_(formats), reader_(reader) {}
+  Rules(const Config& config, const std::vector<std::string>& boards, const DiskFormats& formats, Reader& reader)
+      : config_(config), boards_(boards), formats_(formats), reader_(reader) {}
 
   void check() {
     check_arch();
@@ -42,6 +43,14 @@ class Rules {
     if (!std::filesystem::is_regular_file(config_.project / file, ignored))
       reader_.diagnostics().add(item.position, fmt::format("{}: {} is missing", key, file));
   }
+  void check_board_file(const std::string& key, const Reader::Item& item) {
+    if (!board_files(config_.project, boards_, item.text).empty()) return;
+    const std::vector<std::string> bases(boards_.begin() + 1, boards_.end());
+    const std::string also =
+        bases.empty() ? "" : fmt::format(", also in the boards that {} extends: {}", boards_[0], join(bases, ", "));
+    reader_.diagnostics().add(item.position,
+                              fmt::format("{}: boards/{}/{} is missing{}", key, boards_[0], item.text, also));
+  }
 
   void check_arch() {
     if (config_.arch.go == "arm" && config_.arch.goarm.empty())
@@ -51,8 +60,7 @@ class Rules {
   }
 
   void check_kernel() {
-    for (const auto& item : reader_.items("kernel.config"))
-      if (!config_.board.empty()) check_file("kernel.config", item, "boards/" + config_.board + "/" + item.text);
+    for (const auto& item : reader_.items("kernel.config")) check_board_file("kernel.config", item);
     if (config_.kernel.base != "allnoconfig" && !config_.kernel.base.empty() &&
         !(config_.kernel.base.size() > 10 && config_.kernel.base.ends_with("_defconfig")))
       wrong("kernel.base", "must be \"allnoconfig\" or a make target that ends in \"_defconfig\"");
@@ -147,11 +155,17 @@ class Rules {
           wrong(from, "is \"file\": that needs source, a path in the project");
         else if (const auto* at = reader_.position(source))
           check_file(source, {file.source, *at}, file.source);
+      } else if (file.from == "board") {
+        if (file.source.empty())
+          wrong(from, "is \"board\": that needs source, a path in the board's folder");
+        else if (const auto* at = reader_.position(source))
+          check_board_file(source, {file.source, *at});
       } else if (!file.from.empty()) {
-        wrong(from,
-              fmt::format("must be \"kernel\", \"dtb:NAME\", \"package:NAME\" or \"file\", not {}", quote(file.from)));
+        wrong(from, fmt::format("must be \"kernel\", \"dtb:NAME\", \"package:NAME\", \"board\" or \"file\", not {}",
+                                quote(file.from)));
       }
-      if (file.expand && file.from != "file") wrong(key + ".expand", "is for from = \"file\" only");
+      if (file.expand && file.from != "file" && file.from != "board")
+        wrong(key + ".expand", "is for from = \"board\" and \"file\" only");
     }
   }
 
@@ -196,14 +210,15 @@ class Rules {
   }
 
   const Config& config_;
+  const std::vector<std::string>& boards_;  ///< the board and what it extends, nearest first
   const DiskFormats& formats_;
   Reader& reader_;
 };
 
 }  // namespace
 
-void check_rules(const Config& config, const ProjectNames& names, const DiskFormats& formats, BoardKind kind,
-                 Reader& reader) {
+void check_rules(const Config& config, const std::vector<std::string>& boards, const ProjectNames& names,
+                 const DiskFormats& formats, BoardKind kind, Reader& reader) {
   if (kind == BoardKind::Architecture) {
     for (const char* section : machine_sections)
       if (const auto* at = reader.opened(section))
@@ -214,7 +229,7 @@ void check_rules(const Config& config, const ProjectNames& names, const DiskForm
   reader.check_names("components.enable", "component", names.components);
   reader.check_names("overlays.use", "overlay", names.overlays);
   reader.check_names("kernel.fragments", "fragment", names.fragments);
-  Rules(config, formats, reader).check();
+  Rules(config, boards, formats, reader).check();
 }
 
 }  // namespace k8simg::config

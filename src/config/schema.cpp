@@ -35,7 +35,10 @@ void Reader::read(const Table& table, const Value& document, Place place, bool r
   read_table(table, "", document);
 }
 
-void Reader::complete(const Table& table, const SourcePosition& where) { complete_table(table, "", where); }
+void Reader::complete(const Table& table, const SourcePosition& where, std::set<std::string> bases) {
+  bases_ = std::move(bases);
+  complete_table(table, "", where);
+}
 
 void Reader::read_table(const Table& table, const std::string& path, const Value& value) {
   for (const auto& member : value.members) {
@@ -48,7 +51,9 @@ void Reader::read_table(const Table& table, const std::string& path, const Value
         if (known.allowed & place_) keys.push_back(known.key);
       diagnostics_.add(member.position, fmt::format("unknown key {}{}", full, suggest(member.key, keys)));
     } else if (!(field->allowed & place_)) {
-      const char* place = field->allowed & Board ? "the board's board.toml" : "a defconfig";
+      const char* place = field->allowed == Board       ? "the board's board.toml"
+                          : field->allowed == Defconfig ? "a defconfig"
+                                                        : "the board's board.toml or a defconfig";
       diagnostics_.add(member.position, fmt::format("{} cannot be set here: it belongs in {}", full, place));
     } else {
       attempted_.insert(full);
@@ -61,9 +66,9 @@ void Reader::complete_table(const Table& table, const std::string& path, const S
   for (const auto& field : table.fields) {
     std::string full = join_key(path, field.key);
     if (field.complete) {
-      const SourcePosition* own = opened(full);
       // A section that was refused as a whole is one mistake, not one for each key that it lacks.
-      if (own || (field.required && !attempted(full))) field.complete(*this, full, own ? *own : where);
+      if (opened(full) || (field.required && !attempted(full)))
+        field.complete(*this, full, place_of_missing(full, where));
     } else if (field.required && !attempted(full)) {
       diagnostics_.add(where, fmt::format("{} is missing", full));
     }
@@ -73,6 +78,11 @@ void Reader::complete_table(const Table& table, const std::string& path, const S
 const SourcePosition* Reader::opened(const std::string& path) const {
   auto found = opened_.find(path);
   return found == opened_.end() ? nullptr : &found->second;
+}
+
+const SourcePosition& Reader::place_of_missing(const std::string& path, const SourcePosition& where) const {
+  const SourcePosition* begun = opened(path);
+  return begun && !bases_.contains(begun->file) ? *begun : where;
 }
 
 const SourcePosition* Reader::position(const std::string& path) const {

@@ -76,8 +76,9 @@ class Reader {
   /// `place`: what kind of document this is; `replace`: lists of this document replace whatever was there (--set
   /// key=value).
   void read(const Table& table, const Value& document, Place place, bool replace = false);
-  /// Reports the required keys that nobody set; `where`: the file that should have them.
-  void complete(const Table& table, const SourcePosition& where);
+  /// Reports the required keys that nobody set; `where`: the file that should have them. A section of a file in
+  /// `bases` need not be complete there: what it lacks is missing in `where` too.
+  void complete(const Table& table, const SourcePosition& where, std::set<std::string> bases = {});
 
   /// An item of a list, with where it was written.
   struct Item {
@@ -103,6 +104,8 @@ class Reader {
   std::optional<std::string> as_text(const std::string& path, const Value& value);
   void open(const std::string& path, const SourcePosition& position) { opened_[path] = position; }
   const SourcePosition* opened(const std::string& path) const;
+  /// Where what `path` lacks is reported: where it was begun, or else `where`.
+  const SourcePosition& place_of_missing(const std::string& path, const SourcePosition& where) const;
   /// Whether somebody wrote the key at all, if only with a value that was refused.
   bool attempted(const std::string& path) const { return attempted_.count(path) > 0; }
 
@@ -121,7 +124,7 @@ class Reader {
   std::map<std::string, Scalar> scalars_;
   std::map<std::string, List> lists_;
   std::map<std::string, SourcePosition> opened_;  ///< tables and entries that were written down
-  std::set<std::string> attempted_;
+  std::set<std::string> attempted_, bases_;
 };
 
 // --- templates ---

@@ -123,11 +123,11 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, cons
   };
   return {{
       // what the file is
-      text("name", draft.board_name).from(Board).require(),
+      text("name", draft.board_name).from(Board),
       text("description", config.description, single_line()).from(Board | Defconfig).require(),
       text("board", config.board).from(Defconfig),
-      text("extends", draft.extends).from(Defconfig),
-      flag("abstract", draft.abstract).from(Defconfig),
+      text("extends", draft.extends).from(Board | Defconfig),
+      flag("abstract", draft.abstract).from(Board | Defconfig),
 
       // hardware
       table("arch",

@@ -17,8 +17,9 @@ ProjectNames scan_project(const std::filesystem::path& project);
 
 /// What files say that Config holds in another shape.
 struct Draft {
-  std::string board_name, extends;
-  bool abstract = false;  ///< of any file of the chain; what counts is what the file itself says
+  std::string board_name, extends;  ///< of any file of a chain; what counts is what each file itself says
+  bool abstract = false;            ///< likewise
+  std::vector<std::string> boards;  ///< the board and what it extends, nearest first
   std::vector<std::string> fragments, board_fragments;  ///< names in kernel-fragments/; files relative to the board
   std::vector<std::string> cmdline;                     ///< words
   std::vector<std::string> components;

@@ -77,9 +77,10 @@ void check_overlay_is_visible(const Config& config, const DiskPlan& plan, const 
               fmt::format("overlay {} has files that another partition would hide:{}", overlay, hidden),
               on_partition.empty()
                   ? "leave the mount point alone"
-                  : fmt::format("the boot partition is filled from [[boot.files]]: move the file out of the overlay, "
-                                "and name it there (path = \"{}\", from = \"file\", source = \"boards/{}/boot/{}\")",
-                                on_partition, config.board, on_partition));
+                  : fmt::format("the boot partition is filled from [[boot.files]]: move the file out of the overlay "
+                                "to boards/{}/boot/{}, and name it there (path = \"{}\", from = \"board\", source = "
+                                "\"boot/{}\")",
+                                config.board, on_partition, on_partition, on_partition));
 }
 
 std::vector<DiskMount> disk_mounts(const Config& config, const DiskPlan& plan) {

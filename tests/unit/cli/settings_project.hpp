@@ -54,9 +54,14 @@ from = "dtb:a.dtb"
 
 [[boot.files]]
 path = "entry.conf"
+from = "board"
+source = "entry.conf"                    #> "other.conf"
+expand = true                            #> false
+
+[[boot.files]]
+path = "notes.txt"
 from = "file"
 source = "boards/toy/entry.conf"         #> "boards/toy/other.conf"
-expand = true                            #> false
 
 [disk]
 file = "sdcard.img"                      #> "disk.img"

@@ -232,8 +232,8 @@ TEST_CASE("keys that belong elsewhere say so") {
   CHECK(project.mistakes() ==
         "defconfigs/node.toml:13:2: arch cannot be set here: it belongs in the board's board.toml");
   Project other;
-  other.edit("boards/toy/board.toml", "name = \"toy\"", "name = \"toy\"\nextends = \"base\"");
-  CHECK(other.mistakes() == "boards/toy/board.toml:2:1: extends cannot be set here: it belongs in a defconfig");
+  other.edit("boards/toy/board.toml", "name = \"toy\"", "name = \"toy\"\nboard = \"toy\"");
+  CHECK(other.mistakes() == "boards/toy/board.toml:2:1: board cannot be set here: it belongs in a defconfig");
 }
 
 TEST_CASE("--set is checked like a file") {

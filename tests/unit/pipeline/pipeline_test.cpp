@@ -222,8 +222,9 @@ TEST_CASE("files of an overlay that a partition would hide are refused, with wha
   CHECK(contains(text, "overlays/more/boot/firmware/overlays/user.dtbo: partition esp is mounted at /boot/firmware"));
   CHECK(contains(text, "overlays/more/boot/firmware/user.txt: partition esp"));
   CHECK(contains(text, "[[boot.files]]"));
-  CHECK(
-      contains(text, "path = \"overlays/user.dtbo\", from = \"file\", source = \"boards/pc/boot/overlays/user.dtbo\""));
+  CHECK(contains(text,
+                 "to boards/pc/boot/overlays/user.dtbo, and name it there (path = \"overlays/user.dtbo\", from = "
+                 "\"board\", source = \"boot/overlays/user.dtbo\")"));
   CHECK_FALSE(contains(text, "firmware.md"));
   CHECK_FALSE(contains(text, "srv"));
   // The mount point itself.
