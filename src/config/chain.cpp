@@ -9,6 +9,8 @@
 #include "config/files.hpp"
 
 namespace k8simg::config {
+
+using namespace toml;
 namespace {
 
 std::string board_file(const std::string& name) { return "boards/" + name + "/board.toml"; }

@@ -12,20 +12,20 @@ enum class ChainOf { Defconfigs, Boards };
 
 struct Link {
   std::string name, file;  ///< "pc", "boards/pc/board.toml"
-  Value document;
+  toml::Value document;
 };
 
 /// `name` and what it extends, nearest first. Stops at what cannot be read or found, which goes to `diagnostics`, as
 /// does a chain that goes in a circle.
 std::vector<Link> read_chain(const std::filesystem::path& project, ChainOf what, const std::string& name,
-                             const ProjectNames& names, Diagnostics& diagnostics);
+                             const ProjectNames& names, toml::Diagnostics& diagnostics);
 std::string defconfig_file(const std::string& name);
 /// A top-level string of a document that may still be wrong in every other way.
-const Member* find_text(const Value& document, std::string_view key);
+const toml::Member* find_text(const toml::Value& document, std::string_view key);
 /// The key `abstract`, if it is true: the file exists to be extended.
-const Member* find_abstract(const Value& document);
+const toml::Member* find_abstract(const toml::Value& document);
 /// The board that a chain of defconfigs settles on: the nearest defconfig that names one.
-const Member* find_board(const std::vector<Link>& defconfigs);
+const toml::Member* find_board(const std::vector<Link>& defconfigs);
 
 /// The board that a defconfig uses, and what it extends.
 struct BoardChain {
@@ -38,8 +38,8 @@ struct BoardChain {
 };
 /// `board`: where a defconfig names it. Reports a board that is unknown or abstract, and `name`s that are not the
 /// folder's.
-BoardChain read_boards(const std::filesystem::path& project, const Member& board, const ProjectNames& names,
-                       Diagnostics& diagnostics);
+BoardChain read_boards(const std::filesystem::path& project, const toml::Member& board, const ProjectNames& names,
+                       toml::Diagnostics& diagnostics);
 /// boards/BOARD/FILE of each of `boards` that has the file, in their order.
 std::vector<std::string> board_files(const std::filesystem::path& project, const std::vector<std::string>& boards,
                                      const std::string& file);

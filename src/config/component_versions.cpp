@@ -6,11 +6,13 @@
 #include <utility>
 #include <vector>
 
-#include "config/value_checks.hpp"
+#include "toml/value_checks.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
 namespace k8simg::config {
+
+using namespace toml;
 
 namespace {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "config/config.hpp"
-#include "config/schema.hpp"
+#include "toml/schema.hpp"
 
 namespace k8simg::config {
 
@@ -23,7 +23,7 @@ std::map<std::string, std::string> module_versions(std::string_view go_mod);
 /// is a mistake at its place. Returns what each name stands for, for expand().
 std::vector<std::pair<std::string, std::string>> expand_versions(ComponentConfig& component,
                                                                  const std::map<std::string, std::string>& modules,
-                                                                 const std::string& file, const Reader& reader,
-                                                                 Diagnostics& diagnostics);
+                                                                 const std::string& file, const toml::Reader& reader,
+                                                                 toml::Diagnostics& diagnostics);
 
 }  // namespace k8simg::config

@@ -14,6 +14,7 @@
 
 #include "lock/tool_set.hpp"
 #include "model/disk.hpp"
+#include "toml/setting.hpp"
 
 namespace k8simg {
 
@@ -29,19 +30,6 @@ inline constexpr std::array tool_set_names{
     "programs",     ///< env, and an emulator where the target's programs need one
     "qemu",         ///< emulated machines for `test` and `run`
 };
-
-struct SourcePosition {
-  std::string file;
-  int line = 0, column = 0;
-};  ///< file relative to the project; "--set" for the command line
-
-/// One effective value for `k8simg show`.
-/// `key`: dotted, as in TOML and --set. `value`: JSON text, which is TOML too: "text", 12, true, ["a", "b"]. Sizes as
-/// they were written.
-struct Setting {
-  std::string key, value;
-  std::vector<SourcePosition> set_by;
-};  ///< lists: one position per contributing file
 
 /// "defconfigs/pc.toml:12", where a value of `entry` of the list of tables `table` ("rootfs.mode") was set last; "" if
 /// nowhere.

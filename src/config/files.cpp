@@ -16,6 +16,8 @@
 #include "util/text.hpp"
 
 namespace k8simg::config {
+
+using namespace toml;
 namespace {
 
 /// Names in `folder`: of files that end in `suffix`, or of folders that hold the file `inside`.
@@ -121,7 +123,7 @@ std::optional<ComponentConfig> read_component(const fs::path& project, const std
   ComponentConfig component;
   Table table = component_table(component);
   Reader reader(diagnostics);
-  reader.read(table, *document, Anywhere);
+  reader.read(table, *document);
   reader.complete(table, {file, 1, 1});
   if (const auto* at = reader.position("name"); at && component.name != name)
     diagnostics.add(*at, fmt::format("name must be the folder's, {}, not {}", quote(name), quote(component.name)));
@@ -176,7 +178,7 @@ std::vector<ScriptJudgement> read_judgements(const fs::path& project, Diagnostic
   auto document = read_document(project, file, diagnostics);
   if (!document) return judgements;
   Reader reader(diagnostics);
-  reader.read(judgements_table(judgements), *document, Anywhere);
+  reader.read(judgements_table(judgements), *document);
   return judgements;
 }
 
@@ -187,7 +189,7 @@ std::vector<KernelConfig::Requirement> read_requirements(const fs::path& project
   if (!document) return requirements;
   std::vector<RequirementEntry> entries;
   Reader reader(diagnostics);
-  reader.read(requirements_table(entries), *document, Anywhere);
+  reader.read(requirements_table(entries), *document);
   for (std::size_t i = 0; i < entries.size(); ++i) {
     auto& entry = entries[i];
     if (entry.symbol.empty() == entry.any_of.empty()) {

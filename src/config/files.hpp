@@ -11,8 +11,8 @@
 namespace k8simg::config {
 
 /// Reads and parses a project-relative file; a missing or broken one goes to `diagnostics`.
-std::optional<Value> read_document(const std::filesystem::path& project, const std::string& file,
-                                   Diagnostics& diagnostics);
+std::optional<toml::Value> read_document(const std::filesystem::path& project, const std::string& file,
+                                         toml::Diagnostics& diagnostics);
 
 /// What a defconfig says of a component.
 struct ComponentChoice {
@@ -23,11 +23,11 @@ struct ComponentChoice {
 };
 /// components/NAME, with the binaries of the chosen link mode and the chosen patches only.
 std::optional<ComponentConfig> read_component(const std::filesystem::path& project, const std::string& name,
-                                              const ComponentChoice& choice, Diagnostics& diagnostics,
+                                              const ComponentChoice& choice, toml::Diagnostics& diagnostics,
                                               std::vector<Setting>& settings);
 /// defconfigs/scripts.toml; none when the file is not there.
-std::vector<ScriptJudgement> read_judgements(const std::filesystem::path& project, Diagnostics& diagnostics);
+std::vector<ScriptJudgement> read_judgements(const std::filesystem::path& project, toml::Diagnostics& diagnostics);
 std::vector<KernelConfig::Requirement> read_requirements(const std::filesystem::path& project, const std::string& file,
-                                                         Diagnostics& diagnostics);
+                                                         toml::Diagnostics& diagnostics);
 
 }  // namespace k8simg::config

@@ -16,6 +16,7 @@ namespace k8simg {
 namespace {
 
 using namespace config;
+using namespace toml;
 namespace fs = std::filesystem;
 
 void fill_from_draft(Config& config, const Draft& draft) {
@@ -49,7 +50,7 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
   config.name = defconfig;
   config.project = project;
   const Table table = config_table(config, draft, names, options.formats, BoardKind::Machine);
-  Reader reader(diagnostics);
+  Reader reader(diagnostics, place_names);
 
   auto chain = read_chain(project, ChainOf::Defconfigs, defconfig, names, diagnostics);
   const bool chain_is_whole = diagnostics.empty();
@@ -164,7 +165,7 @@ std::int64_t parse_source_date_epoch(const std::string& text) {
 }
 
 std::string where_set(const std::vector<Setting>& settings, const std::string& table, const std::string& entry) {
-  const std::string prefix = table + "." + config::quote(entry) + ".";
+  const std::string prefix = table + "." + toml::quote(entry) + ".";
   for (const auto& setting : settings) {
     if (!setting.key.starts_with(prefix) || setting.set_by.empty()) continue;
     return fmt::format("{}:{}", setting.set_by.back().file, setting.set_by.back().line);

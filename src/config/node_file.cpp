@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "config/document.hpp"
 #include "config/node_schema.hpp"
+#include "toml/document.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -16,6 +16,7 @@ namespace k8simg {
 namespace {
 
 using namespace config;
+using namespace toml;
 using Replacements = std::vector<std::pair<std::string, std::string>>;
 
 constexpr const char* blank = " \t";

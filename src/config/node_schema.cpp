@@ -11,7 +11,7 @@
 #include <optional>
 #include <set>
 
-#include "config/schema.hpp"
+#include "toml/schema.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -20,6 +20,8 @@ std::string_view node_schema_text();  // made by util/embed.cmake
 }
 
 namespace k8simg::config {
+
+using namespace toml;
 
 namespace {
 
@@ -140,7 +142,7 @@ NodeSchema read_schema() {
   const auto document = parse_document(node_schema_text(), "schema.toml", diagnostics);
   if (document) {
     Reader reader(diagnostics);
-    reader.read(table, *document, Anywhere);
+    reader.read(table, *document);
     reader.complete(table, {"schema.toml", 1, 1});
   }
   diagnostics.throw_if_any();

@@ -14,6 +14,8 @@
 
 namespace k8simg::config {
 
+using namespace toml;
+
 namespace {
 
 constexpr std::string_view fields[] = {"Reason", "Gain", "Obsolete"};

@@ -7,16 +7,16 @@
 #include <string_view>
 
 #include "config/config.hpp"
-#include "config/schema.hpp"
+#include "toml/schema.hpp"
 
 namespace k8simg::config {
 
 /// The header is the lines before the first "--- " line: "Reason: TEXT", "Gain: TEXT" and "Obsolete: TEXT", each once;
 /// a line that begins with a blank continues the one before. In the diff (`diff -u`), "+++ b/MODULE/PATH" names each
 /// changed file. Mistakes name the line. Fuzzed.
-std::optional<PatchConfig> parse_patch(std::string_view text, const std::string& file, Diagnostics& diagnostics);
+std::optional<PatchConfig> parse_patch(std::string_view text, const std::string& file, toml::Diagnostics& diagnostics);
 /// The same of a project-relative file.
 std::optional<PatchConfig> read_patch(const std::filesystem::path& project, const std::string& file,
-                                      Diagnostics& diagnostics);
+                                      toml::Diagnostics& diagnostics);
 
 }  // namespace k8simg::config

@@ -11,6 +11,8 @@
 #include "util/text.hpp"
 
 namespace k8simg::config {
+
+using namespace toml;
 namespace {
 
 class Rules {

@@ -8,6 +8,6 @@ namespace k8simg::config {
 
 /// Adds every mistake to `reader`'s diagnostics. `boards`: the board and what it extends, nearest first.
 void check_rules(const Config& config, const std::vector<std::string>& boards, const ProjectNames& names,
-                 const DiskFormats& formats, BoardKind kind, Reader& reader);
+                 const DiskFormats& formats, BoardKind kind, toml::Reader& reader);
 
 }  // namespace k8simg::config

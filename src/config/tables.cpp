@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <iterator>
 
-#include "config/value_checks.hpp"
+#include "toml/value_checks.hpp"
 
 namespace k8simg::config {
+
+using namespace toml;
 namespace {
 
 template <class List>
@@ -107,6 +109,12 @@ Table tools_table(Config& config) {
 }
 
 }  // namespace
+
+std::string place_names(unsigned places) {
+  const std::string board = "the board's board.toml", defconfig = "a defconfig";
+  if (places == Board) return board;
+  return places == Defconfig ? defconfig : board + " or " + defconfig;
+}
 
 BoardKind board_kind(const Value& board) {
   const bool machine = std::any_of(std::begin(machine_sections), std::begin(machine_sections) + 4,

@@ -5,9 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "config/schema.hpp"
+#include "toml/schema.hpp"
 
 namespace k8simg::config {
+
+/// Who may set a key.
+enum Place : unsigned { Board = 1, Defconfig = 2, CommandLine = 4 };
+/// "a defconfig"
+std::string place_names(unsigned places);
 
 /// What the project's folders offer.
 struct ProjectNames {
@@ -33,20 +38,21 @@ enum class BoardKind { Machine, Architecture };
 /// The sections that only a machine has; a board with one of the first four is one.
 inline constexpr const char* machine_sections[] = {"kernel", "boot", "disk",     "qemu",  "imager",
                                                    "images", "node", "overlays", "system"};
-BoardKind board_kind(const Value& board);
+BoardKind board_kind(const toml::Value& board);
 
 /// board.toml, defconfigs and --set: one table, since a defconfig may change what its board says. `config` and `draft`
 /// must outlive it. `formats`: what a disk may name. `kind` decides which keys are required.
-Table config_table(Config& config, Draft& draft, const ProjectNames& names, const DiskFormats& formats, BoardKind kind);
+toml::Table config_table(Config& config, Draft& draft, const ProjectNames& names, const DiskFormats& formats,
+                         BoardKind kind);
 /// components/NAME/component.toml; all binaries, of every link mode.
-Table component_table(ComponentConfig& component);
+toml::Table component_table(ComponentConfig& component);
 /// defconfigs/scripts.toml
-Table judgements_table(std::vector<ScriptJudgement>& judgements);
+toml::Table judgements_table(std::vector<ScriptJudgement>& judgements);
 /// One [[requirement]] of kernel-fragments/requirements.toml as written: either `symbol` or `any_of`.
 struct RequirementEntry {
   std::string symbol, level, note;
   std::vector<std::string> any_of, by;
 };
-Table requirements_table(std::vector<RequirementEntry>& requirements);
+toml::Table requirements_table(std::vector<RequirementEntry>& requirements);
 
 }  // namespace k8simg::config

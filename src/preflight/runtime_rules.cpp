@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "config/document.hpp"
 #include "preflight/rules.hpp"
+#include "toml/document.hpp"
 #include "util/text.hpp"
 
 namespace k8simg::rules {
@@ -16,14 +16,14 @@ constexpr const char* image_list = "/usr/share/k8simg/images.list";
 constexpr const char* socket = "/run/containerd/containerd.sock";  // the default of kubeadm and the kubelet
 constexpr const char* check = "containerd-config";
 
-using config::Kind;
-using TomlValue = config::Value;
+using toml::Kind;
+using TomlValue = toml::Value;
 
 /// A value by its keys; nullptr if a key is missing.
 const TomlValue* at(const TomlValue& document, std::initializer_list<const char*> keys) {
   const TomlValue* value = &document;
   for (const char* key : keys) {
-    const auto* member = value->kind == Kind::Table ? config::find(*value, key) : nullptr;
+    const auto* member = value->kind == Kind::Table ? toml::find(*value, key) : nullptr;
     if (!member) return nullptr;
     value = &member->value;
   }
@@ -166,8 +166,8 @@ void container_runtime(const Image& image, Findings& findings) {
                    "add the overlay kubernetes", not_kubeadm);
     return;
   }
-  config::Diagnostics diagnostics;
-  const auto document = config::parse_document(*text, config_file, diagnostics);
+  toml::Diagnostics diagnostics;
+  const auto document = toml::parse_document(*text, config_file, diagnostics);
   if (!document) {
     const std::string action = "correct the file: containerd does not start";
     findings.error(check, config_file, join(diagnostics.lines(), "; "), action, not_kubeadm);

@@ -10,6 +10,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace k8simg;
   using namespace k8simg::config;
+  using namespace k8simg::toml;
   const std::string text(reinterpret_cast<const char*>(data), size);
   const ProjectNames names{{"pc"}, {"base"}, {"kubernetes"}, {"base"}, {"vxlan"}};
   const DiskFormats formats = disk_formats();
@@ -30,11 +31,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (!parse_document("x = " + setting.value, "setting", none)) std::abort();
     }
     ComponentConfig component;
-    Reader(diagnostics).read(component_table(component), *document, Anywhere);
+    Reader(diagnostics).read(component_table(component), *document);
     std::vector<ScriptJudgement> judgements;
-    Reader(diagnostics).read(judgements_table(judgements), *document, Anywhere);
+    Reader(diagnostics).read(judgements_table(judgements), *document);
     std::vector<RequirementEntry> requirements;
-    Reader(diagnostics).read(requirements_table(requirements), *document, Anywhere);
+    Reader(diagnostics).read(requirements_table(requirements), *document);
   }
   return 0;
 }

@@ -7,7 +7,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace k8simg;
-  config::Diagnostics diagnostics;
+  toml::Diagnostics diagnostics;
   const auto patch = config::parse_patch({reinterpret_cast<const char*>(data), size}, "p/0001-x.patch", diagnostics);
   if (patch.has_value() == (diagnostics.size() > 0)) std::abort();
   if (!patch) return 0;

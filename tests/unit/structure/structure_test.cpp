@@ -78,9 +78,9 @@ std::map<std::string, Names> allowed_folders() {
     below.insert(folder);
   }
   allowed["model"] = {};
-  allowed["lock"] = {"util"};
-  allowed["config"] = {"util", "lock", "model"};
-  below.insert({"lock", "model"});
+  allowed["toml"] = allowed["lock"] = {"util"};
+  allowed["config"] = {"util", "toml", "lock", "model"};
+  below.insert({"toml", "lock", "model"});
   const Names domains{"debian", "fetch", "kernel", "component", "rootfs", "oci", "image", "guest", "run", "flash"};
   for (const auto& folder : domains) allowed[folder] = below;
   below.insert(domains.begin(), domains.end());
@@ -124,7 +124,7 @@ const std::vector<Library>& libraries() {
       {"libguestfs", std::regex("guestfs.*"), {"guest"}},
       {"libsolv", std::regex("solv/.*"), {"debian"}},
       {"libcurl", std::regex("curl/.*"), {"fetch"}},
-      {"toml++", std::regex("toml\\+\\+.*"), {"config"}},
+      {"toml++", std::regex("toml\\+\\+.*"), {"toml"}},
       {"libxml2", std::regex("libxml/.*"), {"flash"}},
       {"CLI11", std::regex("CLI/.*"), {"cli"}},
       {"nlohmann-json", std::regex("nlohmann/.*"), {}},

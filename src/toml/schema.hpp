@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "config/document.hpp"
+#include "toml/document.hpp"
 
-namespace k8simg::config {
+namespace k8simg::toml {
 
-/// Who may set a key.
-enum Place : unsigned { Board = 1, Defconfig = 2, CommandLine = 4, Anywhere = 7 };
+/// The kinds of documents that may set a key, as bits of an enumeration that whoever makes the tables has.
+inline constexpr unsigned anywhere = ~0u;
 /// Whether a list that is set again grows ("!x" takes an inherited x out) or is replaced.
 enum class Growth { Accumulate, Replace };
 /// Returns what is wrong with a value ("must be ..."), or "".
@@ -29,14 +29,14 @@ struct Field {
   /// Looks for required keys below `path`; only tables have one.
   std::function<void(Reader&, const std::string& path, const SourcePosition& where)> complete;
   bool required = false;
-  unsigned allowed = Anywhere;
+  unsigned allowed = anywhere;
 
   Field require() && {
     required = true;
     return std::move(*this);
   }
-  Field from(unsigned origins) && {
-    allowed = origins;
+  Field from(unsigned places) && {
+    allowed = places;
     return std::move(*this);
   }
 };
@@ -71,11 +71,13 @@ std::string join_key(const std::string& path, const std::string& key);
 /// Holds documents against tables, one after another; remembers who set what.
 class Reader {
  public:
-  explicit Reader(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
+  /// `belongs`: the documents that may set a key, for the error where it was set elsewhere.
+  explicit Reader(Diagnostics& diagnostics, std::string (*belongs)(unsigned places) = nullptr)
+      : diagnostics_(diagnostics), belongs_(belongs) {}
 
   /// `place`: what kind of document this is; `replace`: lists of this document replace whatever was there (--set
   /// key=value).
-  void read(const Table& table, const Value& document, Place place, bool replace = false);
+  void read(const Table& table, const Value& document, unsigned place = anywhere, bool replace = false);
   /// Reports the required keys that nobody set; `where`: the file that should have them. A section of a file in
   /// `bases` need not be complete there: what it lacks is missing in `where` too.
   void complete(const Table& table, const SourcePosition& where, std::set<std::string> bases = {});
@@ -119,7 +121,8 @@ class Reader {
     std::vector<SourcePosition> set_by;
   };
   Diagnostics& diagnostics_;
-  Place place_ = Anywhere;
+  std::string (*belongs_)(unsigned places);
+  unsigned place_ = anywhere;
   bool replace_ = false;
   std::map<std::string, Scalar> scalars_;
   std::map<std::string, List> lists_;
@@ -172,4 +175,4 @@ Field records(const std::string& key, std::vector<Entry>& target, std::function<
   });
 }
 
-}  // namespace k8simg::config
+}  // namespace k8simg::toml

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "config/config.hpp"
+#include "toml/setting.hpp"
 
-namespace k8simg::config {
+namespace k8simg::toml {
 
 /// Collects mistakes, so that one run shows all of them.
 class Diagnostics {
@@ -67,4 +67,4 @@ struct Override {
 };
 std::optional<Override> parse_override(const std::string& argument, Diagnostics& diagnostics);
 
-}  // namespace k8simg::config
+}  // namespace k8simg::toml

@@ -1,5 +1,5 @@
 // The looks of single strings.
-#include "config/value_checks.hpp"
+#include "toml/value_checks.hpp"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 
 #include "util/text.hpp"
 
-namespace k8simg::config {
+namespace k8simg::toml {
 namespace {
 
 bool only(const std::string& text, std::string_view extra, bool upper) {
@@ -157,4 +157,4 @@ Check owner_names() {
       "an owner: USER:GROUP, names of the image or numbers");
 }
 
-}  // namespace k8simg::config
+}  // namespace k8simg::toml

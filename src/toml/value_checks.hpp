@@ -1,9 +1,9 @@
 // What a single string must look like: paths, package names, unit names and the like.
 #pragma once
 
-#include "config/schema.hpp"
+#include "toml/schema.hpp"
 
-namespace k8simg::config {
+namespace k8simg::toml {
 
 Check absolute_path();   ///< "/usr/local/bin/kubelet": no "..", no "//"
 Check octal_mode();      ///< "0600": four octal digits
@@ -20,4 +20,4 @@ Check single_line();     ///< not empty, no line breaks
 Check kernel_symbol();   ///< "CONFIG_OVERLAY_FS"
 Check hex_digest();      ///< SHA-256 as 64 lower-case digits
 
-}  // namespace k8simg::config
+}  // namespace k8simg::toml

@@ -1,5 +1,5 @@
 // The types a key can have, and the reader that holds a document against a table of them.
-#include "config/schema.hpp"
+#include "toml/schema.hpp"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 
 #include "util/text.hpp"
 
-namespace k8simg::config {
+namespace k8simg::toml {
 
 std::string join_key(const std::string& path, const std::string& key) {
   bool bare = !key.empty() && std::all_of(key.begin(), key.end(),
@@ -29,7 +29,7 @@ Check one_of(std::vector<std::string> choices) {
 
 // --- reader ---
 
-void Reader::read(const Table& table, const Value& document, Place place, bool replace) {
+void Reader::read(const Table& table, const Value& document, unsigned place, bool replace) {
   place_ = place;
   replace_ = replace;
   read_table(table, "", document);
@@ -51,10 +51,8 @@ void Reader::read_table(const Table& table, const std::string& path, const Value
         if (known.allowed & place_) keys.push_back(known.key);
       diagnostics_.add(member.position, fmt::format("unknown key {}{}", full, suggest(member.key, keys)));
     } else if (!(field->allowed & place_)) {
-      const char* place = field->allowed == Board       ? "the board's board.toml"
-                          : field->allowed == Defconfig ? "a defconfig"
-                                                        : "the board's board.toml or a defconfig";
-      diagnostics_.add(member.position, fmt::format("{} cannot be set here: it belongs in {}", full, place));
+      diagnostics_.add(member.position, fmt::format("{} cannot be set here{}", full,
+                                                    belongs_ ? ": it belongs in " + belongs_(field->allowed) : ""));
     } else {
       attempted_.insert(full);
       field->read(*this, full, member);
@@ -300,4 +298,4 @@ Field table(const std::string& key, Table table) {
   return field;
 }
 
-}  // namespace k8simg::config
+}  // namespace k8simg::toml

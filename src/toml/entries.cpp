@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
-#include "config/schema.hpp"
+#include "toml/schema.hpp"
 
-namespace k8simg::config {
+namespace k8simg::toml {
 namespace {
 
 Value without(const Value& table, const std::string& key) {
@@ -111,4 +111,4 @@ Field records_field(const std::string& key, std::function<Table()> add) {
           {}};
 }
 
-}  // namespace k8simg::config
+}  // namespace k8simg::toml

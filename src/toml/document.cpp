@@ -1,5 +1,5 @@
 // Turns toml++'s trees into plain data, so that schemas and rules need not know toml++.
-#include "config/document.hpp"
+#include "toml/document.hpp"
 
 #include <fmt/format.h>
 #include <toml++/toml.h>
@@ -9,14 +9,14 @@
 #include "util/error.hpp"
 #include "util/text.hpp"
 
-namespace k8simg::config {
+namespace k8simg::toml {
 namespace {
 
-SourcePosition position_of(const toml::source_region& region, const std::string& file) {
+SourcePosition position_of(const ::toml::source_region& region, const std::string& file) {
   return {file, static_cast<int>(region.begin.line), static_cast<int>(region.begin.column)};
 }
 
-Value convert(const toml::node& node, const std::string& file) {
+Value convert(const ::toml::node& node, const std::string& file) {
   Value value;
   value.position = position_of(node.source(), file);
   if (const auto* text = node.as_string()) {
@@ -121,9 +121,9 @@ std::optional<Value> parse(std::string_view text, const std::string& file, Diagn
     return std::nullopt;
   }
   try {
-    toml::table table = toml::parse(text, file);
+    ::toml::table table = ::toml::parse(text, file);
     return convert(table, file);
-  } catch (const toml::parse_error& failure) {
+  } catch (const ::toml::parse_error& failure) {
     if (diagnostics) diagnostics->add(position_of(failure.source(), file), std::string(failure.description()));
     return std::nullopt;
   }
@@ -234,4 +234,4 @@ std::optional<Override> parse_override(const std::string& argument, Diagnostics&
   return result;
 }
 
-}  // namespace k8simg::config
+}  // namespace k8simg::toml
