@@ -1,6 +1,6 @@
 # Writes code_digest.cpp: `cmake -DSOURCE=src -DOUTPUT=file -P code_digest.cmake`. Run at build time when a source file
 # changed.
-file(GLOB_RECURSE files RELATIVE ${SOURCE} ${SOURCE}/*.cpp ${SOURCE}/*.hpp)
+file(GLOB_RECURSE files RELATIVE ${SOURCE} ${SOURCE}/*.cpp ${SOURCE}/*.hpp ${SOURCE}/*.toml)
 list(SORT files)
 # Excluded: code that does not change the result of a step.
 list(FILTER files EXCLUDE REGEX "^(cli|report|run|flash|guest|preflight|config|lock|main)")

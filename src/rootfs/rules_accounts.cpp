@@ -1,12 +1,12 @@
 // Users and groups: base-passwd's masters, then sysusers.d and adduser calls, with numbers that never depend on the
 // order of packages. Formats: passwd(5), group(5), shadow(5), gshadow(5), sysusers.d(5).
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <optional>
 
 #include <fmt/format.h>
 
+#include "rootfs/debian.hpp"
 #include "rootfs/rules.hpp"
 #include "rootfs/shell_words.hpp"
 #include "util/error.hpp"
@@ -17,56 +17,6 @@ namespace k8simg::rootfs {
 namespace {
 
 constexpr std::uint32_t nogroup = 65534;
-
-/// Numbers of accounts that Debian gives out in order of installation (100-999, Policy 9.2.2). A number is for ever:
-/// lines are only added. A group of the same name as a user has the user's number.
-struct FixedNumber {
-  std::string_view name;
-  std::uint32_t number;
-};
-constexpr std::array<FixedNumber, 41> fixed_numbers = {{
-    {"_rpc", 100},
-    {"statd", 101},
-    {"sshd", 102},
-    {"messagebus", 103},
-    {"systemd-network", 104},
-    {"systemd-resolve", 105},
-    {"systemd-timesync", 106},
-    {"systemd-coredump", 107},
-    {"systemd-oom", 108},
-    {"systemd-journal-remote", 109},
-    {"systemd-journal-gateway", 110},
-    {"systemd-journal-upload", 111},
-    {"polkitd", 112},
-    {"tss", 113},
-    {"uuidd", 114},
-    {"_chrony", 115},
-    {"dnsmasq", 116},
-    {"tcpdump", 117},
-    {"rtkit", 118},
-    {"avahi", 119},
-    {"nut", 120},
-    {"systemd-journal", 130},
-    {"input", 131},
-    {"sgx", 132},
-    {"clock", 133},
-    {"kvm", 134},
-    {"render", 135},
-    {"_ssh", 136},
-    {"netdev", 137},
-    {"crontab", 138},
-    {"i2c", 139},
-    {"spi", 140},
-    {"gpio", 141},
-    {"ssl-cert", 142},
-    {"wireshark", 143},
-    {"lxd", 144},
-    {"docker", 145},
-    {"pulse", 146},
-    {"nvpd", 147},
-    {"etcd", 148},
-    {"containerd", 149},
-}};
 
 std::optional<std::uint32_t> number(std::string_view text) {
   std::uint32_t value = 0;
@@ -90,17 +40,15 @@ class Accounts {
   }
 
   std::uint32_t fixed(const std::string& name, const std::string& asked_by) const {
-    for (const auto& each : fixed_numbers) {
-      if (each.name == name) return each.number;
-    }
+    const auto& numbers = debian().account_numbers;
+    if (const auto found = numbers.find(name); found != numbers.end()) return found->second;
     throw Error(
         ErrorKind::Resolve,
         fmt::format("{} asks for the account {} without saying its number, and none is set aside for it", asked_by,
                     name),
-        fmt::format(
-            "Give it one in an overlay, /usr/lib/sysusers.d/zz-{}.conf with the line `u {} NUMBER`, or in the table of "
-            "src/rootfs/rules_accounts.cpp.",
-            name, name));
+        fmt::format("Give it one in an overlay, /usr/lib/sysusers.d/zz-{}.conf with the line `u {} NUMBER`, or in "
+                    "[accounts.numbers] of src/rootfs/debian.toml.",
+                    name, name));
   }
 
   void add_group(const std::string& name, std::optional<std::uint32_t> gid, const std::string& asked_by) {

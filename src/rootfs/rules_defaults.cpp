@@ -1,9 +1,9 @@
 // Folders, files and owners that maintainer scripts make once on a new system, each taken from the script that says so.
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 
+#include "rootfs/debian.hpp"
 #include "rootfs/rules.hpp"
 #include "tree/usr_merge.hpp"
 #include "util/text.hpp"
@@ -11,14 +11,6 @@
 namespace k8simg::rootfs {
 
 namespace {
-
-/// libwrap0's postinst writes these; only comments.
-constexpr std::string_view hosts_allow = R"(# /etc/hosts.allow: list of hosts that are allowed to access the system.
-#                   See the manual pages hosts_access(5) and hosts_options(5).
-)";
-constexpr std::string_view hosts_deny = R"(# /etc/hosts.deny: list of hosts that are _not_ allowed to access the system.
-#                  See the manual pages hosts_access(5) and hosts_options(5).
-)";
 
 std::string read_template(const Assembly& assembly, const std::string& path) {
   const auto* node = assembly.tree.find(path);
@@ -45,111 +37,45 @@ std::vector<std::string> declared_shells(const Assembly& assembly) {
   return shells;
 }
 
+/// What is there stays, unless a link takes the place of a folder.
+void make_default_paths(Assembly& assembly, const std::string& rule, const DefaultPaths& paths) {
+  const auto wanted = [&](const DefaultPath& each) {
+    return (each.package.empty() || assembly.package(each.package) != nullptr) &&
+           (each.beside.empty() || assembly.tree.find(each.beside) != nullptr);
+  };
+  for (const auto& folder : paths.folders)
+    if (wanted(folder)) assembly.folder_if_absent(rule, folder.path, folder.mode, 0, folder.gid);
+  for (const auto& link : paths.links) {
+    if (!wanted(link)) continue;
+    if (link.replaces_folder && assembly.tree.find(link.path) != nullptr && !assembly.from_layer(link.path))
+      assembly.tree.erase_below(link.path);
+    assembly.link_if_absent(rule, link.path, link.target);
+  }
+  for (const auto& file : paths.files)
+    if (wanted(file)) assembly.file_if_absent(rule, file.path, file.content, file.mode, 0, file.gid);
+}
+
 }  // namespace
 
 void usr_merge(Assembly& assembly) {
-  for (const std::string folder : {"bin", "sbin", "lib"}) assembly.link_if_absent("usr-merge", folder, "usr/" + folder);
-  for (const std::string folder : {"lib64", "lib32", "libx32", "libo32"}) {
+  const auto& facts = debian().usr_merge;
+  for (const auto& folder : facts.folders) assembly.link_if_absent("usr-merge", folder, "usr/" + folder);
+  for (const auto& folder : facts.folders_in_usr) {
     if (assembly.tree.find("usr/" + folder) != nullptr) assembly.link_if_absent("usr-merge", folder, "usr/" + folder);
   }
-  // dash ships the link; a tree without dash takes bash.
-  if (assembly.tree.find("usr/bin/sh") == nullptr) {
-    for (const std::string shell : {"dash", "bash"}) {
-      if (assembly.tree.find("usr/bin/" + shell) != nullptr) {
-        assembly.link("usr-merge", "usr/bin/sh", shell);
-        break;
-      }
-    }
+  if (assembly.tree.find("usr/bin/sh") != nullptr) return;
+  for (const auto& shell : facts.shells) {
+    if (assembly.tree.find("usr/bin/" + shell) == nullptr) continue;
+    assembly.link("usr-merge", "usr/bin/sh", shell);
+    break;
   }
 }
 
-void base_files(Assembly& assembly) {
-  const std::string rule = "base-files";
-  for (const auto* path : {"boot",
-                           "dev",
-                           "proc",
-                           "sys",
-                           "run",
-                           "home",
-                           "mnt",
-                           "srv",
-                           "opt",
-                           "media",
-                           "etc/opt",
-                           "var/opt",
-                           "var/cache",
-                           "var/lib",
-                           "var/log",
-                           "var/spool",
-                           "usr/local",
-                           "usr/local/bin",
-                           "usr/local/etc",
-                           "usr/local/games",
-                           "usr/local/include",
-                           "usr/local/lib",
-                           "usr/local/libexec",
-                           "usr/local/sbin",
-                           "usr/local/share",
-                           "usr/local/share/man",
-                           "usr/local/src"}) {
-    assembly.folder_if_absent(rule, path);
-  }
-  assembly.link_if_absent(rule, "usr/local/man", "share/man");
-  assembly.folder_if_absent(rule, "tmp", 01777);
-  assembly.folder_if_absent(rule, "var/tmp", 01777);
-  assembly.folder_if_absent(rule, "root", 0700);
-  assembly.folder_if_absent(rule, "var/mail", 02775, 0, 8);
-  assembly.link_if_absent(rule, "var/spool/mail", "../mail");
-  // base-files ships both as folders and makes them links; what a package put into them would be hidden by the tmpfs on
-  // /run anyway.
-  for (const auto* path : {"var/run", "var/lock"}) {
-    if (assembly.tree.find(path) != nullptr && !assembly.from_layer(path)) assembly.tree.erase_below(path);
-  }
-  assembly.link_if_absent(rule, "var/run", "/run");
-  assembly.link_if_absent(rule, "var/lock", "/run/lock");
-  assembly.link_if_absent(rule, "etc/os-release", "../usr/lib/os-release");
-  assembly.link_if_absent(rule, "etc/mtab", "../proc/self/mounts");
-  if (assembly.tree.find("etc/dpkg/origins/debian") != nullptr)
-    assembly.link_if_absent(rule, "etc/dpkg/origins/default", "debian");
-  // Group utmp is 43 in base-passwd's master file.
-  assembly.file_if_absent(rule, "var/log/wtmp", "", 0664, 0, 43);
-  assembly.file_if_absent(rule, "var/log/btmp", "", 0660, 0, 43);
-  assembly.file_if_absent(rule, "var/log/lastlog", "", 0664, 0, 43);
-  if (assembly.package("systemd") != nullptr) {
-    // systemd's postinst: a persistent journal. Its group and mode are set by the rule owners.
-    assembly.folder_if_absent(rule, "var/log/journal");
-    assembly.link_if_absent(rule, "usr/sbin/init", "../lib/systemd/systemd");
-  }
-  if (assembly.package("libpam-modules") != nullptr) assembly.file_if_absent(rule, "etc/security/opasswd", "", 0600);
-  if (assembly.package("ca-certificates") != nullptr)
-    assembly.folder_if_absent(rule, "usr/local/share/ca-certificates");
-  if (assembly.package("libwtmpdb0") != nullptr)
-    assembly.link_if_absent(rule, "var/lib/wtmpdb/wtmp.db", "../../log/wtmp.db");
-  if (assembly.package("nfs-common") != nullptr) assembly.file_if_absent(rule, "var/lib/nfs/state", "");
-  if (assembly.package("ucf") != nullptr) {
-    assembly.file_if_absent(rule, "var/lib/ucf/hashfile", "");
-    assembly.file_if_absent(rule, "var/lib/ucf/registry", "");
-  }
-}
+void base_files(Assembly& assembly) { make_default_paths(assembly, "base-files", debian().base_files); }
 
 void default_files(Assembly& assembly) {
   const std::string rule = "default-files";
-  struct Copy {
-    const char *from, *to;
-  };
-  static constexpr std::array<Copy, 10> copies = {{
-      {"usr/share/base-files/dot.profile", "root/.profile"},
-      {"usr/share/base-files/dot.bashrc", "root/.bashrc"},
-      {"usr/share/base-files/profile", "etc/profile"},
-      {"usr/share/base-files/motd", "etc/motd"},
-      {"usr/share/base-files/info.dir", "usr/share/info/dir"},
-      {"usr/share/readline/inputrc", "etc/inputrc"},
-      {"usr/share/openssh/sshd_config", "etc/ssh/sshd_config"},
-      {"usr/share/nfs-common/conffiles/idmapd.conf", "etc/idmapd.conf"},
-      {"usr/share/nfs-common/conffiles/nfs-common.default", "etc/default/nfs-common"},
-      {"usr/share/nfs-common/conffiles/nfs.conf", "etc/nfs.conf"},
-  }};
-  for (const auto& copy : copies) {
+  for (const auto& copy : debian().copies) {
     const auto* from = assembly.tree.find(copy.from);
     if (from == nullptr || from->type != NodeType::File) continue;
     const auto text = assembly.store.read(from->content);
@@ -176,42 +102,17 @@ void default_files(Assembly& assembly) {
     assembly.file_if_absent(rule, "etc/shells", text);
     assembly.file_if_absent(rule, "var/lib/shells.state", state);
   }
-  assembly.file_if_absent(rule, "etc/networks", "default\t\t0.0.0.0\nloopback\t127.0.0.0\nlink-local\t169.254.0.0\n\n");
-  if (assembly.package("libwrap0") != nullptr) {
-    assembly.file_if_absent(rule, "etc/hosts.allow", hosts_allow);
-    assembly.file_if_absent(rule, "etc/hosts.deny", hosts_deny);
-  }
-  if (assembly.package("kmod") != nullptr)
-    assembly.file_if_absent(rule, "etc/modules",
-                            "# Modules are listed in /etc/modules-load.d/: see modules-load.d(5).\n");
-  if (assembly.package("systemd") != nullptr) {
-    assembly.file_if_absent(rule, "etc/locale.conf", "LANG=C.UTF-8\n");
-    assembly.link_if_absent(rule, "etc/default/locale", "../locale.conf");
-  }
-  assembly.file_if_absent(rule, "etc/environment", "");
+  make_default_paths(assembly, rule, debian().default_files);
 }
 
 void owners(Assembly& assembly) {
-  const auto has_group = [&](const std::string& name) {
-    return std::any_of(assembly.groups.begin(), assembly.groups.end(),
-                       [&](const Group& group) { return group.name == name; });
-  };
-  const auto has_user = [&](const std::string& name) {
-    return std::any_of(assembly.users.begin(), assembly.users.end(),
-                       [&](const User& user) { return user.name == name; });
-  };
-  if (has_group("_ssh")) assembly.own("usr/bin/ssh-agent", 02755, 0, assembly.group("_ssh").gid);  // openssh-client
-  if (has_group("messagebus"))
-    assembly.own("usr/lib/dbus-1.0/dbus-daemon-launch-helper", 04754, 0, assembly.group("messagebus").gid);  // dbus
-  if (has_group("systemd-journal"))
-    assembly.own("var/log/journal", 02755, 0, assembly.group("systemd-journal").gid);  // systemd's tmpfiles.d
-  for (const auto* path : {"etc/credstore", "etc/credstore.encrypted"})
-    assembly.own(path, 0700, 0, 0);  // systemd's tmpfiles.d
-  if (has_user("statd")) {           // nfs-common
-    const auto& statd = assembly.user("statd");
-    assembly.own("var/lib/nfs/sm", 0755, statd.uid, statd.gid);
-    assembly.own("var/lib/nfs/sm.bak", 0755, statd.uid, statd.gid);
-    assembly.own("var/lib/nfs/state", 0644, statd.uid, 0);
+  for (const auto& owner : debian().owners) {
+    const auto user = std::find_if(assembly.users.begin(), assembly.users.end(),
+                                   [&](const User& each) { return each.name == owner.user; });
+    const auto group = std::find_if(assembly.groups.begin(), assembly.groups.end(),
+                                    [&](const Group& each) { return each.name == owner.group; });
+    if (user == assembly.users.end() || (!owner.group.empty() && group == assembly.groups.end())) continue;
+    assembly.own(owner.path, owner.mode, user->uid, owner.group.empty() ? user->gid : group->gid);
   }
 }
 

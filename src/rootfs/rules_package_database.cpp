@@ -1,11 +1,11 @@
 // dpkg's database: what dpkg-query and vulnerability scanners read. Formats: dpkg's lib/dpkg/parse.c (status),
 // deb-conffiles(5), deb-md5sums(5).
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include <fmt/format.h>
 
+#include "rootfs/debian.hpp"
 #include "rootfs/openssl.hpp"
 #include "rootfs/rules.hpp"
 #include "tree/usr_merge.hpp"
@@ -17,12 +17,6 @@ namespace {
 
 const std::string rule = "package-database";
 const std::string database = "var/lib/dpkg/";
-
-/// dpkg's own order of fields; others follow as the package has them.
-constexpr std::array<std::string_view, 24> field_order = {
-    "Package",    "Essential",   "Protected",    "Status",     "Priority", "Section",   "Installed-Size", "Origin",
-    "Maintainer", "Bugs",        "Architecture", "Multi-Arch", "Source",   "Version",   "Replaces",       "Provides",
-    "Depends",    "Pre-Depends", "Recommends",   "Suggests",   "Breaks",   "Conflicts", "Enhances",       "Conffiles"};
 
 struct Conffile {
   std::string path, state;
@@ -51,7 +45,8 @@ std::string status_paragraph(const Assembly& assembly, const Package& package) {
   const auto add = [&](std::string_view name, const std::string& value) {
     if (!value.empty()) text += fmt::format("{}:{}{}\n", name, value.front() == '\n' ? "" : " ", value);
   };
-  for (const auto name : field_order) {
+  const auto& fields = debian().status_fields;
+  for (const auto& name : fields) {
     if (name == "Status") {
       add(name, "install ok installed");
     } else if (name == "Conffiles") {
@@ -64,8 +59,7 @@ std::string status_paragraph(const Assembly& assembly, const Package& package) {
   }
   add("Description", package.control.get("Description"));
   for (const auto& [name, value] : package.control.fields) {
-    if (name != "Description" && std::find(field_order.begin(), field_order.end(), name) == field_order.end())
-      add(name, value);
+    if (name != "Description" && std::find(fields.begin(), fields.end(), name) == fields.end()) add(name, value);
   }
   return text;
 }
@@ -113,12 +107,13 @@ void package_database(Assembly& assembly) {
   assembly.file(rule, database + "arch-native", assembly.options.architecture + "\n");
   assembly.file_if_absent(rule, database + "diversions", "");
   // The rule owners sets what the scripts register here, so that a package that comes later to the node keeps it.
-  if (assembly.package("dbus") != nullptr) {
-    assembly.file_if_absent(rule, database + "statoverride",
-                            "root messagebus 4754 /usr/lib/dbus-1.0/dbus-daemon-launch-helper\n");
+  std::string overrides;
+  for (const auto& owner : debian().owners) {
+    if (!owner.statoverride.empty() && assembly.package(owner.statoverride) != nullptr)
+      overrides += fmt::format("{} {} {:o} /{}\n", owner.user, owner.group, owner.mode, owner.path);
   }
-  for (const auto* folder : {"alternatives", "parts", "updates", "triggers"})
-    assembly.folder_if_absent(rule, database + folder);
+  if (!overrides.empty()) assembly.file_if_absent(rule, database + "statoverride", overrides);
+  for (const auto& folder : debian().dpkg_folders) assembly.folder_if_absent(rule, database + folder);
 }
 
 }  // namespace k8simg::rootfs

@@ -1,11 +1,11 @@
 // PAM's common-* files as pam-auth-update makes them from the profiles that packages ship, and nsswitch.conf.
 // Format: pam-auth-update(8) and libpam-runtime's templates in /usr/share/pam.
 #include <algorithm>
-#include <array>
 #include <charconv>
 
 #include <fmt/format.h>
 
+#include "rootfs/debian.hpp"
 #include "rootfs/rules.hpp"
 #include "util/text.hpp"
 
@@ -84,9 +84,7 @@ void pam(Assembly& assembly) {
   }
   std::stable_sort(enabled.begin(), enabled.end(),
                    [](const Profile* a, const Profile* b) { return a->priority > b->priority; });
-  static constexpr std::array<const char*, 5> files = {"auth", "account", "password", "session",
-                                                       "session-noninteractive"};
-  for (const std::string file : files) {
+  for (const auto& file : debian().pam_files) {
     const bool noninteractive = file == "session-noninteractive";
     const auto type = noninteractive ? std::string("session") : file;
     const auto text = assembly.text("usr/share/pam/common-" + file);
@@ -110,23 +108,17 @@ void pam(Assembly& assembly) {
 void nsswitch(Assembly& assembly) {
   auto text = assembly.text("usr/share/libc-bin/nsswitch.conf");
   if (text.empty()) return;
-  // What the scripts of the libnss-* packages add to the line of a database.
-  const bool systemd = assembly.package("libnss-systemd") != nullptr,
-             resolve = assembly.package("libnss-resolve") != nullptr,
-             myhostname = assembly.package("libnss-myhostname") != nullptr,
-             mymachines = assembly.package("libnss-mymachines") != nullptr;
   std::string result;
   for (const auto& line : split(text, '\n')) {
     auto changed = line;
     const auto database = line.substr(0, line.find(':'));
-    if (systemd && (database == "passwd" || database == "group" || database == "shadow" || database == "gshadow"))
-      changed += " systemd";
-    if (database == "hosts") {
-      std::string services = "files";
-      if (mymachines) services += " mymachines";
-      if (resolve) services += " resolve [!UNAVAIL=return]";
-      if (myhostname) services += " myhostname";
-      changed = replace_all(changed, "files dns", services + " dns");
+    for (const auto& each : debian().name_services) {
+      const auto& databases = each.databases;
+      if (std::find(databases.begin(), databases.end(), database) == databases.end() ||
+          assembly.package(each.package) == nullptr)
+        continue;
+      const std::string added = " " + each.service, before = " " + each.before;
+      changed = each.before.empty() ? changed + added : replace_all(changed, before, added + before);
     }
     result += changed + "\n";
   }
