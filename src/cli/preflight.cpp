@@ -3,44 +3,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
-#include "component/steps.hpp"
+#include "preflight/kubeadm_images.hpp"
 #include "tree/archive.hpp"
-#include "util/error.hpp"
 #include "util/file.hpp"
-#include "util/text.hpp"
 
 namespace k8simg {
-
-namespace {
-
-/// `kubeadm config images list` of the very program in the image; empty when there is none.
-std::vector<std::string> ask_kubeadm(Session& session, const Config& config, const Tree& root, const fs::path& tools,
-                                     const std::string& version) {
-  const auto path = program_path(root, "kubeadm");
-  if (!path) return {};
-  check_sandbox(system_runner());
-  std::vector<std::string> argv = k8simg::run_program(config.arch.go, "kubeadm", "/in/kubeadm");
-  argv.insert(argv.end(), {"config", "images", "list", "--kubernetes-version", version});
-  Command command = sandbox({.root = tools,
-                             .argv = argv,
-                             .working_folder = "/tmp",
-                             .binds = {{session.store().path(root.find(path->substr(1))->content), "/in/kubeadm"}}});
-  const auto logs = session.store().folder("logs") / config.name;
-  fs::create_directories(logs);
-  command.log = logs / "kubeadm-images.log";
-  command.capture_stdout = true;
-  command.timeout_seconds = 300;
-  const CommandResult result = run_checked(system_runner(), command, "kubeadm config images list", session.stop());
-  std::vector<std::string> references = split_words(result.output);
-  if (references.empty())
-    throw Error(ErrorKind::Step, fmt::format("{} of {} names no images", *path, config.name),
-                "its words are in " + command.log.string());
-  return references;
-}
-
-}  // namespace
 
 std::vector<Finding> run_preflight(Session& session, const Config& config, PreflightMachine machine) {
   session.need_machine(config, "check");
@@ -66,8 +33,10 @@ std::vector<Finding> run_preflight(Session& session, const Config& config, Prefl
     inputs.memory_mib = config.smallest_memory_mib();
     inputs.machine = fmt::format("[hardware] of board {}", config.board);
   }
-  inputs.kubeadm_images =
-      ask_kubeadm(session, config, root, checkout(store, values.at(programs)), cluster_version(store, root, config));
+  const fs::path logs = store.folder("logs") / config.name;
+  fs::create_directories(logs);
+  inputs.kubeadm_images = kubeadm_images(system_runner(), store, root, config, checkout(store, values.at(programs)),
+                                         logs / "kubeadm-images.log", session.stop());
   return preflight(inputs);
 }
 
