@@ -78,7 +78,7 @@ constexpr std::uint64_t disk_size = 4ull << 30;
 
 Guest open_guest(Session& session, const std::string& name, const std::string& accel) {
   Guest guest{.name = name, .image = open_image(session, name, "test"), .machine = {}, .kvm = false, .container = {}};
-  guest.machine = machine_of(guest.image.config.qemu);
+  guest.machine = guest.image.config.qemu;
   guest.container = container_archive(session, guest.image);
   const TempDir scratch(session.store().folder("scratch"), "kvm");
   guest.kvm = choose_kvm(session, guest.machine, guest.image.tools, scratch.path(), accel);

@@ -55,18 +55,6 @@ BuiltImage open_image(Session& session, const std::string& defconfig, const std:
   return built;
 }
 
-Machine machine_of(const QemuConfig& qemu) {
-  return {.binary = qemu.binary,
-          .model = qemu.machine,
-          .cpu = qemu.cpu,
-          .memory_mib = qemu.memory_mib,
-          .cpus = qemu.cpus,
-          .sd_card = qemu.disk == "sd",
-          .arguments = qemu.arguments,
-          .uefi_code = qemu.uefi_code,
-          .uefi_vars = qemu.uefi_vars};
-}
-
 bool choose_kvm(Session& session, const Machine& machine, const std::filesystem::path& tools,
                 const std::filesystem::path& scratch, const std::string& wish) {
   if (wish == "tcg") return false;

@@ -25,8 +25,6 @@ struct BuiltImage {
 /// `verb`: what is to be done with it, for the error when the defconfig is of an architecture.
 BuiltImage open_image(Session& session, const std::string& defconfig, const std::string& verb);
 
-Machine machine_of(const QemuConfig& qemu);
-
 /// "auto", "kvm" or "tcg"; says when it falls back, and why.
 bool choose_kvm(Session& session, const Machine& machine, const std::filesystem::path& tools,
                 const std::filesystem::path& scratch, const std::string& wish);

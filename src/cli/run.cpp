@@ -30,7 +30,7 @@ void add_run(CLI::App& app, Options& options, Verb& run) {
   verb->callback([=, &run] {
     run = [=](Session& session) {
       const BuiltImage image = open_image(session, chosen->name, "run");
-      Machine machine = machine_of(image.config.qemu);
+      Machine machine = image.config.qemu;
       if (chosen->memory) machine.memory_mib = chosen->memory;
       if (chosen->cpus) machine.cpus = chosen->cpus;
       std::uint64_t disk_size = 2 * image.size;

@@ -50,14 +50,7 @@ std::string defconfig_of(const fs::path& manifest) {
 /// The appliance runs on the build machine's architecture, whatever the image's.
 bool choose_appliance_kvm(Session& session, const fs::path& tools, const std::string& wish) {
   const TempDir scratch(session.store().folder("scratch"), "verify");
-  const Machine machine{.binary = "qemu-system-x86_64",
-                        .model = "q35",
-                        .cpu = "max",
-                        .memory_mib = 64,
-                        .cpus = 1,
-                        .arguments = {},
-                        .uefi_code = {},
-                        .uefi_vars = {}};
+  const Machine machine{.binary = "qemu-system-x86_64", .model = "q35", .cpu = "max", .memory_mib = 64, .cpus = 1};
   return choose_kvm(session, machine, tools, scratch.path(), wish);
 }
 

@@ -17,9 +17,8 @@
 
 namespace k8simg {
 
-using BinarySpecCheck = ComponentBinarySpec::Check;
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BinarySpecCheck, argv0, argv, expect)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ComponentBinarySpec, name, package, install, links, tags, checks)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BinaryCheck, argv0, argv, expect)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ComponentBinary, name, package, install, links, tags, checks)
 
 namespace {
 
@@ -32,7 +31,7 @@ const BlobPort modules_script_in{"modules.sh"}, patched_script_in{"patched.sh"},
 /// What the programs are held against.
 struct Validation {
   std::string component, goarch, goarm;
-  std::vector<ComponentBinarySpec> binaries;
+  std::vector<ComponentBinary> binaries;
   std::int64_t epoch = 0;
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Validation, component, goarch, goarm, binaries, epoch)
@@ -50,8 +49,6 @@ find .cache/cache/download -type f \( -name '*.lock' -o -name list -o -name '*.t
 rm -rf .cache/cache/download/sumdb
 cp -r .cache/cache/download/. /out/modules/
 )";
-
-bool is_c(const ComponentBinarySpec& binary) { return binary.package.ends_with(".c"); }
 
 // Gives the files that patches change. `patch` takes no inexact match: a patch is made anew for sources that moved.
 constexpr const char* patched_script = R"sh(set -eu
@@ -220,9 +217,8 @@ void validate_elf(const Validation& wanted, const std::string& name, std::string
   if (info.has_section(".symtab") || info.has_section(".debug_info")) fail("is not stripped");
 }
 
-void run_check(StepContext& context, const Validation& wanted, const ComponentBinarySpec& binary,
-               const ComponentBinarySpec::Check& check, const std::filesystem::path& tools,
-               const std::filesystem::path& folder) {
+void run_check(StepContext& context, const Validation& wanted, const ComponentBinary& binary, const BinaryCheck& check,
+               const std::filesystem::path& tools, const std::filesystem::path& folder) {
   const std::string argv0 = check.argv0.empty() ? binary.name : check.argv0;
   std::vector<std::string> argv = run_program(wanted.goarch, argv0, "/in/bin/" + binary.name);
   argv.insert(argv.end(), check.argv.begin(), check.argv.end());

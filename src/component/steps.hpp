@@ -8,28 +8,15 @@
 
 #include "graph/graph.hpp"
 #include "graph/port.hpp"
+#include "model/component.hpp"
 
 namespace k8simg {
-
-struct ComponentBinarySpec {
-  struct Check {
-    std::string argv0;
-    std::vector<std::string> argv;
-    std::string expect;
-  };
-  std::string name, package;  ///< output file name; Go package path, "." for the component's own main; or a C file of
-                              ///< the component, "x.c"
-  std::string install;        ///< absolute path in the root filesystem; "" if not installed
-  std::vector<std::string> links;  ///< further names, as symlinks
-  std::vector<std::string> tags;   ///< Go build tags besides the component's
-  std::vector<Check> checks;       ///< run it (emulated where needed): its output must contain `expect`
-};
 
 struct ComponentSpec {
   std::string name, version;
   std::vector<std::string> tags, ldflags;
   NamedBlobs patches;  ///< of Go modules' sources, in this order, by name; see config/patch_file.hpp
-  std::vector<ComponentBinarySpec> binaries;
+  std::vector<ComponentBinary> binaries;
   std::string goarch, goarm;  ///< goarm: "5", "6", "7" or ""
   std::string cross;          ///< prefix of the C compiler, "arm-linux-gnueabi-", or "" for the build machine's own
   std::int64_t source_date_epoch = 0;

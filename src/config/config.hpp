@@ -13,7 +13,11 @@
 #include <vector>
 
 #include "lock/tool_set.hpp"
+#include "model/component.hpp"
 #include "model/disk.hpp"
+#include "model/kernel.hpp"
+#include "model/machine.hpp"
+#include "model/rootfs.hpp"
 #include "toml/setting.hpp"
 
 namespace k8simg {
@@ -42,25 +46,6 @@ struct RepositoryConfig {
   std::vector<std::string> sections;      ///< main, contrib, non-free-firmware
 };
 
-struct KernelConfig {
-  std::string package;                           ///< "linux-source-6.12": ships usr/src/PACKAGE.tar.xz
-  std::string base;                              ///< "allnoconfig" or a defconfig target
-  std::vector<std::filesystem::path> fragments;  ///< project-relative, in order: kernel-fragments/X.config, then the
-                                                 ///< boards' own files, the base's first
-  std::vector<std::string> targets;              ///< make targets: "bzImage", "dtbs"
-  std::string image;                             ///< path in the build tree: "arch/x86/boot/bzImage"
-  std::vector<std::string> dtbs;                 ///< paths in the build tree
-  std::string cmdline;                           ///< without root=; templates add it
-  std::filesystem::path requirements;            ///< kernel-fragments/requirements.toml, read into `required`
-  struct Requirement {
-    std::vector<std::string> any_of;
-    std::vector<std::string> by;
-    bool required = true;
-    std::string note;
-  };
-  std::vector<Requirement> required;
-};
-
 struct ArchConfig {
   std::string debian, go, goarm, kernel;  ///< "amd64", "amd64", "", "x86"; kernel: of machines only
   std::string cross;                      ///< toolchain prefix, "" or "arm-linux-gnueabi-"
@@ -81,37 +66,11 @@ struct ImagerConfig {
   std::string base_url;  ///< where the image is published, ending in "/"; "": the file's name alone is the address
 };
 
-struct QemuConfig {
-  std::string binary;        ///< "qemu-system-x86_64"
-  std::string machine, cpu;  ///< "q35", "max"
-  int memory_mib = 0, cpus = 0;
-  std::string disk;  ///< "virtio" or "sd"
-  std::vector<std::string>
-      arguments;  ///< further arguments; network devices name the netdev "net0", which run and test define
-  std::vector<std::string> firmware;  ///< "bios", "uefi", "kernel" (take kernel and DTB from the boot partition): how
-                                      ///< `test` boots, first is `run`'s default
-  std::string uefi_code, uefi_vars;   ///< paths in the tools tree
-  std::string dtb;                    ///< boot-partition path, for "kernel"
-  std::string extra_cmdline;          ///< for "kernel"
-  bool power_of_two = false;          ///< pad the overlay (SD cards)
-};
-
 /// What the smallest machine of the board has; 0: what [qemu] says.
 struct HardwareConfig {
   int memory_mib = 0, cpus = 0;
 };
 
-struct BinaryCheck {
-  std::string argv0;
-  std::vector<std::string> argv;
-  std::string expect;
-};
-struct ComponentBinary {
-  std::string name, package, install;
-  std::vector<std::string> links, tags;  ///< further names; Go build tags besides the component's
-  std::string link;                      ///< "", "multicall", "separate"
-  std::vector<BinaryCheck> checks;
-};
 /// An OCI image made of a component's programs, as component.toml says.
 struct ImageConfig {
   std::string name;         ///< "registry.k8s.io/kube-proxy"
@@ -151,16 +110,8 @@ struct ComponentConfig {
   std::vector<ReleaseConfig> releases;
   /// Made of Go modules, which the lock names; otherwise of C files, which are all in its folder.
   bool has_modules() const {
-    return std::any_of(binaries.begin(), binaries.end(),
-                       [](const ComponentBinary& binary) { return !binary.package.ends_with(".c"); });
+    return std::any_of(binaries.begin(), binaries.end(), [](const ComponentBinary& binary) { return !is_c(binary); });
   }
-};
-
-struct ScriptJudgement {
-  std::string package, script;  ///< "openssh-server", "postinst"
-  std::string remainder;        ///< hex SHA-256 of what is left once the recognised blocks are out
-  std::string rule;             ///< name of the rule that models it, or "" when harmless
-  std::string reason;
 };
 
 /// The latest time that every format of an image can say: 32 bits without a sign (2106-02-07).
@@ -186,33 +137,20 @@ struct Config {
   std::vector<BootFile> boot_files;
   DiskConfig disk;
   ImagerConfig imager;
-  QemuConfig qemu;
+  Machine qemu;
   HardwareConfig hardware;
   std::string node_role;        ///< what a machine becomes at its first start: "single", "control-plane", "worker",
                                 ///< "standalone"; "": nothing
   bool images_preload = false;  ///< the root filesystem carries the images of its components
 
-  std::vector<std::string> exclude_paths, keep_paths;  ///< globs on the target; keep wins
+  RootfsConfig rootfs;
   struct AuditAllow {
     std::string path, reason;
   };
   std::vector<AuditAllow> audit_allow;  ///< files (globs) that may say they need more than the board's processor: they
                                         ///< ask it before they use it
-  struct Replace {
-    std::string path, reason;
-  };
-  std::vector<Replace> replace;  ///< declared collisions: the later layer wins
-  struct Mode {
-    std::string path, mode, owner;
-  };  ///< a glob; "0600"; "user:group", names of the image or numbers, "" for unchanged
-  std::vector<Mode> modes;  ///< what git cannot keep of overlays' files, and what packages ship otherwise
-  std::string hostname, timezone;
-  std::vector<std::string> authorized_keys;  ///< lines for root
-  std::vector<std::string> enable_units, disable_units, mask_units;
-  std::map<std::string, std::string> alternatives;  ///< name → path chosen, "iptables" = "/usr/sbin/iptables-nft"
-  std::vector<ScriptJudgement> judgements;          ///< defconfigs/scripts.toml
-  std::optional<std::int64_t> source_date_epoch;    ///< set explicitly; else the environment's, else the lock's date
-  std::vector<Setting> settings;                    ///< everything above as key = value with positions, sorted by key
+  std::optional<std::int64_t> source_date_epoch;  ///< set explicitly; else the environment's, else the lock's date
+  std::vector<Setting> settings;                  ///< everything above as key = value with positions, sorted by key
 
   /// Its board has kernel, disk and QEMU machine; otherwise it is an architecture alone, for which programs and
   /// container images are made.

@@ -170,9 +170,9 @@ std::optional<ComponentConfig> read_component(const fs::path& project, const std
   return component;
 }
 
-std::vector<ScriptJudgement> read_judgements(const fs::path& project, Diagnostics& diagnostics) {
+std::vector<Judgement> read_judgements(const fs::path& project, Diagnostics& diagnostics) {
   const std::string file = "defconfigs/scripts.toml";
-  std::vector<ScriptJudgement> judgements;
+  std::vector<Judgement> judgements;
   std::error_code ignored;
   if (!fs::exists(project / file, ignored)) return judgements;
   auto document = read_document(project, file, diagnostics);
@@ -182,9 +182,9 @@ std::vector<ScriptJudgement> read_judgements(const fs::path& project, Diagnostic
   return judgements;
 }
 
-std::vector<KernelConfig::Requirement> read_requirements(const fs::path& project, const std::string& file,
-                                                         Diagnostics& diagnostics) {
-  std::vector<KernelConfig::Requirement> requirements;
+std::vector<KernelRequirement> read_requirements(const fs::path& project, const std::string& file,
+                                                 Diagnostics& diagnostics) {
+  std::vector<KernelRequirement> requirements;
   auto document = read_document(project, file, diagnostics);
   if (!document) return requirements;
   std::vector<RequirementEntry> entries;

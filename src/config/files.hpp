@@ -26,8 +26,8 @@ std::optional<ComponentConfig> read_component(const std::filesystem::path& proje
                                               const ComponentChoice& choice, toml::Diagnostics& diagnostics,
                                               std::vector<Setting>& settings);
 /// defconfigs/scripts.toml; none when the file is not there.
-std::vector<ScriptJudgement> read_judgements(const std::filesystem::path& project, toml::Diagnostics& diagnostics);
-std::vector<KernelConfig::Requirement> read_requirements(const std::filesystem::path& project, const std::string& file,
-                                                         toml::Diagnostics& diagnostics);
+std::vector<Judgement> read_judgements(const std::filesystem::path& project, toml::Diagnostics& diagnostics);
+std::vector<KernelRequirement> read_requirements(const std::filesystem::path& project, const std::string& file,
+                                                 toml::Diagnostics& diagnostics);
 
 }  // namespace k8simg::config

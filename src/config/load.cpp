@@ -106,7 +106,7 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
     if (auto component = read_component(project, name, choice, diagnostics, config.settings))
       config.components.push_back(std::move(*component));
   }
-  config.judgements = read_judgements(project, diagnostics);
+  config.rootfs.judgements = read_judgements(project, diagnostics);
   config.kernel.requirements = "kernel-fragments/requirements.toml";
   config.kernel.required = read_requirements(project, config.kernel.requirements.string(), diagnostics);
 

@@ -72,10 +72,10 @@ Table disk_table(DiskConfig& disk, const DiskFormats& formats) {
   return table;
 }
 
-Table qemu_table(QemuConfig& qemu) {
+Table qemu_table(Machine& qemu) {
   return {{
       text("binary", qemu.binary, file_name()).require(),
-      text("machine", qemu.machine, single_line()).require(),
+      text("machine", qemu.model, single_line()).require(),
       text("cpu", qemu.cpu),
       number("memory", qemu.memory_mib, 32, 1 << 20).require(),
       number("cpus", qemu.cpus, 1, 256).require(),
@@ -191,22 +191,22 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, cons
       // the root filesystem
       table("overlays", {{list("use", config.overlays, Growth::Accumulate)}}),
       table("rootfs", {{
-                          list("exclude", config.exclude_paths, Growth::Accumulate, target_glob()),
-                          list("keep", config.keep_paths, Growth::Accumulate, target_glob()),
-                          entries<Config::Replace>(
-                              "replace", "path", config.replace, &Config::Replace::path,
-                              [](Config::Replace& replace) {
+                          list("exclude", config.rootfs.exclude, Growth::Accumulate, target_glob()),
+                          list("keep", config.rootfs.keep, Growth::Accumulate, target_glob()),
+                          entries<PathReplacement>(
+                              "replace", "path", config.rootfs.replace, &PathReplacement::path,
+                              [](PathReplacement& replace) {
                                 return Table{{text("reason", replace.reason, single_line()).require()}};
                               },
                               target_glob()),
-                          entries<Config::Mode>(
-                              "mode", "path", config.modes, &Config::Mode::path,
-                              [](Config::Mode& mode) {
-                                return Table{{text("mode", mode.mode, octal_mode()).require(),
-                                              text("owner", mode.owner, owner_names())}};
+                          entries<PathMode>(
+                              "mode", "path", config.rootfs.modes, &PathMode::path,
+                              [](PathMode& mode) {
+                                return Table{
+                                    {octal("mode", mode.mode).require(), text("owner", mode.owner, owner_names())}};
                               },
                               target_glob()),
-                          text_map("alternatives", config.alternatives, absolute_path()),
+                          text_map("alternatives", config.rootfs.alternatives, absolute_path()),
                       }}),
       table("audit", {{entries<Config::AuditAllow>(
                          "allow", "path", config.audit_allow, &Config::AuditAllow::path,
@@ -214,17 +214,18 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, cons
                            return Table{{text("reason", allow.reason, single_line()).require()}};
                          },
                          target_glob())}}),
-      of_machines(table(
-          "system", {{
-                        text("hostname", config.hostname, host_name()).require(),
-                        text("timezone", config.timezone, relative_path()).require(),
-                        list("authorized-keys", config.authorized_keys, Growth::Accumulate, single_line()),
-                        table("services", {{
-                                              list("enable", config.enable_units, Growth::Accumulate, unit_name()),
-                                              list("disable", config.disable_units, Growth::Accumulate, unit_name()),
-                                              list("mask", config.mask_units, Growth::Accumulate, unit_name()),
-                                          }}),
-                    }})),
+      of_machines(
+          table("system",
+                {{
+                    text("hostname", config.rootfs.hostname, host_name()).require(),
+                    text("timezone", config.rootfs.timezone, relative_path()).require(),
+                    list("authorized-keys", config.rootfs.authorized_keys, Growth::Accumulate, single_line()),
+                    table("services", {{
+                                          list("enable", config.rootfs.enable_units, Growth::Accumulate, unit_name()),
+                                          list("disable", config.rootfs.disable_units, Growth::Accumulate, unit_name()),
+                                          list("mask", config.rootfs.mask_units, Growth::Accumulate, unit_name()),
+                                      }}),
+                }})),
       table("build", {{number("source-date-epoch", config.source_date_epoch, 0, latest_epoch)}}),
   }};
 }
@@ -278,8 +279,8 @@ Table component_table(ComponentConfig& component) {
   }};
 }
 
-Table judgements_table(std::vector<ScriptJudgement>& judgements) {
-  return {{records<ScriptJudgement>("judgement", judgements, [](ScriptJudgement& judgement) {
+Table judgements_table(std::vector<Judgement>& judgements) {
+  return {{records<Judgement>("judgement", judgements, [](Judgement& judgement) {
     return Table{{
         text("package", judgement.package, package_name()).require(),
         text("script", judgement.script, one_of({"preinst", "postinst"})).require(),

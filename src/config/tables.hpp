@@ -47,7 +47,7 @@ toml::Table config_table(Config& config, Draft& draft, const ProjectNames& names
 /// components/NAME/component.toml; all binaries, of every link mode.
 toml::Table component_table(ComponentConfig& component);
 /// defconfigs/scripts.toml
-toml::Table judgements_table(std::vector<ScriptJudgement>& judgements);
+toml::Table judgements_table(std::vector<Judgement>& judgements);
 /// One [[requirement]] of kernel-fragments/requirements.toml as written: either `symbol` or `any_of`.
 struct RequirementEntry {
   std::string symbol, level, note;

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "model/kernel.hpp"
+
 namespace k8simg {
 
 /// One requested symbol. `value` is "y", "m", "n" (also for "# CONFIG_X is not set"), a number or a quoted string, as
@@ -35,11 +37,6 @@ struct KernelMismatch {
 std::vector<KernelMismatch> check_config(const std::vector<KernelRequest>& merged,
                                          const std::map<std::string, std::string>& config);
 
-struct KernelRequirement {
-  std::vector<std::string> any_of, by;
-  bool required = true;
-  std::string note;
-};
 /// The requirements without a set symbol (y or m) in `any_of`.
 std::vector<KernelRequirement> unmet_requirements(const std::vector<KernelRequirement>& requirements,
                                                   const std::map<std::string, std::string>& config);

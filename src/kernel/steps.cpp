@@ -181,39 +181,41 @@ TreeHandle add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& sp
                             const TreeHandle& package) {
   const std::string source_id = "kernel/source", request_id = "kernel/request", config_id = "kernel/config",
                     check_id = "kernel/check", build_id = "kernel/build";
+  const KernelConfig& kernel = spec.kernel;
   std::vector<Input> fragments;
   for (const auto& [name, blob] : spec.fragments) fragments.push_back(fragment_in[name](blob));
   const TreeHandle source = source_out.of(source_id);
 
   graph.add({.id = source_id,
              .inputs = {package_in(package)},
-             .action = builtin<make_source>("kernel.source", {.package = spec.package})});
+             .action = builtin<make_source>("kernel.source", {.package = kernel.package})});
   graph.add({.id = request_id, .inputs = fragments, .action = builtin<make_request>("kernel.request")});
-  graph.add({.id = config_id,
-             .inputs = {tools_in(tools), linux_in(source), request_in(request_out.of(request_id)),
-                        configure_in(BlobHandle(store.put(configure_script)))},
-             .action = CommandAction{
-                 .tools = tools_in.name,
-                 .argv = {"/bin/sh", "/in/configure.sh"},
-                 .environment = {{"KERNEL_ARCH", spec.arch}, {"KERNEL_CROSS", spec.cross}, {"KERNEL_BASE", spec.base}},
-                 .mounts = {linux_in.mount("/in/linux"), request_in.mount("/in/request.config"),
-                            configure_in.mount("/in/configure.sh")},
-                 .captures = {config_out.capture("/out/config")}}});
+  graph.add(
+      {.id = config_id,
+       .inputs = {tools_in(tools), linux_in(source), request_in(request_out.of(request_id)),
+                  configure_in(BlobHandle(store.put(configure_script)))},
+       .action = CommandAction{
+           .tools = tools_in.name,
+           .argv = {"/bin/sh", "/in/configure.sh"},
+           .environment = {{"KERNEL_ARCH", spec.arch}, {"KERNEL_CROSS", spec.cross}, {"KERNEL_BASE", kernel.base}},
+           .mounts = {linux_in.mount("/in/linux"), request_in.mount("/in/request.config"),
+                      configure_in.mount("/in/configure.sh")},
+           .captures = {config_out.capture("/out/config")}}});
 
   std::vector<Input> check_inputs{config_in(config_out.of(config_id)), source_in(source)};
   check_inputs.insert(check_inputs.end(), fragments.begin(), fragments.end());
   graph.add({.id = check_id,
              .inputs = std::move(check_inputs),
              .action = builtin<check_kernel>(
-                 "kernel.check", {.arch = spec.arch, .dtbs = spec.dtbs, .requirements = spec.requirements})});
+                 "kernel.check", {.arch = spec.arch, .dtbs = kernel.dtbs, .requirements = kernel.required})});
 
   const std::map<std::string, std::string> environment{
       {"KERNEL_ARCH", spec.arch},
       {"KERNEL_CROSS", spec.cross},
-      {"KERNEL_BASE", spec.base},
-      {"KERNEL_TARGETS", join(spec.targets, " ")},
-      {"KERNEL_IMAGE", spec.image},
-      {"KERNEL_DTBS", join(spec.dtbs, " ")},
+      {"KERNEL_BASE", kernel.base},
+      {"KERNEL_TARGETS", join(kernel.targets, " ")},
+      {"KERNEL_IMAGE", kernel.image},
+      {"KERNEL_DTBS", join(kernel.dtbs, " ")},
       {"KBUILD_BUILD_USER", "k8simg"},
       {"KBUILD_BUILD_HOST", "k8simg"},
       {"KBUILD_BUILD_VERSION", "1"},

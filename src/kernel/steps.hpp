@@ -11,13 +11,9 @@
 namespace k8simg {
 
 struct KernelSpec {
-  std::string package;      ///< the package that contains usr/src/PACKAGE.tar.xz
+  KernelConfig kernel;
   std::string arch, cross;  ///< ARCH= and CROSS_COMPILE=
-  std::string base;         ///< "allnoconfig" or "NAME_defconfig"
-  NamedBlobs fragments;     ///< in order; names are shown in errors
-  std::vector<KernelRequirement> requirements;
-  std::vector<std::string> targets, dtbs;  ///< make targets; DTB paths in the build tree
-  std::string image;                       ///< path in the build tree
+  NamedBlobs fragments;     ///< the files that `kernel` names, in order; names are shown in errors
   std::int64_t source_date_epoch = 0;
 };
 

@@ -133,7 +133,7 @@ TreeHandle add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageStep
                                          .values = {{"cmdline", config.kernel.cmdline},
                                                     {"root_partuuid", disk.root_partuuid},
                                                     {"kernel", kernel_path},
-                                                    {"hostname", config.hostname},
+                                                    {"hostname", config.rootfs.hostname},
                                                     {"name", config.name},
                                                     {"board", config.board},
                                                     {"role", config.node_role}},

@@ -49,17 +49,13 @@ void check_umask(const Config& config) {
 }
 
 KernelSpec kernel_spec(const PipelineInputs& in, std::int64_t epoch) {
-  const KernelConfig& kernel = in.config.kernel;
-  KernelSpec spec{.package = kernel.package,
-                  .arch = in.config.arch.kernel,
-                  .cross = in.config.arch.cross,
-                  .base = kernel.base,
-                  .targets = kernel.targets,
-                  .dtbs = kernel.dtbs,
-                  .image = kernel.image,
+  const Config& config = in.config;
+  KernelSpec spec{.kernel = config.kernel,
+                  .arch = config.arch.kernel,
+                  .cross = config.arch.cross,
+                  .fragments = {},
                   .source_date_epoch = epoch};
-  for (const auto& fragment : kernel.fragments) spec.fragments.emplace_back(fragment, local_file(in, fragment));
-  for (const auto& r : kernel.required) spec.requirements.push_back({r.any_of, r.by, r.required, r.note});
+  for (const auto& fragment : config.kernel.fragments) spec.fragments.emplace_back(fragment, local_file(in, fragment));
   return spec;
 }
 
@@ -68,20 +64,12 @@ ComponentSpec component_spec(const PipelineInputs& in, const ComponentConfig& co
                      .version = component.version,
                      .tags = component.tags,
                      .ldflags = component.ldflags,
+                     .binaries = component.binaries,
                      .goarch = in.config.arch.go,
                      .goarm = in.config.arch.goarm,
                      .cross = in.config.arch.cross,
                      .source_date_epoch = epoch};
   for (const auto& patch : component.patches) spec.patches.emplace_back(patch.name, local_file(in, patch.file));
-  for (const auto& binary : component.binaries) {
-    ComponentBinarySpec one{.name = binary.name,
-                            .package = binary.package,
-                            .install = binary.install,
-                            .links = binary.links,
-                            .tags = binary.tags};
-    for (const auto& check : binary.checks) one.checks.push_back({check.argv0, check.argv, check.expect});
-    spec.binaries.push_back(std::move(one));
-  }
   return spec;
 }
 

@@ -9,8 +9,8 @@
 
 namespace k8simg {
 
-using RootfsMode = RootfsOptions::Mode;
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RootfsMode, path, mode, owner)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PathReplacement, path, reason)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PathMode, path, mode, owner)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DiskMount, source, path, filesystem, options, fsck_pass, grow)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Judgement, package, script, remainder, rule, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RootfsOptions, architecture, triplet, source_date_epoch, exclude, keep, replace,
@@ -67,25 +67,7 @@ std::vector<PackageTree> read_packages(StepContext& context) {
 }
 
 RootfsOptions rootfs_options(const Config& config, std::vector<DiskMount> mounts, std::int64_t epoch) {
-  RootfsOptions options{.architecture = config.arch.debian,
-                        .triplet = config.arch.triplet,
-                        .source_date_epoch = epoch,
-                        .exclude = config.exclude_paths,
-                        .keep = config.keep_paths,
-                        .hostname = config.hostname,
-                        .timezone = config.timezone,
-                        .authorized_keys = config.authorized_keys,
-                        .enable_units = config.enable_units,
-                        .disable_units = config.disable_units,
-                        .mask_units = config.mask_units,
-                        .alternatives = config.alternatives,
-                        .mounts = std::move(mounts)};
-  for (const auto& entry : config.replace) options.replace.emplace_back(entry.path, entry.reason);
-  for (const auto& mode : config.modes)
-    options.modes.push_back({mode.path, static_cast<std::uint32_t>(std::stoul(mode.mode, nullptr, 8)), mode.owner});
-  for (const auto& j : config.judgements)
-    options.judgements.push_back({j.package, j.script, j.remainder, j.rule, j.reason});
-  return options;
+  return {config.rootfs, config.arch.debian, config.arch.triplet, epoch, std::move(mounts)};
 }
 
 TreeHandle add_kernel_layer(StepGraph& graph, const TreeHandle& kernel, std::int64_t epoch) {

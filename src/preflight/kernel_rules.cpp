@@ -71,8 +71,7 @@ void symbols(const Image& image, Findings& findings, const std::string& check, c
   bool well = true;
   for (const auto& requirement : image.config.kernel.required) {
     if (!belongs(requirement)) continue;
-    if (unmet_requirements({{requirement.any_of, requirement.by, requirement.required, requirement.note}}, image.kernel)
-            .empty()) {
+    if (unmet_requirements({requirement}, image.kernel).empty()) {
       ++met;
       continue;
     }
@@ -94,7 +93,7 @@ void symbols(const Image& image, Findings& findings, const std::string& check, c
               verdict);
 }
 
-bool by(const KernelConfig::Requirement& requirement, const char* who) {
+bool by(const KernelRequirement& requirement, const char* who) {
   return std::find(requirement.by.begin(), requirement.by.end(), who) != requirement.by.end();
 }
 
@@ -196,15 +195,14 @@ void cgroups(const Image& image, Findings& findings) {
 }  // namespace
 
 void kernel(const Image& image, Findings& findings) {
-  using Requirement = KernelConfig::Requirement;
   version(image, findings);
   configuration(image, findings);
   symbols(image, findings, system_check, "kubeadm", Severity::Ok,
-          [](const Requirement& each) { return by(each, "kubeadm"); });
+          [](const KernelRequirement& each) { return by(each, "kubeadm"); });
   symbols(image, findings, "kernel-runtime", "runc's check-config", not_kubeadm,
-          [](const Requirement& each) { return by(each, "runc") && !by(each, "kubeadm"); });
+          [](const KernelRequirement& each) { return by(each, "runc") && !by(each, "kubeadm"); });
   symbols(image, findings, "kernel-node", "other programs of the node", not_kubeadm,
-          [](const Requirement& each) { return !by(each, "runc") && !by(each, "kubeadm"); });
+          [](const KernelRequirement& each) { return !by(each, "runc") && !by(each, "kubeadm"); });
   cgroups(image, findings);
 }
 

@@ -134,7 +134,7 @@ void free_paths(const Image& image, Findings& findings) {
 }
 
 void host_name(const Image& image, Findings& findings) {
-  const std::string& name = image.config.hostname;
+  const std::string& name = image.config.rootfs.hostname;
   const auto is_alphanumeric = [](unsigned char c) { return std::isalnum(c) != 0; };
   const bool valid = !name.empty() && name.size() <= 63 && is_alphanumeric(static_cast<unsigned char>(name.front())) &&
                      is_alphanumeric(static_cast<unsigned char>(name.back())) &&

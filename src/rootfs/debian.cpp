@@ -18,17 +18,6 @@ namespace {
 
 constexpr const char* debian_file = "src/rootfs/debian.toml";
 
-/// Four octal digits.
-toml::Field mode_field(std::uint32_t& target) {
-  return {"mode",
-          [&target](toml::Reader& reader, const std::string& path, const toml::Member& member) {
-            const auto text = reader.as_text(path, member.value);
-            if (text && reader.passes(toml::octal_mode(), *text, path, member.value.position))
-              target = static_cast<std::uint32_t>(std::stoul(*text, nullptr, 8));
-          },
-          {}};
-}
-
 toml::Field whole_number(const std::string& key, std::uint32_t& target, int least, int most) {
   return {key,
           [=, &target](toml::Reader& reader, const std::string& path, const toml::Member& member) {
@@ -70,7 +59,7 @@ toml::Field default_paths(const std::string& key, std::vector<DefaultPath>& targ
           table.fields.push_back(toml::flag("replaces-folder", path.replaces_folder));
           return table;
         }
-        table.fields.push_back(mode_field(path.mode));
+        table.fields.push_back(toml::octal("mode", path.mode));
         table.fields.push_back(whole_number("gid", path.gid, 0, 65534));
         if (kind == PathKind::File) table.fields.push_back(toml::text("content", path.content));
         return table;
@@ -104,7 +93,8 @@ toml::Table debian_table(Debian& debian, std::vector<std::string>& plain_folders
       toml::entries<Debian::Owner>(
           "owner", "path", debian.owners, &Debian::Owner::path,
           [](Debian::Owner& owner) {
-            return toml::Table{{mode_field(owner.mode).require(), toml::text("user", owner.user, toml::single_line()),
+            return toml::Table{{toml::octal("mode", owner.mode).require(),
+                                toml::text("user", owner.user, toml::single_line()),
                                 toml::text("group", owner.group, toml::single_line()),
                                 toml::text("statoverride", owner.statoverride, toml::package_name())}};
           },

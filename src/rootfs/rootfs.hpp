@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "model/rootfs.hpp"
 #include "tree/tree.hpp"
 
 namespace k8simg {
@@ -31,10 +32,6 @@ struct ScriptAnalysis {
 /// `script` is preinst, postinst (prerm and postrm never matter: nothing is removed). Fuzzed.
 ScriptAnalysis analyse_script(std::string_view text, const std::string& package, const std::string& script);
 
-struct Judgement {
-  std::string package, script, remainder, rule, reason;
-};  ///< see config/config.hpp
-
 /// One package: the tree from debian/deb.hpp (control members below DEBIAN/).
 struct PackageTree {
   std::string name, version, architecture;
@@ -53,23 +50,10 @@ struct DiskMount {
   bool grow = false;                     ///< grown to its partition at boot (x-systemd.growfs)
 };
 
-struct RootfsOptions {
+struct RootfsOptions : RootfsConfig {
   std::string architecture, triplet;
   std::int64_t source_date_epoch = 0;
-  std::vector<std::string> exclude, keep;                    ///< globs
-  std::vector<std::pair<std::string, std::string>> replace;  ///< glob, reason
-  struct Mode {
-    std::string path;        ///< glob
-    std::uint32_t mode = 0;  ///< permission bits
-    std::string owner;       ///< "user:group" or ""
-  };
-  std::vector<Mode> modes;  ///< applied when all else is done, in order
-  std::string hostname, timezone;
-  std::vector<std::string> authorized_keys;
-  std::vector<std::string> enable_units, disable_units, mask_units;
-  std::map<std::string, std::string> alternatives;
   std::vector<DiskMount> mounts;  ///< for /etc/fstab
-  std::vector<Judgement> judgements;
 };
 
 /// Throws Error{Resolve} listing each remainder that no judgement covers, with its text and hash, and how to judge it;

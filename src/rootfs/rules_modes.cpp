@@ -28,7 +28,7 @@ std::optional<std::uint32_t> number_of(const Assembly& assembly, const std::stri
   return std::nullopt;
 }
 
-std::uint32_t known_number(const Assembly& assembly, const RootfsOptions::Mode& mode, const std::string& file,
+std::uint32_t known_number(const Assembly& assembly, const PathMode& mode, const std::string& file,
                            const std::string& name) {
   if (const auto number = number_of(assembly, file, name)) return *number;
   throw Error(ErrorKind::Usage,

@@ -109,7 +109,7 @@ Firmware parse_firmware(const std::string& name) {
 }
 
 std::string drive_name(const Machine& machine, std::size_t index) {
-  return (machine.sd_card ? "sd" : "vd") + std::string(1, static_cast<char>((machine.sd_card ? 'a' : 'b') + index));
+  return (machine.sd_card() ? "sd" : "vd") + std::string(1, static_cast<char>((machine.sd_card() ? 'a' : 'b') + index));
 }
 
 std::uint64_t card_size(std::uint64_t bytes) { return std::bit_ceil(bytes); }
@@ -133,11 +133,11 @@ MachineResult run_machine(CommandRunner& runner, const Machine& machine, const B
   if (boot.kvm) binds.push_back({"/dev/kvm", "/dev/kvm", true, true});
   add({"-m", std::to_string(machine.memory_mib), "-smp", std::to_string(machine.cpus), "-no-reboot", "-nodefaults"});
   add({"-drive",
-       fmt::format("if={},format=qcow2,file=/build/overlay.qcow2,cache=unsafe", machine.sd_card ? "sd" : "virtio")});
+       fmt::format("if={},format=qcow2,file=/build/overlay.qcow2,cache=unsafe", machine.sd_card() ? "sd" : "virtio")});
   for (std::size_t i = 0; i < boot.drives.size(); ++i) {
     const std::string inside = fmt::format("/in/drive{}", i);
     binds.push_back({boot.drives[i], inside});
-    if (machine.sd_card) {
+    if (machine.sd_card()) {
       add({"-drive", fmt::format("if=none,id=drive{},format=raw,readonly=on,file={}", i, inside), "-device",
            fmt::format("usb-storage,drive=drive{}", i)});
     } else {

@@ -10,20 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "model/machine.hpp"
 #include "process/command.hpp"
 #include "run/stall.hpp"
 
 namespace k8simg {
-
-/// The machine as described by the board.
-struct Machine {
-  std::string binary, model, cpu;  ///< "qemu-system-x86_64", "q35", "max"
-  int memory_mib = 0, cpus = 0;
-  bool sd_card = false;  ///< the disk is an SD card and further drives are USB sticks (/dev/sda, ...); otherwise all
-                         ///< are virtio (/dev/vda, ...)
-  std::vector<std::string> arguments;  ///< devices; the network device uses netdev "net0"
-  std::string uefi_code, uefi_vars;    ///< paths in the tools tree
-};
 
 /// Kernel: QEMU does not emulate the machine's firmware. It starts the kernel, with device tree and command line from
 /// the boot partition.

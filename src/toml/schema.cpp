@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "toml/value_checks.hpp"
 #include "util/text.hpp"
 
 namespace k8simg::toml {
@@ -259,6 +260,17 @@ Field size(const std::string& key, std::uint64_t& target) {
             }
             target = *bytes;
             reader.record(path, value, value.kind == Kind::String ? quote(value.text) : std::to_string(value.integer));
+          },
+          {}};
+}
+
+Field octal(const std::string& key, std::uint32_t& target) {
+  return {key,
+          [&target](Reader& reader, const std::string& path, const Member& member) {
+            const auto text = reader.as_text(path, member.value);
+            if (!text || !reader.passes(octal_mode(), *text, path, member.value.position)) return;
+            target = static_cast<std::uint32_t>(std::stoul(*text, nullptr, 8));
+            reader.record(path, member.value, quote(*text));
           },
           {}};
 }

@@ -51,7 +51,8 @@ Field list(const std::string& key, std::vector<std::string>& target, Growth grow
            Check check = {});
 Field number(const std::string& key, int& target, std::int64_t least, std::int64_t most);
 Field number(const std::string& key, std::optional<std::int64_t>& target, std::int64_t least, std::int64_t most);
-Field size(const std::string& key, std::uint64_t& target);  ///< bytes: a whole number, or "256M"
+Field size(const std::string& key, std::uint64_t& target);   ///< bytes: a whole number, or "256M"
+Field octal(const std::string& key, std::uint32_t& target);  ///< a mode: "0644"
 Field flag(const std::string& key, bool& target);
 Field text_map(const std::string& key, std::map<std::string, std::string>& target, Check check = {});
 Field table(const std::string& key, Table table);

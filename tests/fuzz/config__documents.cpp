@@ -32,7 +32,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     ComponentConfig component;
     Reader(diagnostics).read(component_table(component), *document);
-    std::vector<ScriptJudgement> judgements;
+    std::vector<Judgement> judgements;
     Reader(diagnostics).read(judgements_table(judgements), *document);
     std::vector<RequirementEntry> requirements;
     Reader(diagnostics).read(requirements_table(requirements), *document);

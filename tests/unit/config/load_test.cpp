@@ -54,7 +54,7 @@ TEST_CASE("a defconfig loads with its board, parents and components") {
   CHECK(config.disk.partitions[0].grow);
   CHECK(config.qemu.memory_mib == 512);
   CHECK_FALSE(config.source_date_epoch);
-  CHECK(config.judgements.empty());
+  CHECK(config.rootfs.judgements.empty());
 
   REQUIRE(config.components.size() == 1);
   const auto& engine = config.components[0];
@@ -228,7 +228,7 @@ create-on-device = true
   CHECK(config.kernel.fragments == std::vector<std::filesystem::path>{"kernel-fragments/base.config",
                                                                       "kernel-fragments/vxlan.config",
                                                                       "boards/toy/kernel.config"});
-  CHECK(config.hostname == "small");
+  CHECK(config.rootfs.hostname == "small");
   REQUIRE(config.disk.partitions.size() == 2);
   CHECK(config.disk.partitions[0].free == 1u << 30);
   CHECK(config.disk.partitions[0].mount == "/");
@@ -251,13 +251,13 @@ TEST_CASE("--set replaces with = and adds with +=") {
   CHECK(project.load({"packages.install+=!udev"}).packages == Strings{"systemd", "crun"});
   CHECK(project.load({"packages.install+=[\"!udev\", \"less\"]"}).packages == Strings{"systemd", "crun", "less"});
   CHECK(project.load({"kernel.cmdline=console=ttyS1 quiet"}).kernel.cmdline == "console=ttyS1 quiet");
-  CHECK(project.load({"system.hostname=12"}).hostname == "12");
-  CHECK(project.load({"system.hostname = \"quoted\""}).hostname == "quoted");
+  CHECK(project.load({"system.hostname=12"}).rootfs.hostname == "12");
+  CHECK(project.load({"system.hostname = \"quoted\""}).rootfs.hostname == "quoted");
   CHECK(project.load({"disk.partition.root.free=1G"}).disk.partitions[0].free == 1u << 30);
   CHECK(project.load({"disk.partition.root.grow=false"}).disk.partitions[0].grow == false);
   CHECK(project.load({"build.source-date-epoch=1700000000"}).source_date_epoch == 1700000000);
   CHECK(project.load({"boot.files.\"loader/entry.conf\".expand=false"}).boot_files[1].expand == false);
-  CHECK(project.load({"rootfs.alternatives.awk=/usr/bin/mawk"}).alternatives.at("awk") == "/usr/bin/mawk");
+  CHECK(project.load({"rootfs.alternatives.awk=/usr/bin/mawk"}).rootfs.alternatives.at("awk") == "/usr/bin/mawk");
   auto separate = project.load({"components.engine.link=separate"}).components.at(0);
   REQUIRE(separate.binaries.size() == 2);
   CHECK(separate.binaries[0].name == "one");
@@ -271,7 +271,7 @@ TEST_CASE("a board may bring packages and services of its own") {
                  "[packages]\ninstall = [\"firmware-toy\"]\n[system.services]\nenable = [\"toy.service\"]\n");
   Config config = project.load();
   CHECK(config.packages == Strings{"firmware-toy", "systemd", "udev", "crun"});
-  CHECK(config.enable_units == Strings{"toy.service"});
+  CHECK(config.rootfs.enable_units == Strings{"toy.service"});
 }
 
 TEST_CASE("script judgements are read from the shared table") {
@@ -280,9 +280,9 @@ TEST_CASE("script judgements are read from the shared table") {
                                                std::string(64, 'a') +
                                                "\"\nrule = \"sh\"\nreason = \"makes the link\"\n");
   Config config = project.load();
-  REQUIRE(config.judgements.size() == 1);
-  CHECK(config.judgements[0].package == "bash");
-  CHECK(config.judgements[0].rule == "sh");
+  REQUIRE(config.rootfs.judgements.size() == 1);
+  CHECK(config.rootfs.judgements[0].package == "bash");
+  CHECK(config.rootfs.judgements[0].rule == "sh");
 }
 
 TEST_CASE("defconfigs are listed without the abstract ones, broken ones too") {

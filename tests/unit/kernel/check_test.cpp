@@ -22,16 +22,19 @@ struct Fixture {
     graph.add({.id = "tools", .action = BuiltinAction{}});
     graph.add({.id = "package", .action = BuiltinAction{}});
     add_kernel_steps(graph, context.store(),
-                     {.package = "linux-source-6.12",
+                     {.kernel = {.package = "linux-source-6.12",
+                                 .base = "allnoconfig",
+                                 .fragments = {},
+                                 .targets = {"bzImage"},
+                                 .image = "arch/x86/boot/bzImage",
+                                 .dtbs = dtbs,
+                                 .cmdline = {},
+                                 .requirements = {},
+                                 .required = requirements},
                       .arch = "x86",
                       .cross = "",
-                      .base = "allnoconfig",
                       .fragments = {{"kernel-fragments/base.config", BlobHandle(base)},
                                     {"kernel-fragments/vxlan.config", BlobHandle(vxlan)}},
-                      .requirements = requirements,
-                      .targets = {"bzImage"},
-                      .dtbs = dtbs,
-                      .image = "arch/x86/boot/bzImage",
                       .source_date_epoch = 7},
                      TreePort{"tree"}.of("tools"), TreePort{"tree"}.of("package"));
     Tree tree;

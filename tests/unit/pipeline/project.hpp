@@ -35,7 +35,8 @@ struct Project {
   Lock lock;
 
   Project() {
-    config.name = "pc", config.board = "pc", config.project = context.folder() / "project", config.hostname = "node";
+    config.name = "pc", config.board = "pc", config.project = context.folder() / "project",
+    config.rootfs.hostname = "node";
     config.arch = {
         .debian = "amd64", .go = "amd64", .goarm = "", .kernel = "x86", .cross = "", .triplet = "x86_64-linux-gnu"};
     config.kernel.package = "linux-source";

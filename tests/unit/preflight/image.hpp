@@ -24,7 +24,7 @@ struct PreflightImage {
   int cpus = 2, memory_mib = 2048;
 
   PreflightImage() {
-    config.name = config.board = "pc", config.hostname = "node", config.node_role = "single";
+    config.name = config.board = "pc", config.rootfs.hostname = "node", config.node_role = "single";
     config.arch.go = "amd64";
     config.kernel.package = "linux-source", config.kernel.cmdline = "console=tty0 rw",
     config.kernel.requirements = "kernel-fragments/requirements.toml";

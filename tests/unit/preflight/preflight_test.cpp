@@ -286,9 +286,9 @@ TEST_CASE("the command line is in the boot partition, and of a board without one
 
 TEST_CASE("the node's name, and who knows where it is") {
   PreflightImage image;
-  image.config.hostname = "under_score-";
+  image.config.rootfs.hostname = "under_score-";
   CHECK(image.verdicts() == Names{"WARNING Hostname"});
-  image.config.hostname = "other";
+  image.config.rootfs.hostname = "other";
   CHECK(image.troubles() == Names{"warning Hostname: nothing says where \"other\" is"});
   image.root.add_symlink("etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf", "rule:identity");
   CHECK(image.verdicts() == Names{"WARNING Hostname"});

@@ -368,7 +368,7 @@ TEST_CASE(
   CHECK(is("etc/site/note", 0444, 12, 34));
   CHECK(is("etc/site/link", 0644, 0, 0));
 
-  const auto refused = [&](const RootfsOptions::Mode& mode) {
+  const auto refused = [&](const PathMode& mode) {
     auto wrong = options();
     wrong.modes = {mode};
     try {

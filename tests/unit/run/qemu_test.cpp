@@ -149,7 +149,7 @@ TEST_CASE("credentials go in by file, whatever is in them") {
 
 TEST_CASE("a machine whose firmware QEMU does not run gets kernel, device tree and command line out of the image") {
   Fixture f;
-  f.machine.sd_card = true;
+  f.machine.disk = "sd";
   f.boot.firmware = Firmware::Kernel;
   f.boot.boot_partition = {.start = 1048576,
                            .kernel = "kernel.img",
