@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <set>
 
-#include "component/elf.hpp"
-#include "component/isa.hpp"
+#include "elf/elf.hpp"
+#include "elf/isa.hpp"
 #include "graph/builtin.hpp"
 #include "tree/archive.hpp"
 #include "tree/mapped_file.hpp"

@@ -2,7 +2,7 @@
 #include <string_view>
 
 #include "rootfs/control.hpp"
-#include "rootfs/elf_soname.hpp"
+#include "rootfs/shared_object.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);

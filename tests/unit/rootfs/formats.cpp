@@ -8,9 +8,9 @@
 
 #include "rootfs/capabilities.hpp"
 #include "rootfs/control.hpp"
-#include "rootfs/elf_soname.hpp"
 #include "rootfs/library_cache.hpp"
 #include "rootfs/openssl.hpp"
+#include "rootfs/shared_object.hpp"
 #include "rootfs/unit_file.hpp"
 #include "support/catch.hpp"
 
@@ -130,6 +130,7 @@ TEST_CASE("the soname of a real shared object, and nothing of anything else") {
   std::memcpy(image.header.e_ident, ELFMAG, SELFMAG);
   image.header.e_ident[EI_CLASS] = ELFCLASS64;
   image.header.e_ident[EI_DATA] = ELFDATA2LSB;
+  image.header.e_ident[EI_VERSION] = EV_CURRENT;
   image.header.e_type = ET_DYN;
   image.header.e_machine = EM_X86_64;
   image.header.e_phoff = offsetof(Image, load);

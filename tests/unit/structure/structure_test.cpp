@@ -77,10 +77,11 @@ std::map<std::string, Names> allowed_folders() {
     allowed[folder] = below;
     below.insert(folder);
   }
+  allowed["elf"] = {"util"};
   allowed["model"] = {};
   allowed["lock"] = {"util"};
   allowed["config"] = {"util", "lock", "model"};
-  below.insert({"lock", "model"});
+  below.insert({"elf", "lock", "model"});
   const Names domains{"debian", "fetch", "kernel", "component", "rootfs", "oci", "image", "guest", "run", "flash"};
   for (const auto& folder : domains) allowed[folder] = below;
   below.insert(domains.begin(), domains.end());
@@ -120,6 +121,7 @@ struct Library {
 const std::vector<Library>& libraries() {
   static const std::vector<Library> list{
       {"libarchive", std::regex("archive(_entry)?\\.h"), {"tree", "debian", "flash"}},
+      {"libelf", std::regex("(gelf|libelf)\\.h"), {"elf"}},
       {"libfdisk", std::regex("(libfdisk/|libfdisk\\.h).*"), {"image"}},
       {"libguestfs", std::regex("guestfs.*"), {"guest"}},
       {"libsolv", std::regex("solv/.*"), {"debian"}},
