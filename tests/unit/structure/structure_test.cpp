@@ -77,11 +77,11 @@ std::map<std::string, Names> allowed_folders() {
     allowed[folder] = below;
     below.insert(folder);
   }
-  allowed["elf"] = {"util"};
+  allowed["elf"] = allowed["control"] = {"util"};
   allowed["model"] = {};
   allowed["lock"] = {"util"};
   allowed["config"] = {"util", "lock", "model"};
-  below.insert({"elf", "lock", "model"});
+  below.insert({"control", "elf", "lock", "model"});
   const Names domains{"debian", "fetch", "kernel", "component", "rootfs", "oci", "image", "guest", "run", "flash"};
   for (const auto& folder : domains) allowed[folder] = below;
   below.insert(domains.begin(), domains.end());
