@@ -127,7 +127,7 @@ const std::vector<Library>& libraries() {
       {"libsolv", std::regex("solv/.*"), {"debian"}},
       {"libcurl", std::regex("curl/.*"), {"fetch"}},
       {"toml++", std::regex("toml\\+\\+.*"), {"config"}},
-      {"libxml2", std::regex("libxml/.*"), {"flash"}},
+      {"libxml2", std::regex("libxml/.*"), {"flash", "image"}},
       {"CLI11", std::regex("CLI/.*"), {"cli"}},
       {"nlohmann-json", std::regex("nlohmann/.*"), {}},
       {"OpenSSL", std::regex("openssl/.*"), {"util", "rootfs"}}};
