@@ -3,7 +3,7 @@
 
 #include "cli/architectures.hpp"
 #include "cli/verbs.hpp"
-#include "component/isa.hpp"
+#include "elf/isa.hpp"
 #include "report/output.hpp"
 #include "tree/tree.hpp"
 

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <set>
 
-#include "component/elf.hpp"
-#include "component/isa.hpp"
+#include "elf/elf.hpp"
+#include "elf/isa.hpp"
 #include "graph/builtin.hpp"
 #include "tree/archive.hpp"
 #include "tree/mapped_file.hpp"
@@ -119,7 +119,7 @@ std::string variant(const ComponentSpec& spec) {
 
 std::string build_script(const ComponentSpec& spec) {
   std::string script = source_script(spec) + "mkdir -p /out/bin\n";
-  const std::string version_no_v = spec.version.starts_with("v") ? spec.version.substr(1) : spec.version;
+  const std::string version_no_v(without_v(spec.version));
   const std::vector<std::pair<std::string, std::string>> values = {{"goarch", spec.goarch}, {"patches", variant(spec)}};
   std::string ldflags = "-s -w -buildid=";
   for (const auto& flag : spec.ldflags)

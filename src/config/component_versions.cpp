@@ -18,8 +18,6 @@ namespace {
 
 using Values = std::vector<std::pair<std::string, std::string>>;
 
-std::string without_v(const std::string& version) { return version.starts_with('v') ? version.substr(1) : version; }
-
 void add_version(Values& values, const std::string& name, const std::string& argument, const std::string& version) {
   values.emplace_back(name + argument, version);
   values.emplace_back(name + "_no_v" + argument, without_v(version));

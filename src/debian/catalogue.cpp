@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <charconv>
 
-#include "debian/control.hpp"
-#include "debian/version.hpp"
+#include "control/paragraph.hpp"
+#include "control/version.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -176,9 +176,7 @@ std::vector<Alternatives> Catalogue::parse(OfferId id, std::string_view field, c
   if (relations) return std::move(*relations);
   const Offer& offer = offers_[id];
   const std::string& text = indexes_.packages[offer.file].text;
-  const std::string_view before(text.data(), static_cast<std::size_t>(field.data() - text.data()));
-  refuse(offer.file, static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n')) + 1,
-         fmt::format("{} of {}: {}", what, describe(id), relations.error().message));
+  refuse(offer.file, line_of(text, field), fmt::format("{} of {}: {}", what, describe(id), relations.error().message));
 }
 
 std::optional<NameId> Catalogue::find(std::string_view name) const {

@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "debian/relation.hpp"
+#include "control/relation.hpp"
 #include "debian/resolve.hpp"
 
 namespace k8simg {

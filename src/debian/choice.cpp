@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "debian/control.hpp"
+#include "control/paragraph.hpp"
 
 namespace k8simg {
 

@@ -9,8 +9,8 @@
 #include <set>
 #include <string_view>
 
-#include "debian/control.hpp"
-#include "debian/version.hpp"
+#include "control/paragraph.hpp"
+#include "control/version.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -20,11 +20,8 @@ namespace {
 
 /// The package's stanza as in an index. Path, size and digest are from the lock, since the control file lacks them.
 std::string stanza(const LockedPackage& package, const std::string& control) {
-  const auto paragraph = parse_control(control);
-  if (!paragraph)
-    throw Error(ErrorKind::Fetch, fmt::format("the control file of {} {}, line {}: {}", package.name, package.version,
-                                              paragraph.error().line, paragraph.error().message));
-  return fmt::format("{}\nFilename: {}\nSize: {}\nSHA256: {}\n\n", trim(paragraph->text()), package.path, package.size,
+  const auto paragraph = parse_control_file(control, package.name, package.version);
+  return fmt::format("{}\nFilename: {}\nSize: {}\nSHA256: {}\n\n", trim(paragraph.text()), package.path, package.size,
                      package.sha256.hex());
 }
 

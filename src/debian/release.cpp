@@ -9,7 +9,7 @@
 #include <chrono>
 #include <cstdlib>
 
-#include "debian/version.hpp"
+#include "control/version.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
 #include "util/text.hpp"
@@ -111,7 +111,10 @@ tl::expected<std::int64_t, ParseError> parse_release_date(std::string_view text)
 tl::expected<Release, ParseError> parse_release(std::string_view text) {
   auto paragraph = parse_control(text);
   if (!paragraph) return tl::make_unexpected(paragraph.error());
-  const auto fail = [&](const std::string& what) { return tl::make_unexpected(ParseError{paragraph->line(), what}); };
+  const auto fail_at = [](std::size_t line, const std::string& what) {
+    return tl::make_unexpected(ParseError{line, what});
+  };
+  const auto fail = [&](const std::string& what) { return fail_at(paragraph->line(), what); };
   Release release;
   release.origin = paragraph->get("Origin");
   release.suite = paragraph->get("Suite");
@@ -120,11 +123,11 @@ tl::expected<Release, ParseError> parse_release(std::string_view text) {
   const auto date = paragraph->find("Date");
   if (!date) return fail("no Date");
   auto seconds = parse_release_date(*date);
-  if (!seconds) return fail("Date is " + seconds.error().message);
+  if (!seconds) return fail_at(line_of(text, *date), "Date is " + seconds.error().message);
   release.date = *seconds;
   if (const auto until = paragraph->find("Valid-Until")) {
     auto end = parse_release_date(*until);
-    if (!end) return fail("Valid-Until is " + end.error().message);
+    if (!end) return fail_at(line_of(text, *until), "Valid-Until is " + end.error().message);
     release.valid_until = *end;
   }
   release.acquire_by_hash = says_yes(paragraph->get("Acquire-By-Hash"));
@@ -137,10 +140,7 @@ tl::expected<Release, ParseError> parse_release(std::string_view text) {
     if (kind == "Packages") release.separate_all_index = false;
   const auto sums = paragraph->find("SHA256");
   if (!sums) return fail("no SHA256 section");
-  const std::size_t before = static_cast<std::size_t>(sums->data() - text.data());
-  std::size_t line = 1;
-  for (char c : text.substr(0, before)) line += c == '\n' ? 1 : 0;
-  auto files = parse_files(*sums, line);
+  auto files = parse_files(*sums, line_of(text, *sums));
   if (!files) return tl::make_unexpected(files.error());
   release.files = std::move(*files);
   return release;

@@ -11,7 +11,7 @@
 #include <tl/expected.hpp>
 #include <vector>
 
-#include "debian/control.hpp"
+#include "control/paragraph.hpp"
 #include "process/command.hpp"
 #include "util/clock.hpp"
 #include "util/digest.hpp"

@@ -7,11 +7,11 @@
 #include <map>
 #include <set>
 
+#include "control/version.hpp"
 #include "debian/catalogue.hpp"
 #include "debian/choice.hpp"
 #include "debian/kept.hpp"
 #include "debian/solver.hpp"
-#include "debian/version.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 

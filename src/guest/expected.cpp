@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "guest/filesystems.hpp"
+#include "util/bytes.hpp"
 #include "util/error.hpp"
 
 namespace k8simg {
@@ -76,16 +77,7 @@ class Field {
       fail("is not hexadecimal");
     return digits;
   }
-  std::string bytes() const {
-    const std::string digits = hex();
-    std::string bytes(digits.size() / 2, '\0');
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-      unsigned char byte = 0;
-      std::from_chars(digits.data() + 2 * i, digits.data() + 2 * i + 2, byte, 16);
-      bytes[i] = static_cast<char>(byte);
-    }
-    return bytes;
-  }
+  std::string bytes() const { return from_hex(hex()).value(); }
   Field item(const std::string& key, const json& value) const { return {value, place_ + "[" + key + "]", file_}; }
 
  private:

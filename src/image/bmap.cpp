@@ -1,8 +1,12 @@
-// Block maps: which blocks of an image must be written. Format: bmap-tools' bmap file 2.0 (its own comment header and
-// BmapCreate).
+// Block maps: which blocks of an image must be written, as XML that libxml2 writes. Format: bmap-tools' bmap file 2.0
+// (its own comment header and BmapCreate).
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <libxml/xmlwriter.h>
 #include <unistd.h>
+
+#include <memory>
+#include <new>
 
 #include "image/image.hpp"
 #include "util/error.hpp"
@@ -24,6 +28,49 @@ std::string hash_range(int fd, std::uint64_t start, std::uint64_t end, const std
   return hash.finish().hex();
 }
 
+/// An XML document that libxml2 writes into memory, indented, with a blank on both sides of each text.
+class MapWriter {
+ public:
+  MapWriter() : buffer_(xmlBufferCreate(), xmlBufferFree), writer_(nullptr, xmlFreeTextWriter) {
+    if (buffer_) writer_.reset(xmlNewTextWriterMemory(buffer_.get(), 0));
+    if (!writer_) throw std::bad_alloc();
+    check(xmlTextWriterSetIndent(writer_.get(), 1));
+    check(xmlTextWriterSetIndentString(writer_.get(), chars("  ")));
+    check(xmlTextWriterStartDocument(writer_.get(), nullptr, nullptr, nullptr));
+  }
+
+  void comment(const std::string& text) { check(xmlTextWriterWriteComment(writer_.get(), chars(text))); }
+  void start(const char* name) { check(xmlTextWriterStartElement(writer_.get(), chars(name))); }
+  void end() { check(xmlTextWriterEndElement(writer_.get())); }
+  void attribute(const char* name, const std::string& value) {
+    check(xmlTextWriterWriteAttribute(writer_.get(), chars(name), chars(value)));
+  }
+  void text(const std::string& text) { check(xmlTextWriterWriteString(writer_.get(), chars(" " + text + " "))); }
+  void element(const char* name, const std::string& content) {
+    start(name);
+    text(content);
+    end();
+  }
+  void element(const char* name, std::uint64_t number) { element(name, std::to_string(number)); }
+
+  /// Ends all elements. Nothing can be written any more.
+  std::string finish() {
+    check(xmlTextWriterEndDocument(writer_.get()));
+    writer_.reset();  // it flushes what it has
+    return {reinterpret_cast<const char*>(xmlBufferContent(buffer_.get())),
+            static_cast<std::size_t>(xmlBufferLength(buffer_.get()))};
+  }
+
+ private:
+  static const xmlChar* chars(const std::string& text) { return reinterpret_cast<const xmlChar*>(text.c_str()); }
+  static void check(int written) {
+    if (written < 0) throw Error(ErrorKind::Internal, "libxml2 cannot write a block map");
+  }
+
+  std::unique_ptr<xmlBuffer, decltype(&xmlBufferFree)> buffer_;
+  std::unique_ptr<xmlTextWriter, decltype(&xmlFreeTextWriter)> writer_;
+};
+
 }  // namespace
 
 std::string make_bmap(const Store& store, const Value& blob, const std::string& file_name,
@@ -40,32 +87,32 @@ std::string make_bmap(const Store& store, const Value& blob, const std::string& 
   if (next < blocks) mapped.emplace_back(next, blocks - 1);
 
   std::uint64_t count = 0;
-  std::string ranges;
+  for (const auto& [first, last] : mapped) count += last - first + 1;
+  // The file's own checksum is taken with zeros in its place.
+  const std::string zeros(64, '0');
+  MapWriter map;
+  // Two hyphens in a row would end an XML comment; the second pass parts those that the first put side by side.
+  map.comment(fmt::format(" Block map of {}: only these blocks need to be written. ",
+                          replace_all(replace_all(file_name, "--", "- -"), "--", "- -")));
+  map.start("bmap");
+  map.attribute("version", "2.0");
+  map.element("ImageSize", blob.size);
+  map.element("BlockSize", block);
+  map.element("BlocksCount", blocks);
+  map.element("MappedBlocksCount", count);
+  map.element("ChecksumType", "sha256");
+  map.element("BmapFileChecksum", zeros);
+  map.start("BlockMap");
   const auto path = store.path(blob.digest);
   const Fd fd = Fd::open(path, O_RDONLY);
   for (const auto& [first, last] : mapped) {
-    count += last - first + 1;
-    const std::string range = first == last ? std::to_string(first) : fmt::format("{}-{}", first, last);
-    ranges +=
-        fmt::format("    <Range chksum=\"{}\"> {} </Range>\n",
-                    hash_range(fd.get(), first * block, std::min(blob.size, (last + 1) * block), path.string()), range);
+    map.start("Range");
+    map.attribute("chksum",
+                  hash_range(fd.get(), first * block, std::min(blob.size, (last + 1) * block), path.string()));
+    map.text(first == last ? std::to_string(first) : fmt::format("{}-{}", first, last));
+    map.end();
   }
-  // The file's own checksum is taken with zeros in its place.
-  const std::string zeros(64, '0');
-  const std::string text = fmt::format(
-      "<?xml version=\"1.0\" ?>\n"
-      "<!-- Block map of {}: only these blocks need to be written. -->\n"
-      "<bmap version=\"2.0\">\n"
-      "  <ImageSize> {} </ImageSize>\n"
-      "  <BlockSize> {} </BlockSize>\n"
-      "  <BlocksCount> {} </BlocksCount>\n"
-      "  <MappedBlocksCount> {} </MappedBlocksCount>\n"
-      "  <ChecksumType> sha256 </ChecksumType>\n"
-      "  <BmapFileChecksum> {} </BmapFileChecksum>\n"
-      "  <BlockMap>\n{}  </BlockMap>\n"
-      "</bmap>\n",
-      // Two hyphens in a row would end an XML comment; the second pass parts those that the first put side by side.
-      replace_all(replace_all(file_name, "--", "- -"), "--", "- -"), blob.size, block, blocks, count, zeros, ranges);
+  const std::string text = map.finish();
   return replace_all(text, "<BmapFileChecksum> " + zeros, "<BmapFileChecksum> " + sha256(text).hex());
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "image/formats.hpp"
+#include "util/bytes.hpp"
 
 namespace k8simg {
 
@@ -20,9 +21,7 @@ std::optional<std::string> dos_type_code(const std::string& type) {
   return type.starts_with("0x") ? std::optional(type.substr(2)) : std::nullopt;
 }
 
-std::string dos_identifier(const Uuid& disk) {
-  return fmt::format("{:02x}{:02x}{:02x}{:02x}", disk.bytes[0], disk.bytes[1], disk.bytes[2], disk.bytes[3]);
-}
+std::string dos_identifier(const Uuid& disk) { return to_hex(std::span(disk.bytes).first<4>()); }
 
 /// The kernel names MBR partitions DISKID-NN (block/partitions/msdos.c).
 std::string dos_partuuid(const Uuid& disk, const std::optional<Uuid>&, int index) {

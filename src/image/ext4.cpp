@@ -81,11 +81,9 @@ void check_capabilities(const ImageTools& tools, const Tree& tree, const std::fi
       const auto result =
           run_tool(tools, {"/usr/sbin/debugfs", "-R", "ea_get -x \"/" + path + "\" " + name, "/in/image"},
                    {{image, "/in/image"}}, epoch, true);
-      std::string wanted;
-      for (const unsigned char byte : value) wanted += fmt::format("{:02x}", byte);
       std::string found = result.output.substr(std::min(result.output.size(), result.output.find('=') + 1));
       std::erase_if(found, [](unsigned char c) { return !std::isxdigit(c); });
-      if (found.find(wanted) == std::string::npos) {
+      if (found.find(to_hex(value)) == std::string::npos) {
         throw Error(ErrorKind::Step,
                     fmt::format("/{}: its file capability did not reach the image: debugfs says \"{}\"", path,
                                 trim(result.output)),

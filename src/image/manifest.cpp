@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "util/bytes.hpp"
 #include "util/error.hpp"
 
 namespace k8simg {
@@ -32,18 +32,12 @@ const char* type_name(NodeType type) {
   return "";
 }
 
-std::string hex_of(std::string_view bytes) {
-  std::string hex;
-  for (const unsigned char byte : bytes) hex += fmt::format("{:02x}", byte);
-  return hex;
-}
-
 json describe_area(const DiskArea& area) {
   json entry{{"name", area.name}, {"start", area.start}, {"size", area.size}};
   if (area.digest)
     entry["sha256"] = area.digest->hex();
   else
-    entry["hex"] = hex_of(area.bytes);
+    entry["hex"] = to_hex(area.bytes);
   return entry;
 }
 
@@ -56,12 +50,9 @@ DiskArea parse_area(const json& entry) {
     if (!area.digest) throw Error(ErrorKind::Internal, "malformed disk layout: no SHA-256");
     return area;
   }
-  for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
-    unsigned char byte = 0;
-    if (std::from_chars(digits.data() + i, digits.data() + i + 2, byte, 16).ptr != digits.data() + i + 2)
-      throw Error(ErrorKind::Internal, "malformed disk layout: no hexadecimal digits");
-    area.bytes += static_cast<char>(byte);
-  }
+  const auto bytes = from_hex(digits);
+  if (!bytes) throw Error(ErrorKind::Internal, "malformed disk layout: no hexadecimal digits");
+  area.bytes = *bytes;
   return area;
 }
 
@@ -74,7 +65,7 @@ json describe_node(const Node& node, bool owners) {
   if (!owners) return entry;
   entry["mode"] = fmt::format("{:04o}", node.mode);
   entry["uid"] = node.uid, entry["gid"] = node.gid, entry["mtime"] = node.mtime;
-  for (const auto& [name, value] : node.xattrs) entry["xattrs"][name] = hex_of(value);
+  for (const auto& [name, value] : node.xattrs) entry["xattrs"][name] = to_hex(value);
   return entry;
 }
 

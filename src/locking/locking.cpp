@@ -8,8 +8,8 @@
 #include <map>
 #include <optional>
 
+#include "control/version.hpp"
 #include "debian/catalogue.hpp"
-#include "debian/version.hpp"
 #include "util/error.hpp"
 #include "util/inside.hpp"
 #include "util/text.hpp"

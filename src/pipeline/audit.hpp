@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "component/isa.hpp"
 #include "config/config.hpp"
+#include "elf/isa.hpp"
 #include "graph/graph.hpp"
 #include "graph/port.hpp"
 #include "tree/tree.hpp"

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <set>
 
-#include "component/go_build_info.hpp"
+#include "elf/go_build_info.hpp"
 #include "tree/mapped_file.hpp"
 #include "util/text.hpp"
 
@@ -26,9 +26,7 @@ std::string reasons(const ComponentSoftware& component, const std::string& modul
 void add_modules(const Store& store, const ComponentSoftware& component, const std::string& path, const Node& program,
                  std::set<SoftwarePackage>& packages) {
   const MappedFile file(store.path(program.content));
-  if (!file.bytes().starts_with("\x7f"
-                                "ELF"))
-    return;
+  if (!is_elf(file.bytes())) return;
   const auto info = read_go_build_info(file.bytes(), read_elf(file.bytes(), path), path);
   if (!info) return;
   for (const auto& module : info->modules) {

@@ -7,7 +7,7 @@
 #include <deque>
 #include <set>
 
-#include "component/elf.hpp"
+#include "elf/elf.hpp"
 #include "graph/builtin.hpp"
 #include "oci/archive.hpp"
 #include "pipeline/contents.hpp"
@@ -77,15 +77,14 @@ class Selection {
   }
 
   void take_needs(const std::string& path, const Node& node) {
-    if (node.size < 52) return;
     const MappedFile file(store_.path(node.content));
-    if (!file.bytes().starts_with("\x7f"
-                                  "ELF"))
-      return;
+    if (!is_elf(file.bytes())) return;
     const std::string name = "/" + path;
     const ElfInfo info = read_elf(file.bytes(), name);
     if (!info.interpreter.empty()) queue_.push_back({normal(info.interpreter), name});
-    for (const auto& library : needed_libraries(file.bytes(), info, name)) {
+    const auto linkage = read_linkage(file.bytes(), name);
+    if (!linkage) return;
+    for (const auto& library : linkage->needed) {
       const auto folder = std::find_if(library_folders_.begin(), library_folders_.end(),
                                        [&](const std::string& each) { return root_.find(each + "/" + library); });
       if (folder == library_folders_.end()) {

@@ -18,7 +18,7 @@ constexpr int kept_memory = 200;
 
 /// "v1.37.1" → {1, 37}; {0, 0} for anything else.
 std::pair<int, int> minor_version(const std::string& version) {
-  const auto parts = split(version.starts_with('v') ? version.substr(1) : version, '.');
+  const auto parts = split(without_v(version), '.');
   int major = 0, minor = 0;
   if (parts.size() < 2) return {0, 0};
   std::from_chars(parts[0].data(), parts[0].data() + parts[0].size(), major);

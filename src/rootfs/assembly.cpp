@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "control/relation.hpp"
 #include "tree/usr_merge.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
@@ -21,11 +22,24 @@ bool matches(const std::vector<std::string>& globs, std::string_view path) {
                      [&](const std::string& glob) { return glob_match(relative(glob), path); });
 }
 
+/// Whether a package says in its control file that it Replaces files of the other one.
+bool replaces(const Package& package, const Package& other) {
+  const std::string_view field = package.control.get("Replaces");
+  const auto relations = parse_relations(field);
+  if (!relations)
+    throw control_file_error(package.name, package.version, line_of(*package.control_text, field),
+                             "Replaces: " + relations.error().message);
+  return std::any_of(relations->begin(), relations->end(), [&](const Alternatives& alternatives) {
+    return std::any_of(alternatives.begin(), alternatives.end(), [&](const Relation& relation) {
+      return relation.name == other.name && satisfies(other.version, relation);
+    });
+  });
+}
+
 /// Which of two packages keeps a path that both ship: dpkg lets a package take over files of those it Replaces
 /// (Policy 7.6.1).
 const Package* winner(const Package& first, const Package& second) {
-  const bool first_replaces = names_package(first.control.get("Replaces"), second.name, second.version);
-  const bool second_replaces = names_package(second.control.get("Replaces"), first.name, first.version);
+  const bool first_replaces = replaces(first, second), second_replaces = replaces(second, first);
   if (first_replaces == second_replaces) return nullptr;
   return first_replaces ? &first : &second;
 }
@@ -162,7 +176,12 @@ std::vector<Package> take_apart(const Store& store, std::vector<PackageTree> tre
         package.members.emplace(path.substr(control_prefix.size()), store.read(node.content));
     }
     each.tree.erase_below(control_folder);
-    package.control = parse_paragraph(package.members["control"]);
+    auto control = package.members.extract("control");
+    if (!control)
+      throw Error(ErrorKind::Fetch, fmt::format("{} has no control file", package.origin.text()),
+                  "The package is malformed: use another version of it.");
+    package.control_text = std::make_shared<const std::string>(std::move(control.mapped()));
+    package.control = parse_control_file(*package.control_text, each.name, each.version);
     if (const auto found = package.members.find("preinst"); found != package.members.end())
       package.preinst = analyse_script(found->second, each.name, "preinst");
     if (const auto found = package.members.find("postinst"); found != package.members.end())

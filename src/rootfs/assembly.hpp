@@ -3,10 +3,11 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "rootfs/control.hpp"
+#include "control/paragraph.hpp"
 #include "rootfs/rootfs.hpp"
 
 namespace k8simg::rootfs {
@@ -14,8 +15,9 @@ namespace k8simg::rootfs {
 struct Package {
   std::string name, version, architecture;
   Origin origin;
-  Paragraph control;
-  std::map<std::string, std::string> members;  ///< control members: "postinst", "conffiles", ...
+  std::shared_ptr<const std::string> control_text;  ///< its control file
+  ControlParagraph control;                         ///< views into control_text
+  std::map<std::string, std::string> members;       ///< the other control members: "postinst", "conffiles", ...
   ScriptAnalysis preinst, postinst;
   Tree data;  ///< after the usr-merge
 
@@ -78,7 +80,8 @@ struct Assembly {
 /// Leading slash off, "/usr/bin/x" → "usr/bin/x".
 std::string relative(std::string_view path);
 
-/// Takes the packages apart (control members out of DEBIAN/, usr-merge) and sorts them by name.
+/// Takes the packages apart (control members out of DEBIAN/, usr-merge) and sorts them by name. Error{Fetch} names a
+/// package without a control file, or the malformed line of one.
 std::vector<Package> take_apart(const Store& store, std::vector<PackageTree> packages);
 /// One tree of all packages; collisions are settled by Replaces or thrown.
 Tree merge_packages(std::vector<Package>& packages);

@@ -8,6 +8,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include "util/bytes.hpp"
 #include "util/digest.hpp"
 #include "util/error.hpp"
 
@@ -32,9 +33,7 @@ std::string md5_hex(std::string_view bytes) {
     throw Error(ErrorKind::Internal, "OpenSSL refuses MD5, which dpkg's database is made of",
                 "Is a FIPS-only OpenSSL configuration in force?");
   }
-  std::string hex;
-  for (unsigned i = 0; i < length; ++i) hex += fmt::format("{:02x}", digest[i]);
-  return hex;
+  return to_hex(std::span<const std::uint8_t>(digest, length));
 }
 
 std::optional<std::string> subject_hash(std::string_view pem) {

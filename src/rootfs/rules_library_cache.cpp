@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <set>
 
-#include "rootfs/elf_soname.hpp"
 #include "rootfs/library_cache.hpp"
 #include "rootfs/rules.hpp"
+#include "rootfs/shared_object.hpp"
 #include "util/text.hpp"
 
 namespace k8simg::rootfs {

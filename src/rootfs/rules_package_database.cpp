@@ -42,7 +42,7 @@ std::vector<Conffile> conffiles(const Assembly& assembly, const Package& package
 
 std::string status_paragraph(const Assembly& assembly, const Package& package) {
   std::string text;
-  const auto add = [&](std::string_view name, const std::string& value) {
+  const auto add = [&](std::string_view name, std::string_view value) {
     if (!value.empty()) text += fmt::format("{}:{}{}\n", name, value.front() == '\n' ? "" : " ", value);
   };
   const auto& fields = debian().status_fields;
@@ -58,8 +58,9 @@ std::string status_paragraph(const Assembly& assembly, const Package& package) {
     }
   }
   add("Description", package.control.get("Description"));
-  for (const auto& [name, value] : package.control.fields) {
-    if (name != "Description" && std::find(fields.begin(), fields.end(), name) == fields.end()) add(name, value);
+  for (const auto& field : package.control.fields()) {
+    if (field.name != "Description" && std::find(fields.begin(), fields.end(), field.name) == fields.end())
+      add(field.name, field.value);
   }
   return text;
 }

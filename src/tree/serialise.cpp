@@ -42,13 +42,6 @@ void append_number(std::string& out, Number number, int base = 10) {
   out.append(digits.data(), end);
 }
 
-void append_hex(std::string& out, const Digest& digest) {
-  for (const auto byte : digest.bytes) {
-    out += hex_digits[byte >> 4];
-    out += hex_digits[byte & 15];
-  }
-}
-
 char letter(NodeType type) {
   switch (type) {
     case NodeType::File:
@@ -206,7 +199,7 @@ std::string Tree::serialise() const {
     if (node.type == NodeType::File) {
       append_number(out, node.size);
       out += '\t';
-      append_hex(out, node.content);
+      out += node.content.hex();
       out += '\t';
       append_escaped(out, node.link_group);
       out += '\t';

@@ -1,9 +1,10 @@
-// Unsigned integers in byte strings, in either byte order, for binary file formats.
+// Unsigned integers in byte strings, in either byte order, for binary file formats; bytes as hexadecimal digits.
 #pragma once
 
 #include <bit>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -16,5 +17,11 @@ std::optional<std::uint64_t> read_number(std::string_view bytes, std::uint64_t o
                                          std::endian order = std::endian::little);
 /// Appends the lowest `width` bytes (1 to 8) of `value`.
 void append_number(std::string& bytes, std::uint64_t value, unsigned width, std::endian order = std::endian::little);
+
+/// Two lower-case digits for each byte.
+std::string to_hex(std::string_view bytes);
+std::string to_hex(std::span<const std::uint8_t> bytes);
+/// The bytes of pairs of digits, in either case; nullopt for anything else.
+std::optional<std::string> from_hex(std::string_view digits);
 
 }  // namespace k8simg

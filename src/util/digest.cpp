@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 
+#include "util/bytes.hpp"
 #include "util/error.hpp"
 #include "util/extents.hpp"
 #include "util/file.hpp"
@@ -20,38 +21,20 @@ namespace k8simg {
 
 namespace {
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 void check(int evp_result) {
   if (evp_result != 1) throw Error(ErrorKind::Internal, "OpenSSL cannot compute SHA-256 here");
 }
 
 }  // namespace
 
-std::string Digest::hex() const {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string text;
-  text.reserve(64);
-  for (std::uint8_t byte : bytes) {
-    text += digits[byte >> 4];
-    text += digits[byte & 15];
-  }
-  return text;
-}
+std::string Digest::hex() const { return to_hex(bytes); }
 
 std::optional<Digest> Digest::parse(std::string_view hex) {
   if (hex.size() != 64) return std::nullopt;
+  const auto raw = from_hex(hex);
+  if (!raw) return std::nullopt;
   Digest digest;
-  for (std::size_t i = 0; i < 32; ++i) {
-    const int high = hex_value(hex[2 * i]), low = hex_value(hex[2 * i + 1]);
-    if (high < 0 || low < 0) return std::nullopt;
-    digest.bytes[i] = static_cast<std::uint8_t>(high << 4 | low);
-  }
+  std::copy(raw->begin(), raw->end(), digest.bytes.begin());
   return digest;
 }
 

@@ -38,7 +38,9 @@ std::string printable(std::string_view text);
 std::string printable_line(std::string_view text);
 /// The last `most` bytes of the text, or up to 3 less, so that no UTF-8 character is cut.
 std::string_view last_bytes(std::string_view text, std::size_t most);
-std::string base64_encode(std::string_view bytes);
+std::string base64_encode(std::string_view bytes);  ///< of less than 1 GiB
+/// A version as Go modules write it, without its "v": "1.37.2" for "v1.37.2" and for "1.37.2".
+std::string_view without_v(std::string_view version);
 /// Quotes the text as one word for sh, in single quotes: 'it'\''s'.
 std::string shell_word(std::string_view text);
 

@@ -1,8 +1,9 @@
-// // Version 5 UUIDs: SHA-1 over a namespace and a name (RFC 9562, section 5.5).
+// Version 5 UUIDs: SHA-1 over a namespace and a name (RFC 9562, section 5.5).
 #include "util/uuid5.hpp"
 
 #include <openssl/evp.h>
 
+#include "util/bytes.hpp"
 #include "util/error.hpp"
 
 namespace k8simg {
@@ -16,14 +17,8 @@ constexpr Uuid k8simg_space{
 }  // namespace
 
 std::string Uuid::text() const {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string text;
-  text.reserve(36);
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-    text += digits[bytes[i] >> 4];
-    text += digits[bytes[i] & 15];
-  }
+  std::string text = to_hex(bytes);
+  for (const std::size_t at : {8, 13, 18, 23}) text.insert(at, 1, '-');
   return text;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "graph/step.hpp"
+#include "support/failure.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
 
@@ -64,18 +65,5 @@ class TestContext : public StepContext {
   DiskStore store_;
   std::vector<RecordedInput> inputs_;
 };
-
-/// The text of the Error that `body` throws; "" if none.
-template <class Body>
-std::string failure(Body&& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.describe();
-  }
-  return "";
-}
-
-inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace k8simg::test

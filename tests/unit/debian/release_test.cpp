@@ -86,6 +86,7 @@ TEST_CASE("a malformed release says what is wrong") {
   };
   CHECK(error_of("Date: Sat", "Datum: Sat") == "no Date");
   CHECK(error_of("Date: Sat, 12", "Date: Sat, 42").starts_with("Date is not a date"));
+  CHECK(parse_release(replace_all(text, "Date: Sat, 12", "Date: Sat, 42")).error().line == 4);
   CHECK(error_of("Valid-Until: Sat", "Valid-Until: never").starts_with("Valid-Until is not a date"));
   CHECK(error_of("SHA256:", "SHA1:") == "no SHA256 section");
   CHECK(error_of("Suite: stable\nCodename: trixie\n", "") == "neither Suite nor Codename");

@@ -57,7 +57,7 @@ TEST_CASE("the text of a block map") {
   // The second range covers block 3 only in part, so only block 2 of it is left out.
   const std::string map =
       make_bmap(context.store(), context.store().put(image), "disk.img", {{4096 - 10, 20}, {2 * 4096, 4096 + 50}});
-  const std::string expected = fmt::format(R"(<?xml version="1.0" ?>
+  const std::string expected = fmt::format(R"(<?xml version="1.0"?>
 <!-- Block map of disk.img: only these blocks need to be written. -->
 <bmap version="2.0">
   <ImageSize> 20580 </ImageSize>

@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "component/elf.hpp"
+#include "elf/elf.hpp"
 #include "project.hpp"
 #include "support/catch.hpp"
 #include "tree/archive.hpp"
@@ -43,7 +43,7 @@ TEST_CASE("a selection takes the interpreter and the libraries of a program, and
   TestContext context;
   const std::string self = read_file("/proc/self/exe");
   const ElfInfo info = read_elf(self, "self");
-  const auto libraries = needed_libraries(self, info, "self");
+  const auto libraries = read_linkage(self, "self").value().needed;
   REQUIRE(!libraries.empty());
   CHECK(std::any_of(libraries.begin(), libraries.end(),
                     [](const std::string& name) { return name.starts_with("libc.so"); }));

@@ -292,6 +292,13 @@ TEST_CASE("two packages with one file: Replaces decides, otherwise both are name
       CHECK(error.message().find("package:" + pair[1].name + "=1.0-1") != std::string::npos);
     }
   }
+  const auto d = package(store, "d", {{"usr/bin/tool", "d"}}, "Section: test\nReplaces: a [amd64]\n");
+  try {
+    assemble(store, {a, d});
+    FAIL("passed");
+  } catch (const Error& error) {
+    CHECK(error.message().find("the control file of d 1.0-1, line 5: Replaces: ") != std::string::npos);
+  }
   const auto site = layer(store, "overlay:site", {{"usr/bin/tool", "mine"}});
   CHECK_THROWS_AS(assemble(store, {a}, {site}), Error);
   auto chosen = options();
@@ -299,6 +306,22 @@ TEST_CASE("two packages with one file: Replaces decides, otherwise both are name
   const auto tree = assemble(store, {a}, {site}, chosen);
   CHECK(text(store, tree, "usr/bin/tool") == "mine");
   CHECK(tree.find("usr/bin/tool")->origin == "overlay:site");
+}
+
+TEST_CASE("a malformed control file, or none, is an error with the package's name") {
+  MemoryStore store;
+  const auto said = [&](const PackageTree& tree) -> std::string {
+    try {
+      assemble(store, {tree});
+    } catch (const Error& error) {
+      return error.message();
+    }
+    return "";
+  };
+  auto damaged = package(store, "damaged", {}, "no colon\n");
+  CHECK(said(damaged).find("the control file of damaged 1.0-1, line 4: neither a field nor") != std::string::npos);
+  damaged.tree.erase("DEBIAN/control");
+  CHECK(said(damaged).find("package:damaged=1.0-1:amd64 has no control file") != std::string::npos);
 }
 
 TEST_CASE("a layer's file is never changed by a rule") {

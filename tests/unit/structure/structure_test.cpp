@@ -77,10 +77,11 @@ std::map<std::string, Names> allowed_folders() {
     allowed[folder] = below;
     below.insert(folder);
   }
+  allowed["elf"] = allowed["control"] = {"util"};
   allowed["model"] = {};
   allowed["toml"] = allowed["lock"] = {"util"};
   allowed["config"] = {"util", "toml", "lock", "model"};
-  below.insert({"toml", "lock", "model"});
+  below.insert({"control", "elf", "toml", "lock", "model"});
   const Names domains{"debian", "fetch", "kernel", "component", "rootfs", "oci", "image", "guest", "run", "flash"};
   for (const auto& folder : domains) allowed[folder] = below;
   below.insert(domains.begin(), domains.end());
@@ -120,12 +121,13 @@ struct Library {
 const std::vector<Library>& libraries() {
   static const std::vector<Library> list{
       {"libarchive", std::regex("archive(_entry)?\\.h"), {"tree", "debian", "flash"}},
+      {"libelf", std::regex("(gelf|libelf)\\.h"), {"elf"}},
       {"libfdisk", std::regex("(libfdisk/|libfdisk\\.h).*"), {"image"}},
       {"libguestfs", std::regex("guestfs.*"), {"guest"}},
       {"libsolv", std::regex("solv/.*"), {"debian"}},
       {"libcurl", std::regex("curl/.*"), {"fetch"}},
       {"toml++", std::regex("toml\\+\\+.*"), {"toml"}},
-      {"libxml2", std::regex("libxml/.*"), {"flash"}},
+      {"libxml2", std::regex("libxml/.*"), {"flash", "image"}},
       {"CLI11", std::regex("CLI/.*"), {"cli"}},
       {"nlohmann-json", std::regex("nlohmann/.*"), {}},
       {"OpenSSL", std::regex("openssl/.*"), {"util", "rootfs"}}};

@@ -1,4 +1,4 @@
-// Numbers in bytes: both orders, every width, and nothing beyond the end.
+// Numbers in bytes: both orders, every width, and nothing beyond the end; hexadecimal digits.
 #include "util/bytes.hpp"
 
 #include <limits>
@@ -6,6 +6,19 @@
 #include "support/catch.hpp"
 
 using namespace k8simg;
+
+TEST_CASE("bytes as hexadecimal digits and back") {
+  const std::string bytes("\x00\x7f\x80\xff", 4);
+  CHECK(to_hex(bytes) == "007f80ff");
+  CHECK(to_hex("").empty());
+  CHECK(from_hex("007f80ff") == bytes);
+  CHECK(from_hex("007F80fF") == bytes);
+  CHECK(from_hex("") == "");
+  for (const char* malformed : {"0", "0g", "g0", "0x", " 0", "00 00"}) {
+    INFO(malformed);
+    CHECK_FALSE(from_hex(malformed));
+  }
+}
 
 TEST_CASE("numbers are read in both byte orders, from any place") {
   const std::string_view bytes("\x01\x02\x03\x04\x05\x06\x07\xf8\xff", 9);

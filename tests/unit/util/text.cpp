@@ -1,4 +1,4 @@
-// Text functions: splitting, near misses, globs, sizes, durations, ${name}, base64.
+// Text functions: splitting, near misses, globs, sizes, durations, ${name}, base64, versions.
 #include "util/text.hpp"
 
 #include "support/catch.hpp"
@@ -134,6 +134,13 @@ TEST_CASE("names in ${} are expanded; unknown ones are named with the place") {
   CHECK(error_of("a${version") == "component.toml:7: `${version` has no closing brace");
 }
 
+TEST_CASE("versions with and without their v") {
+  CHECK(without_v("v1.37.2") == "1.37.2");
+  CHECK(without_v("1.37.2") == "1.37.2");
+  CHECK(without_v("vv1") == "v1");
+  CHECK(without_v("").empty());
+}
+
 TEST_CASE("base64 gives the RFC's examples") {  // RFC 4648, section 10
   CHECK(base64_encode("").empty());
   CHECK(base64_encode("f") == "Zg==");
@@ -143,6 +150,7 @@ TEST_CASE("base64 gives the RFC's examples") {  // RFC 4648, section 10
   CHECK(base64_encode("fooba") == "Zm9vYmE=");
   CHECK(base64_encode("foobar") == "Zm9vYmFy");
   CHECK(base64_encode("\xff\xfe\xfd") == "//79");
+  CHECK(base64_encode(std::string(300, 'a')).find_first_not_of("YWFh") == std::string::npos);  // no line breaks
 }
 
 TEST_CASE("a shell reads the word back as it was") {

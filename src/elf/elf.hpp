@@ -1,8 +1,8 @@
-// What an ELF file says of itself: machine, linkage, symbols. Format: System V gABI, chapters 4 and 5 (ELF header,
-// sections, program headers).
+// What an ELF file says of itself: machine, linkage, sections. Read with libelf, without trusting the file.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,13 +26,20 @@ struct ElfInfo {
   bool has_section(std::string_view name) const;
 };
 
+/// Names in the dynamic section, as the dynamic linker finds them.
+struct ElfLinkage {
+  std::vector<std::string> needed;  ///< DT_NEEDED: the shared libraries that it asks for
+  std::string soname;               ///< DT_SONAME, "" if none
+};
+
+/// Whether the bytes begin as an ELF file does.
+bool is_elf(std::string_view bytes);
 /// Throws Error{Step} naming `name`: not an ELF file, truncated, or offsets beyond its end. Fuzzed.
 ElfInfo read_elf(std::string_view bytes, const std::string& name);
+/// nullopt for a file without a dynamic section. Throws Error{Step} naming `name`, also for a damaged table. Fuzzed.
+std::optional<ElfLinkage> read_linkage(std::string_view bytes, const std::string& name);
 /// The bytes of a section of that very file. Throws Error{Step} naming `name` when they lie beyond its end.
 std::string_view section_bytes(std::string_view bytes, const ElfSection& section, const std::string& name);
-/// The shared libraries that it asks for (DT_NEEDED), by the names that the dynamic linker looks for. `info`: of these
-/// very bytes. Throws Error{Step} naming `name` for a damaged table.
-std::vector<std::string> needed_libraries(std::string_view bytes, const ElfInfo& info, const std::string& name);
 
 /// "x86-64", "ARM", "AArch64", ... or "machine 0x...".
 std::string elf_machine_name(std::uint16_t machine);

@@ -1,15 +1,16 @@
 // Reads ARM build attributes, and holds them and Go build settings against a board.
-#include "component/isa.hpp"
+#include "elf/isa.hpp"
 
+#include <elf.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <vector>
 
-#include "component/byte_run.hpp"
-#include "component/elf.hpp"
-#include "component/go_build_info.hpp"
+#include "elf/byte_run.hpp"
+#include "elf/elf.hpp"
+#include "elf/go_build_info.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -169,9 +170,8 @@ std::optional<std::string> go_violation(const std::optional<GoBuildInfo>& info, 
 }
 
 std::optional<std::string> judge(std::string_view bytes, const IsaTarget& target) {
-  constexpr std::uint16_t bpf = 247;
   const ElfInfo info = read_elf(bytes, subject);
-  if (info.machine == bpf) return std::nullopt;
+  if (info.machine == EM_BPF) return std::nullopt;
   const ElfTarget wanted = elf_target(target.goarch);
   if (info.machine != wanted.machine || info.bits != wanted.bits || info.little_endian != wanted.little_endian) {
     return fmt::format("is for {}, {} bits{}", elf_machine_name(info.machine), info.bits,
@@ -180,10 +180,9 @@ std::optional<std::string> judge(std::string_view bytes, const IsaTarget& target
                                                                   : ", big-endian");
   }
   if (target.goarch == "arm") {
-    constexpr std::uint32_t arm_attributes = 0x70000003;  // SHT_ARM_ATTRIBUTES
     const auto order = info.little_endian ? std::endian::little : std::endian::big;
     for (const auto& section : info.sections) {
-      if (section.type != arm_attributes) continue;
+      if (section.type != SHT_ARM_ATTRIBUTES) continue;
       if (auto wants = too_much(read_arm_attributes(section_bytes(bytes, section, subject), order), target.goarm))
         return "is for " + *wants;
     }
@@ -206,9 +205,7 @@ std::string isa_description(const IsaTarget& target) {
 }
 
 std::optional<std::string> isa_violation(std::string_view elf_bytes, const IsaTarget& target) {
-  if (!elf_bytes.starts_with("\x7f"
-                             "ELF"))
-    return std::nullopt;
+  if (!is_elf(elf_bytes)) return std::nullopt;
   elf_target(target.goarch);  // an unknown target is the caller's mistake and no property of the file
   try {
     return judge(elf_bytes, target);

@@ -1,11 +1,13 @@
 // ELF headers: hand-made ones of both classes and byte orders, real programs, and damage at every offset.
-#include "component/elf.hpp"
+#include "elf/elf.hpp"
 
 #include <array>
+#include <atomic>
 #include <fstream>
+#include <thread>
 
 #include "support/catch.hpp"
-#include "support/step_context.hpp"
+#include "support/failure.hpp"
 
 using namespace k8simg;
 using test::contains;
@@ -18,7 +20,9 @@ struct Maker {
   bool wide = true, little = true;
   std::uint16_t machine = 62;
   std::string interpreter;
-  std::vector<std::uint64_t> tags;    ///< of the dynamic section; empty: none
+  std::vector<std::uint64_t> tags;  ///< of the dynamic section, with any value; empty: none
+  /// The same with values instead of `tags`; 0 for DT_STRTAB (5) is the address of the section names.
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> entries = {};
   std::vector<std::string> sections;  ///< besides the null section and .shstrtab
 
   std::string bytes;
@@ -40,15 +44,17 @@ struct Maker {
 
   std::string make() {
     bytes.clear();
+    auto table = entries;
+    for (const auto tag : tags) table.emplace_back(tag, 0x42);
     const std::uint64_t header = wide ? 64 : 52, entry = wide ? 56 : 32;
-    const unsigned programs = 1 + (interpreter.empty() ? 0 : 1) + (tags.empty() ? 0 : 1);
+    const unsigned programs = 1 + (interpreter.empty() ? 0 : 1) + (table.empty() ? 0 : 1);
     std::string names = std::string(1, '\0') + ".shstrtab" + '\0';
     std::vector<std::uint64_t> name_offsets;
     for (const auto& name : sections) name_offsets.push_back(names.size()), names += name + '\0';
     const std::uint64_t interpreter_at = header + programs * entry,
                         interpreter_size = interpreter.empty() ? 0 : interpreter.size() + 1;
     const std::uint64_t dynamic_at = interpreter_at + interpreter_size,
-                        dynamic_size = tags.size() * 2 * static_cast<unsigned>(word());
+                        dynamic_size = table.size() * 2 * static_cast<unsigned>(word());
     const std::uint64_t names_at = dynamic_at + dynamic_size, sections_at = names_at + names.size();
 
     bytes = std::string(
@@ -58,11 +64,11 @@ struct Maker {
     put(2, 2), put(machine, 2), put(1, 4), put(0x1000, word()), put(header, word()), put(sections_at, word());
     put(0x5000200, 4), put(header, 2), put(entry, 2), put(programs, 2), put(wide ? 64 : 40, 2),
         put(2 + sections.size(), 2), put(1, 2);
-    program(1, 0, names_at);
+    program(1, 0, names_at + names.size());
     if (!interpreter.empty()) program(3, interpreter_at, interpreter_size);
-    if (!tags.empty()) program(2, dynamic_at, dynamic_size);
+    if (!table.empty()) program(2, dynamic_at, dynamic_size);
     if (!interpreter.empty()) bytes += interpreter + '\0';
-    for (const auto tag : tags) put(tag, word()), put(0x42, word());
+    for (const auto& [tag, value] : table) put(tag, word()), put(tag == 5 && value == 0 ? names_at : value, word());
     bytes += names;
     section(0, 0, 0, 0);
     section(1, 3, names_at, names.size());
@@ -129,6 +135,60 @@ TEST_CASE("the bytes of a section") {
     names.type = 8;  // SHT_NOBITS takes room in memory only
     CHECK(section_bytes(bytes, names, "x").empty());
   }
+}
+
+TEST_CASE("needed libraries and the soname of both classes and byte orders") {
+  for (const bool wide : {false, true}) {
+    for (const bool little : {false, true}) {
+      INFO(wide << little);
+      // Names are taken from the table of section names, which has ".shstrtab" at offset 1.
+      Maker maker{.wide = wide, .little = little, .interpreter = {}, .tags = {}, .sections = {}, .bytes = {}};
+      maker.entries = {{1, 1}, {14, 4}, {1, 10}, {5, 0}, {0, 0}, {1, 2}};
+      const std::string whole = maker.make();
+      CHECK(read_elf(whole, "x").dynamic);
+      const auto linkage = read_linkage(whole, "x");
+      REQUIRE(linkage);
+      CHECK(linkage->needed == std::vector<std::string>{".shstrtab", ""});
+      CHECK(linkage->soname == "strtab");
+      for (std::size_t length = 0; length < whole.size(); ++length) {
+        std::string text;
+        try {
+          read_linkage(std::string_view(whole).substr(0, length), "x");
+        } catch (const Error& error) {
+          text = error.message();
+        }
+        CHECK((text.empty() || text.starts_with("x: ")));
+      }
+    }
+  }
+}
+
+TEST_CASE("damaged names of a dynamic section are refused") {
+  const auto said = [](const std::vector<std::pair<std::uint64_t, std::uint64_t>>& entries) {
+    Maker maker{.interpreter = {}, .tags = {}, .sections = {}, .bytes = {}};
+    maker.entries = entries;
+    const std::string bytes = maker.make();
+    return failure([&] { read_linkage(bytes, "x"); });
+  };
+  CHECK(contains(said({{1, 1}}), "x: its dynamic section has names but no string table"));
+  CHECK(contains(said({{1, 1}, {5, 0x10000}}), "a string table outside of its segments"));
+  CHECK(contains(said({{1, 0x10000}, {5, 0}}), "lies outside of the file"));
+  CHECK(contains(said({{14, ~std::uint64_t{0}}, {5, 0}}), "lies outside of the file"));
+  Maker without{.interpreter = {}, .tags = {}, .sections = {}, .bytes = {}};
+  CHECK_FALSE(read_linkage(without.make(), "x"));
+}
+
+TEST_CASE("many threads may read at once") {
+  Maker maker{.interpreter = "/lib/ld.so", .tags = {1, 0}, .sections = {".text"}, .bytes = {}};
+  const std::string bytes = maker.make();
+  std::vector<std::thread> threads;
+  std::atomic<int> good = 0;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&] {
+      for (int round = 0; round < 50; ++round) good += read_elf(bytes, "x").has_section(".text");
+    });
+  for (auto& thread : threads) thread.join();
+  CHECK(good == 200);
 }
 
 TEST_CASE("a dynamic section without needed libraries is static-pie, and what follows its end does not count") {

@@ -1,9 +1,9 @@
 // Finds and reads Go's build information.
-#include "component/go_build_info.hpp"
+#include "elf/go_build_info.hpp"
 
 #include <algorithm>
 
-#include "component/byte_run.hpp"
+#include "elf/byte_run.hpp"
 #include "util/text.hpp"
 
 namespace k8simg {

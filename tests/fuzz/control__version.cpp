@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "debian/version.hpp"
+#include "control/version.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace k8simg;

@@ -1,8 +1,8 @@
 // Go build information out of programs made by the host's or the tools' compiler, and out of sections made by hand.
-#include "component/go_build_info.hpp"
+#include "elf/go_build_info.hpp"
 
 #include "support/catch.hpp"
-#include "support/step_context.hpp"
+#include "support/failure.hpp"
 
 using namespace k8simg;
 using test::contains;

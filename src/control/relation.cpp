@@ -1,7 +1,7 @@
 // Parses and formats relation fields.
-#include "debian/relation.hpp"
+#include "control/relation.hpp"
 
-#include "debian/version.hpp"
+#include "control/version.hpp"
 
 namespace k8simg {
 

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <tl/expected.hpp>
 
-#include "debian/control.hpp"
+#include "control/paragraph.hpp"
 
 namespace k8simg {
 

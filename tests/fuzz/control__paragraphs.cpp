@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "debian/control.hpp"
+#include "control/paragraph.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace k8simg;
@@ -21,6 +21,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto again = parse_control(paragraph.text());
     if (!again || again->fields().size() != paragraph.fields().size()) std::abort();
   }
-  (void)parse_control(text);
+  try {
+    const auto file = parse_control_file(text, "package", "1");
+    for (const ControlField& field : file.fields())
+      if (line_of(text, field.value) < file.line()) std::abort();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Fetch) std::abort();
+  }
   return 0;
 }

@@ -1,6 +1,6 @@
 // The ISA audit of single files: build attributes and Go settings planted in ELF files made by hand, boards of every
 // kind, and damage at every offset.
-#include "component/isa.hpp"
+#include "elf/isa.hpp"
 
 #include <cstdint>
 #include <fstream>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
-#include "support/step_context.hpp"
+#include "support/failure.hpp"
 
 using namespace k8simg;
 using test::contains;

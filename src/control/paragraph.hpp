@@ -1,4 +1,4 @@
-// Reads deb822 paragraphs (Packages, Release, .deb control files) as views into the text, without copying.
+// Reads Debian control data (Packages, Release, control files of packages) as views into the text, without copying.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +7,8 @@
 #include <string_view>
 #include <tl/expected.hpp>
 #include <vector>
+
+#include "util/error.hpp"
 
 namespace k8simg {
 
@@ -55,8 +57,16 @@ class ControlReader {
   std::size_t position_ = 0, line_ = 1;
 };
 
-/// Parses a text of exactly one paragraph (Release, a .deb's control).
+/// Parses a text of exactly one paragraph (Release, a package's control file).
 tl::expected<ControlParagraph, ParseError> parse_control(std::string_view text);
+
+/// The same for the control file of a package. Error{Fetch} with the package's name, version and the line.
+ControlParagraph parse_control_file(std::string_view text, std::string_view name, std::string_view version);
+/// For a mistake in line `line` of a package's control file.
+Error control_file_error(std::string_view name, std::string_view version, std::size_t line, const std::string& what);
+
+/// The line, from 1, on which a field's value begins. `value`: a view into `text`.
+std::size_t line_of(std::string_view text, std::string_view value);
 
 /// Compares field names; only ASCII letters are case-insensitive.
 bool equal_ignoring_case(std::string_view a, std::string_view b);

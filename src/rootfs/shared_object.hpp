@@ -1,4 +1,4 @@
-// What ldconfig needs to know of a shared object. Format: elf(5), System V ABI.
+// What ldconfig needs to know of a shared object.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,8 @@ struct SharedObject {
   std::uint32_t flags =
       0;  ///< of the cache entry: 3 (an ELF object for glibc) plus the machine's bits (sysdeps/generic/ldconfig.h)
 };
-/// nullopt for anything that is no ELF shared object with a dynamic section. Fuzzed: no offset is trusted.
+/// nullopt for what ldconfig passes over: anything that is no ELF shared object with a dynamic section, or is damaged.
+/// Big-endian objects are not for Debian's little-endian targets. Fuzzed.
 std::optional<SharedObject> read_shared_object(std::string_view bytes);
 
 }  // namespace k8simg::rootfs

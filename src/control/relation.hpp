@@ -6,7 +6,7 @@
 #include <tl/expected.hpp>
 #include <vector>
 
-#include "debian/control.hpp"
+#include "control/paragraph.hpp"
 
 namespace k8simg {
 

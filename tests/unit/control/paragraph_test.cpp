@@ -1,7 +1,8 @@
 // Control paragraphs: what deb822 allows, and each malformed line with its number.
-#include "debian/control.hpp"
+#include "control/paragraph.hpp"
 
 #include "support/catch.hpp"
+#include "support/failure.hpp"
 
 using namespace k8simg;
 
@@ -72,6 +73,17 @@ TEST_CASE("a single paragraph is exactly one") {
   CHECK(parse_control("A: 1\n\nB: 2\n").error().line == 3);
   CHECK(parse_control("A: 1\n\nbroken\n").error().line == 3);
   CHECK(parse_control("A: 1\n\n\n").value().fields().size() == 1);
+}
+
+TEST_CASE("a package's control file: mistakes name the package and the line") {
+  const std::string text = "Package: a\nVersion: 1\nDescription: short\n long\n";
+  const auto file = parse_control_file(text, "a", "1");
+  CHECK(file.get("Description") == "short\n long");
+  CHECK(line_of(text, file.get("Package")) == 1);
+  CHECK(line_of(text, file.get("Description")) == 3);
+  CHECK(test::contains(test::failure([] { parse_control_file("A: 1\nbroken\n", "bash", "5.2-1"); }),
+                       "the control file of bash 5.2-1, line 2: neither a field nor a continuation line"));
+  CHECK(test::contains(test::failure([] { parse_control_file("", "bash", "5.2-1"); }), "no field at all"));
 }
 
 TEST_CASE("field names are compared without regard to case") {

@@ -1,6 +1,6 @@
 // Compares versions as deb-version(7) defines: epoch, upstream version, revision, each in alternating runs of
 // non-digits and digits.
-#include "debian/version.hpp"
+#include "control/version.hpp"
 
 namespace k8simg {
 

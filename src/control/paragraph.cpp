@@ -1,6 +1,9 @@
 // The deb822 reader: one pass over the text with memchr, views only.
-#include "debian/control.hpp"
+#include "control/paragraph.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cstring>
 
 namespace k8simg {
@@ -115,6 +118,21 @@ tl::expected<ControlParagraph, ParseError> parse_control(std::string_view text) 
   if (!more) return tl::make_unexpected(more.error());
   if (*more) return tl::make_unexpected(ParseError{second.line(), "a second paragraph where one is expected"});
   return paragraph;
+}
+
+ControlParagraph parse_control_file(std::string_view text, std::string_view name, std::string_view version) {
+  auto paragraph = parse_control(text);
+  if (!paragraph) throw control_file_error(name, version, paragraph.error().line, paragraph.error().message);
+  return *std::move(paragraph);
+}
+
+Error control_file_error(std::string_view name, std::string_view version, std::size_t line, const std::string& what) {
+  return Error(ErrorKind::Fetch, fmt::format("the control file of {} {}, line {}: {}", name, version, line, what),
+               "The package is malformed: use another version of it, or report it to its maintainer.");
+}
+
+std::size_t line_of(std::string_view text, std::string_view value) {
+  return static_cast<std::size_t>(std::count(text.data(), value.data(), '\n')) + 1;
 }
 
 }  // namespace k8simg

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "component/elf.hpp"
+#include "elf/elf.hpp"
 
 namespace k8simg {
 

@@ -1,5 +1,5 @@
 // Debian versions: the order by example, and by chance against dpkg.
-#include "debian/version.hpp"
+#include "control/version.hpp"
 
 #include <algorithm>
 #include <random>

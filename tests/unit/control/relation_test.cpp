@@ -1,5 +1,5 @@
 // Relation fields: alternatives, versions, architecture qualifiers, and what is refused.
-#include "debian/relation.hpp"
+#include "control/relation.hpp"
 
 #include "support/catch.hpp"
 
