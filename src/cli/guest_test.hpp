@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "cli/machine.hpp"
-#include "run/checks.hpp"
+#include "guest/checks.hpp"
 
 namespace k8simg {
 

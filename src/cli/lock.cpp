@@ -7,7 +7,7 @@
 
 #include "cli/verbs.hpp"
 #include "debian/deb.hpp"
-#include "image/formats.hpp"
+#include "disk/formats.hpp"
 #include "locking/locking.hpp"
 #include "pipeline/packages.hpp"
 #include "pipeline/root.hpp"

@@ -1,11 +1,11 @@
-// Opens built images and describes machines for run/.
+// Opens built images and describes machines for guest/.
 #include "cli/machine.hpp"
 
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 
-#include "image/raspberrypi.hpp"
+#include "disk/raspberrypi.hpp"
 #include "tree/archive.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "cli/session.hpp"
-#include "run/qemu.hpp"
+#include "guest/qemu.hpp"
 #include "tree/tree.hpp"
 
 namespace k8simg {

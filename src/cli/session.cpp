@@ -8,7 +8,7 @@
 #include <cstdlib>
 
 #include "config/user_config.hpp"
-#include "image/formats.hpp"
+#include "disk/formats.hpp"
 #include "process/sandbox.hpp"
 #include "tree/archive.hpp"
 #include "util/error.hpp"

@@ -4,9 +4,9 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "appliance/appliance.hpp"
 #include "cli/machine.hpp"
 #include "cli/verbs.hpp"
-#include "guest/guest.hpp"
 #include "report/output.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"

@@ -117,7 +117,7 @@ void add_architecture_steps(Pipeline& pipeline, const PipelineInputs& in, Packag
     }
   }
   pipeline.artifacts.insert(pipeline.releases.begin(), pipeline.releases.end());
-  pipeline.artifacts["SHA256SUMS"] = add_checksum_step(graph, "image/sums", pipeline.artifacts);
+  pipeline.artifacts["SHA256SUMS"] = add_checksum_step(graph, "disk/sums", pipeline.artifacts);
 }
 
 }  // namespace k8simg

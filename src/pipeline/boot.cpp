@@ -5,8 +5,8 @@
 
 #include <set>
 
+#include "disk/formats.hpp"
 #include "graph/builtin.hpp"
-#include "image/formats.hpp"
 #include "tree/tree.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"

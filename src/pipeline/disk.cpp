@@ -1,10 +1,10 @@
 // The steps from trees to the finished disk and what is published beside it.
 #include <fmt/format.h>
 
+#include "disk/formats.hpp"
+#include "disk/imager_list.hpp"
+#include "disk/manifest.hpp"
 #include "graph/builtin.hpp"
-#include "image/formats.hpp"
-#include "image/imager_list.hpp"
-#include "image/manifest.hpp"
 #include "pipeline/output.hpp"
 #include "pipeline/partitions.hpp"
 #include "pipeline/sums.hpp"
@@ -224,7 +224,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
       throw Error(ErrorKind::Usage, fmt::format("partition {} has no content in the image", partition.name),
                   "set create-on-device = true: systemd-repart makes it at first boot");
     }
-    const std::string id = partition.is_root ? "image/root" : "image/boot";
+    const std::string id = partition.is_root ? "disk/root" : "disk/boot";
     graph.add({.id = id,
                .inputs = {tools_in(filesystems), tree_in(partition.is_root ? inputs.root : inputs.boot)},
                .action = builtin<write_filesystem>(
@@ -237,7 +237,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
   disk_inputs = images;
   if (!disk.boot_code_package.empty()) disk_inputs.push_back(boot_code_in(packages.unpacked(disk.boot_code_package)));
 
-  const std::string disk_id = "image/disk";
+  const std::string disk_id = "disk/image";
   graph.add({.id = disk_id,
              .inputs = disk_inputs,
              .action = builtin<write_disk>("image.disk", {.table = disk.table,
@@ -249,7 +249,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
   const BlobHandle image = image_out.of(disk_id), layout = layout_port.of(disk_id);
   artifacts[disk.file] = image;
 
-  const std::string bmap_id = "image/bmap";
+  const std::string bmap_id = "disk/bmap";
   std::vector<Input> bmap_inputs{tools_in(filesystems), disk_in(image), layout_port(layout)};
   bmap_inputs.insert(bmap_inputs.end(), images.begin(), images.end());
   graph.add({.id = bmap_id,
@@ -259,18 +259,18 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
 
   for (const std::string& name : disk.formats) {
     const OutputFormat& format = output_format(name);
-    artifacts[format.file(disk.file)] = add_output_step(graph, "image/" + name, packages.tools(format.rules.tool_set),
+    artifacts[format.file(disk.file)] = add_output_step(graph, "disk/" + name, packages.tools(format.rules.tool_set),
                                                         image, {.in = disk_in, .out = image_out, .format = name});
   }
 
   if (disk.compress != "none") {
     const OutputFormat& format = output_format(disk.compress);
-    const BlobHandle compressed = add_output_step(graph, "image/compressed", packages.tools(format.rules.tool_set),
+    const BlobHandle compressed = add_output_step(graph, "disk/compressed", packages.tools(format.rules.tool_set),
                                                   image, {disk_in, image_out, disk.compress, disk.compress_level});
     const std::string file = format.file(disk.file);
     artifacts[file] = compressed;
     if (!config.imager.devices.empty()) {
-      const std::string imager_id = "image/imager";
+      const std::string imager_id = "disk/imager";
       graph.add({.id = imager_id,
                  .inputs = {disk_in(image), compressed_in(compressed)},
                  .action = builtin<write_imager_list>("image.imager", {.name = config.name,
@@ -283,7 +283,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
   }
 
   // The manifest names every artifact so far; the checksum file names the manifest too.
-  const std::string manifest_id = "image/manifest";
+  const std::string manifest_id = "disk/manifest";
   std::vector<Input> manifest_inputs{root_tree(inputs.root), boot_in(inputs.boot), kernel_tree(inputs.kernel),
                                      layout_port(layout)};
   for (const auto& [file, blob] : artifacts) manifest_inputs.push_back(artifact_in[file](blob));
@@ -301,7 +301,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
              .action = builtin<write_manifest>("image.manifest", manifest)});
   artifacts["manifest.json"] = manifest_out.of(manifest_id);
 
-  artifacts["SHA256SUMS"] = add_checksum_step(graph, "image/sums", artifacts);
+  artifacts["SHA256SUMS"] = add_checksum_step(graph, "disk/sums", artifacts);
   return result;
 }
 

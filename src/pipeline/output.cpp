@@ -1,7 +1,7 @@
 // The step that compresses or converts.
 #include "pipeline/output.hpp"
 
-#include "image/formats.hpp"
+#include "disk/formats.hpp"
 
 namespace k8simg {
 

@@ -11,7 +11,7 @@ namespace k8simg {
 /// What is converted, how, and under which names the step takes and gives it.
 struct Output {
   BlobPort in, out;
-  std::string format;  ///< of an OutputFormat (image/formats.hpp)
+  std::string format;  ///< of an OutputFormat (disk/formats.hpp)
   int level = 0;       ///< of a compression
 };
 

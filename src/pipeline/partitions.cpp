@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "image/formats.hpp"
+#include "disk/formats.hpp"
 #include "util/error.hpp"
 
 namespace k8simg {

@@ -50,7 +50,7 @@ struct DiskInputs {
 struct DiskOutputs {
   std::map<std::string, BlobHandle> artifacts;
 };
-/// image/root, image/boot, image/disk, image/compressed, image/bmap, image/manifest, image/sums.
+/// disk/root, disk/boot, disk/image, disk/compressed, disk/bmap, disk/manifest, disk/sums.
 DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSteps& packages, const DiskPlan& plan,
                            const DiskInputs& inputs, std::int64_t epoch);
 

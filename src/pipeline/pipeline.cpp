@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include "component/steps.hpp"
-#include "image/image.hpp"
-#include "image/manifest.hpp"
+#include "disk/disk_image.hpp"
+#include "disk/manifest.hpp"
 #include "kernel/steps.hpp"
 #include "pipeline/agreement.hpp"
 #include "pipeline/architecture.hpp"

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "config/tables.hpp"
-#include "image/formats.hpp"
+#include "disk/formats.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace k8simg;

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "config/config.hpp"
-#include "image/formats.hpp"
+#include "disk/formats.hpp"
 #include "locking/locking.hpp"
 #include "pipeline/pipeline.hpp"
 #include "settings_project.hpp"

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "config/config.hpp"
-#include "image/formats.hpp"
+#include "disk/formats.hpp"
 #include "support/catch.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"

@@ -57,7 +57,7 @@ TEST_CASE("an architecture has programs, images and releases, and no kernel, dis
         Names{"SHA256SUMS", "binaries.tar.zst", "etcd-server-linux-armv6.tar.gz", "images.list", "images.tar.zst"});
   for (const auto& step : pipeline.graph.steps()) {
     INFO(step.id);
-    for (const char* none : {"kernel/", "boot/", "image/disk", "image/root", "rootfs/"})
+    for (const char* none : {"kernel/", "boot/", "disk/image", "disk/root", "rootfs/"})
       CHECK_FALSE(step.id.starts_with(none));
   }
   CHECK(pipeline.programs.at("etcd") == OutputRef{"component/etcd/check", "programs"});

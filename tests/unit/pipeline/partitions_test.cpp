@@ -1,7 +1,7 @@
 // The disk as planned: identifiers, mounts, what systemd-repart is told, and which disks are refused.
 #include "pipeline/partitions.hpp"
 
-#include "image/image.hpp"
+#include "disk/disk_image.hpp"
 #include "project.hpp"
 #include "support/catch.hpp"
 

@@ -57,7 +57,7 @@ TEST_CASE("every step leads to an artifact, and the disk needs them all but what
     CHECK(reached.contains(step.id));
   }
   std::set<std::string> disk;
-  needed(pipeline.graph, "image/disk", disk);
+  needed(pipeline.graph, "disk/image", disk);
   for (const char* id : {"fetch/bash_1_amd64", "fetch/gcc_1_amd64", "component/etcd/check", "kernel/check",
                          "kernel/layer", "rootfs/tree", "boot/tree", "tools/c", "tools/go", "tools/filesystems"})
     CHECK(disk.contains(id));
@@ -89,10 +89,10 @@ TEST_CASE("a step sees the tools of its set: another compiler runs no step of im
   const std::map<std::string, std::string> expected{{"component/etcd/build", "tools/go"},
                                                     {"component/etcd/check", "tools/programs"},
                                                     {"component/etcd/modules", "tools/go"},
-                                                    {"image/bmap", "tools/filesystems"},
-                                                    {"image/boot", "tools/filesystems"},
-                                                    {"image/compressed", "tools/compression"},
-                                                    {"image/root", "tools/filesystems"},
+                                                    {"disk/bmap", "tools/filesystems"},
+                                                    {"disk/boot", "tools/filesystems"},
+                                                    {"disk/compressed", "tools/compression"},
+                                                    {"disk/root", "tools/filesystems"},
                                                     {"kernel/build", "tools/c"},
                                                     {"kernel/config", "tools/c"}};
   CHECK(tools(make_pipeline(p.inputs()).graph) == expected);
@@ -287,7 +287,7 @@ TEST_CASE("checksums: one line for each artifact, as sha256sum reads them") {
   Project p;
   const Pipeline pipeline = make_pipeline(p.inputs());
   const auto outputs =
-      p.context.run(*pipeline.graph.find("image/sums"),
+      p.context.run(*pipeline.graph.find("disk/sums"),
                     {{"file/bzImage", p.context.store().put("a")}, {"file/disk.img", p.context.store().put("b")}});
   CHECK(p.context.store().read(outputs.at("sums").digest) ==
         sha256("a").hex() + "  bzImage\n" + sha256("b").hex() + "  disk.img\n");

@@ -82,7 +82,7 @@ std::map<std::string, Names> allowed_folders() {
   allowed["toml"] = allowed["lock"] = {"util"};
   allowed["config"] = {"util", "toml", "lock", "model"};
   below.insert({"control", "elf", "toml", "lock", "model"});
-  const Names domains{"debian", "fetch", "kernel", "component", "rootfs", "oci", "image", "guest", "run", "flash"};
+  const Names domains{"debian", "fetch", "kernel", "component", "rootfs", "oci", "disk", "appliance", "guest", "flash"};
   for (const auto& folder : domains) allowed[folder] = below;
   below.insert(domains.begin(), domains.end());
   below.insert("config");
@@ -122,12 +122,12 @@ const std::vector<Library>& libraries() {
   static const std::vector<Library> list{
       {"libarchive", std::regex("archive(_entry)?\\.h"), {"tree", "debian", "flash"}},
       {"libelf", std::regex("(gelf|libelf)\\.h"), {"elf"}},
-      {"libfdisk", std::regex("(libfdisk/|libfdisk\\.h).*"), {"image"}},
-      {"libguestfs", std::regex("guestfs.*"), {"guest"}},
+      {"libfdisk", std::regex("(libfdisk/|libfdisk\\.h).*"), {"disk"}},
+      {"libguestfs", std::regex("guestfs.*"), {"appliance"}},
       {"libsolv", std::regex("solv/.*"), {"debian"}},
       {"libcurl", std::regex("curl/.*"), {"fetch"}},
       {"toml++", std::regex("toml\\+\\+.*"), {"toml"}},
-      {"libxml2", std::regex("libxml/.*"), {"flash", "image"}},
+      {"libxml2", std::regex("libxml/.*"), {"flash", "disk"}},
       {"CLI11", std::regex("CLI/.*"), {"cli"}},
       {"nlohmann-json", std::regex("nlohmann/.*"), {}},
       {"OpenSSL", std::regex("openssl/.*"), {"util", "rootfs"}}};

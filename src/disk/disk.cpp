@@ -1,0 +1,196 @@
+// Partition tables through libfdisk on a plain file, and the content of partitions behind them.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <libfdisk/libfdisk.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "disk/formats.hpp"
+#include "disk/tool.hpp"
+#include "util/error.hpp"
+#include "util/extents.hpp"
+#include "util/file.hpp"
+
+namespace k8simg {
+
+namespace {
+
+constexpr std::uint64_t sector = 512;
+/// The script of sfdisk(8), which libfdisk reads too: the only interface that sets every identifier.
+std::string table_script(const DiskSpec& spec, const PartitionTable& table, const DiskLayout& layout) {
+  std::string text =
+      fmt::format("label: {}\nlabel-id: {}\nunit: sectors\n", spec.table, table.identifier(spec.disk_uuid));
+  for (std::size_t i = 0; i < spec.partitions.size(); ++i) {
+    const PartitionSpec& partition = spec.partitions[i];
+    const auto type = table.type_code(partition.type);
+    if (!type)
+      throw Error(ErrorKind::Usage,
+                  fmt::format("unknown partition type \"{}\" for a {} table", partition.type, spec.table),
+                  fmt::format("use {}", table.types));
+    text += fmt::format("start={}, size={}, type={}{}\n", layout.partitions[i].start / sector,
+                        layout.partitions[i].size / sector, *type, table.script(partition));
+  }
+  return text;
+}
+
+/// What the script could not say: it quotes names but has no way to write a quote, and takes a size of 0 for "all that
+/// is left".
+void check_partition(const PartitionSpec& partition) {
+  const bool printable = std::all_of(partition.name.begin(), partition.name.end(),
+                                     [](unsigned char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+  if (!printable || partition.name.size() > 36) {
+    throw Error(ErrorKind::Usage,
+                fmt::format("partition name \"{}\" cannot be written into a partition table", partition.name),
+                "use at most 36 letters, digits, blanks and punctuation without quotes");
+  }
+  if (partition.content.size == 0)
+    throw Error(ErrorKind::Internal, fmt::format("partition {} has no content", partition.name));
+}
+
+void check(int result, const char* what) {
+  if (result < 0) throw_errno(std::string("libfdisk: ") + what, "the partition table", -result);
+}
+
+void write_table(const std::filesystem::path& file, const std::string& table, const std::string& script_text) {
+  const std::unique_ptr<fdisk_context, decltype(&fdisk_unref_context)> context(fdisk_new_context(),
+                                                                               &fdisk_unref_context);
+  if (!context) throw Error(ErrorKind::Internal, "libfdisk cannot make a context");
+  fdisk_disable_dialogs(context.get(), 1);
+  check(fdisk_assign_device(context.get(), file.c_str(), 0), "cannot open");
+  const std::unique_ptr<fdisk_script, decltype(&fdisk_unref_script)> script(fdisk_new_script(context.get()),
+                                                                            &fdisk_unref_script);
+  std::string copy = script_text;
+  const std::unique_ptr<FILE, decltype(&fclose)> stream(fmemopen(copy.data(), copy.size(), "r"), &fclose);
+  check(fdisk_script_read_file(script.get(), stream.get()), "cannot read the script");
+  // Without the script set first, a new label gets a random identifier.
+  check(fdisk_set_script(context.get(), script.get()), "cannot use the script");
+  check(fdisk_create_disklabel(context.get(), table.c_str()), "cannot make the label");
+  check(fdisk_apply_script(context.get(), script.get()), "cannot apply the script");
+  check(fdisk_write_disklabel(context.get()), "cannot write");
+  check(fdisk_deassign_device(context.get(), 0), "cannot close");
+  fdisk_set_script(context.get(), nullptr);  // context and script hold each other
+}
+
+/// Copies a blob of `size` bytes to `offset`, leaving holes where it has holes.
+void copy_content(int target, std::uint64_t offset, const std::filesystem::path& blob, std::uint64_t size,
+                  const std::stop_token& stop) {
+  const Fd source = Fd::open(blob, O_RDONLY);
+  std::string buffer(mebibyte, '\0');
+  struct stat info {};
+  if (fstat(source.get(), &info) != 0) throw_errno("cannot read", blob.string(), errno);
+  if (static_cast<std::uint64_t>(info.st_size) != size) {
+    throw Error(ErrorKind::Internal, fmt::format("{} has {} bytes instead of {}", blob.string(), info.st_size, size),
+                "the store is damaged");
+  }
+  off_t at = 0;
+  while (const auto data = next_data(source.get(), at, info.st_size, blob)) {
+    read_range(source.get(), *data, blob, buffer, [&](std::string_view bytes, off_t from) {
+      if (stop.stop_requested()) throw Error(ErrorKind::Interrupted, "interrupted");
+      write_all_at(target, bytes, static_cast<off_t>(offset) + from, "the disk image");
+    });
+    at = data->end;
+  }
+}
+
+/// The disk's areas in order. Tables are what libfdisk wrote into `disk`; all else is what was asked for.
+class AreaList {
+ public:
+  AreaList(const Fd& disk, const std::filesystem::path& file) : disk_(disk), file_(file) {}
+
+  void add(const std::string& name, std::uint64_t size, std::string bytes = {}, std::optional<Digest> digest = {}) {
+    if (size == 0) return;
+    bytes.resize(bytes.find_last_not_of('\0') + 1);
+    areas_.push_back({name, end_, size, digest, std::move(bytes)});
+    end_ += size;
+  }
+  void add_table(const std::string& name, std::uint64_t size) {
+    std::string buffer(size, '\0'), bytes;
+    read_range(disk_.get(), {static_cast<off_t>(end_), static_cast<off_t>(end_ + size)}, file_, buffer,
+               [&](std::string_view piece, off_t) { bytes += piece; });
+    add(name, size, std::move(bytes));
+  }
+  void add_unallocated(std::uint64_t end) { add("unallocated", end - end_); }
+  std::vector<DiskArea> take() { return std::move(areas_); }
+
+ private:
+  const Fd& disk_;
+  const std::filesystem::path& file_;
+  std::vector<DiskArea> areas_;
+  std::uint64_t end_ = 0;
+};
+
+std::vector<DiskArea> list_areas(const Fd& disk, const std::filesystem::path& file, const DiskSpec& spec,
+                                 const PartitionTable& table, const DiskLayout& layout) {
+  AreaList list(disk, file);
+  list.add("boot code", boot_code_size, spec.boot_code);
+  for (const auto& [name, size] : table.front) list.add_table(name, size);
+  for (std::size_t i = 0; i < spec.partitions.size(); ++i) {
+    const PartitionSpec& partition = spec.partitions[i];
+    list.add_unallocated(layout.partitions[i].start);
+    list.add("partition " + partition.name, partition.content.size, {}, partition.content.digest);
+    list.add("rest of partition " + partition.name, layout.partitions[i].size - partition.content.size);
+  }
+  std::uint64_t back = 0;
+  for (const auto& area : table.back) back += area.second;
+  list.add_unallocated(layout.size - back);
+  for (const auto& [name, size] : table.back) list.add_table(name, size);
+  return list.take();
+}
+
+}  // namespace
+
+std::string partition_table_library() {
+  const char* version = nullptr;
+  fdisk_get_library_version(&version);
+  return fmt::format("libfdisk {}", version ? version : "");
+}
+
+Disk make_disk(StepContext& context, const DiskSpec& spec) {
+  const PartitionTable& table = partition_table(spec.table);
+  if (table.most_partitions && spec.partitions.size() > table.most_partitions)
+    throw Error(ErrorKind::Usage,
+                fmt::format("a {} partition table holds {} partitions", spec.table, table.most_partitions),
+                "use another table, or fewer");
+  if (spec.boot_code.size() > boot_code_size)
+    throw Error(ErrorKind::Usage,
+                fmt::format("the boot code has {} bytes, the start of the disk holds {}", spec.boot_code.size(),
+                            boot_code_size),
+                "check disk.boot-code of the board");
+
+  for (const PartitionSpec& partition : spec.partitions) check_partition(partition);
+
+  DiskLayout layout;
+  std::uint64_t at = mebibyte;
+  for (std::size_t i = 0; i < spec.partitions.size(); ++i) {
+    const PartitionSpec& partition = spec.partitions[i];
+    const std::uint64_t size = round_up(partition.content.size, mebibyte);
+    layout.partitions.push_back({partition.name, at, size, partition.type,
+                                 table.partuuid(spec.disk_uuid, partition.uuid, static_cast<int>(i))});
+    at += size;
+  }
+  layout.size = at + table.reserve_at_end;
+
+  const auto file = context.scratch() / "disk.img";
+  make_empty_file(file, layout.size);
+  const std::string script = table_script(spec, table, layout);
+  context.log(script);
+  write_table(file, spec.table, script);
+  {
+    const Fd fd = Fd::open(file, O_RDWR);
+    write_all_at(fd.get(), spec.boot_code, 0, file);
+    for (std::size_t i = 0; i < spec.partitions.size(); ++i) {
+      copy_content(fd.get(), layout.partitions[i].start, context.store().path(spec.partitions[i].content.digest),
+                   spec.partitions[i].content.size, context.stop());
+      context.progress(layout.partitions[i].start + layout.partitions[i].size, layout.size);
+    }
+    layout.areas = list_areas(fd, file, spec, table, layout);
+  }
+  return {context.store().put_file(file, true), layout};
+}
+
+}  // namespace k8simg

@@ -1,0 +1,25 @@
+// One external program of the tools tree, run over files of a step's scratch folder.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "disk/disk_image.hpp"
+#include "util/bytes.hpp"
+
+namespace k8simg {
+
+/// Runs in the sandbox with `binds`, SOURCE_DATE_EPOCH set, stdout and stderr to the step's log (or stdout returned
+/// when `capture`). Error{Step} with argv and the log's last lines when it fails.
+CommandResult run_tool(const ImageTools& tools, const std::vector<std::string>& argv,
+                       const std::vector<SandboxBind>& binds, std::int64_t source_date_epoch, bool capture = false);
+/// The same without judging the exit code.
+CommandResult try_tool(const ImageTools& tools, const std::vector<std::string>& argv,
+                       const std::vector<SandboxBind>& binds, std::int64_t source_date_epoch, bool capture = false);
+
+/// Makes `file` exactly `size` bytes of zeros (a hole).
+void make_empty_file(const std::filesystem::path& file, std::uint64_t size);
+
+constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) { return (value + unit - 1) / unit * unit; }
+
+}  // namespace k8simg

@@ -1,0 +1,75 @@
+// What the programs that build the appliance may write: nothing that the store holds.
+#include <sys/stat.h>
+
+#include <vector>
+
+#include "appliance/appliance.hpp"
+#include "support/catch.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+
+using namespace k8simg;
+
+namespace {
+
+/// Stands for depmod and supermin; looks for hard links in whatever is bound writable.
+class Watcher : public CommandRunner {
+ public:
+  CommandResult run(const Command& command, std::stop_token) override {
+    ++calls;
+    for (std::size_t i = 0; i + 2 < command.argv.size(); ++i) {
+      if (command.argv[i] == "--ro-bind") readable += command.argv[i + 1] + "\n";
+      if (command.argv[i] != "--bind") continue;
+      ++writable;
+      for (const auto& entry : fs::recursive_directory_iterator(command.argv[i + 1])) {
+        struct stat status {};
+        if (entry.is_regular_file() && !entry.is_symlink() && ::stat(entry.path().c_str(), &status) == 0 &&
+            status.st_nlink > 1)
+          links.push_back(entry.path().string());
+      }
+    }
+    if (calls == 2) throw Error(ErrorKind::Step, "that was supermin");
+    return {};
+  }
+  int calls = 0, writable = 0;
+  std::string readable;
+  std::vector<std::string> links;
+};
+
+}  // namespace
+
+TEST_CASE(
+    "no link to a blob is bound writable while the appliance is built, and nothing is left of an attempt that failed") {
+  const TempDir folder(fs::temp_directory_path());
+  const fs::path blobs = folder.path() / "blobs", tools = folder.path() / "tools",
+                 modules = tools / "usr/lib/modules/6.1-test", cache = folder.path() / "cache",
+                 scratch = folder.path() / "scratch";
+  for (const auto& each : {blobs, modules / "kernel/fs", tools / "boot", scratch}) fs::create_directories(each);
+  // A checkout: its files are links to blobs.
+  for (const char* name : {"boot/vmlinuz-6.1-test", "usr/lib/modules/6.1-test/modules.order",
+                           "usr/lib/modules/6.1-test/kernel/fs/ext4.ko"}) {
+    const fs::path blob = blobs / fs::path(name).filename();
+    write_file_atomically(blob, name, 0555);
+    fs::create_hard_link(blob, tools / name);
+  }
+  fs::create_directory_symlink("/usr/src/headers", modules / "build");
+
+  Watcher watcher;
+  try {
+    prepare_appliance(watcher, tools, cache, scratch, false, [](const std::string&) {});
+    FAIL("no error");
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::Usage) {
+      WARN("libguestfs is not complete on this machine: not tested");
+      return;
+    }
+    CHECK(error.message() == "that was supermin");
+  }
+  CHECK(watcher.calls == 2);
+  CHECK(watcher.writable == 2);  // depmod's folder, supermin's
+  CHECK(watcher.links == std::vector<std::string>{});
+  CHECK(watcher.readable.find((modules / "kernel").string() + "\n") != std::string::npos);
+  CHECK(read_file(blobs / "ext4.ko") == "usr/lib/modules/6.1-test/kernel/fs/ext4.ko");
+  CHECK(fs::is_empty(scratch));
+  for (const auto& entry : fs::directory_iterator(cache)) CHECK(entry.path().filename() == "lock");
+}
