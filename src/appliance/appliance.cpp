@@ -1,8 +1,10 @@
 // Builds and caches the appliance with supermin, in a sandbox that provides a kernel and modules where supermin expects
 // them.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <guestfs.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <memory>
 
@@ -156,21 +158,12 @@ Command supermin_command(const Kernel& kernel, const Modules& modules, const fs:
   return {.argv = std::move(argv), .environment = {{"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"}}};
 }
 
-}  // namespace
-
-Appliance prepare_appliance(CommandRunner& runner, const fs::path& tools, const fs::path& cache,
-                            const fs::path& scratch, bool kvm, const std::function<void(const std::string&)>& progress,
-                            std::stop_token stop) {
-  const Kernel kernel = find_kernel(tools);
-  const fs::path recipe = recipe_folder();
-  const std::string name = kernel.version + "-" + appliance_key(kernel, recipe);
-  fs::create_directories(cache);
-  const Appliance appliance{.folder = fs::absolute(cache) / name, .scratch = fs::absolute(scratch), .kvm = kvm};
-  const FileLock lock = FileLock::wait(cache / "lock", FileLock::Mode::Exclusive);
-  if (fs::exists(appliance.folder / "README.fixed")) return appliance;
-
+/// Builds the appliance in `folder` of the cache and replaces what is there. The caller has the cache's lock.
+void build_appliance(CommandRunner& runner, const fs::path& tools, const Kernel& kernel, const fs::path& recipe,
+                     const fs::path& folder, const fs::path& scratch,
+                     const std::function<void(const std::string&)>& progress, const std::stop_token& stop) {
   progress(fmt::format("building libguestfs' appliance with kernel {}", kernel.version));
-  const fs::path log = fs::absolute(cache) / "appliance.log";
+  const fs::path cache = folder.parent_path(), log = cache / "appliance.log";
   fs::remove(log);
   const TempDir work(scratch, "appliance");
   fs::create_directories(work.path() / "modules");
@@ -184,11 +177,38 @@ Appliance prepare_appliance(CommandRunner& runner, const fs::path& tools, const 
   write_file_atomically(
       made / "README.fixed",
       "An appliance of libguestfs, built by supermin for k8simg. It may be removed: it is built again.\n");
+  // The name promises complete files, also after a power failure.
+  if (::syncfs(Fd::open(made, O_RDONLY | O_DIRECTORY).get()) != 0) throw_errno("cannot write", made.string(), errno);
   // Removes older appliances with this kernel.
   for (const auto& entry : fs::directory_iterator(cache)) {
     if (entry.path().filename().string().starts_with(kernel.version + "-")) remove_all_forced(entry.path());
   }
-  fs::rename(made, appliance.folder);
+  fs::rename(made, folder);
+}
+
+}  // namespace
+
+Appliance prepare_appliance(CommandRunner& runner, const fs::path& tools, const fs::path& cache,
+                            const fs::path& scratch, bool kvm, const std::function<void(const std::string&)>& progress,
+                            std::stop_token stop) {
+  const Kernel kernel = find_kernel(tools);
+  const fs::path recipe = recipe_folder();
+  const std::string name = kernel.version + "-" + appliance_key(kernel, recipe);
+  fs::create_directories(cache);
+  Appliance appliance{
+      .folder = fs::absolute(cache) / name, .scratch = fs::absolute(scratch), .kvm = kvm, .rebuild = {}};
+  const auto build = [=, &runner, &progress, folder = appliance.folder] {
+    build_appliance(runner, tools, kernel, recipe, folder, scratch, progress, stop);
+  };
+  const FileLock lock = FileLock::wait(cache / "lock", FileLock::Mode::Exclusive);
+  if (!fs::exists(appliance.folder / "README.fixed")) {
+    build();
+  } else {
+    appliance.rebuild = [build, cache] {
+      const FileLock lock = FileLock::wait(cache / "lock", FileLock::Mode::Exclusive);
+      build();
+    };
+  }
   return appliance;
 }
 

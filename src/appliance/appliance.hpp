@@ -18,13 +18,17 @@ struct Appliance {
   std::filesystem::path folder;
   std::filesystem::path scratch;  ///< for temporary files
   bool kvm = false;               ///< false: the processor is emulated (TCG)
+  /// Builds a cached appliance again, in place. ApplianceSession calls it when the appliance does not start: files in
+  /// the cache may be damaged. Empty if the appliance was built by this process.
+  std::function<void()> rebuild;
 };
 
 /// Builds the appliance with the kernel of a checked-out tools tree (boot/vmlinuz-VERSION, usr/lib/modules/VERSION).
 /// supermin makes it in a sandbox from the packages that libguestfs depends on, in about half a minute; it is cached in
 /// `cache` until the kernel or the machine's packages change. Needs no root and neither kernel nor /lib/modules of the
 /// host. Temporary files are in `scratch`, a folder of the same filesystem that is emptied even if this process is
-/// killed. Error{Usage}: no kernel in the tools tree, or no supermin. Error{Step}: supermin or depmod failed.
+/// killed. `runner` and `progress` outlive the result, whose `rebuild` uses them. Error{Usage}: no kernel in the tools
+/// tree, or no supermin. Error{Step}: supermin or depmod failed.
 Appliance prepare_appliance(CommandRunner& runner, const std::filesystem::path& tools,
                             const std::filesystem::path& cache, const std::filesystem::path& scratch, bool kvm,
                             const std::function<void(const std::string&)>& progress, std::stop_token stop = {});

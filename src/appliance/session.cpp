@@ -58,6 +58,7 @@ ApplianceSession::ApplianceSession(const fs::path& image, const Appliance& appli
     : stop_(stop) {
   on_stop_.emplace(stop, Killer{});
   if (launch(image, appliance, scratch, nullptr)) return;
+  if (appliance.rebuild && !stop_.stop_requested()) appliance.rebuild();
   std::string messages;
   if (!stop_.stop_requested() && launch(image, appliance, scratch, &messages)) {
     // `messages` goes out of scope here.
@@ -69,8 +70,7 @@ ApplianceSession::ApplianceSession(const fs::path& image, const Appliance& appli
   if (!messages.empty()) why += "\n" + last_lines(messages, 20);
   handle_.reset();
   if (stop_.stop_requested()) throw Error(ErrorKind::Interrupted, "interrupted");
-  throw Error(ErrorKind::Step, "libguestfs does not start: " + why,
-              fmt::format("if {} was damaged, remove it: it is built again", appliance.folder.string()));
+  throw Error(ErrorKind::Step, "libguestfs does not start: " + why);
 }
 
 ApplianceSession::~ApplianceSession() = default;

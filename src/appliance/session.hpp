@@ -17,8 +17,8 @@ namespace k8simg {
 
 class ApplianceSession {
  public:
-  /// Launches the appliance. After a failure it tries once more and adds all messages to the error. Error{Step} or
-  /// Error{Interrupted}. libguestfs keeps its overlay of the image in `scratch`.
+  /// Launches the appliance. After a failure it tries once more with a rebuilt appliance, and adds all messages to the
+  /// error. Error{Step} or Error{Interrupted}. libguestfs keeps its overlay of the image in `scratch`.
   ApplianceSession(const std::filesystem::path& image, const Appliance& appliance, const std::filesystem::path& scratch,
                    const std::stop_token& stop);
   ~ApplianceSession();

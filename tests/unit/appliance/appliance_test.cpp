@@ -36,15 +36,66 @@ class Watcher : public CommandRunner {
   std::vector<std::string> links;
 };
 
+/// depmod does nothing; supermin makes an appliance of one file.
+class Supermin : public CommandRunner {
+ public:
+  CommandResult run(const Command& command, std::stop_token) override {
+    if (++calls % 2 != 0) return {};
+    for (std::size_t i = 0; i + 2 < command.argv.size(); ++i) {
+      if (command.argv[i] != "--bind" || command.argv[i + 2] != "/tmp/out") continue;
+      const fs::path made = fs::path(command.argv[i + 1]) / "appliance";
+      fs::create_directories(made);
+      write_file_atomically(made / "kernel", "kernel", 0644);
+    }
+    return {};
+  }
+  int calls = 0;
+};
+
+/// Paths of a project with a tools tree of one kernel without modules.
+struct Folders {
+  TempDir folder{fs::temp_directory_path()};
+  fs::path blobs = folder.path() / "blobs", tools = folder.path() / "tools",
+           modules = tools / "usr/lib/modules/6.1-test", cache = folder.path() / "cache",
+           scratch = folder.path() / "scratch";
+  Folders() {
+    for (const auto& each : {blobs, modules / "kernel/fs", tools / "boot", scratch}) fs::create_directories(each);
+  }
+};
+
 }  // namespace
+
+TEST_CASE("a cached appliance can be rebuilt, one that was just built is not") {
+  const Folders at;
+  write_file_atomically(at.tools / "boot/vmlinuz-6.1-test", "kernel", 0644);
+  const std::function<void(const std::string&)> quiet = [](const std::string&) {};
+  Supermin supermin;
+  Appliance appliance;
+  try {
+    appliance = prepare_appliance(supermin, at.tools, at.cache, at.scratch, false, quiet);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Usage) throw;
+    WARN("libguestfs is not complete on this machine: not tested");
+    return;
+  }
+  CHECK(supermin.calls == 2);
+  CHECK_FALSE(appliance.rebuild);
+
+  write_file_atomically(appliance.folder / "kernel", "", 0644);
+  appliance = prepare_appliance(supermin, at.tools, at.cache, at.scratch, false, quiet);
+  CHECK(supermin.calls == 2);
+  REQUIRE(appliance.rebuild);
+  appliance.rebuild();
+  CHECK(supermin.calls == 4);
+  CHECK(read_file(appliance.folder / "kernel") == "kernel");
+  CHECK(fs::exists(appliance.folder / "README.fixed"));
+  CHECK(fs::is_empty(at.scratch));
+}
 
 TEST_CASE(
     "no link to a blob is bound writable while the appliance is built, and nothing is left of an attempt that failed") {
-  const TempDir folder(fs::temp_directory_path());
-  const fs::path blobs = folder.path() / "blobs", tools = folder.path() / "tools",
-                 modules = tools / "usr/lib/modules/6.1-test", cache = folder.path() / "cache",
-                 scratch = folder.path() / "scratch";
-  for (const auto& each : {blobs, modules / "kernel/fs", tools / "boot", scratch}) fs::create_directories(each);
+  const Folders at;
+  const auto& [folder, blobs, tools, modules, cache, scratch] = at;
   // A checkout: its files are links to blobs.
   for (const char* name : {"boot/vmlinuz-6.1-test", "usr/lib/modules/6.1-test/modules.order",
                            "usr/lib/modules/6.1-test/kernel/fs/ext4.ko"}) {
