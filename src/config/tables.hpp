@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "config/config.hpp"
 #include "toml/schema.hpp"
 
 namespace k8simg::config {
