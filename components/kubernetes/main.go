@@ -1,5 +1,5 @@
-// Command hyperkube contains the programs of a cluster in one binary: Kubernetes' seven, etcd and its client, CoreDNS,
-// flanneld, and the node's own. The name by which it is called selects the program.
+// Command hyperkube contains the programs of a cluster in one binary: Kubernetes' seven programs, etcd and etcdctl,
+// CoreDNS, flanneld, and k8simg-node. The name by which it is called selects the program.
 //
 // The programs share most of their packages (etcd, CoreDNS and flanneld also contain the API server's gRPC and
 // Kubernetes' client), so one binary is smaller than three of Kubernetes' programs, and its code is shared in memory,
@@ -56,11 +56,12 @@ var patches = "unknown"
 type program struct {
 	name string
 	run  func() int
-	// Whether the program keeps the global flags that linked packages register. Those of Go's flag package are cAdvisor's,
-	// for the kubelet, and CoreDNS' own; pflag has --version, which the servers use. Otherwise kubeadm and kube-proxy
-	// would show all of them.
+	// goFlags and pFlags say whether the program keeps the global flags that linked packages register. Those of Go's flag
+	// package are cAdvisor's, for the kubelet, and CoreDNS' own. pflag has --version, which the servers use. All other
+	// programs drop them, or their help would list them.
 	goFlags, pFlags bool
-	parallel        bool // has work for more than one processor when the others have none yet: see startup.UseFewProcessors
+	// parallel is set for the program that may use several processors on a small machine; see startup.UseFewProcessors.
+	parallel bool
 }
 
 // The commands are constructed only when they run: constructing a command registers flags, feature gates and signal
@@ -72,12 +73,12 @@ var programs = []program{
 	{name: "flanneld", run: runFlanneld},
 	{name: "k8simg-node", run: runNode},
 	{name: "kube-apiserver", run: runAPIServer, pFlags: true, parallel: true},
-	{name: "kube-controller-manager", run: afterAPI(func() int { return cli.Run(controllermanager.NewControllerManagerCommand()) }), pFlags: true},
+	{name: "kube-controller-manager", run: afterAPI(runControllerManager), pFlags: true},
 	{name: "kube-proxy", run: func() int { return cli.Run(proxy.NewProxyCommand()) }, pFlags: true},
-	{name: "kube-scheduler", run: afterAPI(func() int { return cli.Run(scheduler.NewSchedulerCommand()) }), pFlags: true},
+	{name: "kube-scheduler", run: afterAPI(runScheduler), pFlags: true},
 	{name: "kubeadm", run: runKubeadm},
 	{name: "kubectl", run: afterAPI(runKubectl)},
-	{name: "kubelet", run: func() int { return cli.Run(kubelet.NewKubeletCommand(context.Background())) }, goFlags: true, pFlags: true},
+	{name: "kubelet", run: runKubelet, goFlags: true, pFlags: true},
 }
 
 // afterAPI wraps a program that needs the API server: it runs once the API server is ready, if the environment has its
@@ -104,8 +105,8 @@ func runAPIServer() int {
 	return cli.Run(command)
 }
 
-// writeFirstObjects runs in parallel to the start of the API server, which takes longer. The API server writes what is
-// missing.
+// writeFirstObjects writes the initial objects of a cluster. It runs in parallel to the start of the API server, which
+// takes longer. The API server creates the objects that are missing.
 func writeFirstObjects(flags *pflag.FlagSet) {
 	value := func(flag string) string { return flags.Lookup(flag).Value.String() }
 	servers, _ := flags.GetStringSlice("etcd-servers") //nolint:errcheck // the API server reports errors of this flag
@@ -122,6 +123,12 @@ func writeFirstObjects(flags *pflag.FlagSet) {
 		klog.InfoS("First objects written", "written", written, "after", time.Since(began).Round(time.Millisecond))
 	}
 }
+
+func runControllerManager() int { return cli.Run(controllermanager.NewControllerManagerCommand()) }
+
+func runScheduler() int { return cli.Run(scheduler.NewSchedulerCommand()) }
+
+func runKubelet() int { return cli.Run(kubelet.NewKubeletCommand(context.Background())) }
 
 func runCoreDNS() int {
 	useClientGatesFromEnvironment()
@@ -149,13 +156,14 @@ func runKubeadm() int {
 func runKubectl() int {
 	useClientGatesFromEnvironment()
 	// -v must take effect before the command is constructed: kubectl reads .kuberc and looks for plug-ins there.
-	logs.GlogSetter(kubectl.GetLogVerbosity(os.Args)) //nolint:errcheck // a bad level is reported by the flag itself
+	logs.GlogSetter(kubectl.GetLogVerbosity(os.Args)) //nolint:errcheck // the flag itself reports a wrong level
 	if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
 		kubectlutil.CheckErr(err)
 	}
 	return 0
 }
 
+// find returns the program with a name, or nil.
 func find(name string) *program {
 	for i := range programs {
 		if programs[i].name == name {
@@ -166,7 +174,9 @@ func find(name string) *program {
 }
 
 func usage(out io.Writer) {
-	fmt.Fprintf(out, "Usage: hyperkube PROGRAM [ARGUMENT...]\n       PROGRAM [ARGUMENT...]   through a link of that name\n\n"+
+	fmt.Fprintf(out, "Usage: hyperkube PROGRAM [ARGUMENT...]\n"+
+		"       PROGRAM [ARGUMENT...]   through a link of that name\n"+
+		"       hyperkube --version     prints the version and the patches\n\n"+
 		"Kubernetes %s in one binary. Programs:\n", version.Get().GitVersion)
 	for _, p := range programs {
 		fmt.Fprintf(out, "  %s\n", p.name)

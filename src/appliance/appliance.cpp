@@ -107,6 +107,12 @@ Modules prepare_modules(CommandRunner& runner, const fs::path& tools, const Kern
                              .binds = std::move(binds)});
   command.log = log;
   run_checked(runner, command, "depmod of libguestfs' kernel", stop);
+  // depmod's exit code is 0 even if it could read no module.
+  const std::string said = fs::exists(log) ? read_file(log) : "";
+  if (const auto at = said.find("depmod: ERROR: "); at != std::string::npos)
+    throw Error(ErrorKind::Step,
+                fmt::format("depmod of libguestfs' kernel failed: {}", said.substr(at, said.find('\n', at) - at)),
+                fmt::format("the whole log is {}", log.string()));
   return modules;
 }
 

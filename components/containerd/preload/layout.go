@@ -1,4 +1,3 @@
-// An OCI image layout in a tar, read in place: where its blobs are, and what a layer takes on a disk.
 package main
 
 import (
@@ -15,15 +14,17 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
+// extent is the position of a blob in the archive.
 type extent struct{ offset, size int64 }
 
+// layout is an OCI image layout in a tar archive, which is read in place.
 type layout struct {
 	file      *os.File
 	blobs     map[digest.Digest]extent
 	manifests []ocispec.Descriptor
 }
 
-// readLayout notes where each blob is. The archive stays open until the process ends.
+// readLayout finds the blobs of an archive. The archive stays open until the process ends.
 func readLayout(path string) (*layout, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -44,8 +45,11 @@ func readLayout(path string) (*layout, error) {
 			if err := json.NewDecoder(members).Decode(index); err != nil {
 				return nil, fmt.Errorf("index.json: %w", err)
 			}
-		} else if name, found := strings.CutPrefix(header.Name, ocispec.ImageBlobsDir+"/sha256/"); found && header.Typeflag == tar.TypeReg {
-			// archive/tar reads nothing ahead: the file stands at the member's first byte.
+			continue
+		}
+		name, found := strings.CutPrefix(header.Name, ocispec.ImageBlobsDir+"/sha256/")
+		if found && header.Typeflag == tar.TypeReg {
+			// archive/tar does not read ahead: the file is at the first byte of the member's content.
 			offset, err := file.Seek(0, io.SeekCurrent)
 			if err != nil {
 				return nil, err
@@ -60,12 +64,13 @@ func readLayout(path string) (*layout, error) {
 	return made, nil
 }
 
-// reader reads a blob; one that the archive does not have is empty, and its digest tells.
+// reader returns a reader of a blob. A missing blob is empty; the content store then reports the wrong digest.
 func (l *layout) reader(of ocispec.Descriptor) io.Reader {
 	at := l.blobs[of.Digest]
 	return io.NewSectionReader(l.file, at.offset, at.size)
 }
 
+// decode parses a blob with JSON.
 func (l *layout) decode(of ocispec.Descriptor, into any) error {
 	if _, found := l.blobs[of.Digest]; !found {
 		return fmt.Errorf("%s is not in the archive", of.Digest)
@@ -76,14 +81,14 @@ func (l *layout) decode(of ocispec.Descriptor, into any) error {
 	return nil
 }
 
-// usage is what a layer takes on a filesystem with blocks of 4 KiB.
+// usage returns the disk space and the inodes of a layer on a filesystem with blocks of 4 KiB.
 func (l *layout) usage(layer digest.Digest) (snapshots.Usage, error) {
 	at, found := l.blobs[layer]
 	if !found {
 		return snapshots.Usage{}, fmt.Errorf("layer %s is not in the archive", layer)
 	}
 	const block = 4096
-	usage := snapshots.Usage{Size: block, Inodes: 1} // its root
+	usage := snapshots.Usage{Size: block, Inodes: 1} // the root folder
 	for members := tar.NewReader(io.NewSectionReader(l.file, at.offset, at.size)); ; {
 		header, err := members.Next()
 		if errors.Is(err, io.EOF) {

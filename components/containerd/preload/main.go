@@ -1,14 +1,15 @@
-// Command containerd-preload writes what containerd's folder holds after the images of an archive were imported and
-// unpacked, without a containerd, without mounts and without root: it runs where the image is made, so that a node
-// imports nothing when it starts.
+// Command containerd-preload creates the content of containerd's folder as it is after the import of container images.
+// It needs no containerd, no mounts and no root. It runs during the build of a disk image, so that a node imports
+// nothing when it starts.
 //
 //	containerd-preload ARCHIVE FOLDER SECONDS
 //
-// ARCHIVE is an OCI image layout as a tar, with uncompressed layers. FOLDER gets containerd's metadata, the manifests
-// and configurations of the images, the snapshotter's metadata, and snapshots.json: which snapshot is which layer. The
-// files of the layers are put below io.containerd.snapshotter.v1.overlayfs/snapshots/ID/fs by the caller. Layers are
-// not kept as blobs, as with containerd's discard_unpacked_layers. All that containerd would date is dated SECONDS, and
-// the databases are written anew in their order, so that the same archive gives the same bytes.
+// ARCHIVE is an OCI image layout as a tar archive with uncompressed layers. Into FOLDER, the command writes
+// containerd's metadata, the manifests and configurations of the images, the metadata of the snapshotter, and
+// snapshots.json, which maps snapshots to layers. The caller adds the files of the layers below
+// io.containerd.snapshotter.v1.overlayfs/snapshots/ID/fs. Layers are not stored as blobs, as with containerd's setting
+// discard_unpacked_layers. SECONDS is the time in all timestamps. The databases are rewritten in the order of their
+// keys, so that the same archive always gives the same bytes.
 package main
 
 import (
@@ -33,19 +34,19 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Where containerd 2 keeps things below its root: the plug-ins' identifiers.
+// Folders of containerd 2 below its root, named after plug-ins.
 const (
 	contentFolder  = "io.containerd.content.v1.content"
 	metadataFolder = "io.containerd.metadata.v1.bolt"
 	snapshotter    = "overlayfs"
 	snapshotFolder = "io.containerd.snapshotter.v1." + snapshotter
-	namespace      = "k8s.io" // the kubelet's
+	namespace      = "k8s.io" // namespace of the CRI plug-in
 )
 
-// imageLabels are what an image has that the kubelet pulled and must not collect.
+// imageLabels are the labels of an image that the kubelet uses and does not collect as garbage.
 var imageLabels = map[string]string{"io.cri-containerd.image": "managed", "io.cri-containerd.pinned": "pinned"}
 
-// snapshot says whose files belong below snapshots/ID/fs.
+// snapshot says which layer's files belong below snapshots/ID/fs.
 type snapshot struct {
 	ID    string        `json:"id"`
 	Layer digest.Digest `json:"layer"`
@@ -57,7 +58,9 @@ func main() {
 		return
 	}
 	if len(os.Args) != 4 {
-		fmt.Fprintln(os.Stderr, "Usage: containerd-preload ARCHIVE FOLDER SECONDS")
+		fmt.Fprintln(os.Stderr, "Usage: containerd-preload ARCHIVE FOLDER SECONDS\n"+
+			"Writes containerd's folder with the images of an OCI image layout (a tar with uncompressed layers).\n"+
+			"SECONDS since 1970 are the time in all timestamps.")
 		os.Exit(2)
 	}
 	if err := run(os.Args[1], os.Args[2], os.Args[3]); err != nil {
@@ -69,7 +72,7 @@ func main() {
 func run(archive, folder, seconds string) error {
 	epoch, err := strconv.ParseInt(seconds, 10, 64)
 	if err != nil {
-		return fmt.Errorf("%s is no number of seconds", seconds)
+		return fmt.Errorf("%q is not a number of seconds", seconds)
 	}
 	layout, err := readLayout(archive)
 	if err != nil {
@@ -91,7 +94,7 @@ func run(archive, folder, seconds string) error {
 	return os.WriteFile(filepath.Join(folder, "snapshots.json"), append(text, '\n'), 0o644)
 }
 
-// prepare makes the two databases and the content store, and says which layer each snapshot is.
+// prepare creates the two databases and the content store. It returns the layer of each snapshot.
 func prepare(layout *layout, folder string) ([]snapshot, error) {
 	for _, each := range []string{metadataFolder, snapshotFolder} {
 		if err := os.MkdirAll(filepath.Join(folder, each), 0o700); err != nil {
@@ -117,28 +120,30 @@ func prepare(layout *layout, folder string) ([]snapshot, error) {
 	if err := db.Init(ctx); err != nil {
 		return nil, err
 	}
-	if err := db.Update(func(tx *bolt.Tx) error { return metadata.NewNamespaceStore(tx).Create(ctx, namespace, nil) }); err != nil {
+	err = db.Update(func(tx *bolt.Tx) error { return metadata.NewNamespaceStore(tx).Create(ctx, namespace, nil) })
+	if err != nil {
 		return nil, err
 	}
 	for _, manifest := range layout.manifests {
 		if manifest.ArtifactType != "" {
-			continue // says something of an image, and is none
+			continue // an artifact about an image, such as an SBOM
 		}
 		name := manifest.Annotations[images.AnnotationImageName]
 		if err := addImage(ctx, db, backend, layout, name, manifest); err != nil {
 			return nil, fmt.Errorf("image %q: %w", name, err)
 		}
 	}
-	// Where content is received; containerd makes it again.
+	// The folder for incoming content. containerd creates it when it needs it.
 	if err := os.RemoveAll(filepath.Join(folder, contentFolder, "ingest")); err != nil {
 		return nil, err
 	}
 	return backend.made, nil
 }
 
-// addImage records one image: its snapshots, its configuration and manifest with what keeps the garbage collector from
-// them, and its name.
-func addImage(ctx context.Context, db *metadata.DB, backend *recorder, layout *layout, name string, target ocispec.Descriptor) error {
+// addImage records an image: its snapshots, its configuration and manifest with the labels that prevent garbage
+// collection, and its name.
+func addImage(ctx context.Context, db *metadata.DB, backend *recorder, layout *layout, name string,
+	target ocispec.Descriptor) error {
 	if name == "" {
 		return fmt.Errorf("has no annotation %s", images.AnnotationImageName)
 	}
@@ -157,28 +162,36 @@ func addImage(ctx context.Context, db *metadata.DB, backend *recorder, layout *l
 	for i, layer := range manifest.Layers {
 		keep[fmt.Sprintf("containerd.io/gc.ref.content.l.%d", i)] = layer.Digest.String()
 		if layer.Digest != config.RootFS.DiffIDs[i] {
-			return fmt.Errorf("layer %s is compressed", layer.Digest)
+			return fmt.Errorf("layer %s is compressed; the archive must have uncompressed layers", layer.Digest)
 		}
 		if err := addSnapshot(ctx, db, backend, layout, config.RootFS.DiffIDs[:i+1]); err != nil {
 			return err
 		}
 	}
-	chain := map[string]string{"containerd.io/gc.ref.snapshot." + snapshotter: identity.ChainID(config.RootFS.DiffIDs).String()}
+	snapshot := identity.ChainID(config.RootFS.DiffIDs).String()
+	chain := map[string]string{"containerd.io/gc.ref.snapshot." + snapshotter: snapshot}
 	for _, blob := range []struct {
 		descriptor ocispec.Descriptor
 		labels     map[string]string
 	}{{manifest.Config, chain}, {target, keep}} {
-		plain := ocispec.Descriptor{MediaType: blob.descriptor.MediaType, Digest: blob.descriptor.Digest, Size: blob.descriptor.Size}
-		if err := content.WriteBlob(ctx, db.ContentStore(), blob.descriptor.Digest.String(), layout.reader(plain), plain, content.WithLabels(blob.labels)); err != nil {
+		of := plain(blob.descriptor)
+		err := content.WriteBlob(ctx, db.ContentStore(), of.Digest.String(), layout.reader(of), of,
+			content.WithLabels(blob.labels))
+		if err != nil {
 			return err
 		}
 	}
-	plain := ocispec.Descriptor{MediaType: target.MediaType, Digest: target.Digest, Size: target.Size}
-	_, err := metadata.NewImageStore(db).Create(ctx, images.Image{Name: name, Target: plain, Labels: imageLabels})
+	image := images.Image{Name: name, Target: plain(target), Labels: imageLabels}
+	_, err := metadata.NewImageStore(db).Create(ctx, image)
 	return err
 }
 
-// addSnapshot records the last of some layers on top of the others, unless another image has the same.
+// plain returns a descriptor without annotations and platform.
+func plain(of ocispec.Descriptor) ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: of.MediaType, Digest: of.Digest, Size: of.Size}
+}
+
+// addSnapshot records the last layer of a chain as a snapshot on top of the others, unless another image has added it.
 func addSnapshot(ctx context.Context, db *metadata.DB, backend *recorder, layout *layout, chain []digest.Digest) error {
 	layer := chain[len(chain)-1]
 	name := identity.ChainID(chain).String()

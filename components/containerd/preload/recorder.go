@@ -1,5 +1,3 @@
-// A snapshotter that only keeps the overlayfs snapshotter's books: identifiers, parents, sizes. Somebody else brings
-// the files.
 package main
 
 import (
@@ -12,15 +10,18 @@ import (
 	digest "github.com/opencontainers/go-digest"
 )
 
-var errNotHere = errors.New("not in a store that is being prepared")
+var errNotHere = errors.New("not supported while containerd's folder is being created")
 
+// recorder is a snapshotter that only writes the metadata of the overlayfs snapshotter: identifiers, parents and sizes.
+// The caller of the program adds the files.
 type recorder struct {
 	books *storage.MetaStore
-	layer digest.Digest   // what the next snapshot holds
-	usage snapshots.Usage // and takes
+	layer digest.Digest   // layer of the next snapshot
+	usage snapshots.Usage // disk usage of the next snapshot
 	made  []snapshot
 }
 
+// newRecorder opens the metadata at path.
 func newRecorder(path string) (*recorder, error) {
 	books, err := storage.NewMetaStore(path)
 	if err != nil {
@@ -29,6 +30,7 @@ func newRecorder(path string) (*recorder, error) {
 	return &recorder{books: books, made: []snapshot{}}, nil
 }
 
+// next sets the layer and the disk usage of the next snapshot.
 func (r *recorder) next(layer digest.Digest, usage snapshots.Usage) { r.layer, r.usage = layer, usage }
 
 func (r *recorder) Prepare(ctx context.Context, key, parent string, opts ...snapshots.Opt) ([]mount.Mount, error) {
@@ -56,7 +58,8 @@ func (r *recorder) Stat(ctx context.Context, key string) (info snapshots.Info, e
 	return info, err
 }
 
-func (r *recorder) Update(ctx context.Context, info snapshots.Info, fieldpaths ...string) (updated snapshots.Info, err error) {
+func (r *recorder) Update(ctx context.Context, info snapshots.Info,
+	fieldpaths ...string) (updated snapshots.Info, err error) {
 	err = r.books.WithTransaction(ctx, true, func(ctx context.Context) error {
 		updated, err = storage.UpdateInfo(ctx, info, fieldpaths...)
 		return err
@@ -73,7 +76,9 @@ func (r *recorder) Usage(ctx context.Context, key string) (usage snapshots.Usage
 }
 
 func (r *recorder) Walk(ctx context.Context, fn snapshots.WalkFunc, filters ...string) error {
-	return r.books.WithTransaction(ctx, false, func(ctx context.Context) error { return storage.WalkInfo(ctx, fn, filters...) })
+	return r.books.WithTransaction(ctx, false, func(ctx context.Context) error {
+		return storage.WalkInfo(ctx, fn, filters...)
+	})
 }
 
 func (r *recorder) Close() error { return r.books.Close() }

@@ -1,4 +1,3 @@
-// A database without the traces of how and when it was written.
 package main
 
 import (
@@ -8,11 +7,11 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// pageSize is that of the boards' processors as their kernels are configured; bbolt reads a database by the size that
-// stands in it.
+// pageSize is the page size of the databases and of the boards' kernels. bbolt also reads databases with another size.
 const pageSize = 4096
 
-// settle writes a database anew, in the order of its keys, and dates all that is dated.
+// settle rewrites a database in the order of its keys and replaces all timestamps, so that the file does not depend on
+// how and when it was written.
 func settle(path string, date time.Time) error {
 	stamp, err := date.MarshalBinary()
 	if err != nil {
@@ -28,13 +27,15 @@ func settle(path string, date time.Time) error {
 		return err
 	}
 	err = written.View(func(tx *bolt.Tx) error {
-		return tx.ForEach(func(name []byte, bucket *bolt.Bucket) error { return copyBucket(fresh, bucket, [][]byte{name}, stamp) })
+		return tx.ForEach(func(name []byte, bucket *bolt.Bucket) error {
+			return copyBucket(fresh, bucket, [][]byte{name}, stamp)
+		})
 	})
 	if err == nil {
 		err = fresh.Sync()
 	}
 	if err != nil {
-		fresh.Close() //nolint:errcheck // the first error is the one to tell
+		fresh.Close() //nolint:errcheck // the first error is returned
 		return err
 	}
 	if err := fresh.Close(); err != nil {
@@ -43,9 +44,9 @@ func settle(path string, date time.Time) error {
 	return os.Rename(path+".new", path)
 }
 
-// copyBucket copies a bucket in a transaction of its own, and then those in it. bbolt gives pages to the buckets of one
-// transaction in the order of a Go map, which differs from run to run; a transaction that touches one line of buckets
-// leaves it no choice.
+// copyBucket copies a bucket, and then the buckets in it, each in its own transaction. In one transaction, bbolt
+// assigns pages to buckets in the order of a Go map, which is random. With one bucket and its parents in a transaction,
+// the order is fixed.
 func copyBucket(to *bolt.DB, from *bolt.Bucket, path [][]byte, stamp []byte) error {
 	err := to.Update(func(tx *bolt.Tx) error {
 		bucket, err := tx.CreateBucketIfNotExists(path[0])

@@ -1,7 +1,7 @@
 // Package coredns is CoreDNS with only the plug-ins that a cluster's Corefile uses.
 //
-// Upstream's main package links every plug-in with the libraries of several clouds, and is half as large again. Most of
-// the rest is the Kubernetes client. To add a plug-in, import its package below.
+// Upstream's main package links every plug-in, with the libraries of several clouds, and is half as large again. To add
+// a plug-in, import its package below.
 package coredns
 
 import (

@@ -75,9 +75,10 @@ func Objects(created time.Time) ([]Object, error) {
 	return maker.objects, maker.err
 }
 
+// maker collects objects.
 type maker struct {
 	created  metav1.Time
-	accounts map[string]bool
+	accounts map[string]bool // service accounts that were added
 	objects  []Object
 	err      error
 }
@@ -100,6 +101,7 @@ func (m *maker) add(resource string, object runtime.Object, metadata *metav1.Obj
 	m.objects = append(m.objects, Object{Key: key, Value: value})
 }
 
+// addAccounts appends the service accounts among the subjects of a binding.
 func (m *maker) addAccounts(subjects []rbacv1.Subject) {
 	for _, subject := range subjects {
 		name := subject.Namespace + "/" + subject.Name
@@ -121,7 +123,8 @@ const atOnce = 32
 // Write writes the objects into a database that no API server has used yet, and returns how many were written: none if
 // it was used. Existing objects are not replaced. It waits for the database until ctx ends.
 func Write(ctx context.Context, database Database) (int, error) {
-	tls, err := (transport.TLSInfo{TrustedCAFile: database.CAFile, CertFile: database.CertFile, KeyFile: database.KeyFile}).ClientConfig()
+	files := transport.TLSInfo{TrustedCAFile: database.CAFile, CertFile: database.CertFile, KeyFile: database.KeyFile}
+	tls, err := files.ClientConfig()
 	if err != nil {
 		return 0, err
 	}
@@ -141,6 +144,7 @@ func Write(ctx context.Context, database Database) (int, error) {
 	return write(ctx, client.KV, database.Prefix)
 }
 
+// write is Write with a client.
 func write(ctx context.Context, database clientv3.KV, prefix string) (int, error) {
 	prefix += "/"
 	used, err := database.Get(ctx, prefix+roles, clientv3.WithPrefix(), clientv3.WithCountOnly())

@@ -76,12 +76,14 @@ type bindingReader struct {
 
 func (r bindingReader) Get(namespace, name string) (reconciliation.RoleBinding, error) {
 	if namespace == "" {
-		return reconciliation.ClusterRoleBindingAdapter{ClusterRoleBinding: r.objects["clusterrolebindings/"+name].(*rbacv1.ClusterRoleBinding)}, nil
+		binding := r.objects["clusterrolebindings/"+name].(*rbacv1.ClusterRoleBinding)
+		return reconciliation.ClusterRoleBindingAdapter{ClusterRoleBinding: binding}, nil
 	}
-	return reconciliation.RoleBindingAdapter{RoleBinding: r.objects["rolebindings/"+namespace+"/"+name].(*rbacv1.RoleBinding)}, nil
+	binding := r.objects["rolebindings/"+namespace+"/"+name].(*rbacv1.RoleBinding)
+	return reconciliation.RoleBindingAdapter{RoleBinding: binding}, nil
 }
 
-// The API server reconciles each role and binding when it starts, and must find no difference.
+// The API server reconciles each role and binding at its start, and must find no difference.
 func TestNothingIsLeftToReconcile(t *testing.T) {
 	known := stored(t)
 	looked := 0
@@ -209,10 +211,12 @@ func TestWrite(t *testing.T) {
 func TestNoDatabaseIsAnErrorOnceTimeIsUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
-	if written, err := Write(ctx, Database{Servers: []string{"unix://nobody:1"}, Prefix: "/registry"}); err == nil || written != 0 {
+	nobody := Database{Servers: []string{"unix://nobody:1"}, Prefix: "/registry"}
+	if written, err := Write(ctx, nobody); err == nil || written != 0 {
 		t.Errorf("%d objects, error %v", written, err)
 	}
-	if _, err := Write(ctx, Database{Servers: []string{"https:..a:1"}, CAFile: "nowhere"}); err == nil || !strings.Contains(err.Error(), "nowhere") {
+	_, err := Write(ctx, Database{Servers: []string{"https:..a:1"}, CAFile: "nowhere"})
+	if err == nil || !strings.Contains(err.Error(), "nowhere") {
 		t.Errorf("a missing certificate is told as %v", err)
 	}
 }

@@ -1,7 +1,3 @@
-// The CNI configuration of this node's pods: bridge, host-local and portmap with the node's subnet.
-//
-// Upstream's manifest installs flannel's own plug-in, which makes such a configuration from subnet.env each time a pod
-// starts. flanneld has all values before the first pod starts, and writes the configuration once.
 package flannel
 
 import (
@@ -16,6 +12,10 @@ import (
 	"github.com/flannel-io/flannel/pkg/lease"
 )
 
+// cniConf is the CNI configuration of this node's pods: bridge, host-local and portmap with the node's subnet.
+//
+// Upstream's manifest installs flannel's own plug-in, which creates such a configuration from subnet.env each time a
+// pod starts. flanneld has all values before the first pod starts, and writes the configuration once.
 type cniConf struct {
 	CNIVersion string `json:"cniVersion"`
 	Name       string `json:"name"`

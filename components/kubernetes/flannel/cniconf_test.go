@@ -49,8 +49,9 @@ const portmap = `{"type": "portmap", "capabilities": {"portMappings": true}}`
 
 func TestCNIConfOfEachFamily(t *testing.T) {
 	bridge := func(ipam string) string {
-		return `{"cniVersion": "1.0.0", "name": "cbr0", "plugins": [{"type": "bridge", "bridge": "cni0", "isGateway": true, "forceAddress": true,
-			"ipMasq": false, "hairpinMode": true, "mtu": 1450, "ipam": {"type": "host-local", "dataDir": "/run/cni/networks", ` + ipam + `}}, ` + portmap + `]}`
+		return `{"cniVersion": "1.0.0", "name": "cbr0", "plugins": [{"type": "bridge", "bridge": "cni0",
+			"isGateway": true, "forceAddress": true, "ipMasq": false, "hairpinMode": true, "mtu": 1450,
+			"ipam": {"type": "host-local", "dataDir": "/run/cni/networks", ` + ipam + `}}, ` + portmap + `]}`
 	}
 	for _, c := range []struct {
 		lease  lease.Lease
@@ -61,7 +62,8 @@ func TestCNIConfOfEachFamily(t *testing.T) {
 		{lease.Lease{IPv6Subnet: network6(t, "fd00:0:0:7::/64")},
 			`"ranges": [[{"subnet": "fd00:0:0:7::/64"}]], "routes": [{"dst": "::/0"}]`},
 		{lease.Lease{Subnet: network4(t, "10.244.3.0/24"), IPv6Subnet: network6(t, "fd00:0:0:7::/64")},
-			`"ranges": [[{"subnet": "10.244.3.0/24"}], [{"subnet": "fd00:0:0:7::/64"}]], "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]`},
+			`"ranges": [[{"subnet": "10.244.3.0/24"}], [{"subnet": "fd00:0:0:7::/64"}]],
+			"routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]`},
 	} {
 		text, err := newCNIConf(&c.lease, 1450)
 		if err != nil {
@@ -153,7 +155,8 @@ func TestCNIConfIsOffByDefault(t *testing.T) {
 	if o.cniConf != "" {
 		t.Errorf("default %q", o.cniConf)
 	}
-	if o, err = parseOptions([]string{"--cni-conf=/etc/cni/net.d/10-flannel.conflist"}, none); err != nil || o.cniConf != "/etc/cni/net.d/10-flannel.conflist" {
+	const path = "/etc/cni/net.d/10-flannel.conflist"
+	if o, err = parseOptions([]string{"--cni-conf=" + path}, none); err != nil || o.cniConf != path {
 		t.Errorf("%v %v", o, err)
 	}
 }

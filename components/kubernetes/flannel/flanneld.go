@@ -103,7 +103,9 @@ func run(ctx context.Context, options *options) (err error) {
 		return err
 	}
 	lease := network.Lease()
-	if err := manager.HandleSubnetFile(options.subnetFile, config, options.ipMasq, lease.Subnet, lease.IPv6Subnet, network.MTU()); err != nil {
+	err = manager.HandleSubnetFile(options.subnetFile, config, options.ipMasq, lease.Subnet, lease.IPv6Subnet,
+		network.MTU())
+	if err != nil {
 		return fmt.Errorf("write %s: %w", options.subnetFile, err)
 	}
 	klog.Infof("Wrote %s", options.subnetFile)
@@ -145,7 +147,7 @@ func bridgeTrafficIsFiltered(config *subnet.Config) error {
 			continue
 		}
 		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("br_netfilter is not there: %w", err)
+			return fmt.Errorf("the kernel module br_netfilter is missing: %w", err)
 		}
 	}
 	return nil
@@ -153,7 +155,8 @@ func bridgeTrafficIsFiltered(config *subnet.Config) error {
 
 // findInterface chooses the interface by which other nodes reach this one. An address in the node's annotations has
 // priority over the flags; the default is the interface of the default route.
-func findInterface(ctx context.Context, manager subnet.Manager, config *subnet.Config, options *options) (*backend.ExternalInterface, error) {
+func findInterface(ctx context.Context, manager subnet.Manager, config *subnet.Config,
+	options *options) (*backend.ExternalInterface, error) {
 	family, err := ipmatch.GetIPFamily(config.EnableIPv4, config.EnableIPv6)
 	if err != nil {
 		return nil, fmt.Errorf("network configuration %s: %w", options.netConf, err)

@@ -1,4 +1,3 @@
-// The command line and the environment of flanneld: the flags of upstream's manifest, with FLANNELD_NAME for each.
 package flannel
 
 import (
@@ -11,6 +10,7 @@ import (
 	"k8s.io/klog/v2"
 )
 
+// options are the flags of flanneld: those of upstream's manifest, and --cni-conf.
 type options struct {
 	version              bool
 	kubeAPIURL           string
@@ -44,21 +44,28 @@ func parseOptions(arguments []string, lookup func(string) (string, bool)) (*opti
 	}
 	kubeSubnetManager := true
 	flags.BoolVar(&o.version, "version", false, "print the version and exit")
-	flags.BoolVar(&kubeSubnetManager, "kube-subnet-mgr", true, "take the subnet from the node's podCIDR; this flanneld has no other source")
+	flags.BoolVar(&kubeSubnetManager, "kube-subnet-mgr", true,
+		"take the subnet from the node's podCIDR; this flanneld has no other source")
 	flags.StringVar(&o.kubeAPIURL, "kube-api-url", "", "API server's `URL`; not needed in a pod or with a kubeconfig")
 	flags.StringVar(&o.kubeconfig, "kubeconfig-file", "", "kubeconfig `file`; not needed in a pod")
-	flags.StringVar(&o.annotationPrefix, "kube-annotation-prefix", "flannel.alpha.coreos.com", "prefix of the node's annotations")
+	flags.StringVar(&o.annotationPrefix, "kube-annotation-prefix", "flannel.alpha.coreos.com",
+		"prefix of the node's annotations")
 	flags.StringVar(&o.netConf, "net-config-path", "/etc/kube-flannel/net-conf.json", "network configuration `file`")
-	flags.BoolVar(&o.setNetworkAvailable, "set-node-network-unavailable", true, "set the node's condition NetworkUnavailable to false when ready")
-	flags.Func("iface", "interface (`name` or address) that other nodes reach this one by; may be repeated, the first match is taken", appendTo(&o.interfaces))
+	flags.BoolVar(&o.setNetworkAvailable, "set-node-network-unavailable", true,
+		"set the node's condition NetworkUnavailable to false when ready")
+	flags.Func("iface", "`name` or address of the interface that connects to other nodes; may be repeated, the first "+
+		"match is used", appendTo(&o.interfaces))
 	flags.Func("iface-regex", "the same as a regular `expression`; may be repeated", appendTo(&o.interfaceExpressions))
-	flags.StringVar(&o.interfaceCanReach, "iface-can-reach", "", "take the interface of the route to this `address`")
-	flags.StringVar(&o.publicIP, "public-ip", "", "`address` that other nodes reach this one by")
-	flags.StringVar(&o.publicIPv6, "public-ipv6", "", "IPv6 `address` that other nodes reach this one by")
-	flags.StringVar(&o.subnetFile, "subnet-file", "/run/flannel/subnet.env", "`file` that the subnet and MTU are written to")
-	flags.StringVar(&o.cniConf, "cni-conf", "", "CNI configuration `file` for bridge, host-local and portmap to write; empty: none")
+	flags.StringVar(&o.interfaceCanReach, "iface-can-reach", "", "use the interface of the route to this `address`")
+	flags.StringVar(&o.publicIP, "public-ip", "", "`address` of this node for other nodes")
+	flags.StringVar(&o.publicIPv6, "public-ipv6", "", "IPv6 `address` of this node for other nodes")
+	flags.StringVar(&o.subnetFile, "subnet-file", "/run/flannel/subnet.env",
+		"write the subnet and the MTU to this `file`")
+	flags.StringVar(&o.cniConf, "cni-conf", "",
+		"write a CNI configuration for bridge, host-local and portmap to this `file`; empty: none")
 	flags.BoolVar(&o.ipMasq, "ip-masq", false, "masquerade traffic that leaves the pods' network")
-	flags.BoolVar(&o.masqNotRandom, "ip-masq-fully-random-disable", false, "do not choose the ports of masqueraded traffic at random")
+	flags.BoolVar(&o.masqNotRandom, "ip-masq-fully-random-disable", false,
+		"do not choose the ports of masqueraded traffic at random")
 	flags.BoolVar(&o.forwardRules, "iptables-forward-rules", true, "accept the pods' traffic in the FORWARD chain")
 	flags.IntVar(&o.resyncSeconds, "iptables-resync", 5, "interval in `seconds` for checking the packet filter's rules")
 	flags.StringVar(&o.healthzIP, "healthz-ip", "0.0.0.0", "`address` of the health server")
@@ -94,6 +101,7 @@ func parseOptions(arguments []string, lookup func(string) (string, bool)) (*opti
 	return o, nil
 }
 
+// setFromEnvironment sets the flags that were not given on the command line.
 func setFromEnvironment(flags *flag.FlagSet, lookup func(string) (string, bool)) error {
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })

@@ -1,4 +1,3 @@
-// The subnet file of an earlier run: FLANNEL_NETWORK, FLANNEL_SUBNET and their IPv6 variants, one KEY=VALUE per line.
 package flannel
 
 import (
@@ -13,14 +12,15 @@ import (
 	"github.com/flannel-io/flannel/pkg/ip"
 )
 
-// earlier has the networks of the last run; an unused family is the empty network.
+// earlier contains the networks of the last run, from its subnet file. The network of an unused address family is
+// empty.
 type earlier struct {
 	network, subnet   ip.IP4Net
 	network6, subnet6 ip.IP6Net
 }
 
-// readSubnetFile reads a file of flannel's subnet.WriteSubnetFile. A missing file is not an error: it is the first
-// start.
+// readSubnetFile reads a file of flannel's subnet.WriteSubnetFile: FLANNEL_NETWORK, FLANNEL_SUBNET and their IPv6
+// variants, one KEY=VALUE per line. A missing file is not an error: it does not exist before the first start.
 func readSubnetFile(path string) (earlier, error) {
 	none := ip.IP6Net{IP: (*ip.IP6)(big.NewInt(0))} // flannel's IPv6 networks must not hold a nil address
 	last := earlier{network6: none, subnet6: none}

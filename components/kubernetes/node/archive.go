@@ -15,16 +15,16 @@ import (
 	"time"
 )
 
-// reportFiles are those of a report. None of them is a key or a kubeconfig; what of them is a token or a key is masked.
+// reportFiles are the files in a report, as glob patterns. Keys and kubeconfigs are not among them, and secrets in them
+// are masked.
 var reportFiles = []string{
-	stateFile, imageFile, imageListFile, kubeadmFile, kubeletConfig, "/var/lib/kubelet/kubeadm-flags.env", joinFile,
-	"/etc/hostname", "/etc/hosts",
-	"/etc/containerd/config.toml", "/etc/cni/net.d/*.conflist", "/etc/kubernetes/manifests/*.yaml", "/etc/os-release",
-	"/proc/cmdline",
-	"/proc/meminfo", "/proc/mounts", "/proc/uptime", "/proc/net/route", lastErrorFile,
+	"/boot/firmware/node.toml", "/boot/node.toml", stateFile, imageFile, imageListFile, lastErrorFile, kubeadmFile,
+	kubeletConfig, "/var/lib/kubelet/kubeadm-flags.env", joinFile, "/etc/hostname", "/etc/hosts", "/etc/os-release",
+	"/etc/containerd/config.toml", "/etc/cni/net.d/*.conflist", "/etc/kubernetes/manifests/*.yaml",
+	"/proc/cmdline", "/proc/meminfo", "/proc/mounts", "/proc/uptime", "/proc/net/route",
 }
 
-// reportCommands are what is asked besides.
+// reportCommands are the commands whose output is in a report, by the name of the file.
 var reportCommands = map[string][]string{
 	"journal":    {"journalctl", "--boot", "--no-pager", "--output", "short-iso", "--lines", "5000"},
 	"units":      {"systemctl", "--no-pager", "--all", "list-units"},
@@ -37,12 +37,13 @@ var reportCommands = map[string][]string{
 		"--all-namespaces", "--output", "wide"},
 }
 
+// secret describes text that a report must not contain.
 type secret struct {
 	pattern *regexp.Regexp
-	mask    string
+	mask    string // replaces the text
 }
 
-// secrets are compiled when they are needed: every program of the binary would do it otherwise.
+// secrets compiles the patterns on first use, because the other programs of the binary do not need them.
 var secrets = sync.OnceValue(func() []secret {
 	return []secret{
 		{regexp.MustCompile(`\b[a-z0-9]{6}\.[a-z0-9]{16}\b`), "TOKEN"},
@@ -55,7 +56,7 @@ var secrets = sync.OnceValue(func() []secret {
 	}
 })
 
-// withoutSecrets masks what looks like a token, a key or a password.
+// withoutSecrets masks everything that looks like a token, a key or a password.
 func withoutSecrets(text string) string {
 	for _, secret := range secrets() {
 		text = secret.pattern.ReplaceAllString(text, secret.mask)
@@ -63,10 +64,10 @@ func withoutSecrets(text string) string {
 	return text
 }
 
-// mostOfFile is how much of one file or answer a report has: the end of it.
+// mostOfFile is the size limit of one file in a report. Only the end of a larger file is kept.
 const mostOfFile = 4 << 20
 
-// Report writes an archive for a bug report below /var/tmp, and prints its name.
+// Report writes an archive for a bug report below /var/tmp and prints its path.
 func (n *Node) Report(ctx context.Context) error {
 	name := "k8simg-report-" + n.nodeName() + n.Clock.Now().UTC().Format("-20060102-150405")
 	path := "/var/tmp/" + name + ".tar.gz"
@@ -82,14 +83,15 @@ func (n *Node) Report(ctx context.Context) error {
 		err = closed
 	}
 	if err != nil {
-		os.Remove(n.path(path)) //nolint:errcheck // the first error is told
+		os.Remove(n.path(path)) //nolint:errcheck // the first error is returned
 		return err
 	}
-	_, err = fmt.Fprintf(n.Out, "%s\nTokens, keys and kubeconfigs are not in it; names and addresses are. Look at "+
-		"it before you send it.\n", path)
+	_, err = fmt.Fprintf(n.Out, "%s\nThe archive contains host names and addresses, but no tokens, keys and "+
+		"kubeconfigs. Check it before you send it.\n", path)
 	return err
 }
 
+// writeReport writes the archive. All members are in a folder of the given name.
 func (n *Node) writeReport(ctx context.Context, out io.Writer, name string) error {
 	packed := gzip.NewWriter(out)
 	archive := tar.NewWriter(packed)
@@ -117,16 +119,15 @@ func (n *Node) writeReport(ctx context.Context, out io.Writer, name string) erro
 	if err := add("status.txt", status.String()); err != nil {
 		return err
 	}
-	patterns := append([]string{"/boot/firmware/node.toml", "/boot/node.toml"}, reportFiles...)
-	for _, pattern := range patterns {
-		paths, _ := filepath.Glob(n.path(pattern)) //nolint:errcheck // the patterns are good
+	for _, pattern := range reportFiles {
+		paths, _ := filepath.Glob(n.path(pattern)) //nolint:errcheck // the patterns are valid
 		for _, path := range paths {
 			text, err := os.ReadFile(path)
 			if err != nil {
 				text = []byte(err.Error())
 			}
-			if err := add("files/"+strings.TrimPrefix(strings.TrimPrefix(path, n.Root), "/"),
-				string(text)); err != nil {
+			member := "files/" + strings.TrimPrefix(strings.TrimPrefix(path, n.Root), "/")
+			if err := add(member, string(text)); err != nil {
 				return err
 			}
 		}

@@ -18,41 +18,46 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Certificates are valid for as long as upstream's. The program renews those of the control plane when half of that is
-// left: at each start, before the kubelet, and once a day. A machine that was off for less than half a year comes back
-// with valid certificates, and one that was off for longer renews them before it needs them. The kubelet asks the
-// cluster for a new certificate after 70 to 90 percent of the old one's life. What the kubelet of a control plane did
-// not get in time, the program makes.
+// Certificates have upstream's lifetime. The program renews the control plane's certificates when half of the lifetime
+// or less is left: at each start before the kubelet, and once a day. A machine that was off for less than half a year
+// still has valid certificates. A machine that was off for longer renews them before it uses them. The kubelet requests
+// a new certificate from the cluster after 70 to 90 percent of the lifetime. On a control plane, the program creates
+// that certificate if the kubelet did not get one in time.
 const (
 	certificateLife = year
 	renewalLeft     = certificateLife / 2
 	kubeletLeft     = 30 * 24 * time.Hour
-	backdate        = 5 * time.Minute // as kubeadm does, for clocks that are set back a little
+	backdate        = 5 * time.Minute // as kubeadm: tolerates clocks that are slightly behind
 )
 
+// Paths of certificates and of their renewal.
 const (
-	pkiFolder      = "/etc/kubernetes/pki"
-	kubeletPki     = "/var/lib/kubelet/pki"
-	clientPair     = kubeletPki + "/kubelet-client-current.pem" // a link to the newest
-	servingPair    = kubeletPki + "/kubelet.crt"                // the kubelet makes it, and nobody verifies it
-	journalFolder  = "/etc/kubernetes/k8simg-renewal"           // new certificates, all of them, until they are in place
-	draftFolder    = journalFolder + ".new"                     // new certificates that are not complete
-	takeUpFile     = "/run/k8simg/renewed"                      // programs that hold old certificates in memory
-	clusterCA      = pkiFolder + "/ca"
-	frontProxyCA   = pkiFolder + "/front-proxy-ca"
-	etcdCA         = pkiFolder + "/etcd/ca"
-	dateOfPairFile = "2006-01-02-15-04-05" // as the kubelet names its own
+	pkiFolder     = "/etc/kubernetes/pki"
+	kubeletPki    = "/var/lib/kubelet/pki"
+	clientPair    = kubeletPki + "/kubelet-client-current.pem" // link to the newest certificate and key
+	servingPair   = kubeletPki + "/kubelet.crt"                // self-signed by the kubelet
+	journalFolder = "/etc/kubernetes/k8simg-renewal"           // complete set of new certificates, not yet installed
+	draftFolder   = journalFolder + ".new"                     // incomplete set of new certificates
+	takeUpFile    = "/run/k8simg/renewed"                      // names of programs that still use old certificates
+	clusterCA     = pkiFolder + "/ca"
+	frontProxyCA  = pkiFolder + "/front-proxy-ca"
+	etcdCA        = pkiFolder + "/etcd/ca"
 )
 
-// holder is a file with a certificate that this machine's authorities sign: NAME.crt with NAME.key, or a kubeconfig.
+// dateOfPairFile is the time format in the names of the kubelet's certificate files.
+const dateOfPairFile = "2006-01-02-15-04-05"
+
+// holder is a file with a certificate that an authority of this machine has signed: NAME.crt with NAME.key, or a
+// kubeconfig.
 type holder struct {
 	file, authority string
-	program         string // whose container is restarted
+	program         string // the program that must be restarted after a renewal, or ""
 }
 
 // holders are the certificates of a control plane. etcd reads its files for each connection. The API server reads its
-// files again, but it also has a certificate in memory for its connections to itself, which lasts for three years from
-// its start. The two others read their kubeconfigs at their start alone.
+// files again when they change, but is restarted because the certificate for its connections to itself, which it
+// creates at its start, is valid for three years only. The controller manager and the scheduler read their kubeconfigs
+// only when they start.
 var holders = []holder{
 	{pkiFolder + "/apiserver.crt", clusterCA, "kube-apiserver"},
 	{pkiFolder + "/apiserver-kubelet-client.crt", clusterCA, "kube-apiserver"},
@@ -67,26 +72,28 @@ var holders = []holder{
 	{superAdminFile, clusterCA, ""},
 }
 
-// Request is a certificate that is to be made.
+// Request describes a new certificate.
 type Request struct {
-	Authority           string            // path of the authority's certificate and key, without their endings
-	Like                *x509.Certificate // has the same names and usages
+	Authority           string            // path of the authority's certificate and key, without .crt and .key
+	Like                *x509.Certificate // a certificate with the same names and usages
 	NotBefore, NotAfter time.Time
 }
 
 // Authorities signs with the certificate authorities of this machine.
 type Authorities interface {
-	// Sign returns a certificate and its new key, both as PEM.
+	// Sign returns a certificate with a new key, both in PEM.
 	Sign(r Request) (certificate, key []byte, err error)
 }
 
+// isKubeconfig reports whether a file is a kubeconfig, by its name.
 func isKubeconfig(file string) bool { return strings.HasSuffix(file, ".conf") }
 
+// keyOf returns the path of a certificate's key.
 func keyOf(certificate string) string { return strings.TrimSuffix(certificate, ".crt") + ".key" }
 
-var errNotKubeadms = errors.New("it is not as kubeadm has written it")
+var errNotKubeadms = errors.New("the file must have exactly one user, as kubeadm writes it")
 
-// kubeconfigUser is the only user of a kubeconfig that kubeadm has written, within the whole file.
+// kubeconfigUser parses a kubeconfig of kubeadm. It returns the whole file, and its only user as a part of it.
 func kubeconfigUser(text []byte) (whole, user map[string]any, err error) {
 	if err := yaml.Unmarshal(text, &whole); err != nil {
 		return nil, nil, err
@@ -105,21 +112,21 @@ func kubeconfigUser(text []byte) (whole, user map[string]any, err error) {
 	return whole, user, nil
 }
 
-// pairIn returns the certificates and the key of a kubeconfig as PEM. They are nil when it names files.
+// pairIn returns the certificate and the key in a kubeconfig in PEM. They are empty if the kubeconfig refers to files.
 func pairIn(kubeconfig []byte) (certificate, key []byte, err error) {
 	_, user, err := kubeconfigUser(kubeconfig)
 	if err != nil {
 		return nil, nil, err
 	}
 	decode := func(name string) []byte {
-		text, _ := user[name].(string)                  //nolint:errcheck // "" holds none
-		out, _ := base64.StdEncoding.DecodeString(text) //nolint:errcheck // what is no PEM is found below
+		text, _ := user[name].(string)                  //nolint:errcheck // without the field, the result is empty
+		out, _ := base64.StdEncoding.DecodeString(text) //nolint:errcheck // callers check the PEM
 		return out
 	}
 	return decode("client-certificate-data"), decode("client-key-data"), nil
 }
 
-// withPair is a kubeconfig with another certificate and key.
+// withPair returns a kubeconfig with another certificate and key.
 func withPair(kubeconfig, certificate, key []byte) ([]byte, error) {
 	whole, user, err := kubeconfigUser(kubeconfig)
 	if err != nil {
@@ -130,14 +137,17 @@ func withPair(kubeconfig, certificate, key []byte) ([]byte, error) {
 	return yaml.Marshal(whole)
 }
 
-// pairOf reads the certificate and the key of a file: NAME.crt, a kubeconfig, or a file with both.
+// pairOf reads the certificate and the key of a file: NAME.crt, a kubeconfig, or a .pem file with both.
 func (n *Node) pairOf(file string) (certificate, key []byte, err error) {
 	text, err := os.ReadFile(n.path(file))
 	switch {
 	case err != nil:
 		return nil, nil, err
 	case isKubeconfig(file):
-		return pairIn(text)
+		if certificate, key, err = pairIn(text); err != nil {
+			err = fmt.Errorf("%s: %w", file, err)
+		}
+		return certificate, key, err
 	case strings.HasSuffix(file, ".pem"):
 		return text, text, nil
 	}
@@ -148,7 +158,7 @@ func (n *Node) pairOf(file string) (certificate, key []byte, err error) {
 // held is a certificate on the disk.
 type held struct {
 	*x509.Certificate
-	whole bool // its key is there and belongs to it
+	whole bool // the matching key is on the disk too
 }
 
 // certificateOf reads the certificate of a file.
@@ -156,7 +166,7 @@ func (n *Node) certificateOf(file string) (held, error) {
 	certificate, key, err := n.pairOf(file)
 	if certificate == nil {
 		if err == nil {
-			err = fmt.Errorf("%s holds no certificate", file)
+			err = fmt.Errorf("%s contains no certificate", file)
 		}
 		return held{}, err
 	}
@@ -168,7 +178,7 @@ func (n *Node) certificateOf(file string) (held, error) {
 	return held{found, err == nil && mismatch == nil}, nil
 }
 
-// parseCertificate returns the first certificate of a PEM text.
+// parseCertificate returns the first certificate in a PEM text.
 func parseCertificate(text []byte) (*x509.Certificate, error) {
 	for {
 		var block *pem.Block
@@ -181,7 +191,7 @@ func parseCertificate(text []byte) (*x509.Certificate, error) {
 	}
 }
 
-// authority returns the certificate of an authority of this machine if it can sign now.
+// authority returns the certificate of an authority, or an error if the authority cannot sign now.
 func (n *Node) authority(name string) (*x509.Certificate, error) {
 	certificate, err := readCertificate(n.path(name + ".crt"))
 	now := n.Clock.Now()
@@ -191,18 +201,18 @@ func (n *Node) authority(name string) (*x509.Certificate, error) {
 	case now.Before(certificate.NotBefore):
 		return nil, errClock
 	case !now.Before(certificate.NotAfter):
-		return nil, fmt.Errorf("the certificate authority %s.crt has ended on %s; %s", name,
-			certificate.NotAfter.UTC().Format(time.DateOnly), anew)
+		return nil, fmt.Errorf("the certificate authority %s.crt has expired on %s. %s", name,
+			certificate.NotAfter.UTC().Format(time.DateOnly), startOver)
 	case !n.exists(name + ".key"):
-		return nil, fmt.Errorf("%s.key is not on this machine", name)
+		return nil, fmt.Errorf("%s.key is not on this machine. Renew the certificates where the key is", name)
 	}
 	return certificate, nil
 }
 
-// errClock: no certificate that is made now would be valid.
-var errClock = errors.New("the clock says that the cluster has not been made yet")
+// errClock is the error of a clock that is set to a time before the authority's. New certificates would be invalid.
+var errClock = errors.New("the clock is set to a time before the cluster was created")
 
-// span is for how long a new certificate of an authority is valid.
+// span returns the validity of a new certificate of an authority.
 func (n *Node) span(authority *x509.Certificate) (from, until time.Time) {
 	from, until = n.Clock.Now().Add(-backdate), n.Clock.Now().Add(certificateLife)
 	if from.Before(authority.NotBefore) {
@@ -214,9 +224,10 @@ func (n *Node) span(authority *x509.Certificate) (from, until time.Time) {
 	return from, until
 }
 
-// isDue reports whether a certificate is to be renewed when less than left is left of its life: also one that is not
-// valid yet or valid for longer than a new one, because it was made while the clock was ahead or by an earlier image.
-// One that ends with its authority is not: a new one would end on the same day.
+// isDue reports whether a certificate must be renewed: its key is missing, less than left remains of its lifetime, it
+// is not valid yet, or it is valid for longer than a new one. The last two were created while the clock was ahead, or
+// by an earlier image. A certificate that expires together with its authority is not due, because a new one would
+// expire on the same day.
 func (n *Node) isDue(c held, authority *x509.Certificate, left time.Duration) bool {
 	now := n.Clock.Now()
 	ends := c.NotAfter.Sub(now)
@@ -227,28 +238,29 @@ func (n *Node) isDue(c held, authority *x509.Certificate, left time.Duration) bo
 	return ends < left && !endsWith(c, authority)
 }
 
+// endsWith reports whether a certificate expires together with its authority.
 func endsWith(c held, authority *x509.Certificate) bool {
 	return authority != nil && !c.NotAfter.Before(authority.NotAfter.Add(-time.Hour))
 }
 
-// renewable is what the disk says about renewal: certificates of the control plane, and of the kubelet, that are due.
+// renewable lists the certificates that are due.
 type renewable struct {
 	holders []holder
-	kubelet *x509.Certificate // the new one is like it
-	err     error             // why nothing can be renewed
+	kubelet *x509.Certificate // names and usages of the kubelet's new certificate; nil: not due
+	err     error             // why certificates cannot be renewed
 }
 
 func (r renewable) any() bool { return len(r.holders) > 0 || r.kubelet != nil }
 
-// due finds out what is to be renewed on a control plane. All its certificates are renewed together, because their
-// programs are restarted for it.
+// due returns the certificates of a control plane that are due. If one is due, all are renewed, so that the programs
+// are restarted only once.
 func (n *Node) due() renewable {
 	var found renewable
 	signers := map[string]*x509.Certificate{}
 	for _, name := range []string{clusterCA, frontProxyCA, etcdCA} {
 		certificate, err := n.authority(name)
 		if errors.Is(err, os.ErrNotExist) {
-			continue // kubeadm makes it first
+			continue // kubeadm has not created it yet
 		} else if err != nil {
 			return renewable{err: err}
 		}
@@ -276,7 +288,8 @@ func (n *Node) due() renewable {
 	return found
 }
 
-// dueOfKubelet returns what the kubelet's next certificate is like, nil when the kubelet needs none from here.
+// dueOfKubelet returns the names and usages of the kubelet's new certificate, or nil if the program does not have to
+// create one.
 func (n *Node) dueOfKubelet(signer *x509.Certificate) *x509.Certificate {
 	certificate, err := n.certificateOf(clientPair)
 	if errors.Is(err, os.ErrNotExist) && !n.kubeletFileRotates() {
@@ -293,19 +306,19 @@ func (n *Node) dueOfKubelet(signer *x509.Certificate) *x509.Certificate {
 	}
 }
 
-// kubeletFileRotates reports whether the kubelet's kubeconfig names the file that the kubelet renews.
+// kubeletFileRotates reports whether the kubelet's kubeconfig refers to the certificate file that the kubelet renews.
 func (n *Node) kubeletFileRotates() bool {
 	text, err := os.ReadFile(n.path(kubeletFile))
 	return err == nil && bytes.Contains(text, []byte(filepath.Base(clientPair)))
 }
 
-// rotateKubelet lets the kubelet's kubeconfig name the certificate that the kubelet renews, once there is one. kubeadm
-// writes the first certificate into the kubeconfig itself, and a kubelet that starts after its end would not start.
-// A running kubelet does not read the file.
+// rotateKubelet changes the kubelet's kubeconfig so that it refers to the certificate file that the kubelet renews.
+// kubeadm writes the first certificate into the kubeconfig itself, and the kubelet does not start after that
+// certificate has expired. A running kubelet does not read the kubeconfig again.
 func (n *Node) rotateKubelet() error {
 	text, err := os.ReadFile(n.path(kubeletFile))
 	if err != nil || n.kubeletFileRotates() {
-		return nil //nolint:nilerr // a worker that has not joined has none
+		return nil //nolint:nilerr // a worker that has not joined has no kubeconfig
 	}
 	if certificate, err := n.certificateOf(clientPair); err != nil || !certificate.whole {
 		return nil //nolint:nilerr // the kubelet has not stored it yet
@@ -325,8 +338,8 @@ func (n *Node) rotateKubelet() error {
 	return err
 }
 
-// isServingDue reports whether the kubelet is to make another certificate for its own port, which it does when there is
-// none. A file without the other keeps the kubelet from starting.
+// isServingDue reports whether the certificate of the kubelet's port must be removed, so that the kubelet creates a new
+// one. If only the certificate or only the key exists, the kubelet does not start.
 func (n *Node) isServingDue() bool {
 	if !n.exists(servingPair) && !n.exists(keyOf(servingPair)) {
 		return false
@@ -335,24 +348,24 @@ func (n *Node) isServingDue() bool {
 	return err != nil || n.isDue(certificate, nil, renewalLeft)
 }
 
-// lapsed reports whether the cluster does not let this worker in any more: its certificate has ended.
+// lapsed reports whether the certificate of this worker has expired.
 func (n *Node) lapsed() bool {
 	certificate, err := n.certificateOf(clientPair)
 	return err == nil && n.Clock.Now().After(certificate.NotAfter)
 }
 
-// lapsedText says what a person has to do about it.
+// lapsedText says how to repair a worker whose certificate has expired.
 func (n *Node) lapsedText() string {
 	ended := ""
 	if certificate, err := n.certificateOf(clientPair); err == nil {
 		ended = certificate.NotAfter.UTC().Format(time.DateOnly)
 	}
-	return fmt.Sprintf("the certificate of this worker has ended on %s, and the cluster does not let it in. "+
-		"`/usr/libexec/k8simg-node token` on the control plane makes a token; write token = \"...\" into node.toml, "+
-		"and restart: the worker joins anew", ended)
+	return fmt.Sprintf("the certificate of this worker has expired on %s, and the cluster rejects it. Run "+
+		"`/usr/libexec/k8simg-node token` on the control plane, write the line token = \"...\" into node.toml on this "+
+		"worker, and restart: the worker then joins again", ended)
 }
 
-// tellLapsed says so when the certificate of this worker has ended, and reports whether it has.
+// tellLapsed reports whether the certificate of this worker has expired. If so, it prints how to repair the worker.
 func (n *Node) tellLapsed() bool {
 	if !n.lapsed() {
 		return false
@@ -363,13 +376,13 @@ func (n *Node) tellLapsed() bool {
 	return true
 }
 
-// certificates are those that a node has, by file.
+// certificates returns the certificates of a node by file.
 func (n *Node) certificates() map[string]*x509.Certificate {
 	found := map[string]*x509.Certificate{}
 	for _, pattern := range []string{
 		pkiFolder + "/*.crt", pkiFolder + "/etcd/*.crt", clientPair, servingPair, "/etc/kubernetes/*.conf",
 	} {
-		paths, _ := filepath.Glob(n.path(pattern)) //nolint:errcheck // the patterns are good
+		paths, _ := filepath.Glob(n.path(pattern)) //nolint:errcheck // the patterns are valid
 		for _, path := range paths {
 			name := "/" + strings.TrimPrefix(strings.TrimPrefix(path, n.Root), "/")
 			if certificate, err := n.certificateOf(name); err == nil {
@@ -380,7 +393,7 @@ func (n *Node) certificates() map[string]*x509.Certificate {
 	return found
 }
 
-// certificateLines are what `status` says about certificates.
+// certificateLines adds the lines about certificates to the status.
 func (n *Node) certificateLines(add func(name, format string, arguments ...any)) {
 	all := n.certificates()
 	names := make([]string, 0, len(all))
@@ -399,14 +412,14 @@ func (n *Node) certificateLines(add func(name, format string, arguments ...any))
 	describe := func(ends time.Time) string {
 		days := int(ends.Sub(n.Clock.Now()).Hours() / 24)
 		if n.Clock.Now().After(ends) {
-			return fmt.Sprintf("has ended on %s", ends.UTC().Format(time.DateOnly))
+			return fmt.Sprintf("has expired on %s", ends.UTC().Format(time.DateOnly))
 		}
-		return fmt.Sprintf("ends on %s, in %d days", ends.UTC().Format(time.DateOnly), days)
+		return fmt.Sprintf("expires on %s, in %d days", ends.UTC().Format(time.DateOnly), days)
 	}
 	if first != "" {
 		text := fmt.Sprintf("%d, the first %s: %s", len(names), describe(all[first].NotAfter), first)
 		if n.Clock.Now().Before(all[first].NotBefore) {
-			text += ", and is not valid yet"
+			text += ", which is not valid yet"
 		}
 		add("certificates", "%s", text)
 	}
@@ -416,7 +429,7 @@ func (n *Node) certificateLines(add func(name, format string, arguments ...any))
 	if authority := all[authorityFile]; authority != nil {
 		text := describe(authority.NotAfter)
 		if authority.NotAfter.Sub(n.Clock.Now()) < year {
-			text += "; nothing renews it, and the cluster has to be made anew before that"
+			text += "; it is not renewed: create a new cluster before that"
 		}
 		add("authority", "%s", text)
 	}

@@ -33,7 +33,7 @@ const (
 	year       = 8760 * time.Hour
 )
 
-// documents marshals objects into one file.
+// documents marshals objects into one file with several YAML documents.
 func documents(objects ...any) (string, error) {
 	text := writtenBy
 	for i, object := range objects {
@@ -49,7 +49,7 @@ func documents(objects ...any) (string, error) {
 	return text, nil
 }
 
-// memory is the machine's, in MiB.
+// memory returns the machine's memory in MiB, or 0 if it is unknown.
 func (n *Node) memory() int {
 	text, err := os.ReadFile(n.path("/proc/meminfo"))
 	if err != nil {
@@ -57,16 +57,17 @@ func (n *Node) memory() int {
 	}
 	for line := range strings.Lines(string(text)) {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "MemTotal:" {
-			kibibytes, _ := strconv.Atoi(fields[1]) //nolint:errcheck // 0 is little memory
+			kibibytes, _ := strconv.Atoi(fields[1]) //nolint:errcheck // 0 means unknown
 			return kibibytes / 1024
 		}
 	}
 	return 0
 }
 
-// preloaded reports whether containerd has the images of this image, or the registries have to be asked.
+// preloaded reports whether containerd has the cluster's container images. Otherwise it pulls them from registries.
 func (n *Node) preloaded() bool { return n.exists(stampFile) }
 
+// pullPolicy returns the pull policy for the cluster's container images.
 func (n *Node) pullPolicy() corev1.PullPolicy {
 	if n.preloaded() {
 		return corev1.PullNever
@@ -74,9 +75,9 @@ func (n *Node) pullPolicy() corev1.PullPolicy {
 	return corev1.PullIfNotPresent
 }
 
-// environment is that of a control-plane program. The memory limit is soft: above it Go's garbage collector works
-// harder. It is a share of the machine's memory in percent, at least some MiB; there is none on a machine with memory
-// to spare.
+// environment returns the environment variables of a control-plane program: the pairs of name and value in more, and on
+// machines with less than 3500 MiB a soft limit for Go's memory. The limit is share percent of the machine's memory,
+// but not below least MiB. Above the limit, the garbage collector runs more often.
 func (n *Node) environment(share, least int, more ...string) []kubeadmapi.EnvVar {
 	var variables []kubeadmapi.EnvVar
 	add := func(name, value string) {
@@ -92,6 +93,7 @@ func (n *Node) environment(share, least int, more ...string) []kubeadmapi.EnvVar
 	return variables
 }
 
+// arguments returns pairs of name and value as arguments of a program.
 func arguments(pairs ...string) []kubeadmapi.Arg {
 	var list []kubeadmapi.Arg
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -100,6 +102,7 @@ func arguments(pairs ...string) []kubeadmapi.Arg {
 	return list
 }
 
+// registration returns the kubelet's settings for kubeadm.
 func (n *Node) registration(state State) kubeadmapi.NodeRegistrationOptions {
 	options := kubeadmapi.NodeRegistrationOptions{
 		Name:                  state.Hostname,
@@ -111,7 +114,7 @@ func (n *Node) registration(state State) kubeadmapi.NodeRegistrationOptions {
 		options.KubeletExtraArgs = arguments("node-ip", n.file.Address)
 	}
 	if n.file.Role == single {
-		options.Taints = []corev1.Taint{} // pods run here too
+		options.Taints = []corev1.Taint{} // no taint: the user's pods run on this node
 	}
 	return options
 }
@@ -120,7 +123,7 @@ func minutes(count int) *metav1.Duration {
 	return &metav1.Duration{Duration: time.Duration(count) * time.Minute}
 }
 
-// timeouts are patience for one slow core and an SD card.
+// timeouts returns timeouts for machines with one slow core and an SD card.
 func timeouts() *kubeadmapi.Timeouts {
 	return &kubeadmapi.Timeouts{
 		ControlPlaneComponentHealthCheck: minutes(20),
@@ -132,7 +135,7 @@ func timeouts() *kubeadmapi.Timeouts {
 	}
 }
 
-// kubelet is the part that is the same for every role.
+// kubelet returns the kubelet's configuration that all roles have in common.
 func (n *Node) kubelet() *kubeletapi.KubeletConfiguration {
 	yes, failSwapOn := true, n.image.FailSwapOn
 	memory := "100Mi"
@@ -146,15 +149,15 @@ func (n *Node) kubelet() *kubeletapi.KubeletConfiguration {
 		ContainerRuntimeEndpoint: containerd,
 		FailSwapOn:               &failSwapOn,
 		MemorySwap:               kubeletapi.MemorySwapConfiguration{SwapBehavior: "NoSwap"},
-		SeccompDefault:           &yes, // a pod that names no profile gets the runtime's instead of none
-		// All four, for naming one takes the others' defaults away.
+		SeccompDefault:           &yes, // pods without a profile use the container runtime's default profile
+		// All four thresholds are set, because setting one removes the defaults of the others.
 		EvictionHard: map[string]string{
 			"memory.available": memory, "nodefs.available": "5%", "nodefs.inodesFree": "5%", "imagefs.available": "5%",
 		},
 	}
 }
 
-// newToken makes a bootstrap token by chance.
+// newToken returns a random bootstrap token.
 func newToken(random io.Reader) (string, error) {
 	const characters = "abcdefghijklmnopqrstuvwxyz0123456789"
 	var token strings.Builder
@@ -171,7 +174,7 @@ func newToken(random io.Reader) (string, error) {
 	return token.String(), nil
 }
 
-// initConfiguration is what kubeadm makes a control plane from.
+// initConfiguration returns the configuration file for kubeadm init.
 func (n *Node) initConfiguration(state State) (string, error) {
 	token := n.file.Token
 	if token == "" {
@@ -184,23 +187,23 @@ func (n *Node) initConfiguration(state State) (string, error) {
 	isSingle := n.file.Role == single
 	elect := func(pairs ...string) []kubeadmapi.Arg {
 		if isSingle {
-			pairs = append(pairs, "leader-elect",
-				"false") // there is one of each: an election is a write to the disk every other second
+			// Each program has one instance. Leader election would write to the disk every other second.
+			pairs = append(pairs, "leader-elect", "false")
 		}
 		return arguments(pairs...)
 	}
 	apiServer := arguments("profiling", "false", "max-requests-inflight", "100", "max-mutating-requests-inflight",
 		"50", "event-ttl", "30m")
 	if isSingle {
-		// A queue for each kind of client keeps a client that asks in a loop from taking the places of the nodes. A
-		// single node spares itself the queues and the objects that describe them.
+		// API priority and fairness prevents that one client delays the requests of other nodes. A cluster with one node
+		// does without its queues and objects.
 		apiServer = append(apiServer, arguments("enable-priority-and-fairness", "false")...)
 	}
 	var etcdMore []string
 	if slices.Contains(n.image.UnsupportedEtcd, n.Architecture) {
 		etcdMore = []string{"ETCD_UNSUPPORTED_ARCH", n.Architecture}
 	}
-	// Who begins before the API server waits for it.
+	// The controller manager and the scheduler wait for the API server.
 	ready := []string{"HYPERKUBE_API_READY", "https://" + state.Address + ":6443/readyz"}
 
 	start := &kubeadmapi.InitConfiguration{
@@ -220,18 +223,18 @@ func (n *Node) initConfiguration(state State) (string, error) {
 	cluster := &kubeadmapi.ClusterConfiguration{
 		TypeMeta:          metav1.TypeMeta{APIVersion: apiVersion, Kind: "ClusterConfiguration"},
 		KubernetesVersion: n.image.KubernetesVersion,
-		// A key on an elliptic curve is made in an instant, where one for RSA takes a slow core many seconds, a dozen
-		// times; and signing, once for each connection, is cheap.
+		// Creating a dozen RSA keys takes a slow core minutes. ECDSA keys are fast to create, and to sign with at each
+		// connection.
 		EncryptionAlgorithm: kubeadmapi.EncryptionAlgorithmECDSAP256,
 		Networking: kubeadmapi.Networking{PodSubnet: n.file.PodNetwork,
 			ServiceSubnet: n.file.ServiceNetwork},
 		Etcd: kubeadmapi.Etcd{Local: &kubeadmapi.LocalEtcd{
 			DataDir: etcdFolder,
 			ExtraArgs: arguments(
-				"snapshot-count", "2000", // fewer entries of the log in memory
-				// It is alone, and waits for this long before it elects itself.
+				"snapshot-count", "2000", // keeps fewer log entries in memory
+				// The only member elects itself after the election timeout.
 				"heartbeat-interval", "200", "election-timeout", "1000",
-				// SD cards pause for hundreds of milliseconds, which is no news.
+				// SD cards often block for hundreds of milliseconds; warnings about this are not useful.
 				"log-level", "warn", "warning-apply-duration", "2s", "warning-unary-request-duration", "2s"),
 			ExtraEnvs: n.environment(6, 48, etcdMore...),
 		}},
@@ -239,20 +242,20 @@ func (n *Node) initConfiguration(state State) (string, error) {
 			CertSANs: []string{state.Hostname, state.Hostname + ".local", "localhost", "127.0.0.1"},
 			ControlPlaneComponent: kubeadmapi.ControlPlaneComponent{
 				ExtraArgs: apiServer,
-				// The first objects are written into the database at once, not one after the other through the API
-				// server.
+				// Writes the initial objects directly into etcd: see hyperkube/firstobjects.
 				ExtraEnvs: n.environment(20, 180, "HYPERKUBE_FIRST_OBJECTS", "1"),
 			},
 		},
 		ControllerManager: kubeadmapi.ControlPlaneComponent{
-			// Its controllers begin one after the other, with some two hundred requests together, which upstream's
-			// limit of 20 a second makes ten seconds of.
-			ExtraArgs: elect("profiling", "false", "kube-api-qps", "100",
-				"kube-api-burst", "200"),
+			// The controllers send about two hundred requests when they start. Upstream's limit of 20 per second would
+			// delay them by ten seconds.
+			ExtraArgs: elect("profiling", "false", "kube-api-qps", "100", "kube-api-burst", "200"),
 			ExtraEnvs: n.environment(8, 64, ready...),
 		},
-		Scheduler: kubeadmapi.ControlPlaneComponent{ExtraArgs: elect("profiling", "false"), ExtraEnvs: n.environment(6,
-			48, ready...)},
+		Scheduler: kubeadmapi.ControlPlaneComponent{
+			ExtraArgs: elect("profiling", "false"),
+			ExtraEnvs: n.environment(6, 48, ready...),
+		},
 	}
 	proxy := &proxyconfig.KubeProxyConfiguration{
 		TypeMeta:    metav1.TypeMeta{APIVersion: "kubeproxy.config.k8s.io/v1alpha1", Kind: "KubeProxyConfiguration"},
@@ -262,7 +265,7 @@ func (n *Node) initConfiguration(state State) (string, error) {
 	return documents(start, cluster, n.kubelet(), proxy)
 }
 
-// joinConfiguration is what kubeadm makes a worker from.
+// joinConfiguration returns the configuration file for kubeadm join.
 func (n *Node) joinConfiguration(state State) (string, error) {
 	return documents(&kubeadmapi.JoinConfiguration{
 		TypeMeta:         metav1.TypeMeta{APIVersion: apiVersion, Kind: "JoinConfiguration"},
@@ -274,8 +277,9 @@ func (n *Node) joinConfiguration(state State) (string, error) {
 	})
 }
 
-// standaloneConfiguration is a kubelet of its own: pods are files. It listens to nobody; if somebody turns that on,
-// nobody is let in.
+// standaloneConfiguration returns the configuration of a kubelet without an API server. Its pods are the files in a
+// folder. The kubelet opens no port. If an administrator enables the port, the kubelet rejects all requests until an
+// authentication method is configured too.
 func (n *Node) standaloneConfiguration() (string, error) {
 	no := false
 	config := n.kubelet()
@@ -289,7 +293,8 @@ func (n *Node) standaloneConfiguration() (string, error) {
 	return documents(config)
 }
 
-// standaloneNetwork is the pods' network of a node without a cluster: flanneld's, with one subnet and masquerading.
+// standaloneNetwork returns the CNI configuration of a node without a cluster: as flanneld's, with one subnet and
+// masquerading.
 func (n *Node) standaloneNetwork() (string, error) {
 	network, err := netip.ParsePrefix(n.file.PodNetwork)
 	if err != nil {
@@ -315,10 +320,14 @@ func (n *Node) standaloneNetwork() (string, error) {
 	return string(text) + "\n", err
 }
 
-var comment = regexp.MustCompile(`(?m)^[ \t]*#.*\n`)
-var placeholder = regexp.MustCompile(`@[A-Z_]+@`)
+// comment and placeholder match parts of flannel's manifest.
+var (
+	comment     = regexp.MustCompile(`(?m)^[ \t]*#.*\n`)
+	placeholder = regexp.MustCompile(`@[A-Z_]+@`)
+)
 
-// networkManifest is flannel's, for this cluster. Comments are left out, for they describe the placeholders.
+// networkManifest returns flannel's manifest with the values of this cluster in place of the placeholders. Comments are
+// removed, because they mention placeholders.
 func (n *Node) networkManifest() ([]byte, error) {
 	text, err := os.ReadFile(n.path("/usr/share/k8simg/flannel.yaml"))
 	if err != nil {
@@ -327,17 +336,17 @@ func (n *Node) networkManifest() ([]byte, error) {
 	text = comment.ReplaceAll(text, nil)
 	for name, value := range map[string]string{
 		"@POD_NETWORK@": n.file.PodNetwork, "@PULL_POLICY@": string(n.pullPolicy()), "@API_HOST@": n.state.Address,
-		"@FLANNEL_VERSION@": flannel.Version, // the image is made of the same build
+		"@FLANNEL_VERSION@": flannel.Version, // the container image is of the same build
 	} {
 		text = bytes.ReplaceAll(text, []byte(name), []byte(value))
 	}
 	if name := placeholder.Find(text); name != nil {
-		return nil, fmt.Errorf("/usr/share/k8simg/flannel.yaml: %s is not known", name)
+		return nil, fmt.Errorf("/usr/share/k8simg/flannel.yaml: unknown placeholder %s", name)
 	}
 	return text, nil
 }
 
-// firstToken is the bootstrap token in kubeadm's file, empty when it was removed.
+// firstToken returns the bootstrap token in kubeadm's configuration file, or "" if the token was removed.
 func firstToken(text string) string {
 	var config struct {
 		BootstrapTokens []struct {
@@ -351,7 +360,7 @@ func firstToken(text string) string {
 	return config.BootstrapTokens[0].Token
 }
 
-// withoutTokens is kubeadm's file after its tokens were used. Everything else stays as it is.
+// withoutTokens returns kubeadm's configuration file without its tokens.
 func withoutTokens(text string) string {
 	return regexp.MustCompile(`(?m)^([- ]*token: ).*$`).ReplaceAllString(text, `${1}"" # removed after use`)
 }

@@ -10,22 +10,21 @@ import (
 	"k8s.io/component-base/version"
 )
 
-// Image is what the image says that the node does: /usr/share/k8simg/node.json, which the host's checks of the image
-// read too.
+// Image is the content of node.json: settings of the disk image. `k8simg check` reads the same file.
 type Image struct {
-	Name              string `json:"name"`              // of the defconfig
-	Board             string `json:"board"`             // it is made for
-	KubernetesVersion string `json:"kubernetesVersion"` // of the cluster that is made; without it this program's
-	// IgnorePreflight are checks of kubeadm. NumCPU, Mem: it asks for 2 processors and 1700 MB; a board has what it
-	// has, and runs. Swap: it is compressed memory, and no pod uses it. Hostname: a node without a name server is still
-	// a node.
+	Name              string `json:"name"`              // name of the defconfig
+	Board             string `json:"board"`             // name of the board
+	KubernetesVersion string `json:"kubernetesVersion"` // version of a new cluster; default: this program's version
+	// IgnorePreflight are the names of kubeadm's preflight checks that do not stop it. NumCPU and Mem: kubeadm requires
+	// 2 processors and 1700 MB, and smaller boards work too. Swap: pods do not use it. Hostname: a node does not need a
+	// name server.
 	IgnorePreflight []string `json:"ignorePreflightErrors"`
-	// UnsupportedEtcd are architectures, as Go names them, that etcd runs on but its authors do not vouch for.
+	// UnsupportedEtcd are architectures (GOARCH) on which etcd starts only with ETCD_UNSUPPORTED_ARCH.
 	UnsupportedEtcd []string `json:"unsupportedEtcdArchitectures"`
-	FailSwapOn      bool     `json:"failSwapOn"` // of the kubelet
+	FailSwapOn      bool     `json:"failSwapOn"` // the kubelet's setting
 }
 
-// loadImage reads node.json. Without it nothing is ignored.
+// loadImage reads node.json. A missing file gives the default values.
 func loadImage(path string) (Image, error) {
 	image := Image{KubernetesVersion: version.Get().GitVersion}
 	text, err := os.ReadFile(path)

@@ -9,6 +9,7 @@ import (
 	"strings"
 )
 
+// imagesChecked reports whether the container images of this disk image were verified.
 func (n *Node) imagesChecked() bool {
 	wanted, err := os.ReadFile(n.path(checksumFile))
 	if err != nil {
@@ -18,12 +19,13 @@ func (n *Node) imagesChecked() bool {
 	return err == nil && bytes.Equal(wanted, found)
 }
 
+// sumOf returns the SHA-256 of a file in hexadecimal, or "" if the file cannot be read.
 func sumOf(path string) string {
 	file, err := os.Open(path)
 	if err != nil {
 		return ""
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close() //nolint:errcheck // read only
 	hash := sha256.New()
 	if _, err := io.CopyBuffer(hash, file, make([]byte, 256<<10)); err != nil {
 		return ""
@@ -31,9 +33,9 @@ func sumOf(path string) string {
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
-// VerifyImages checks once, at the first start, that the container images which came with the image are on the disk as
-// they were made. They lie in containerd's folder, unpacked, with its databases. The stamp of the check lies there too:
-// whoever empties the folder empties it of the stamp, and is told at the next start what is missing.
+// VerifyImages compares the files of the preloaded container images with their checksums. It does so once: a copy of
+// the checksums in containerd's folder records the success. If the folder is emptied, the copy is gone too, and the
+// next start reports the missing files.
 func (n *Node) VerifyImages() error {
 	if n.imagesChecked() {
 		return nil
@@ -49,7 +51,7 @@ func (n *Node) VerifyImages() error {
 	for line := range strings.Lines(string(list)) {
 		sum, name, found := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
 		if !found || len(sum) != sha256.Size*2 {
-			return n.giveUp("%s is damaged. Write the image again, to another card if this happens twice.",
+			return n.giveUp("%s is damaged. Write the image again, to another card or disk if this happens twice",
 				checksumFile)
 		}
 		files++
@@ -62,9 +64,9 @@ func (n *Node) VerifyImages() error {
 		if len(wrong) > 0 {
 			first = ", the first is /" + wrong[0]
 		}
-		return n.giveUp("the container images on this card are corrupted: %d files are not as they were made%s. The "+
-			"card is worn, or was not written "+
-			"completely. Write the image again, to another card if this happens twice.", len(wrong), first)
+		return n.giveUp("the container images on this disk are damaged: %d files are not as they were made%s. The "+
+			"card or disk is worn, or was not written completely. Write the image again, to another card or disk if this "+
+			"happens twice", len(wrong), first)
 	}
 	if _, err := n.write(stampFile, string(list), 0o644); err != nil {
 		return err

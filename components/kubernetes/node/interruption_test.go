@@ -21,7 +21,7 @@ func removedToken(t *testing.T, before string) string {
 	return before
 }
 
-// firstStart is a machine that starts for the first time, and what node.toml was before.
+// firstStart returns a machine before its first start, and its node.toml.
 func firstStart(t *testing.T, role string) (*board, string) {
 	t.Helper()
 	b := newBoard(t, 1000)
@@ -33,7 +33,7 @@ func firstStart(t *testing.T, role string) (*board, string) {
 	return b, b.get("/boot/node.toml")
 }
 
-// lastOf is the number of the last event of a kind.
+// lastOf returns the number of the last event with a prefix.
 func lastOf(names []string, prefix string) int {
 	last := 0
 	for i, name := range names {
@@ -44,10 +44,10 @@ func lastOf(names []string, prefix string) int {
 	return last
 }
 
-// interruptions are the ways in which a run ends early.
+// interruptions are the kinds of interruptions.
 var interruptions = []string{"power cut, names as synced", "killed", "power cut, all names", "full"}
 
-// interrupt lets the next run end at an event, in one of these ways.
+// interrupt makes the next run end at an event.
 func (b *board) interrupt(kind string, at int) {
 	if kind == "full" {
 		b.fullAt = at
@@ -59,9 +59,9 @@ func (b *board) interrupt(kind string, at int) {
 	}
 }
 
-// TestEveryInterruption ends a first start at each of its events: power goes, the program is killed, or the disk is
-// full. The next start ends well, and whatever etcd has stored by then is still there. The four kinds take turns from
-// event to event, and all come where kubeadm has succeeded; with K8SIMG_TEST_ALL=1 they all come everywhere.
+// TestEveryInterruption interrupts a first start at each of its events: the power fails, the program is killed, or the
+// disk is full. The next start must succeed and keep what etcd has stored. Without K8SIMG_TEST_ALL=1, the kinds of
+// interruptions take turns, and all are tested only around the success of kubeadm.
 func TestEveryInterruption(t *testing.T) {
 	for _, role := range []string{controlPlane, worker} {
 		b, _ := firstStart(t, role)

@@ -10,10 +10,10 @@ import (
 	"hyperkube/node/nodefile"
 )
 
-// spare is a dummy interface that holds the node's address when no other does.
+// spare is a dummy interface. It gets the node's address if no other interface has it.
 const spare = "k8simg0"
 
-// privateAddress is what a machine without a network calls itself: the first that is in no network of the cluster.
+// privateAddress returns the address of a node without a network. It is outside the networks of the cluster.
 func (n *Node) privateAddress() string {
 	candidates := []string{"172.31.255.1", "192.168.255.1", "10.255.255.1"}
 	for _, candidate := range candidates {
@@ -24,6 +24,7 @@ func (n *Node) privateAddress() string {
 	return candidates[len(candidates)-1]
 }
 
+// hasAddress reports whether an interface has an address.
 func (n *Node) hasAddress(wanted string) bool {
 	addresses, err := n.Network.Addresses()
 	if err != nil {
@@ -37,7 +38,7 @@ func (n *Node) hasAddress(wanted string) bool {
 	return false
 }
 
-// globalAddress is the first address of an interface that other machines may reach, empty without one.
+// globalAddress returns the first address with global scope of an interface, or "".
 func (n *Node) globalAddress(device string) string {
 	addresses, err := n.Network.Addresses()
 	if err != nil || device == "" {
@@ -51,7 +52,7 @@ func (n *Node) globalAddress(device string) string {
 	return ""
 }
 
-// cards are the interfaces of network cards. With carrier, only those with a cable or a radio link.
+// cards returns the interfaces of network cards, with carrier only those that have a link.
 func (n *Node) cards(carrier bool) []string {
 	folder := n.path("/sys/class/net")
 	entries, err := os.ReadDir(folder)
@@ -71,27 +72,27 @@ func (n *Node) cards(carrier bool) []string {
 	return names
 }
 
-// ensureRoute gives a network without a gateway a default route, the last of all: kubelet, flanneld and who calls a
-// Service's address look for one, whether or not it leads anywhere.
+// ensureRoute adds a default route if there is none, as in a network without a gateway. The kubelet, flanneld and
+// clients of Services require a default route, even if it leads nowhere.
 func (n *Node) ensureRoute() {
 	if n.Network.DefaultDevice() != "" {
 		return
 	}
 	for _, card := range n.cards(false) {
 		if n.globalAddress(card) != "" {
-			n.Network.AddDefaultRoute(card) //nolint:errcheck // who needs it says so
+			n.Network.AddDefaultRoute(card) //nolint:errcheck // programs without a route report it
 			return
 		}
 	}
 }
 
-// ownAddress is the address of the default route's interface.
+// ownAddress returns the address of the default route's interface.
 func (n *Node) ownAddress() string {
 	n.ensureRoute()
 	return n.globalAddress(n.Network.DefaultDevice())
 }
 
-// holdAddress puts an address on the spare interface, with the last of all default routes.
+// holdAddress adds an address to the spare interface, with a default route of a very high metric.
 func (n *Node) holdAddress(address string) error {
 	ip, err := netip.ParseAddr(address)
 	if err == nil && !n.Network.HasLink(spare) {
@@ -104,13 +105,13 @@ func (n *Node) holdAddress(address string) error {
 		err = n.Network.AddDefaultRoute(spare)
 	}
 	if err != nil {
-		return n.giveUp("the address %s could not be set on the interface %s: %v", address, spare, err)
+		return n.giveUp("the address %s cannot be added to the interface %s: %v", address, spare, err)
 	}
 	return nil
 }
 
-// findAddress finds the address that the API is reached by. A single node without a network makes one up, which stays
-// its own.
+// findAddress finds the address of the API server. A single node without a network uses a private address, and keeps
+// it.
 func (n *Node) findAddress(ctx context.Context) error {
 	wanted := n.file.Address
 	const step = 2 * time.Second
@@ -133,18 +134,18 @@ func (n *Node) findAddress(ctx context.Context) error {
 			if wanted == "" {
 				n.address = n.privateAddress()
 			}
-			n.tell("no network gave this machine an address; it goes on without one, as %s", n.address)
+			n.tell("no network has given this machine an address; it continues without one, as %s", n.address)
 			return n.holdAddress(n.address)
 		}
 		if waited >= 6*time.Second {
 			switch {
 			case wanted != "":
-				n.tell("waiting for the address %s (node.toml:%d), which is on no interface yet", wanted,
+				n.tell("waiting for the address %s (node.toml:%d), which no interface has yet", wanted,
 					n.file.Line("address"))
 			case len(n.cards(true)) > 0:
 				n.tell("waiting for an address: the network has a link, but no DHCP server has answered yet")
 			default:
-				n.tell("waiting for a network: is the cable in, or the Wi-Fi set up?")
+				n.tell("waiting for a network: check the cable or the Wi-Fi settings")
 			}
 		}
 		n.Clock.Sleep(ctx, step)
@@ -154,9 +155,10 @@ func (n *Node) findAddress(ctx context.Context) error {
 	}
 }
 
+// synchronized is a file that systemd-timesyncd creates when a time server has answered.
 const synchronized = "/run/systemd/timesync/synchronized"
 
-// imageTime is when the image was made.
+// imageTime returns the date of the disk image.
 func (n *Node) imageTime() time.Time {
 	info, err := os.Stat(n.path("/usr/lib/clock-epoch"))
 	if err != nil {
@@ -165,20 +167,19 @@ func (n *Node) imageTime() time.Time {
 	return info.ModTime()
 }
 
-// awaitClock makes sure that the clock is not before the image. Certificates are valid from the time that they are made
-// at: a clock in 1970 makes a cluster that nobody believes later. systemd has begun at the image's date or at the time
-// of the last shutdown, whichever is later.
+// awaitClock sets a clock that is earlier than the disk image, and waits for a time server if the machine has no
+// battery-backed clock. Certificates are valid from their creation on, so they must not be created with a wrong time.
+// systemd has set the clock to the image's date or the time of the last shutdown, whichever is later.
 func (n *Node) awaitClock(ctx context.Context) error {
 	oldest, now := n.imageTime(), n.Clock.Now()
 	if now.Unix() < oldest.Unix() {
-		n.say("the clock says %s, before this image was made; it is set to %s. Has the machine no battery-backed "+
-			"clock, and no time server?",
-			now.UTC().Format(time.DateOnly), oldest.UTC().Format(time.DateOnly))
+		n.say("the clock says %s, before this image was made; it is set to %s. Check the battery of the clock, or set "+
+			"ntp in node.toml", now.UTC().Format(time.DateOnly), oldest.UTC().Format(time.DateOnly))
 		if err := n.Clock.Set(oldest); err != nil {
-			return n.giveUp("the clock cannot be set (%v), and certificates made now would never be valid", err)
+			return n.giveUp("the clock cannot be set (%v), and certificates created now would be invalid", err)
 		}
 	}
-	// Without a clock of its own, the machine had better ask; without a network, it cannot.
+	// A machine with a battery-backed clock or without a network does not wait.
 	if n.exists("/dev/rtc0") || n.address == n.privateAddress() {
 		return nil
 	}
@@ -188,24 +189,25 @@ func (n *Node) awaitClock(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// followClock begins the program again when its clock was set. kubeadm dates certificates by the time at which the
-// process began: a year from there may be over, or may not have begun.
+// followClock restarts the program if the clock was set. kubeadm calculates the validity of certificates from the time
+// at which the process started.
 func (n *Node) followClock() error {
 	if moved := n.Clock.Moved(); moved.Abs() < time.Minute {
 		return nil
 	}
-	n.note("the clock was set; certificates are made with the new time")
+	n.note("the clock was set; the program restarts, so that certificates get the new time")
 	return n.Anew()
 }
 
-// farAhead is how long after its making an image is not used any more.
+// farAhead limits how far after the date of the image a control plane's time is accepted.
 const farAhead = 15 * 8766 * time.Hour
 
+// minuteFormat is the format of times in messages.
 const minuteFormat = "2006-01-02 15:04"
 
-// takeTime sets the clock of a machine that has none, and that no time server has answered, to the time of its control
-// plane: whatever certificates it is shown would be of the future else. Only forward, and nobody vouches for it, as for
-// a time server's; who the server is, ca-cert-hash says later.
+// takeTime sets the clock of a worker to the time of its control plane, if the worker has no battery-backed clock and
+// no time server has answered. Otherwise the control plane's certificates would not be valid yet. The clock is only
+// moved forward. The time is not authenticated; ca-cert-hash authenticates the control plane afterwards.
 func (n *Node) takeTime(ctx context.Context) {
 	if n.exists("/dev/rtc0") || n.exists(synchronized) {
 		return
@@ -214,9 +216,9 @@ func (n *Node) takeTime(ctx context.Context) {
 	if !theirs.After(now) {
 		return
 	}
-	// A clock that is far ahead makes every certificate expire, and would stay so after a restart.
+	// With a clock that is far ahead, all certificates would be expired, and systemd would keep the time at a restart.
 	if theirs.After(n.imageTime().Add(farAhead)) {
-		n.say("%s says that it is %s, more than 15 years after this image was made, and is not believed",
+		n.say("the time of %s, %s, is more than 15 years after this image was made, and is ignored",
 			n.file.Server, theirs.UTC().Format(time.DateOnly))
 		return
 	}

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// Renew renews what is due of this machine's certificates, and restarts the programs that hold the old ones. New
-// certificates are complete on the disk, in a folder of their own, before the first of them takes the place of an old
-// one. An interruption before that leaves the old ones, and one after that is finished by the next run.
+// Renew renews the certificates of this machine that are due, and restarts the programs that use the old ones. All new
+// certificates are written to a separate folder before the first of them replaces an old one. An interruption before
+// the first replacement keeps the old certificates. The next run completes a renewal that was interrupted later.
 func (n *Node) Renew(ctx context.Context) error {
 	if err := os.MkdirAll(n.path("/run/k8simg"), 0o700); err != nil {
 		return err
@@ -27,7 +27,7 @@ func (n *Node) Renew(ctx context.Context) error {
 	return n.run(ctx, func() Wish { return WantRenew })
 }
 
-// lookForRenewal finds out where the renewal of a control plane's certificates stands.
+// lookForRenewal returns the state of the renewal of a control plane's certificates.
 func (n *Node) lookForRenewal() Finding {
 	if n.exists(journalFolder) {
 		return Begun
@@ -38,9 +38,9 @@ func (n *Node) lookForRenewal() Finding {
 	return Any
 }
 
-// beginRenewal makes new certificates beside the old ones. When they are all on the disk, one rename says so.
+// beginRenewal creates the new certificates in a folder. It renames the folder when all of them are on the disk.
 func (n *Node) beginRenewal(context.Context) error {
-	n.renewed = true // once in a run
+	n.renewed = true // renewed once in each run
 	due := n.due()
 	if due.err != nil {
 		n.note("%v", due.err)
@@ -70,7 +70,8 @@ func (n *Node) beginRenewal(context.Context) error {
 	return nil
 }
 
-// renewalFailed tells, and leaves what is shown above the login prompt alone: the node may work for half a year.
+// renewalFailed reports an error. It does not change the text above the login prompt, because the node can still work
+// for months.
 func (n *Node) renewalFailed(format string, arguments ...any) error {
 	text := fmt.Sprintf(format, arguments...)
 	n.say("%s", text)
@@ -78,7 +79,7 @@ func (n *Node) renewalFailed(format string, arguments ...any) error {
 	return stop{text}
 }
 
-// draft makes a new certificate of a control plane.
+// draft creates a new certificate of the control plane.
 func (n *Node) draft(h holder) error {
 	old, err := n.certificateOf(h.file)
 	if err != nil {
@@ -104,7 +105,7 @@ func (n *Node) draft(h holder) error {
 	return n.draftFile(h.file, text, 0o600)
 }
 
-// draftOfKubelet makes a new certificate of the kubelet, in a file with a date in its name as the kubelet makes it.
+// draftOfKubelet creates a new certificate for the kubelet, in a file with a name as the kubelet chooses it.
 func (n *Node) draftOfKubelet(due renewable) error {
 	certificate, key, err := n.sign(clusterCA, held{Certificate: due.kubelet})
 	if err != nil {
@@ -114,6 +115,7 @@ func (n *Node) draftOfKubelet(due renewable) error {
 	return n.draftFile(name, append(slices.Clone(certificate), key...), 0o600)
 }
 
+// sign signs a certificate that is like another one.
 func (n *Node) sign(authority string, like held) (certificate, key []byte, err error) {
 	signer, err := n.authority(authority)
 	if err != nil {
@@ -123,6 +125,7 @@ func (n *Node) sign(authority string, like held) (certificate, key []byte, err e
 	return n.Authorities.Sign(Request{n.path(authority), like.Certificate, from, until})
 }
 
+// draftFile writes a file into the folder for new certificates.
 func (n *Node) draftFile(name string, text []byte, mode os.FileMode) error {
 	path := n.path(draftFolder + name)
 	if err := n.Files.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -131,8 +134,8 @@ func (n *Node) draftFile(name string, text []byte, mode os.FileMode) error {
 	return n.Files.Write(path, text, mode)
 }
 
-// finishRenewal puts the new certificates into their places. Each file is replaced in one step. A key and its
-// certificate are two steps: programs that read them in between try again.
+// finishRenewal installs the new certificates. Each file is replaced atomically. A key and its certificate are replaced
+// one after the other: programs that read them in between try again.
 func (n *Node) finishRenewal(context.Context) error {
 	programs := []string{}
 	install := func(name string) error {
@@ -156,13 +159,13 @@ func (n *Node) finishRenewal(context.Context) error {
 			programs = append(programs, each.program)
 		}
 	}
-	pairs, _ := filepath.Glob(n.path(journalFolder + kubeletPki + "/*.pem")) //nolint:errcheck // the pattern is good
+	pairs, _ := filepath.Glob(n.path(journalFolder + kubeletPki + "/*.pem")) //nolint:errcheck // the pattern is valid
 	pair := ""
 	for _, path := range pairs {
 		pair = kubeletPki + "/" + filepath.Base(path)
 		names, programs = append(names, pair), append(programs, kubeletUnit)
 	}
-	// From here on a run that is killed leaves the restarts to the next. A restart of the machine is one of all.
+	// If this run is killed from here on, the next run restarts the programs. A reboot restarts all of them anyway.
 	err := n.addTakeUp(programs)
 	for _, name := range names {
 		if err == nil {
@@ -170,7 +173,7 @@ func (n *Node) finishRenewal(context.Context) error {
 		}
 	}
 	if err == nil && pair != "" {
-		// A link in one step.
+		// The rename replaces the link atomically.
 		err = n.Files.Symlink(filepath.Base(pair), n.path(clientPair+".new"))
 		if err == nil {
 			err = n.Files.Rename(n.path(clientPair+".new"), n.path(clientPair))
@@ -179,7 +182,7 @@ func (n *Node) finishRenewal(context.Context) error {
 			err = n.Files.SyncFile(n.path(kubeletPki))
 		}
 	}
-	// A folder that is removed in the middle would look like a renewal of fewer certificates.
+	// The folder is renamed before it is removed: a partly removed folder would look like a renewal of fewer certificates.
 	if err == nil {
 		err = n.Files.Rename(n.path(journalFolder), n.path(draftFolder))
 	}
@@ -190,14 +193,15 @@ func (n *Node) finishRenewal(context.Context) error {
 		err = n.Files.Remove(n.path(draftFolder))
 	}
 	if err != nil {
-		return n.renewalFailed("the renewal of the certificates could not be finished: %s; the next run goes on",
+		return n.renewalFailed("the new certificates could not be installed: %s. The next run continues",
 			n.room(n.path("/etc/kubernetes"), err))
 	}
-	n.note("%d files with certificates are renewed", len(names))
+	n.note("%d files with certificates and keys were renewed", len(names))
 	return nil
 }
 
-// addTakeUp notes programs that hold certificates of before. /run forgets them when the machine restarts.
+// addTakeUp adds programs to the list of those that still use old certificates. The list is in /run, because a reboot
+// restarts all programs.
 func (n *Node) addTakeUp(programs []string) error {
 	all := append(n.takeUpList(), programs...)
 	slices.Sort(all)
@@ -205,6 +209,7 @@ func (n *Node) addTakeUp(programs []string) error {
 	return os.WriteFile(n.path(takeUpFile), []byte(strings.Join(all, "\n")+"\n"), 0o600)
 }
 
+// takeUpList returns the programs that still use old certificates.
 func (n *Node) takeUpList() []string {
 	text, err := os.ReadFile(n.path(takeUpFile))
 	if err != nil {
@@ -213,14 +218,18 @@ func (n *Node) takeUpList() []string {
 	return strings.Fields(string(text))
 }
 
-// takeUp does what is left when no certificate of a control plane is due.
+// takeUp ends a renewal: no certificate of the control plane is due any more, or none can be renewed.
 func (n *Node) takeUp(ctx context.Context) error {
-	if err := n.due().err; errors.Is(err, errClock) {
-		n.note("%v: nothing is renewed", err)
-	} else if err != nil {
-		n.renewalFailed("the certificates of this control plane are not renewed: %s", oneLine(err)) //nolint:errcheck // told
+	switch err := n.due().err; {
+	case errors.Is(err, errClock):
+		n.note("%v: no certificate is renewed", err)
+	case err != nil:
+		//nolint:errcheck // renewalFailed has reported the error, and programs with old certificates are restarted below
+		n.renewalFailed("the certificates of this control plane are not renewed: %s", oneLine(err))
+	case !n.renewed:
+		n.note("no certificate of this control plane is due")
 	}
-	// What an interrupted run has left holds keys.
+	// An interrupted run may have left keys.
 	if n.exists(draftFolder) {
 		if err := n.Files.Remove(n.path(draftFolder)); err != nil {
 			return err
@@ -232,8 +241,8 @@ func (n *Node) takeUp(ctx context.Context) error {
 	return n.restartHolders(ctx)
 }
 
-// restartHolders restarts what holds certificates of before. The kubelet starts a container again that has stopped:
-// the pod stays, and so does its manifest. The API server is first, for the others wait for it.
+// restartHolders restarts the programs that still use old certificates. It stops their containers, and the kubelet
+// starts them again. The API server is restarted first, because the others wait for it.
 func (n *Node) restartHolders(ctx context.Context) error {
 	if n.isServingDue() {
 		if err := n.addTakeUp([]string{kubeletUnit}); err != nil {
@@ -244,7 +253,7 @@ func (n *Node) restartHolders(ctx context.Context) error {
 				return n.renewalFailed("%s cannot be removed: %v", name, err)
 			}
 		}
-		n.note("the kubelet makes another certificate for its port")
+		n.note("the kubelet creates a new certificate for its port")
 	}
 	programs := n.takeUpList()
 	if len(programs) == 0 {
@@ -252,8 +261,8 @@ func (n *Node) restartHolders(ctx context.Context) error {
 	}
 	pods, err := n.Runtime.Running(ctx)
 	if err != nil {
-		return n.renewalFailed("the programs of the control plane hold old certificates, and the container runtime does "+
-			"not answer: %s", oneLine(err))
+		return n.renewalFailed("the programs of the control plane still use old certificates, and the container runtime "+
+			"does not answer: %s. The next run tries again", oneLine(err))
 	}
 	for _, program := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler"} {
 		if !slices.Contains(programs, program) {
@@ -268,16 +277,18 @@ func (n *Node) restartHolders(ctx context.Context) error {
 					continue
 				}
 				if err := n.Runtime.StopContainer(ctx, container.ID, min(container.Grace, time.Minute)); err != nil {
-					return n.renewalFailed("%s holds an old certificate and could not be stopped: %s", program, oneLine(err))
+					return n.renewalFailed("%s still uses an old certificate and could not be stopped: %s. The next run tries "+
+						"again", program, oneLine(err))
 				}
-				n.note("%s is restarted with its new certificate", program)
+				n.note("%s was stopped; the kubelet starts it with its new certificate", program)
 			}
 		}
 	}
-	// Before the kubelet's first start there is none to restart.
+	// TryRestart does nothing if the kubelet does not run.
 	if slices.Contains(programs, kubeletUnit) {
 		if err := n.Units.TryRestart(ctx, kubeletUnit); err != nil {
-			return n.renewalFailed("the kubelet holds an old certificate and could not be restarted: %v", err)
+			return n.renewalFailed("the kubelet still uses an old certificate and could not be restarted: %v. The next run "+
+				"tries again", err)
 		}
 	}
 	if err := os.Remove(n.path(takeUpFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -286,14 +297,14 @@ func (n *Node) restartHolders(ctx context.Context) error {
 	return nil
 }
 
-// lookAtWorker is for a machine without a certificate authority. Its kubelet asks the cluster for new certificates.
+// lookAtWorker checks the certificates of a worker. The kubelet requests new certificates from the cluster by itself.
 func (n *Node) lookAtWorker(ctx context.Context) error {
 	n.tellLapsed()
 	return n.restartHolders(ctx)
 }
 
-// joinAnew is for a worker whose certificate has ended, and that has been given another token.
+// joinAnew undoes the join of a worker whose certificate has expired. It then joins again with the token in node.toml.
 func (n *Node) joinAnew(ctx context.Context) error {
-	n.say("the certificate of this worker has ended; it joins anew with the token of node.toml")
+	n.say("the certificate of this worker has expired; it joins again with the token in node.toml")
 	return n.undo(ctx)
 }

@@ -12,7 +12,7 @@ import (
 
 const day = 24 * time.Hour
 
-// madeNode is a control plane that has been made, with its programs running.
+// madeNode returns a running control plane.
 func madeNode(t *testing.T) *board {
 	t.Helper()
 	b := newBoard(t, 1000)
@@ -32,7 +32,7 @@ func (b *board) programsRun() {
 		Containers: []Container{{ID: "other", Name: "kube-scheduler", Grace: time.Second}}})
 }
 
-// ends are the days that are left of each certificate of a control plane. It fails for one whose key is another's.
+// ends returns the remaining days of each certificate of a control plane. It checks that each has its key.
 func (b *board) ends() map[string]int {
 	b.t.Helper()
 	n, err := New(b.machine())
@@ -55,7 +55,7 @@ func (b *board) ends() map[string]int {
 	return found
 }
 
-// left checks the days that are left of the control plane's certificates, and of the kubelet's.
+// left checks the remaining days of the control plane's certificates and of the kubelet's.
 func (b *board) left(controlPlane, kubelet int) {
 	b.t.Helper()
 	for file, days := range b.ends() {
@@ -87,13 +87,13 @@ func TestCertificatesOfARunningNode(t *testing.T) {
 	b.holds(kubeletFile, "client-certificate: "+clientPair, "client-key: "+clientPair, "server: ")
 	b.left(365, 365)
 
-	// Nothing happens in the first half of a certificate's life.
+	// Nothing is renewed in the first half of the lifetime.
 	b.now = b.now.Add(182 * day)
 	b.renews()
 	b.notCalled("stop", "systemctl")
 	b.left(183, 183)
 
-	// The kubelet's certificate is the kubelet's own affair.
+	// The kubelet renews its certificate by itself.
 	b.now = b.now.Add(day)
 	key := b.get(pkiFolder + "/apiserver.key")
 	b.renews()
@@ -101,7 +101,8 @@ func TestCertificatesOfARunningNode(t *testing.T) {
 	if b.get(pkiFolder+"/apiserver.key") == key {
 		t.Error("the key is the old one")
 	}
-	b.called("stop container kube-apiserver in 30s", "stop container kube-controller-manager", "stop container kube-scheduler")
+	b.called("stop container kube-apiserver in 30s", "stop container kube-controller-manager",
+		"stop container kube-scheduler")
 	b.notCalled("stop container etcd", "stop container kube-proxy", "stop container other", "stop pod", "systemctl")
 	if slices.Index(b.calls, "stop container kube-apiserver in 30s") > slices.Index(b.calls,
 		"stop container kube-scheduler in 30s") {
@@ -117,7 +118,7 @@ func TestCertificatesOfARunningNode(t *testing.T) {
 	b.renews()
 	b.notCalled("stop", "systemctl")
 
-	// A kubelet that has not got another one in time.
+	// The kubelet did not get a new certificate in time.
 	b.now = b.now.Add(153 * day)
 	b.renews()
 	b.left(212, 365)
@@ -143,7 +144,7 @@ func TestNodeThatWasOffForYears(t *testing.T) {
 	}
 }
 
-// A node that was switched off while it was being made has certificates that have ended, too.
+// TestHalfMadeNodeThatWasOffForYears continues creating a node whose certificates have expired.
 func TestHalfMadeNodeThatWasOffForYears(t *testing.T) {
 	b := newBoard(t, 1000)
 	b.cutAt = "apply"
@@ -158,10 +159,10 @@ func TestHalfMadeNodeThatWasOffForYears(t *testing.T) {
 	b.phase(done)
 	b.left(365, 365)
 
-	// etcd has stored something, and kubeadm has not come to its end.
+	// etcd has stored data, and kubeadm has not succeeded.
 	b = newBoard(t, 1000)
 	b.failsAt = "wait-control-plane"
-	b.stops("could not be made")
+	b.stops("could not be created")
 	b.phase(initialising)
 	b.failsAt = ""
 	b.now = b.now.Add(800 * day)
@@ -184,7 +185,7 @@ func TestWrongClocks(t *testing.T) {
 	b.left(365, 365)
 	b.called("stop container kube-apiserver", "systemctl try-restart kubelet.service")
 
-	// It is far ahead, and set right again.
+	// The clock is far ahead, and is then corrected.
 	b.now = right.Add(1000 * day)
 	b.renews()
 	b.left(365, 365)
@@ -192,19 +193,19 @@ func TestWrongClocks(t *testing.T) {
 	b.renews()
 	b.left(365, 365)
 
-	// It is before the time at which the cluster was made. Whatever is made then is of no use.
+	// The clock is earlier than the cluster. Nothing is renewed, because new certificates would be invalid.
 	before := b.get(adminFile)
 	b.now = time.Unix(1600000000, 0)
 	b.renews()
 	b.notCalled("stop", "systemctl")
-	if b.get(adminFile) != before || !strings.Contains(b.journal.String(), "the cluster has not been made yet") {
+	if b.get(adminFile) != before || !strings.Contains(b.journal.String(), "before the cluster was created") {
 		t.Error(b.journal.String())
 	}
 	if b.has(lastErrorFile) {
 		t.Error(b.get(lastErrorFile))
 	}
 
-	// A clock that is set while the first start waits for a time server.
+	// The clock is set while the first start waits for a time server.
 	b = newBoard(t, 1000)
 	b.now = time.Unix(1710000000, 0)
 	b.remove("/dev/rtc0", synchronized)
@@ -228,10 +229,10 @@ func TestAuthorityThatEnds(t *testing.T) {
 	b.renews()
 	b.left(100, 100)
 	b.must(b.power("status"))
-	if text := b.out.String(); !strings.Contains(text, "in 100 days; nothing renews it") {
+	if text := b.out.String(); !strings.Contains(text, "in 100 days; it is not renewed") {
 		t.Error(text)
 	}
-	// A new certificate would end on the same day.
+	// A new certificate would expire on the same day.
 	b.now = b.now.Add(90 * day)
 	b.renews()
 	b.notCalled("stop", "systemctl")
@@ -239,16 +240,16 @@ func TestAuthorityThatEnds(t *testing.T) {
 
 	b.now = b.now.Add(20 * day)
 	b.renews()
-	b.says("the certificate authority /etc/kubernetes/pki/ca.crt has ended on 2033-05-18")
+	b.says("the certificate authority /etc/kubernetes/pki/ca.crt has expired on 2033-05-18")
 	b.must(b.power("status"))
-	if text := b.out.String(); !strings.Contains(text, "has ended on 2033-05-18") {
+	if text := b.out.String(); !strings.Contains(text, "has expired on 2033-05-18") {
 		t.Error(text)
 	}
 	b.boot()
-	b.starts() // it is told, and the kubelet starts
+	b.starts() // the error is reported, and the kubelet starts
 	b.called("systemctl start kubelet")
 
-	// An authority whose key is kept elsewhere.
+	// The authority's key is on another machine.
 	b = madeNode(t)
 	b.remove(clusterCA + ".key")
 	b.now = b.now.Add(300 * day)
@@ -257,7 +258,8 @@ func TestAuthorityThatEnds(t *testing.T) {
 	b.says("/etc/kubernetes/pki/ca.key is not on this machine")
 }
 
-// An earlier image made certificates for ten years, and wrote the kubelet's into its kubeconfig.
+// TestCertificatesOfAnEarlierImage renews certificates that are valid for longer than a year, and a kubelet's
+// certificate in its kubeconfig.
 func TestCertificatesOfAnEarlierImage(t *testing.T) {
 	b := madeNode(t)
 	certificate, key := b.leaf("kubelet", b.now, 6*year)
@@ -284,6 +286,9 @@ func TestDamagedPair(t *testing.T) {
 	b.put(pkiFolder+"/front-proxy-client.crt", "")
 	b.renews()
 	b.says("front-proxy-client.crt: there is no certificate")
+	b.put("/etc/kubernetes/scheduler.conf", "users: []\n")
+	b.renews()
+	b.says("/etc/kubernetes/scheduler.conf: the file must have exactly one user")
 }
 
 func TestServingCertificateOfTheKubelet(t *testing.T) {
@@ -324,26 +329,26 @@ func TestWorkerThatWasOffForTooLong(t *testing.T) {
 	b.renews()
 	b.now = b.now.Add(400 * day)
 	b.boot()
-	b.says("the certificate of this worker has ended on 2028-01-15")
-	b.shows("write token")
+	b.says("the certificate of this worker has expired on 2028-01-15")
+	b.shows("write the line token")
 	b.starts()
 	b.phase(done)
 	b.notCalled("kubeadm")
-	b.shows("write token")
+	b.shows("write the line token")
 	b.must(b.power("status"))
-	for _, words := range []string{"has ended on 2028-01-15: " + clientPair, "to do ", "last error"} {
+	for _, words := range []string{"has expired on 2028-01-15: " + clientPair, "to do ", "last error"} {
 		if !strings.Contains(b.out.String(), words) {
 			t.Errorf("no %q: %s", words, b.out.String())
 		}
 	}
 
-	// With a token it joins anew, under its name.
+	// With a token it joins again, with the same name.
 	b.workerFile()
 	b.boot()
 	b.starts()
 	b.phase(done)
 	b.called("kubeadm reset", "kubeadm join")
-	b.says("joins anew")
+	b.says("it joins again with the token")
 	b.says("worker node-012345 has joined")
 	b.lacks("/boot/node.toml", ownToken)
 
@@ -353,7 +358,7 @@ func TestWorkerThatWasOffForTooLong(t *testing.T) {
 	b.notCalled("kubeadm")
 	b.lacks("/boot/node.toml", ownToken)
 
-	// Whether it is needed is not known before the time is.
+	// The clock must be right before the program knows whether the token is needed.
 	b.remove("/dev/rtc0", synchronized)
 	b.workerFile()
 	b.answer = b.now.Add(400 * day)
@@ -369,9 +374,9 @@ func TestKubeconfigSaysUntilWhen(t *testing.T) {
 	}
 }
 
-// TestEveryInterruptionOfARenewal ends a renewal at each of its events. Whatever the disk holds then, either the
-// certificates are whole or the next run makes them so, and no program keeps an old one. Of the many events that put
-// files into their places one of five is taken; with K8SIMG_TEST_ALL=1 all are, in each way.
+// TestEveryInterruptionOfARenewal interrupts a renewal at each of its events. Afterwards the certificates are complete,
+// or the next run completes them, and no program keeps an old one. Without K8SIMG_TEST_ALL=1, it tests one of five of
+// the many events that install files, and one kind of interruption for each event.
 func TestEveryInterruptionOfARenewal(t *testing.T) {
 	age := func(b *board) { b.now = b.now.Add(350 * day) }
 	b := madeNode(t)

@@ -10,31 +10,32 @@ import (
 	"time"
 )
 
-// stop ends a start. Its text has been told.
+// stop is an error that was reported already.
 type stop struct{ text string }
 
 func (s stop) Error() string { return s.text }
 
-// say writes a line to the journal and to every console, the screen as well as the serial line.
+// say writes a line to the journal and to all consoles.
 func (n *Node) say(format string, arguments ...any) {
 	text := fmt.Sprintf(format, arguments...)
-	fmt.Fprintln(n.Journal, text) //nolint:errcheck // there is nobody else to tell
+	fmt.Fprintln(n.Journal, text) //nolint:errcheck // the error could not be reported either
 	n.console(text)
 }
 
-// note writes a line to the journal alone.
+// note writes a line to the journal only.
 func (n *Node) note(format string, arguments ...any) {
-	fmt.Fprintf(n.Journal, strings.TrimSuffix(format, "\n")+"\n", arguments...) //nolint:errcheck // who else is there
+	fmt.Fprintf(n.Journal, format+"\n", arguments...) //nolint:errcheck // the error could not be reported either
 }
 
-// console writes a line to the consoles alone.
+// console writes a line to all consoles only.
 func (n *Node) console(text string) {
 	for _, tty := range strings.Fields(n.readLine("/sys/class/tty/console/active")) {
 		writeConsole(n.path("/dev/"+tty), "\r\nk8simg: "+text+"\r\n")
 	}
 }
 
-// writeConsole gives up after two seconds: a serial line that nobody reads may block.
+// writeConsole writes text to a console. It returns after two seconds, because a write to an unconnected serial line
+// may block.
 func writeConsole(path, text string) {
 	done := make(chan struct{})
 	go func() {
@@ -43,9 +44,9 @@ func writeConsole(path, text string) {
 		if err != nil {
 			return
 		}
-		defer file.Close()                                     //nolint:errcheck // nothing can be done about it
-		file.SetWriteDeadline(time.Now().Add(2 * time.Second)) //nolint:errcheck // regular files have none
-		file.WriteString(text)                                 //nolint:errcheck // nothing can be done about it
+		defer file.Close()                                     //nolint:errcheck // console output is best effort
+		file.SetWriteDeadline(time.Now().Add(2 * time.Second)) //nolint:errcheck // regular files have no deadline
+		file.WriteString(text)                                 //nolint:errcheck // console output is best effort
 	}()
 	select {
 	case <-done:
@@ -53,17 +54,20 @@ func writeConsole(path, text string) {
 	}
 }
 
-// show puts what is the matter with the node above the login prompt, until something else is.
+// show displays text above the login prompt, in place of the last text.
 func (n *Node) show(text string) {
 	path := n.path("/run/issue.d/k8simg.issue")
-	if os.MkdirAll(filepath.Dir(path), 0o755) == nil && os.WriteFile(path+".new", []byte("k8simg: "+text+"\n\n"),
-		0o644) == nil {
-		os.Rename(path+".new", path) //nolint:errcheck // it is only shown
+	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	if err == nil {
+		err = os.WriteFile(path+".new", []byte("k8simg: "+text+"\n\n"), 0o644)
+	}
+	if err == nil {
+		os.Rename(path+".new", path) //nolint:errcheck // the old text stays
 	}
 	n.Reload()
 }
 
-// tell says something once, and shows it.
+// tell says and shows a text, unless it is the same as the last one.
 func (n *Node) tell(format string, arguments ...any) {
 	text := fmt.Sprintf(format, arguments...)
 	if n.told == text {
@@ -74,23 +78,23 @@ func (n *Node) tell(format string, arguments ...any) {
 	n.show(text)
 }
 
-// giveUp tells why there is no node, and is the error that ends the start.
+// giveUp reports why the start fails, and returns the error that ends it.
 func (n *Node) giveUp(format string, arguments ...any) error {
 	n.tell(format, arguments...)
 	n.keepError(n.told)
 	return stop{n.told}
 }
 
-// keepError is what `k8simg-node status` shows until the next start.
+// keepError stores the error that `k8simg-node status` shows until the next start.
 func (n *Node) keepError(text string) {
 	path := n.path(lastErrorFile)
 	if os.MkdirAll(filepath.Dir(path), 0o700) == nil {
 		line := n.Clock.Now().UTC().Format(minuteFormat) + " " + text + "\n"
-		os.WriteFile(path, []byte(line), 0o600) //nolint:errcheck // it is only shown
+		os.WriteFile(path, []byte(line), 0o600) //nolint:errcheck // the error was reported by other means too
 	}
 }
 
-// write replaces a file in one step and on the disk, and reports whether that changed something.
+// write replaces a file atomically and durably, and reports whether its content changed.
 func (n *Node) write(name, text string, mode os.FileMode) (bool, error) {
 	path := n.path(name)
 	if found, err := os.ReadFile(path); err == nil && string(found) == text {
@@ -102,6 +106,7 @@ func (n *Node) write(name, text string, mode os.FileMode) (bool, error) {
 	return true, nil
 }
 
+// replace replaces a file atomically and durably. path includes Root.
 func (n *Node) replace(path string, text []byte, mode os.FileMode) error {
 	folder := filepath.Dir(path)
 	if err := n.Files.MkdirAll(folder, 0o755); err != nil {
@@ -119,7 +124,7 @@ func (n *Node) replace(path string, text []byte, mode os.FileMode) error {
 	return n.Files.SyncFile(folder)
 }
 
-// room describes the filesystem of a folder after an error.
+// room describes an error, together with the free space of a folder's filesystem.
 func (n *Node) room(folder string, err error) string {
 	for folder != "/" && folder != "." {
 		if _, missing := os.Stat(folder); missing == nil {
@@ -139,13 +144,21 @@ func (n *Node) room(folder string, err error) string {
 	return text
 }
 
-// needSpace makes sure that a folder's filesystem has room for what.
+// needSpace returns an error if a folder's filesystem has less free space than what needs.
 func (n *Node) needSpace(folder string, mebibytes uint64, what string) error {
 	space, err := n.Files.Free(n.path(folder))
 	if err != nil || space.Free>>20 >= mebibytes {
-		return nil //nolint:nilerr // what cannot be known is no reason to stop
+		return nil //nolint:nilerr // unknown free space does not stop the start
 	}
-	return n.giveUp("the disk is full: %s, and %s takes %d MB. Delete what is not needed, or write the image to a "+
-		"larger card.",
+	return n.giveUp("the disk is full: %s, and %s needs %d MB. Delete files, or write the image to a larger card or disk",
 		n.room(n.path(folder), nil), what, mebibytes)
+}
+
+// oneLine formats an error for the console.
+func oneLine(err error) string {
+	words := strings.Join(strings.Fields(err.Error()), " ")
+	if len(words) > 400 {
+		words = strings.ToValidUTF8(words[:400], "") + "..."
+	}
+	return words
 }

@@ -8,6 +8,7 @@ import (
 	"hyperkube/node/nodefile"
 )
 
+// nodeName returns the machine's host name.
 func (n *Node) nodeName() string {
 	if name := n.readLine("/etc/hostname"); name != "" {
 		return name
@@ -15,8 +16,8 @@ func (n *Node) nodeName() string {
 	return "node"
 }
 
-// readSettings reads node.toml, or ends with every mistake on the console. A node that is done runs on: systemd has
-// started its kubelet.
+// readSettings reads node.toml. If the file has mistakes, readSettings prints all of them on the consoles and returns
+// an error. The kubelet of an existing node keeps running, because systemd has started it.
 func (n *Node) readSettings() error {
 	folder := ""
 	for _, folder = range []string{"/boot/firmware", "/boot"} {
@@ -26,8 +27,8 @@ func (n *Node) readSettings() error {
 		}
 	}
 	if info, err := os.Stat(n.filePath); err != nil || !info.Mode().IsRegular() {
-		return n.giveUp("the boot partition has no node.toml, so this machine does not know what to be: write role " +
-			"= \"single\" into one, and restart")
+		return n.giveUp("the boot partition has no node.toml, so the role of this machine is unknown. Create the file " +
+			"with the line role = \"single\", and restart")
 	}
 	has := n.state.Role == worker && (n.state.Phase == done || n.joined())
 	file, mistakes, err := nodefile.Load(n.filePath, nodefile.Options{Joined: has})
@@ -38,15 +39,15 @@ func (n *Node) readSettings() error {
 		for _, mistake := range mistakes {
 			n.say("%s", mistake)
 		}
-		return n.giveUp("%s. Edit node.toml on the boot partition on any computer, or %s/node.toml here, and "+
-			"restart: %d mistake(s)",
-			mistakes[0], folder, len(mistakes))
+		return n.giveUp("%s. Mistakes in node.toml: %d. Edit node.toml on the boot partition on any computer, or "+
+			"%s/node.toml on this machine, and restart", mistakes[0], len(mistakes), folder)
 	}
 	n.file = file
 	return nil
 }
 
-// applySettings makes names, keys and time servers follow node.toml; a name that a cluster knows stays.
+// applySettings configures the host name, the time server and the SSH key of node.toml. A node that is part of a
+// cluster keeps its name.
 func (n *Node) applySettings(ctx context.Context) error {
 	if err := n.applyName(); err != nil {
 		return err
@@ -62,15 +63,15 @@ func (n *Node) applySettings(ctx context.Context) error {
 		changed = n.Files.Remove(n.path(servers)) == nil
 	}
 	if changed {
-		n.Units.TryRestart(ctx, "systemd-timesyncd.service") //nolint:errcheck // its own unit says what is wrong
+		n.Units.TryRestart(ctx, "systemd-timesyncd.service") //nolint:errcheck // the unit logs its own errors
 	}
 
-	// sshd reads a second file besides authorized_keys, which is the image's and the administrator's.
+	// The image and the administrator use authorized_keys. sshd also reads authorized_keys2.
 	const keys, mark = "/root/.ssh/authorized_keys2", "# From node.toml"
 	if n.file.SSHKey != "" {
 		if !n.exists("/root/.ssh") {
 			if err := n.Files.MkdirAll(n.path("/root/.ssh"), 0o700); err != nil {
-				return n.giveUp("/root/.ssh cannot be made: %s", n.room(n.path("/root"), err))
+				return n.giveUp("/root/.ssh cannot be created: %s", n.room(n.path("/root"), err))
 			}
 		}
 		_, err := n.write(keys, mark+", which replaces it at every start.\n"+n.file.SSHKey+"\n", 0o600)
@@ -81,10 +82,11 @@ func (n *Node) applySettings(ctx context.Context) error {
 	return nil
 }
 
+// applyName sets the host name.
 func (n *Node) applyName() error {
 	name := n.file.Hostname
 	if name == "" && n.file.Role == worker {
-		// Many cards are written from one image, and two nodes of one name are one node.
+		// Several machines can use the same image, and node names must be unique.
 		id := n.readLine("/etc/machine-id")
 		id = id[:min(6, len(id))]
 		if name = n.nodeName(); !strings.HasSuffix(name, "-"+id) {
@@ -93,7 +95,7 @@ func (n *Node) applyName() error {
 	}
 	if (n.state.Phase == done || n.state.Phase == initialised) && n.state.Role != standalone {
 		if n.file.Hostname != "" && name != n.state.Hostname {
-			n.say("node.toml:%d: hostname: this node is %s in its cluster and keeps that name; write it back",
+			n.say("node.toml:%d: hostname: this node is %s in its cluster and keeps that name. Change the line back",
 				n.file.Line("hostname"), n.state.Hostname)
 		}
 		name = n.state.Hostname
@@ -104,15 +106,15 @@ func (n *Node) applyName() error {
 	if _, err := n.write("/etc/hostname", name+"\n", 0o644); err != nil {
 		return err
 	}
-	os.WriteFile(n.path("/proc/sys/kernel/hostname"), []byte(name), 0o644) //nolint:errcheck // the next start tells
+	os.WriteFile(n.path("/proc/sys/kernel/hostname"), []byte(name), 0o644) //nolint:errcheck // set again at the next start
 	return nil
 }
 
-// forgetToken takes a token that has done what it was for out of kubeadm's file, and out of node.toml, which any
-// computer reads. A node that works does not fail for it.
+// forgetToken removes a used token from kubeadm's configuration and from node.toml, which everybody with the disk can
+// read. Errors are reported but do not fail the start.
 func (n *Node) forgetToken() {
 	if text, err := os.ReadFile(n.path(kubeadmFile)); err == nil {
-		n.write(kubeadmFile, withoutTokens(string(text)), 0o600) //nolint:errcheck // has been told
+		n.write(kubeadmFile, withoutTokens(string(text)), 0o600) //nolint:errcheck // write reports the error
 	}
 	if n.file.Token == "" {
 		return
@@ -122,14 +124,14 @@ func (n *Node) forgetToken() {
 		err = n.replaceOnBoot(n.file.RemoveToken(text))
 	}
 	if err != nil {
-		n.say("node.toml:%d: token: it is used, and could not be removed from the boot partition: %s. Remove the "+
-			"line there",
+		n.say("node.toml:%d: token: the used token could not be removed from the boot partition: %s. Remove the line",
 			n.file.Line("token"), n.room(n.filePath, err))
 		return
 	}
-	n.say("the token is used, and is removed from node.toml")
+	n.say("the used token was removed from node.toml")
 }
 
+// replaceOnBoot replaces node.toml. The boot partition may be full or read-only.
 func (n *Node) replaceOnBoot(text []byte) error {
 	if text == nil {
 		return os.ErrNotExist
@@ -137,7 +139,7 @@ func (n *Node) replaceOnBoot(text []byte) error {
 	err := n.replace(n.filePath, text, 0o600)
 	if err != nil {
 		if info, missing := os.Stat(n.filePath + ".new"); missing == nil && info.Mode().IsRegular() {
-			n.Files.Remove(n.filePath + ".new") //nolint:errcheck // the first error is told
+			n.Files.Remove(n.filePath + ".new") //nolint:errcheck // the first error is returned
 		}
 	}
 	return err

@@ -6,10 +6,9 @@ import (
 	"time"
 )
 
-// Shutdown stops the pods, then the control plane, then the pods' network, while the machine's network is there.
-// systemd calls it when it has stopped the kubelet, which would start them again. Left to itself it would stop all
-// containers at once: an API server waits for etcd, which is gone, for half a minute, and who writes to a volume over
-// the network waits for a network that is gone.
+// Shutdown stops the pods in order while the machine's network is still up. systemd runs it after it has stopped the
+// kubelet, which would start the containers again. Without it, systemd stops all containers at once: the API server
+// then waits for half a minute for etcd, and a pod that writes to a network volume waits for the network.
 func (n *Node) Shutdown(ctx context.Context) error {
 	pods, err := n.Runtime.Running(ctx)
 	if err != nil {
@@ -29,15 +28,20 @@ func (n *Node) Shutdown(ctx context.Context) error {
 		}
 		waiting.Wait()
 		if len(group) > 0 {
-			n.note("stage %d of the shutdown: %d pods stopped in %.1f s\n", stage, len(group), n.Clock.Now().Sub(began).Seconds())
+			n.note("stage %d of the shutdown: %d pods stopped in %.1f s", stage, len(group),
+				n.Clock.Now().Sub(began).Seconds())
 		}
 	}
 	return nil
 }
 
-// stageOf is when a pod stops: what a person runs, what the cluster needs besides, who asks the API server, the API
-// server, etcd. The pods' network needs no stop of its own: its interface stays, and flanneld is of the second stage
-// only when no other pod needs it any more.
+// stageOf returns the stage in which a pod stops:
+//
+//	0: the user's pods
+//	1: other pods of the cluster, such as CoreDNS
+//	2: clients of the API server, and flanneld, which no running pod needs any more
+//	3: the API server
+//	4: etcd
 func stageOf(pod Pod) int {
 	switch {
 	case pod.Namespace == "kube-flannel":
@@ -58,7 +62,8 @@ func stageOf(pod Pod) int {
 	return 1
 }
 
-// mostGrace is how long a pod of a stage has. systemd waits for all stages together: see k8simg-shutdown.service.
+// graceOf returns the longest grace period of the pods of a stage. TimeoutStopSec= of k8simg-shutdown.service is the
+// limit for all stages together.
 func graceOf(stage int) time.Duration {
 	if stage == 0 {
 		return 60 * time.Second
@@ -66,17 +71,18 @@ func graceOf(stage int) time.Duration {
 	return 15 * time.Second
 }
 
+// stopPod stops the containers of a pod, and then its sandbox. Errors are logged.
 func (n *Node) stopPod(ctx context.Context, pod Pod, most time.Duration) {
 	var waiting sync.WaitGroup
 	for _, container := range pod.Containers {
 		waiting.Go(func() {
 			if err := n.Runtime.StopContainer(ctx, container.ID, min(container.Grace, most)); err != nil {
-				n.note("container %s of %s/%s: %v\n", container.Name, pod.Namespace, pod.Name, err)
+				n.note("container %s of %s/%s: %v", container.Name, pod.Namespace, pod.Name, err)
 			}
 		})
 	}
 	waiting.Wait()
 	if err := n.Runtime.StopPod(ctx, pod.ID); err != nil {
-		n.note("pod %s/%s: %v\n", pod.Namespace, pod.Name, err)
+		n.note("pod %s/%s: %v", pod.Namespace, pod.Name, err)
 	}
 }

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// Phases of a node, as the state file names them.
+// Phases of a node in the state file.
 const (
-	initialising = "initialising" // kubeadm init has begun
+	initialising = "initialising" // kubeadm init was started
 	initialised  = "initialised"  // kubeadm init has succeeded
-	joining      = "joining"      // kubeadm join has begun
+	joining      = "joining"      // kubeadm join was started
 	done         = "done"
 	resetting    = "resetting"
 )
 
-// Roles of node.toml.
+// Roles in node.toml.
 const (
 	single       = "single"
 	controlPlane = "control-plane"
@@ -24,10 +24,10 @@ const (
 	standalone   = "standalone"
 )
 
-// State is what the state file says. Without a role there is none.
+// State is the content of the state file. Role is empty if there is no valid state file.
 type State struct{ Role, Phase, Hostname, Address string }
 
-// loadState reads a state file. A file that says nothing is no state.
+// loadState reads a state file. It returns the zero State if the file is missing or invalid.
 func loadState(path string) State {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -57,8 +57,8 @@ func (s State) text() string {
 	return fmt.Sprintf("role=%s\nphase=%s\nhostname=%s\naddress=%s\n", s.Role, s.Phase, s.Hostname, s.Address)
 }
 
-// save writes the state. Everything else that is not on the disk yet goes there first, or a power cut would leave a
-// state that is ahead of its files.
+// save writes the state file. All other files are written to the disk before, so that a power cut never leaves a state
+// file without the files that it describes.
 func (n *Node) save(state State, phase string) error {
 	state.Phase = phase
 	n.Files.Sync()
@@ -69,7 +69,7 @@ func (n *Node) save(state State, phase string) error {
 	return nil
 }
 
-// forget removes the state, when nothing is left of what it speaks of.
+// forget removes the state file after everything that it describes was removed.
 func (n *Node) forget() error {
 	n.Files.Sync()
 	if err := n.Files.Remove(n.path(stateFile)); err != nil {

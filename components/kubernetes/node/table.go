@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Situation is where a machine stands: the role and the phase of its state file.
+// Situation is the state of a machine, derived from the role and the phase in its state file.
 type Situation string
 
 // Situations.
@@ -20,41 +20,40 @@ const (
 	Resetting    Situation = "resetting"
 )
 
-// Wish is what somebody wants of the machine: a start with the role of node.toml, the preparation of a start, the
-// renewal of certificates, or a reset.
+// Wish is what the verb asks for.
 type Wish string
 
 // Wishes.
 const (
-	WantCluster    Wish = "start as control plane" // the role that the machine has, or it has none
+	WantCluster    Wish = "start as control plane" // node.toml has the machine's role, or the machine has none
 	WantWorker     Wish = "start as worker"
 	WantStandalone Wish = "start as standalone"
 	WantOther      Wish = "start in another role"
 	WantPrepare    Wish = "prepare" // before the kubelet starts
 	WantReset      Wish = "reset"
-	WantRenew      Wish = "renew" // what is due of the certificates
+	WantRenew      Wish = "renew" // renew certificates that are due
 	WantStart      Wish = "start" // before node.toml is read
 )
 
-// Finding is what the disk and the programs that run say besides the state file.
+// Finding is what the disk and the running programs show in addition to the state file.
 type Finding string
 
-// Findings. In a situation that is not listed with any, nothing is looked for.
+// Findings, with the situations to which they apply.
 const (
 	Any     Finding = ""
-	Clean   Finding = "clean"   // nothing: no trace of a cluster
-	ByHand  Finding = "by hand" // nothing: kubeadm was run
-	HasData Finding = "data"    // nothing, joining: etcd has stored something that is not this machine's own
-	Unused  Finding = "unused"  // initialising: it certainly never worked; joining: no cluster knows it
-	Used    Finding = "used"    // initialising: it may have worked
-	Joined  Finding = "joined"  // joining: the cluster has given a certificate
-	Lapsed  Finding = "lapsed"  // worker done: its certificate has ended, and node.toml has a token
-	Due     Finding = "due"     // control planes, to be renewed: certificates are due
-	Begun   Finding = "begun"   // control planes, to be renewed: new certificates are complete and not all in place
+	Clean   Finding = "clean"   // Nothing: no files of a cluster
+	ByHand  Finding = "by hand" // Nothing: somebody has run kubeadm
+	HasData Finding = "data"    // Nothing, Joining: etcd has stored data, which this program has not created
+	Unused  Finding = "unused"  // Initialising, Joining: the node was certainly never part of a cluster
+	Used    Finding = "used"    // Initialising: the node may have been part of a cluster
+	Joined  Finding = "joined"  // Joining: the cluster has issued the node's certificate
+	Lapsed  Finding = "lapsed"  // WorkerDone: the node's certificate has expired, and node.toml has a token
+	Due     Finding = "due"     // WantRenew on a control plane: certificates are due
+	Begun   Finding = "begun"   // WantRenew on a control plane: new certificates are not installed completely
 )
 
-// Row is one transition: what is done, and where the machine stands when that has succeeded. A start goes on with the
-// table in the new situation when more is set.
+// Row is one transition. Action names what do does, and Next is the situation after its success. With More, run
+// continues with the row for the next situation.
 type Row struct {
 	From   Situation
 	Wish   Wish
@@ -65,10 +64,10 @@ type Row struct {
 	do     func(*Node, context.Context) error
 }
 
-// table is the whole behaviour of the node. No row deletes what etcd has stored but those of a reset and of "undo",
-// which stands only where etcd has stored nothing.
+// table lists all transitions. Only a reset deletes data that etcd has stored. Other rows that undo work apply only to
+// machines without such data.
 var table = []Row{
-	// A machine without a state.
+	// Without a state file.
 	{Nothing, WantCluster, Clean, "make cluster", Initialised, true, (*Node).makeCluster},
 	{Nothing, WantWorker, Clean, "join", Joining, true, (*Node).joinCluster},
 	{Nothing, WantStandalone, Clean, "make standalone", Alone, false, (*Node).makeStandalone},
@@ -104,7 +103,7 @@ var table = []Row{
 	{Alone, WantStandalone, Any, "make standalone", Alone, false, (*Node).makeStandalone},
 	{Alone, WantOther, Any, "leave standalone", Nothing, true, (*Node).leaveStandalone},
 
-	// Before the kubelet starts.
+	// Prepare, before the kubelet starts.
 	{Nothing, WantPrepare, Any, "nothing", Nothing, false, (*Node).nothing},
 	{Initialising, WantPrepare, Unused, "keep kubelet", Initialising, false, (*Node).keepKubelet},
 	{Initialising, WantPrepare, Used, "keep address", Initialising, false, (*Node).keepAddress},
@@ -115,7 +114,7 @@ var table = []Row{
 	{Alone, WantPrepare, Any, "keep address", Alone, false, (*Node).keepAddress},
 	{Resetting, WantPrepare, Any, "nothing", Resetting, false, (*Node).nothing},
 
-	// Certificates: before the kubelet starts, once a day, and when the clock was set.
+	// Renewal of certificates: before the kubelet starts, once a day, and after the clock was set.
 	{Nothing, WantRenew, Any, "nothing", Nothing, false, (*Node).nothing},
 	{Initialising, WantRenew, Unused, "nothing", Initialising, false, (*Node).nothing},
 	{Initialising, WantRenew, Begun, "finish renewal", Initialising, true, (*Node).finishRenewal},
@@ -132,7 +131,7 @@ var table = []Row{
 	{Alone, WantRenew, Any, "look at kubelet", Alone, false, (*Node).restartHolders},
 	{Resetting, WantRenew, Any, "nothing", Resetting, false, (*Node).nothing},
 
-	// A reset, by a person's hand only. The next start finishes one that was interrupted.
+	// Reset, only by an administrator. The next start completes an interrupted reset.
 	{Nothing, WantReset, Any, "undo", Nothing, false, (*Node).undo},
 	{Initialising, WantReset, Any, "reset", Resetting, true, (*Node).beginReset},
 	{Initialised, WantReset, Any, "reset", Resetting, true, (*Node).beginReset},
@@ -144,6 +143,7 @@ var table = []Row{
 	{Resetting, WantStart, Any, "finish reset", Nothing, false, (*Node).finishReset},
 }
 
+// situation returns the situation that a state file describes.
 func (s State) situation() Situation {
 	switch {
 	case s.Role == "":
@@ -163,11 +163,13 @@ func (s State) situation() Situation {
 	case s.Phase == done:
 		return Alone
 	}
-	return Nothing // no program writes such a state
+	return Nothing // the program never writes such a state
 }
 
+// isCluster reports whether a machine with this role runs a control plane.
 func isCluster(role string) bool { return role == single || role == controlPlane }
 
+// find returns the row for a situation and a wish. It calls found only if the row depends on a finding.
 func find(from Situation, wish Wish, found func() Finding) (Row, error) {
 	for _, row := range table {
 		if row.From == from && row.Wish == wish && (row.Found == Any || row.Found == found()) {
@@ -177,8 +179,8 @@ func find(from Situation, wish Wish, found func() Finding) (Row, error) {
 	return Row{}, fmt.Errorf("there is no transition from %q for %q", from, wish)
 }
 
-// run goes through the table until a row says that there is no more to do. A try of kubeadm that failed leaves the
-// situation as it was found; the table is asked again, for what the disk says now.
+// run executes rows of the table until one has no More. A failed attempt of kubeadm does not change the situation; the
+// next row is then chosen by a new finding.
 func (n *Node) run(ctx context.Context, wish func() Wish) error {
 	for {
 		from := n.state.situation()
@@ -199,7 +201,7 @@ func (n *Node) run(ctx context.Context, wish func() Wish) error {
 	}
 }
 
-// look finds out what the disk says, in the situations where that matters.
+// look returns the finding in the situations that have more than one.
 func (n *Node) look(ctx context.Context, from Situation, wish Wish) Finding {
 	if wish == WantRenew {
 		if from == Initialising && n.neverWorked(ctx) {

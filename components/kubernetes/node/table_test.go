@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// arrange brings a machine into a situation, with what a transition looks for.
+// arrange brings a machine into the situation of a row, with the row's finding.
 func arrange(b *board, row Row) {
 	role := single
 	switch row.From {
@@ -72,8 +72,8 @@ func arrange(b *board, row Row) {
 	}
 }
 
-// TestEveryTransition takes each row of the table on a machine of its own. A row leads where it says, and only a reset
-// or a row that has found no data deletes any.
+// TestEveryTransition executes each row of the table on its own machine. The row must lead to its next situation, and
+// only a reset may delete data of etcd.
 func TestEveryTransition(t *testing.T) {
 	covered := 0
 	for _, row := range table {

@@ -12,75 +12,9 @@ import (
 
 	"k8s.io/component-base/version"
 	"sigs.k8s.io/yaml"
-
-	"hyperkube/node/nodefile"
 )
 
-const usage = `Usage: k8simg-node VERB
-  start          make this machine the node that node.toml describes
-  prepare        what goes before the kubelet of a node that is made
-  renew          renew the certificates of this node that are due
-  shutdown       stop the pods, then the control plane, then the pods' network
-  verify-images  check the container images of this image, once
-  token          print a worker's node.toml with a new token, which is valid for 24 hours
-  kubeconfig     print an administrator's kubeconfig for another machine
-  status         show what this machine is on one screen
-  report         write an archive for a bug report, without secrets
-  reset          delete what this machine was; the next start makes it anew
-  check FILE     say what is wrong with a node.toml
-  version        print the version of Kubernetes
-`
-
-// Main runs a verb. machine is built only for verbs that need one.
-func Main(arguments []string, machine func() (Machine, error)) int {
-	if len(arguments) == 2 && arguments[0] == "check" {
-		return checkFile(arguments[1])
-	}
-	if len(arguments) == 1 && arguments[0] == "version" {
-		fmt.Println(version.Get().GitVersion)
-		return 0
-	}
-	verbs := map[string]func(*Node, context.Context) error{
-		"start": (*Node).Start, "prepare": (*Node).Prepare, "shutdown": (*Node).Shutdown, "token": (*Node).Token,
-		"reset": (*Node).Reset, "renew": (*Node).Renew,
-		"kubeconfig": (*Node).Kubeconfig, "status": (*Node).Status, "report": (*Node).Report,
-		"verify-images": func(n *Node, _ context.Context) error { return n.VerifyImages() },
-	}
-	if len(arguments) != 1 || verbs[arguments[0]] == nil {
-		fmt.Fprint(os.Stderr, usage)
-		return 2
-	}
-	built, err := machine()
-	if err == nil {
-		var n *Node
-		if n, err = New(built); err == nil {
-			err = verbs[arguments[0]](n, context.Background())
-		}
-	}
-	if err == nil {
-		return 0
-	}
-	if !errors.As(err, &stop{}) { // that has been told
-		fmt.Fprintf(os.Stderr, "k8simg-node: %v\n", err)
-	}
-	return 1
-}
-
-func checkFile(path string) int {
-	_, mistakes, err := nodefile.Load(path, nodefile.Options{})
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "k8simg-node: %v\n", err)
-		return 1
-	}
-	for _, mistake := range mistakes {
-		fmt.Fprintln(os.Stderr, mistake)
-	}
-	if len(mistakes) > 0 {
-		return 2
-	}
-	return 0
-}
-
+// readCertificate reads the first certificate of a file. path includes Root.
 func readCertificate(path string) (*x509.Certificate, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -93,7 +27,7 @@ func readCertificate(path string) (*x509.Certificate, error) {
 	return certificate, nil
 }
 
-// caHash is how workers know the cluster by its certificate authority: of the public key, not of the certificate.
+// caHash returns the hash of a certificate authority's public key, by which workers authenticate the cluster.
 func caHash(path string) (string, error) {
 	certificate, err := readCertificate(path)
 	if err != nil {
@@ -103,15 +37,23 @@ func caHash(path string) (string, error) {
 	return "sha256:" + hex.EncodeToString(sum[:]), nil
 }
 
-// needControlPlane refuses on a machine that has no cluster of its own.
+// needControlPlane returns an error if the machine has no control plane, or an incomplete one.
 func (n *Node) needControlPlane() error {
-	if situation := n.state.situation(); situation == Initialised || situation == ClusterDone {
+	const where = "Run this verb on a machine with role control-plane or single"
+	switch situation := n.state.situation(); {
+	case situation == Initialised, situation == ClusterDone:
 		return nil
+	case situation == Initialising:
+		return errors.New("the control plane is not complete. `journalctl -u k8simg-node` shows what the start is doing")
+	case situation == Resetting:
+		return errors.New("the reset of this machine was interrupted. Run `/usr/libexec/k8simg-node reset` again")
+	case n.state.Role == "":
+		return errors.New("this machine is no control plane, because it is no node yet. " + where)
 	}
-	return errors.New("this machine is no control plane that has been made; workers join one")
+	return fmt.Errorf("this machine is no control plane, but has the role %s. %s", n.state.Role, where)
 }
 
-// Token prints a worker's node.toml with a token of its own.
+// Token prints a worker's node.toml with a new token.
 func (n *Node) Token(ctx context.Context) error {
 	if err := n.needControlPlane(); err != nil {
 		return err
@@ -126,16 +68,17 @@ func (n *Node) Token(ctx context.Context) error {
 	}
 	expires := n.Clock.Now().Add(tokenLife)
 	if err := n.Cluster.CreateToken(ctx, n.path(adminFile), token, expires); err != nil {
-		return fmt.Errorf("the API server at %s:6443 made no token: %w", n.state.Address, err)
+		return fmt.Errorf("the API server at %s:6443 has not created the token: %w. Run `kubectl get nodes` to see whether "+
+			"it answers, and try again", n.state.Address, err)
 	}
-	_, err = fmt.Fprintf(n.Out, "# For a worker. The token is valid until %s UTC.\nrole = \"worker\"\nserver = "+
-		"\"%s:6443\"\ntoken = \"%s\"\n"+
-		"ca-cert-hash = \"%s\"\n", expires.UTC().Format(minuteFormat), n.state.Address, token, hash)
+	_, err = fmt.Fprintf(n.Out, "# For a worker. The token is valid until %s UTC.\nrole = \"worker\"\n"+
+		"server = \"%s:6443\"\ntoken = \"%s\"\nca-cert-hash = \"%s\"\n",
+		expires.UTC().Format(minuteFormat), n.state.Address, token, hash)
 	return err
 }
 
-// Kubeconfig prints the administrator's kubeconfig with the address that other machines reach the API server by, and
-// names that do not collide with those of other clusters.
+// Kubeconfig prints the administrator's kubeconfig with the address of the control plane. The names of cluster and user
+// contain the node's name, so that the file can be merged with those of other clusters.
 func (n *Node) Kubeconfig(context.Context) error {
 	if err := n.needControlPlane(); err != nil {
 		return err
@@ -154,12 +97,15 @@ func (n *Node) Kubeconfig(context.Context) error {
 			User map[string]any `json:"user"`
 		} `json:"users"`
 	}
-	if err := yaml.Unmarshal(text, &config); err != nil || len(config.Clusters) != 1 || len(config.Users) != 1 {
-		return fmt.Errorf("%s is not as kubeadm has written it", adminFile)
+	if err := yaml.Unmarshal(text, &config); err != nil || len(config.Clusters) != 1 || len(config.Users) != 1 ||
+		config.Clusters[0].Cluster == nil {
+		return fmt.Errorf("%s must have exactly one cluster and one user, as kubeadm writes it. Undo the changes to this "+
+			"file", adminFile)
 	}
 	if n.Network != nil && n.heldBySpare(n.state.Address) {
-		warning := "no network has " + n.state.Address + ", the address of this control plane: other machines do not reach it"
-		fmt.Fprintln(n.Errors, warning) //nolint:errcheck // it is a warning
+		warning := "k8simg-node: warning: no network has %s, the address of this control plane: other machines do not " +
+			"reach it\n"
+		fmt.Fprintf(n.Errors, warning, n.state.Address) //nolint:errcheck // the kubeconfig is printed anyway
 	}
 	name, user := n.state.Hostname, n.state.Hostname+"-admin"
 	config.Clusters[0].Name = name
@@ -177,7 +123,8 @@ func (n *Node) Kubeconfig(context.Context) error {
 	return err
 }
 
-// kubeconfigEnds says in a kubeconfig until when it can be used. The machine renews its own file, not the copies.
+// kubeconfigEnds returns a comment that says until when a kubeconfig is valid. Renewals do not change copies of the
+// file.
 func (n *Node) kubeconfigEnds() string {
 	certificate, err := n.certificateOf(adminFile)
 	if err != nil {
@@ -187,6 +134,7 @@ func (n *Node) kubeconfigEnds() string {
 		certificate.NotAfter.UTC().Format(minuteFormat), n.state.Hostname)
 }
 
+// heldBySpare reports whether only the spare interface has an address.
 func (n *Node) heldBySpare(wanted string) bool {
 	addresses, err := n.Network.Addresses()
 	if err != nil {
@@ -201,7 +149,7 @@ func (n *Node) heldBySpare(wanted string) bool {
 	return held
 }
 
-// statusLines are what this machine is.
+// statusLines returns the status as pairs of name and value.
 func (n *Node) statusLines(ctx context.Context) [][2]string {
 	var lines [][2]string
 	add := func(name, format string, arguments ...any) {
@@ -225,11 +173,11 @@ func (n *Node) statusLines(ctx context.Context) [][2]string {
 		}
 		add("addresses", "%s", strings.Join(all, ", "))
 	}
-	for _, unit := range []string{"containerd.service", kubeletUnit, "k8simg-node.service"} {
-		if state, err := n.Units.ActiveState(ctx, unit); err == nil {
-			add(strings.TrimSuffix(unit, ".service"), "%s", state)
+	for _, name := range []string{"containerd", "kubelet", "k8simg-node"} {
+		if state, err := n.Units.ActiveState(ctx, name+".service"); err == nil {
+			add(name, "%s", state)
 		} else {
-			add(strings.TrimSuffix(unit, ".service"), "unknown: %v", err)
+			add(name, "unknown: %v", err)
 		}
 	}
 	add("versions", "Kubernetes %s, image %s", version.Get().GitVersion,
@@ -248,7 +196,7 @@ func (n *Node) statusLines(ctx context.Context) [][2]string {
 	return lines
 }
 
-// Status shows what this machine is on one screen.
+// Status prints the status of the node.
 func (n *Node) Status(ctx context.Context) error {
 	for _, line := range n.statusLines(ctx) {
 		if _, err := fmt.Fprintf(n.Out, "%-13s %s\n", line[0], line[1]); err != nil {

@@ -1,5 +1,5 @@
-// Package startup delays programs of a cluster until the API server is ready, so that many of them can be started at
-// once on a small machine.
+// Package startup delays programs of a cluster until the API server is ready, so that all programs can be started at
+// the same time on a small machine.
 package startup
 
 import (
@@ -26,8 +26,8 @@ const (
 	answer   = 10 * time.Second
 )
 
-// AwaitAPI returns once the server at url is running, immediately if url is empty, and after a timeout of some minutes:
-// the program then starts as upstream's does and reports errors itself.
+// AwaitAPI returns when the server at url is running, immediately if url is empty, and otherwise after a timeout of
+// some minutes. After the timeout, the program starts as upstream's does and reports errors itself.
 //
 // A kubelet starts all programs of a control plane at once. Upstream's controller manager waits ten seconds for an API
 // server, exits, and is restarted with exponential backoff. On a small machine an API server takes longer, and each
@@ -65,6 +65,9 @@ func await(ctx context.Context, url string, words io.Writer, pause, answer, pati
 	}
 	defer client.CloseIdleConnections()
 	began, told, last := time.Now(), false, "no answer"
+	say := func(format string, arguments ...any) {
+		fmt.Fprintf(words, "hyperkube: "+format+"\n", arguments...) //nolint:errcheck // a log message
+	}
 	for {
 		response, err := client.Do(request)
 		if err == nil {
@@ -78,28 +81,29 @@ func await(ctx context.Context, url string, words io.Writer, pause, answer, pati
 			last = err.Error()
 		}
 		if !told {
-			fmt.Fprintf(words, "hyperkube: waiting for %s\n", url)
+			say("waiting for %s", url)
 			told = true
 		}
 		select {
 		case <-ctx.Done():
-			fmt.Fprintf(words, "hyperkube: %s is not ready after %.0f s (%s); beginning without it\n", url, time.Since(began).Seconds(), last)
+			say("%s is not ready after %.0f s (%s); starting without it", url, time.Since(began).Seconds(), last)
 			return nil
 		case <-time.After(pause):
 		}
 	}
 	if told {
-		fmt.Fprintf(words, "hyperkube: %s answered after %.1f s: %s\n", url, time.Since(began).Seconds(), last)
+		say("%s answered after %.1f s: %s", url, time.Since(began).Seconds(), last)
 	}
 	return nil
 }
 
-// few is how many processors a machine has at most that UseFewProcessors spares.
+// few is the largest number of processors with which UseFewProcessors has an effect.
 const few = 4
 
-// UseFewProcessors keeps a program on one processor of a machine that has few. A cluster of one machine is a dozen
-// programs that wait for each other; Go, given two processors, wakes a second thread whenever there is something to do,
-// and the processors do little but change from one program to the next. GOMAXPROCS wins.
+// UseFewProcessors limits the program to one processor at a time on a machine with up to four processors, unless the
+// environment has GOMAXPROCS. A cluster on one machine consists of a dozen programs that wait for each other. With more
+// than one processor, Go wakes another thread whenever there is work, and the machine spends most of its time switching
+// between programs.
 func UseFewProcessors() {
 	if os.Getenv("GOMAXPROCS") == "" && runtime.NumCPU() <= few {
 		runtime.GOMAXPROCS(1)

@@ -47,7 +47,8 @@ func TestUntilItIsReady(t *testing.T) {
 	if connections.Load() != 1 {
 		t.Errorf("%d connections for %d questions", connections.Load(), asked.Load())
 	}
-	if strings.Count(words.String(), "waiting for "+server.URL) != 1 || !strings.Contains(words.String(), "answered after") {
+	if strings.Count(words.String(), "waiting for "+server.URL) != 1 ||
+		!strings.Contains(words.String(), "answered after") {
 		t.Errorf("said %q", words.String())
 	}
 }
@@ -93,13 +94,15 @@ func TestSomeMinutesAndNoMore(t *testing.T) {
 			defer server.Close()
 			var words strings.Builder
 			began := time.Now()
-			if err := await(t.Context(), server.URL+"/readyz", &words, 10*time.Millisecond, 100*time.Millisecond, 500*time.Millisecond); err != nil {
+			err := await(t.Context(), server.URL+"/readyz", &words, 10*time.Millisecond, 100*time.Millisecond,
+				500*time.Millisecond)
+			if err != nil {
 				t.Fatal(err)
 			}
 			if took := time.Since(began); took < 400*time.Millisecond || took > 20*time.Second {
 				t.Errorf("took %s", took)
 			}
-			if !strings.Contains(words.String(), "beginning without it") {
+			if !strings.Contains(words.String(), "starting without it") {
 				t.Errorf("said %q", words.String())
 			}
 		})

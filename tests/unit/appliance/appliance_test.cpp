@@ -36,11 +36,14 @@ class Watcher : public CommandRunner {
   std::vector<std::string> links;
 };
 
-/// depmod does nothing; supermin makes an appliance of one file.
+/// depmod logs `depmod_says`; supermin makes an appliance of one file.
 class Supermin : public CommandRunner {
  public:
   CommandResult run(const Command& command, std::stop_token) override {
-    if (++calls % 2 != 0) return {};
+    if (++calls % 2 != 0) {
+      if (!depmod_says.empty()) write_file_atomically(command.log, depmod_says, 0644);
+      return {};
+    }
     for (std::size_t i = 0; i + 2 < command.argv.size(); ++i) {
       if (command.argv[i] != "--bind" || command.argv[i + 2] != "/tmp/out") continue;
       const fs::path made = fs::path(command.argv[i + 1]) / "appliance";
@@ -49,6 +52,7 @@ class Supermin : public CommandRunner {
     }
     return {};
   }
+  std::string depmod_says;
   int calls = 0;
 };
 
@@ -90,6 +94,16 @@ TEST_CASE("a cached appliance can be rebuilt, one that was just built is not") {
   CHECK(read_file(appliance.folder / "kernel") == "kernel");
   CHECK(fs::exists(appliance.folder / "README.fixed"));
   CHECK(fs::is_empty(at.scratch));
+
+  // Without liblzma, depmod prints errors, writes empty lists of dependencies, and exits with 0.
+  supermin.depmod_says = "depmod: ERROR: xz: can't load and resolve symbols (No such file or directory)\n";
+  try {
+    appliance.rebuild();
+    FAIL("no error");
+  } catch (const Error& error) {
+    CHECK(error.message().find("xz: can't load") != std::string::npos);
+  }
+  CHECK(supermin.calls == 5);
 }
 
 TEST_CASE(

@@ -1,4 +1,4 @@
-// Command coredns is CoreDNS by itself, for link = "separate".
+// Command coredns is CoreDNS as a separate program, for link = "separate".
 package main
 
 import "hyperkube/coredns"

@@ -1,4 +1,4 @@
-// Command etcd is etcd by itself, for link = "separate".
+// Command etcd is etcd as a separate program, for link = "separate".
 package main
 
 import "hyperkube/etcd"

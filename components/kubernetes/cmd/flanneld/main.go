@@ -1,4 +1,4 @@
-// Command flanneld is flannel's daemon by itself, for link = "separate".
+// Command flanneld is flannel's daemon as a separate program, for link = "separate".
 package main
 
 import "hyperkube/flannel"

@@ -1,5 +1,4 @@
-// Command k8simg-node is the node's own program in a file of its own, for images whose programs are separate. See
-// hyperkube/node.
+// Command k8simg-node is the program of hyperkube/node as a separate program, for link = "separate".
 package main
 
 import (

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// passes reports whether text is as the check says. An unknown check refuses everything, which the corpus shows.
+// passes reports whether text passes the check. Nothing passes an unknown check, which the tests of the corpus detect.
 func (c check) passes(text string) bool {
 	switch c.Is {
 	case "one-of":
@@ -24,17 +24,14 @@ func (c check) passes(text string) bool {
 		return isServer(text)
 	case "token":
 		first, second, found := strings.Cut(text, ".")
-		return found && len(first) == 6 && len(second) == 16 && all(first, isLowerOrDigit) && all(second,
-			isLowerOrDigit)
+		return found && len(first) == 6 && len(second) == 16 && all(first, isLowerOrDigit) &&
+			all(second, isLowerOrDigit)
 	case "secret":
 		_, second, _ := strings.Cut(text, ".")
 		return c.isSecret(second)
 	case "hash":
 		digits, found := strings.CutPrefix(text, "sha256:")
-		return found && len(digits) == 64 && all(digits, func(b byte) bool {
-			return isDigit(b) || b >= 'a' &&
-				b <= 'f'
-		})
+		return found && len(digits) == 64 && all(digits, func(b byte) bool { return isDigit(b) || b >= 'a' && b <= 'f' })
 	case "hash-secret":
 		return c.isSecret(strings.TrimPrefix(text, "sha256:"))
 	case "network":
@@ -57,6 +54,7 @@ func isDigit(b byte) bool        { return b >= '0' && b <= '9' }
 func isLowerOrDigit(b byte) bool { return isDigit(b) || b >= 'a' && b <= 'z' }
 func isAlphanumeric(b byte) bool { return isLowerOrDigit(b) || b >= 'A' && b <= 'Z' }
 
+// all reports whether all bytes of text pass a test.
 func all(text string, fits func(byte) bool) bool {
 	for i := range len(text) {
 		if !fits(text[i]) {
@@ -66,6 +64,7 @@ func all(text string, fits func(byte) bool) bool {
 	return true
 }
 
+// isBareKey reports whether text is a bare key of TOML.
 func isBareKey(text string) bool {
 	return text != "" && all(text, func(b byte) bool { return isAlphanumeric(b) || b == '-' || b == '_' })
 }
@@ -89,7 +88,7 @@ func quote(text string) string {
 	return out.String()
 }
 
-// isSecret reports whether nobody can guess text: it is in no documentation, and has enough different characters.
+// isSecret reports whether text is not an example from a documentation and has enough different characters.
 func (c check) isSecret(text string) bool {
 	different := map[byte]bool{}
 	for i := range len(text) {
@@ -98,6 +97,7 @@ func (c check) isSecret(text string) bool {
 	return !slices.Contains(c.Values, text) && len(different) >= c.Least
 }
 
+// isOutside reports whether text is an address or a network that overlaps none of the check's networks.
 func (c check) isOutside(text string) bool {
 	if !strings.Contains(text, "/") {
 		text += "/32"
@@ -111,6 +111,7 @@ func (c check) isOutside(text string) bool {
 	return ok
 }
 
+// isSSHKey reports whether text is a line of a public key file.
 func (c check) isSSHKey(text string) bool {
 	kind, rest, _ := strings.Cut(text, " ")
 	if tab := strings.IndexByte(text, '\t'); tab >= 0 && tab < len(kind) {
@@ -125,7 +126,7 @@ func (c check) isSSHKey(text string) bool {
 		!hasControl(text)
 }
 
-// parseDecimal takes a number as people write it: a leading zero means octal to some programs.
+// parseDecimal parses a decimal number without leading zeros, which some programs read as octal.
 func parseDecimal(text string, most int) (int, bool) {
 	if text == "" || len(text) > 9 || !all(text, isDigit) || len(text) > 1 && text[0] == '0' {
 		return 0, false
@@ -134,6 +135,7 @@ func parseDecimal(text string, most int) (int, bool) {
 	return value, err == nil && value <= most
 }
 
+// parseIPv4 parses an IPv4 address.
 func parseIPv4(text string) (uint32, bool) {
 	address, err := netip.ParseAddr(text)
 	if err != nil || !address.Is4() {
@@ -143,17 +145,19 @@ func parseIPv4(text string) (uint32, bool) {
 	return binary.BigEndian.Uint32(bytes[:]), true
 }
 
+// isIPv6 reports whether text is an IPv6 address without a zone.
 func isIPv6(text string) bool {
 	address, err := netip.ParseAddr(text)
 	return err == nil && address.Is6() && address.Zone() == ""
 }
 
+// isLabel reports whether text is a label of a domain name.
 func isLabel(text string) bool {
 	return text != "" && len(text) <= 63 && text[0] != '-' && text[len(text)-1] != '-' &&
 		all(text, func(b byte) bool { return isAlphanumeric(b) || b == '-' })
 }
 
-// isHost reports whether text is an IPv4 address or a domain name. What ends in a number must be an address.
+// isHost reports whether text is an IPv4 address or a domain name. The last label of a domain name is not a number.
 func isHost(text string) bool {
 	if _, ok := parseIPv4(text); ok {
 		return true
@@ -167,6 +171,7 @@ func isHost(text string) bool {
 	return len(text) <= 253 && !all(labels[len(labels)-1], isDigit)
 }
 
+// isServer reports whether text is a host or an IPv6 address in brackets, a colon, and a port.
 func isServer(text string) bool {
 	colon := strings.LastIndexByte(text, ':')
 	if colon < 0 {
@@ -181,17 +186,19 @@ func isServer(text string) bool {
 	return ok && port > 0 && isHost(host)
 }
 
+// network is an IPv4 network.
 type network struct {
 	address uint32
-	bits    int
+	bits    int // length of the prefix
 }
 
-func (n network) mask() uint32 { return uint32(^uint64(0) << (32 - n.bits)) } //nolint:gosec // the low half is meant
+func (n network) mask() uint32 { return uint32(^uint64(0) << (32 - n.bits)) } //nolint:gosec // keeps the low 32 bits
 
 func (n network) overlaps(other network) bool {
 	return (n.address^other.address)&n.mask()&other.mask() == 0
 }
 
+// parseNetwork parses ADDRESS/BITS.
 func parseNetwork(text string) (network, bool) {
 	host, length, found := strings.Cut(text, "/")
 	address, good := parseIPv4(host)
@@ -199,7 +206,7 @@ func parseNetwork(text string) (network, bool) {
 	return network{address, bits}, found && good && ok
 }
 
-// Overlap reports whether two IPv4 networks have an address in common. An address is a network of one.
+// Overlap reports whether two IPv4 networks have an address in common. An address counts as a network with one address.
 func Overlap(a, b string) bool {
 	one := check{Values: []string{b}}
 	if !strings.Contains(b, "/") {

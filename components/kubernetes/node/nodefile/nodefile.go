@@ -1,8 +1,8 @@
-// Package nodefile reads node.toml, the file on the boot partition that says what a machine is.
+// Package nodefile reads node.toml, the file on the boot partition that configures a node.
 //
-// The keys, their checks and the text of every message are in schema.toml, which the host's check reads too
-// (src/config/node_file.cpp). Both read the file statement by statement with the same rules, so that all mistakes are
-// found at once and have the same lines.
+// schema.toml defines the keys, their checks and the text of every message. `k8simg node-config check` on the host
+// reads it too (src/config/node_file.cpp). Both parse node.toml statement by statement with the same rules, so that
+// they find all mistakes at once, and report the same lines.
 package nodefile
 
 import (
@@ -23,6 +23,7 @@ import (
 //go:embed schema.toml
 var schemaText []byte
 
+// check is a [[key.check]] of the schema.
 type check struct {
 	Is      string
 	Values  []string
@@ -31,6 +32,7 @@ type check struct {
 	Message string
 }
 
+// key is a [[key]] of the schema.
 type key struct {
 	Name     string
 	Roles    []string
@@ -40,6 +42,7 @@ type key struct {
 	Check    []check
 }
 
+// schema is the content of schema.toml, which describes the fields.
 type schema struct {
 	Bytes            int
 	ValueLines       int    `toml:"value-lines"`
@@ -50,6 +53,7 @@ type schema struct {
 	Key              []key
 }
 
+// loadSchema parses the embedded schema.toml.
 func loadSchema() (*schema, error) {
 	read := &schema{}
 	decoder := toml.NewDecoder(bytes.NewReader(schemaText))
@@ -60,6 +64,7 @@ func loadSchema() (*schema, error) {
 	return read, nil
 }
 
+// find returns the key with a name, or nil.
 func (s *schema) find(name string) *key {
 	for i := range s.Key {
 		if s.Key[i].Name == name {
@@ -69,10 +74,10 @@ func (s *schema) find(name string) *key {
 	return nil
 }
 
-// Mistake is one thing that is wrong with the file.
+// Mistake is one mistake in the file.
 type Mistake struct {
 	Line int
-	Key  string // empty when the mistake is about a line or the whole file
+	Key  string // empty if the mistake concerns a line or the whole file
 	Text string
 }
 
@@ -83,34 +88,34 @@ func (m Mistake) String() string {
 	return fmt.Sprintf("node.toml:%d: %s: %s", m.Line, m.Key, m.Text)
 }
 
-// Entry is where a key was set.
+// Entry is the statement that sets a key.
 type Entry struct {
-	Line  int // of its first line
-	Lines int // how many lines it takes
+	Line  int // number of its first line
+	Lines int // number of its lines
 	text  string
-	good  bool // passed its checks
+	good  bool // the value passed its checks
 }
 
-// File is what a node.toml says.
+// File is the content of a node.toml.
 type File struct {
 	Role, Hostname, Server, Token, CACertHash string
-	PodNetwork, ServiceNetwork                string // the defaults where the file names none
+	PodNetwork, ServiceNetwork                string // the defaults, if the file does not set them
 	Address, NTP, SSHKey                      string
-	TokenRemoved                              bool // the device has left a comment in the token's place
+	TokenRemoved                              bool // the node has replaced the token by a comment
 
 	schema  *schema
 	entries map[string]Entry
 }
 
-// Line is the line on which a key is set, 0 when it is not.
+// Line returns the line on which a key is set, or 0.
 func (f *File) Line(name string) int { return f.entries[name].Line }
 
-// Options change what a file has to say.
+// Options change which keys are required.
 type Options struct {
-	Joined bool // the machine is a worker that has joined, which needs no token
+	Joined bool // the machine is a worker that has joined and needs no token
 }
 
-// Load reads the file at path. It returns the mistakes of a file that is not good; err is for a program that is not.
+// Load reads the file at path. It returns either the file or its mistakes. The error is for a fault of the program.
 func Load(path string, options Options) (*File, []Mistake, error) {
 	read, err := loadSchema()
 	if err != nil {
@@ -118,7 +123,7 @@ func Load(path string, options Options) (*File, []Mistake, error) {
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, []Mistake{{Line: 1, Text: read.Messages["unreadable"]}}, nil //nolint:nilerr // told
+		return nil, []Mistake{{Line: 1, Text: read.Messages["unreadable"]}}, nil //nolint:nilerr // reported as a mistake
 	}
 	return parse(read, text, options)
 }
@@ -132,12 +137,14 @@ func Parse(text []byte, options Options) (*File, []Mistake, error) {
 	return parse(read, text, options)
 }
 
+// reader collects the values and the mistakes of a file.
 type reader struct {
 	schema   *schema
 	file     *File
 	mistakes []Mistake
 }
 
+// add appends a mistake with a message of the schema.
 func (r *reader) add(line int, key, message string, replacements ...string) {
 	text := strings.NewReplacer(replacements...).Replace(r.schema.Messages[message])
 	r.mistakes = append(r.mistakes, Mistake{line, key, text})
@@ -161,12 +168,12 @@ func parse(s *schema, text []byte, options Options) (*File, []Mistake, error) {
 	return r.file, nil, nil
 }
 
-// blank are the characters that TOML calls whitespace.
+// blank contains TOML's whitespace characters.
 const blank = " \t"
 
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// splitLines returns the lines of a file, without the byte order mark and the carriage returns before line feeds.
+// splitLines returns the lines of a file without the byte order mark and the carriage returns at line ends.
 func splitLines(text []byte) []string {
 	lines := strings.Split(string(bytes.TrimPrefix(text, byteOrderMark)), "\n")
 	for i := range lines {
@@ -175,12 +182,12 @@ func splitLines(text []byte) []string {
 	return lines
 }
 
+// hasControl reports whether a line has a control character other than a tab.
 func hasControl(line string) bool {
 	return strings.ContainsFunc(line, func(c rune) bool { return c < 0x20 && c != '\t' || c == 0x7f })
 }
 
-// readStatements reads key by key. A statement that is no TOML costs one line, and the next line is read again as a
-// beginning.
+// readStatements reads the file key by key. After a syntax error, it continues with the next line.
 func (r *reader) readStatements(text []byte) {
 	lines := splitLines(text)
 	bad := make([]bool, len(lines))
@@ -219,7 +226,8 @@ func (r *reader) readStatements(text []byte) {
 	}
 }
 
-// parseStatement takes as many lines as the statement at the first of them needs.
+// parseStatement parses the statement that begins at the first line. It returns the key, the value, and the number of
+// lines.
 func (r *reader) parseStatement(lines []string, bad []bool, header bool) (name string, value any, count int,
 	err error) {
 	for count = 1; count <= min(r.schema.ValueLines, len(lines)) && !bad[count-1]; count++ {
@@ -243,7 +251,7 @@ func (r *reader) parseStatement(lines []string, bad []bool, header bool) (name s
 	return "", nil, 1, err
 }
 
-// unmarshal is the parser's verdict, without the parser's name and line breaks in its text.
+// unmarshal parses TOML. Its errors have neither the parser's name nor line breaks.
 func unmarshal(text string, document *map[string]any) error {
 	if err := toml.Unmarshal([]byte(text), document); err != nil {
 		return errors.New(strings.ReplaceAll(strings.TrimPrefix(err.Error(), "toml: "), "\n", " "))
@@ -254,10 +262,9 @@ func unmarshal(text string, document *map[string]any) error {
 	return nil
 }
 
-// hasLaterEscape reports whether a good statement has \e in a basic string, which the parser takes and TOML 1.0 does
-// not have.
+// hasLaterEscape reports whether a valid statement has \e in a basic string. The parser accepts it, TOML 1.0 does not.
 func hasLaterEscape(text string) bool {
-	end := "" // what ends the string; empty outside of one
+	end := "" // the delimiter that ends the string; empty outside a string
 	for i := 0; i < len(text); i++ {
 		rest := text[i:]
 		switch {
@@ -286,6 +293,7 @@ func hasLaterEscape(text string) bool {
 	return false
 }
 
+// typeName returns the schema's name for the type of a value that is not a string.
 func (r *reader) typeName(value any) string {
 	name := "date"
 	switch value.(type) {
@@ -304,6 +312,7 @@ func (r *reader) typeName(value any) string {
 	return r.schema.Types[name]
 }
 
+// readKey checks a key and stores its value.
 func (r *reader) readKey(entry Entry, name string, value any) {
 	shown := name
 	if !isBareKey(name) {
@@ -342,6 +351,7 @@ func (r *reader) readKey(entry Entry, name string, value any) {
 	r.file.entries[name] = entry
 }
 
+// target returns the field for a key, or nil.
 func (f *File) target(name string) *string {
 	return map[string]*string{
 		"role": &f.Role, "hostname": &f.Hostname, "server": &f.Server, "token": &f.Token, "ca-cert-hash": &f.CACertHash,
@@ -350,8 +360,8 @@ func (f *File) target(name string) *string {
 	}[name]
 }
 
-// checkRole tells what a role needs, and what it has no use for: a key in the wrong file is a role in the wrong file.
-// What is missing is told only when nothing else is wrong: it may stand in a line that was not understood.
+// checkRole reports keys that the role does not use, and required keys that are missing. Missing keys are reported only
+// if there is no other mistake, because a key may be in a line that could not be parsed.
 func (r *reader) checkRole(options Options) {
 	role, found := r.file.entries["role"]
 	if !found {
@@ -381,8 +391,7 @@ func (r *reader) checkRole(options Options) {
 	}
 }
 
-// checkNetworks compares networks with each other and with the address, and completes those that the file does not
-// name.
+// checkNetworks sets the defaults of the networks, and reports networks that overlap each other or the address.
 func (r *reader) checkNetworks() {
 	pods, services := r.file.entries["pod-network"], r.file.entries["service-network"]
 	for _, name := range []string{"pod-network", "service-network"} {
@@ -415,8 +424,8 @@ func (r *reader) checkNetworks() {
 	}
 }
 
-// RemoveToken returns text with the comment of the schema in the token's place; all other bytes stay as they are. The
-// result is nil when there is no token.
+// RemoveToken returns text with a comment in place of the token. All other bytes are unchanged. The result is nil if
+// there is no token.
 func (f *File) RemoveToken(text []byte) []byte {
 	entry, found := f.entries["token"]
 	if !found {

@@ -11,10 +11,9 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write what is said now into the .expected files of the corpus")
+var update = flag.Bool("update", false, "write the current messages into the .expected files of the corpus")
 
-// corpus is the folder of files that the host's check is run over as well. A component that is built alone does not
-// have it.
+// corpus is the folder with files that the tests of the host's check use too. It is not part of the component.
 const corpus = "../../../../tests/data/node"
 
 func corpusFiles(t *testing.T) []string {
@@ -45,7 +44,7 @@ func say(t *testing.T, text []byte) []string {
 	return said
 }
 
-// withoutParser replaces what only the parser says.
+// withoutParser replaces the text of syntax errors, which depends on the parser.
 func withoutParser(said []string) string {
 	out := make([]string, 0, len(said))
 	for _, line := range said {
@@ -88,8 +87,8 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// TestHost compares with the host's check, whose command K8SIMG_CHECK names, over the corpus and files with changes
-// that a slip of the hand, an editor or a bad card makes.
+// TestHost compares the messages with those of the host's check, for the corpus and for randomly changed files.
+// K8SIMG_CHECK is the host's command.
 func TestHost(t *testing.T) {
 	command := strings.Fields(os.Getenv("K8SIMG_CHECK"))
 	if len(command) == 0 {

@@ -13,8 +13,8 @@ import (
 	"hyperkube/node"
 )
 
-// authorities signs as `kubeadm certs renew` does. kubeadm's manager of renewals would write over a certificate and its
-// key in place, and date them by the time at which the process began.
+// authorities signs certificates as `kubeadm certs renew` does. kubeadm's renewal manager is not used, because it
+// overwrites certificates and keys in place, and calculates their validity from the time at which the process started.
 type authorities struct{}
 
 func (authorities) Sign(r node.Request) (certificate, key []byte, err error) {
@@ -32,6 +32,7 @@ func (authorities) Sign(r node.Request) (certificate, key []byte, err error) {
 	return pkiutil.EncodeCertPEM(made), key, nil
 }
 
+// request converts a Request to kubeadm's type.
 func request(r node.Request) *pkiutil.CertConfig {
 	return &pkiutil.CertConfig{
 		Config: certutil.Config{

@@ -28,7 +28,7 @@ import (
 
 const day = 24 * time.Hour
 
-// ahead is a clock that is some time ahead of the machine's.
+// ahead is a clock that is ahead of the system clock.
 type ahead struct {
 	clock
 	by time.Duration
@@ -36,11 +36,12 @@ type ahead struct {
 
 func (a *ahead) Now() time.Time { return time.Now().Add(a.by) }
 
-// noPods is a container runtime without containers; noUnits is a systemd that does what it is told.
+// noPods is a container runtime without containers.
 type noPods struct{ containers }
 
 func (noPods) Running(context.Context) ([]node.Pod, error) { return nil, nil }
 
+// noUnits records the units that are restarted.
 type noUnits struct {
 	units
 	restarted []string
@@ -51,7 +52,7 @@ func (u *noUnits) TryRestart(_ context.Context, unit string) error {
 	return nil
 }
 
-// controlPlane is the disk of a machine on which kubeadm has made the certificates of a control plane.
+// controlPlane is a folder in which kubeadm has created the certificates of a control plane.
 type controlPlane struct {
 	t      *testing.T
 	root   string
@@ -92,7 +93,7 @@ func (c *controlPlane) put(name, text string) {
 	c.must(os.WriteFile(c.root+name, []byte(text), 0o600))
 }
 
-// kubeletStarts keeps the certificate of the kubelet's kubeconfig, as the kubelet does.
+// kubeletStarts stores the certificate of the kubelet's kubeconfig in a file, as the kubelet does.
 func (c *controlPlane) kubeletStarts() {
 	c.t.Helper()
 	config, err := clientcmd.LoadFromFile(c.root + "/etc/kubernetes/kubelet.conf")
@@ -131,7 +132,7 @@ func (c *controlPlane) manager() *renewal.Manager {
 	return manager
 }
 
-// ends are the ends of all certificates that kubeadm renews.
+// ends returns the expiry of each certificate that kubeadm renews.
 func (c *controlPlane) ends() map[string]time.Time {
 	c.t.Helper()
 	found := map[string]time.Time{}
@@ -168,8 +169,9 @@ func (c *controlPlane) userOf(kubeconfig string) tls.Certificate {
 	return found
 }
 
-// meet lets a client and a server convince each other at the clock's time.
-func (c *controlPlane) meet(what, address string, server, client tls.Certificate, serverPool, clientPool *x509.CertPool) {
+// meet checks that a client and a server accept each other's certificates at the clock's time.
+func (c *controlPlane) meet(what, address string, server, client tls.Certificate,
+	serverPool, clientPool *x509.CertPool) {
 	c.t.Helper()
 	near, far := net.Pipe()
 	defer near.Close() //nolint:errcheck // a test
@@ -185,13 +187,13 @@ func (c *controlPlane) meet(what, address string, server, client tls.Certificate
 		Certificates: []tls.Certificate{client}, RootCAs: serverPool, ServerName: address, Time: c.clock.Now,
 	})
 	err := connection.HandshakeContext(c.t.Context())
-	go connection.Read(make([]byte, 1)) //nolint:errcheck // what the server says last
+	go connection.Read(make([]byte, 1)) //nolint:errcheck // takes the server's last message
 	if refused := <-answer; err != nil || refused != nil {
 		c.t.Errorf("%s: client: %v, server: %v", what, err, refused)
 	}
 }
 
-// meetAll connects everybody who connects in a control plane.
+// meetAll checks all pairs of clients and servers in a control plane.
 func (c *controlPlane) meetAll() {
 	c.t.Helper()
 	cluster, etcd := c.pool("ca"), c.pool("etcd/ca")
@@ -207,7 +209,8 @@ func (c *controlPlane) meetAll() {
 	c.meet("API server", "127.0.0.1", c.pair("etcd/server"), c.pair("apiserver-etcd-client"), etcd, etcd)
 	c.meet("check of etcd", "localhost", c.pair("etcd/server"), c.pair("etcd/healthcheck-client"), etcd, etcd)
 	c.meet("etcd", "10.0.2.15", c.pair("etcd/peer"), c.pair("etcd/peer"), etcd, etcd)
-	c.meet("aggregated API", "127.0.0.1", c.pair("etcd/server"), c.pair("front-proxy-client"), etcd, c.pool("front-proxy-ca"))
+	c.meet("aggregated API", "127.0.0.1", c.pair("etcd/server"), c.pair("front-proxy-client"), etcd,
+		c.pool("front-proxy-ca"))
 }
 
 func leafOf(t *testing.T, pair tls.Certificate) *x509.Certificate {
@@ -219,8 +222,8 @@ func leafOf(t *testing.T, pair tls.Certificate) *x509.Certificate {
 	return leaf
 }
 
-// TestTwoYears moves the clock of a control plane that kubeadm has made: with steps as long as a machine is off, and as
-// long as a kubelet may take.
+// TestTwoYears moves the clock of a control plane in three steps, which are longer than half the lifetime of a
+// certificate.
 func TestTwoYears(t *testing.T) {
 	c := newControlPlane(t)
 	c.renew() // before the kubelet's first start
@@ -259,7 +262,7 @@ func TestTwoYears(t *testing.T) {
 	if subject.CommonName != "system:node:node" || !slices.Equal(subject.Organization, []string{"system:nodes"}) {
 		t.Error(subject)
 	}
-	// The kubelet itself goes on from there.
+	// The kubelet can store its next certificate.
 	made, key, err := authorities{}.Sign(node.Request{Authority: c.config.CertificatesDir + "/ca",
 		Like: leafOf(t, *kubelet), NotBefore: c.clock.Now(), NotAfter: c.clock.Now().Add(day)})
 	c.must(err)
@@ -329,7 +332,8 @@ func TestClockThatIsAhead(t *testing.T) {
 }
 
 func TestSigningWithoutAuthority(t *testing.T) {
-	if _, _, err := (authorities{}).Sign(node.Request{Authority: t.TempDir() + "/ca", Like: &x509.Certificate{}}); err == nil {
+	request := node.Request{Authority: t.TempDir() + "/ca", Like: &x509.Certificate{}}
+	if _, _, err := (authorities{}).Sign(request); err == nil {
 		t.Error("a certificate was signed without an authority")
 	}
 }

@@ -35,7 +35,7 @@ import (
 	"hyperkube/startup"
 )
 
-// cluster asks API servers.
+// cluster sends requests to API servers.
 type cluster struct{}
 
 func (cluster) Reachable(ctx context.Context, server string) bool {
@@ -47,8 +47,8 @@ func (cluster) Reachable(ctx context.Context, server string) bool {
 	return true
 }
 
-// stranger is a client for a server that nobody vouches for yet. What it says is checked by other means, or not
-// believed.
+// stranger returns a client that does not verify the server's certificate. Callers verify the response by other means,
+// or treat it as untrusted.
 func stranger() *http.Client {
 	return &http.Client{
 		Timeout: time.Minute,
@@ -69,7 +69,7 @@ func (cluster) Time(ctx context.Context, server string) time.Time {
 	if err != nil {
 		return time.Time{}
 	}
-	response.Body.Close() //nolint:errcheck // only its head is read
+	response.Body.Close() //nolint:errcheck // only the header is used
 	said, err := http.ParseTime(response.Header.Get("Date"))
 	if err != nil {
 		return time.Time{}
@@ -77,11 +77,12 @@ func (cluster) Time(ctx context.Context, server string) time.Time {
 	return said
 }
 
+// largestAnswer limits the size of a response.
 const largestAnswer = 4 << 20
 
-// Check does what kubeadm's discovery does, with an answer for each cause: the cluster's public description is signed
-// with the token, its certificate authority is the one that node.toml names, and the token lets this machine ask for
-// its node.
+// Check does the checks of kubeadm's discovery, with a separate error for each cause. The cluster-info of the cluster
+// must be signed with the token, its certificate authority must have the hash in node.toml, and the token must
+// authorize a request for the node.
 func (cluster) Check(ctx context.Context, m node.Membership) error {
 	info, err := clusterInfo(ctx, m.Server)
 	if err != nil {
@@ -106,12 +107,12 @@ func (cluster) Check(ctx context.Context, m node.Membership) error {
 		return classify(err)
 	}
 	if isReady(found) {
-		return node.JoinError{Refusal: node.NameTaken, Err: fmt.Errorf("the node %s is there, and Ready", m.NodeName)}
+		return node.JoinError{Refusal: node.NameTaken, Err: fmt.Errorf("the node %s exists and is Ready", m.NodeName)}
 	}
 	return nil
 }
 
-// clusterInfo is the description of itself that a cluster shows to everybody.
+// clusterInfo returns the ConfigMap cluster-info, which is readable without authentication.
 func clusterInfo(ctx context.Context, server string) (*corev1.ConfigMap, error) {
 	url := "https://" + server + "/api/v1/namespaces/" + metav1.NamespacePublic + "/configmaps/" +
 		bootstrapapi.ConfigMapClusterInfo
@@ -124,7 +125,7 @@ func clusterInfo(ctx context.Context, server string) (*corev1.ConfigMap, error) 
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close() //nolint:errcheck // it was only read
+	defer response.Body.Close() //nolint:errcheck // read only
 	text, err := io.ReadAll(io.LimitReader(response.Body, largestAnswer))
 	if err != nil {
 		return nil, err
@@ -139,19 +140,19 @@ func clusterInfo(ctx context.Context, server string) (*corev1.ConfigMap, error) 
 	return info, nil
 }
 
-// verifyInfo returns the certificate authority of a cluster whose description is signed with the token.
+// verifyInfo verifies cluster-info and returns the certificate authority in it.
 func verifyInfo(info *corev1.ConfigMap, m node.Membership) ([]byte, error) {
 	id, secret, _ := strings.Cut(m.Token, ".")
 	text, signature := info.Data[bootstrapapi.KubeConfigKey], info.Data[bootstrapapi.JWSSignatureKeyPrefix+id]
 	if text == "" {
-		return nil, errors.New("the cluster does not describe itself yet")
+		return nil, errors.New("cluster-info has no kubeconfig yet")
 	}
 	if signature == "" {
-		return nil, node.JoinError{Refusal: node.TokenRefused, Err: fmt.Errorf("no token %s is known", id)}
+		return nil, node.JoinError{Refusal: node.TokenRefused, Err: fmt.Errorf("the token %s is unknown", id)}
 	}
 	if !jws.DetachedTokenIsValid(signature, text, id, secret) {
 		return nil, node.JoinError{Refusal: node.TokenRefused,
-			Err: errors.New("the cluster's description is signed with another token")}
+			Err: errors.New("cluster-info is signed with another token")}
 	}
 	config, err := clientcmd.Load([]byte(text))
 	if err != nil {
@@ -171,10 +172,10 @@ func verifyInfo(info *corev1.ConfigMap, m node.Membership) ([]byte, error) {
 		}
 		return each.CertificateAuthorityData, nil
 	}
-	return nil, errors.New("the cluster's description names no cluster")
+	return nil, errors.New("the kubeconfig in cluster-info has no cluster")
 }
 
-// classify makes a JoinError of an error whose type says why.
+// classify returns a JoinError if the type of an error shows the cause.
 func classify(err error) error {
 	var (
 		known   node.JoinError
@@ -194,6 +195,7 @@ func classify(err error) error {
 	return err
 }
 
+// restConfig reads a kubeconfig.
 func restConfig(kubeconfig string) (*rest.Config, error) {
 	text, err := os.ReadFile(kubeconfig)
 	if err != nil {
@@ -204,8 +206,8 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 
 const fieldManager = "k8simg-node"
 
-// Apply does not ask the API server for the description of all that it knows, which takes a slow core many seconds: the
-// names of the resources are those that the kinds suggest, and the API server refuses what is wrong.
+// Apply derives the names of resources from their kinds. It does not use the discovery API, which takes a slow core
+// many seconds. The API server rejects a wrong name.
 func (cluster) Apply(ctx context.Context, kubeconfig, ready string, manifest []byte) error {
 	if err := startup.AwaitAPIContext(ctx, ready, os.Stdout); err != nil {
 		return err
@@ -245,6 +247,7 @@ func (cluster) Apply(ctx context.Context, kubeconfig, ready string, manifest []b
 	}
 }
 
+// isReady reports whether a node is Ready.
 func isReady(n *corev1.Node) bool {
 	for _, condition := range n.Status.Conditions {
 		if condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue {
@@ -276,7 +279,7 @@ func (cluster) AwaitReady(ctx context.Context, kubeconfig, name string) error {
 	}
 }
 
-// watchReady returns when the node is Ready, or when the API server ends the watch.
+// watchReady returns true when the node is Ready, and false when the API server ends the watch.
 func watchReady(ctx context.Context, client clientset.Interface, name string) (bool, error) {
 	options := metav1.ListOptions{FieldSelector: "metadata.name=" + name}
 	list, err := client.CoreV1().Nodes().List(ctx, options)

@@ -27,13 +27,13 @@ import (
 
 const token = "k8sim9.4b7qz02xw8n5tj1c"
 
-// apiServer is as much of an API server as a worker asks before it joins.
+// apiServer answers the requests that a worker sends before it joins.
 type apiServer struct {
 	*httptest.Server
 	address, hash, authority string
-	signer                   string // the token that the description is signed with
-	known                    bool   // whether the token is let in
-	ready                    bool   // whether there is a node of that name
+	signer                   string // the token that signs cluster-info
+	known                    bool   // the token is authorized
+	ready                    bool   // a Ready node with the worker's name exists
 	requests                 []string
 	bodies                   []string
 }
@@ -41,7 +41,7 @@ type apiServer struct {
 func start(t *testing.T) *apiServer {
 	t.Helper()
 	server := &apiServer{signer: token, known: true}
-	// All addresses of the machine, so that the same server also answers at one that its certificate does not have.
+	// The server also listens on addresses for which its certificate is not valid.
 	listener, err := net.Listen("tcp4", "0.0.0.0:0")
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +191,7 @@ func (s *apiServer) kubeconfig(t *testing.T) string {
 	return path
 }
 
-// The manifest that ships is applied object by object, each to the resource of its kind.
+// TestApply applies a manifest with several objects, each to the resource of its kind.
 func TestApply(t *testing.T) {
 	server := start(t)
 	manifest := "# words\napiVersion: v1\nkind: Namespace\nmetadata: {name: net}\n---\n" +

@@ -45,9 +45,8 @@ func (kubeadm) Init(_ context.Context, options node.InitOptions) error {
 	}
 	started := workflow.Phase{Name: "kubelet-started",
 		Run: func(workflow.RunData) error { options.KubeletStarted(); return nil }}
-	// kubelet-finalize is left out: it restarts the kubelet while that starts pods. The node does the rest of it, lets
-	// the kubelet's file name the certificate that the kubelet renews, without a restart: the kubelet has that
-	// certificate already.
+	// The phase kubelet-finalize is left out, because it restarts the kubelet while the kubelet starts pods. Package node
+	// changes the kubelet's kubeconfig instead (rotateKubelet). That needs no restart.
 	phases = append(phases,
 		initphases.NewCertsPhase(), initphases.NewKubeConfigPhase(), initphases.NewEtcdPhase(),
 		initphases.NewControlPlanePhase(),
@@ -71,12 +70,13 @@ func (kubeadm) Join(_ context.Context, file string) error {
 }
 
 func (kubeadm) Reset(context.Context) error {
-	// No API server is asked: etcd has one member, whose data goes.
+	// Without an API server: the only member of etcd is deleted with its data.
 	data := &resetData{config: &kubeadmapi.ResetConfiguration{}}
 	return run([]workflow.Phase{resetphases.NewPreflightPhase(), resetphases.NewRemoveETCDMemberPhase(),
 		resetphases.NewCleanupNodePhase()}, data)
 }
 
+// run runs phases with their shared data.
 func run(phases []workflow.Phase, data workflow.RunData) error {
 	runner := workflow.NewRunner()
 	for _, phase := range phases {
@@ -86,13 +86,13 @@ func run(phases []workflow.Phase, data workflow.RunData) error {
 	return runner.Run(nil)
 }
 
-// initData is what the phases of `kubeadm init` share.
+// initData is the shared data of the phases of `kubeadm init`.
 type initData struct {
 	config   *kubeadmapi.InitConfiguration
 	ignored  sets.Set[string]
 	client   clientset.Interface
 	original *clientcmdapi.Config
-	local    *clientcmdapi.Config // with the address of this API server
+	local    *clientcmdapi.Config // original with the address of this machine's API server
 }
 
 func (d *initData) UploadCerts() bool                       { return false }
@@ -131,7 +131,8 @@ func (d *initData) KubeConfigOriginal() (*clientcmdapi.Config, error) {
 	return d.original, nil
 }
 
-// Client is asked for when the API server runs. The administrator is let in by then.
+// Client returns a client for the administrator, and first makes sure that the administrator is authorized. The API
+// server must be running.
 func (d *initData) Client() (clientset.Interface, error) {
 	if d.client == nil {
 		client, err := kubeconfig.EnsureAdminClusterRoleBinding(constants.KubernetesDir, &d.config.LocalAPIEndpoint,
@@ -159,7 +160,7 @@ func (d *initData) PatchesDir() string {
 	return d.config.Patches.Directory
 }
 
-// joinData is what the phases of `kubeadm join` share.
+// joinData is the shared data of the phases of `kubeadm join`.
 type joinData struct {
 	config  *kubeadmapi.JoinConfiguration
 	ignored sets.Set[string]
@@ -195,7 +196,7 @@ func (d *joinData) TLSBootstrapCfg() (*clientcmdapi.Config, error) {
 	return d.tls, nil
 }
 
-// InitCfg is the cluster's configuration, with this node's registration.
+// InitCfg returns the cluster's configuration with the settings of this node.
 func (d *joinData) InitCfg() (*kubeadmapi.InitConfiguration, error) {
 	if d.start != nil {
 		return d.start, nil
@@ -212,7 +213,7 @@ func (d *joinData) InitCfg() (*kubeadmapi.InitConfiguration, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The kubelet's file names the cluster as the cluster does.
+	// The kubelet's kubeconfig uses the cluster's name.
 	_, info, err := kubeconfigutil.GetClusterFromKubeConfig(tls)
 	if err != nil {
 		return nil, err
@@ -235,7 +236,7 @@ func (d *joinData) WaitControlPlaneClient() (clientset.Interface, error) {
 	return nil, errNoControlPlane
 }
 
-// resetData is what the phases of `kubeadm reset` share.
+// resetData is the shared data of the phases of `kubeadm reset`.
 type resetData struct {
 	config *kubeadmapi.ResetConfiguration
 }

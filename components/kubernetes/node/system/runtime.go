@@ -12,17 +12,17 @@ import (
 	"hyperkube/node"
 )
 
-// containers is containerd, asked as the kubelet asks it.
+// containers uses containerd through the CRI, as the kubelet does.
 type containers struct{}
 
-// patience is how long the runtime may take to answer, besides what a container has to end.
+// patience is the timeout of a request, in addition to a container's grace period.
 const patience = 30 * time.Second
 
 func connect(ctx context.Context) (criapi.RuntimeService, error) {
-	return criclient.NewRemoteRuntimeService(ctx, "unix:///run/containerd/containerd.sock", patience, nil, false)
+	return criclient.NewRemoteRuntimeService(ctx, containerd, patience, nil, false)
 }
 
-// Annotations of the kubelet.
+// Annotations that the kubelet sets on containers.
 const (
 	graceLabel = "io.kubernetes.container.terminationGracePeriod"
 	podGrace   = "io.kubernetes.pod.terminationGracePeriod"
@@ -61,7 +61,7 @@ func (containers) Running(ctx context.Context) ([]node.Pod, error) {
 	return pods, nil
 }
 
-// graceOf is what the pod's terminationGracePeriodSeconds says, the API's default without it.
+// graceOf returns the pod's terminationGracePeriodSeconds from the annotations, or the API's default.
 func graceOf(annotations map[string]string) time.Duration {
 	for _, name := range []string{graceLabel, podGrace} {
 		if seconds, err := strconv.Atoi(annotations[name]); err == nil && seconds >= 0 {

@@ -1,5 +1,5 @@
-// Package system is the real machine of hyperkube/node: its disk, clock and network, systemd, the container runtime,
-// kubeadm's phases and API servers.
+// Package system implements the interfaces of hyperkube/node for a real machine: disk, clock, network, systemd, the
+// container runtime, kubeadm's phases, and API servers.
 package system
 
 import (
@@ -22,7 +22,7 @@ import (
 	"hyperkube/node"
 )
 
-// New returns the machine that the program runs on. K8SIMG_ROOT names another file system, for tests.
+// New returns the machine on which the program runs. Tests set another root folder with K8SIMG_ROOT.
 func New() (node.Machine, error) {
 	return node.Machine{
 		Root:         os.Getenv("K8SIMG_ROOT"),
@@ -36,7 +36,7 @@ func New() (node.Machine, error) {
 		Authorities:  authorities{},
 		Cluster:      cluster{},
 		Random:       rand.Reader,
-		Reload:       func() { exec.Command("agetty", "--reload").Run() }, //nolint:errcheck // it is only shown
+		Reload:       func() { exec.Command("agetty", "--reload").Run() }, //nolint:errcheck // only the prompt is affected
 		Ask:          ask,
 		Anew:         func() error { return unix.Exec("/proc/self/exe", os.Args, os.Environ()) },
 		Journal:      os.Stdout,
@@ -45,7 +45,7 @@ func New() (node.Machine, error) {
 	}, nil
 }
 
-// ask runs a program and returns what it says, with its error.
+// ask runs a command and returns its output, followed by its error.
 func ask(ctx context.Context, command []string) string {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -59,7 +59,7 @@ func ask(ctx context.Context, command []string) string {
 type files struct{}
 
 func (files) Write(path string, text []byte, mode os.FileMode) error {
-	// A file that somebody else may read was never written with a secret in it.
+	// A new file is created with mode 0600, so that a secret is never in a file that others can read.
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -95,7 +95,7 @@ func (files) SyncFile(path string) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close() //nolint:errcheck // read only
 	return file.Sync()
 }
 
@@ -106,7 +106,7 @@ func (files) Free(path string) (node.Space, error) {
 	if err := unix.Statfs(path, &found); err != nil {
 		return node.Space{}, err
 	}
-	block := uint64(found.Bsize) //nolint:gosec,unconvert // never negative, and of another type on 32 bits
+	block := uint64(found.Bsize) //nolint:gosec,unconvert // never negative; its type depends on the architecture
 	return node.Space{Free: found.Bavail * block, Total: found.Blocks * block}, nil
 }
 
@@ -119,12 +119,12 @@ func (files) Lock(path string) (func(), error) {
 		file.Close() //nolint:errcheck // nothing was written
 		return nil, err
 	}
-	return func() { file.Close() }, nil //nolint:errcheck // the lock goes with the file
+	return func() { file.Close() }, nil //nolint:errcheck // closing the file releases the lock
 }
 
 type clock struct{}
 
-// began is when this process did, by both of the kernel's clocks.
+// began is the start time of the process, with the wall clock and the monotonic clock.
 var began = time.Now()
 
 func (clock) Moved() time.Duration {
@@ -146,7 +146,7 @@ func (clock) Sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// units asks systemd over its own socket, which is there when the message bus is not.
+// units uses systemd's private socket, which does not depend on D-Bus.
 type units struct{}
 
 func withSystemd(ctx context.Context, use func(*dbus.Conn) error) error {
@@ -158,33 +158,31 @@ func withSystemd(ctx context.Context, use func(*dbus.Conn) error) error {
 	return use(connection)
 }
 
+// replace is the job mode that replaces conflicting jobs.
 const replace = "replace"
 
 func (units) Start(ctx context.Context, unit string) error {
 	return withSystemd(ctx, func(c *dbus.Conn) error {
-		_, err := c.StartUnitContext(ctx, unit, replace,
-			nil)
+		_, err := c.StartUnitContext(ctx, unit, replace, nil)
 		return err
 	})
 }
 
 func (units) Restart(ctx context.Context, unit string) error {
 	return withSystemd(ctx, func(c *dbus.Conn) error {
-		_, err := c.RestartUnitContext(ctx, unit, replace,
-			nil)
+		_, err := c.RestartUnitContext(ctx, unit, replace, nil)
 		return err
 	})
 }
 
 func (units) TryRestart(ctx context.Context, unit string) error {
 	return withSystemd(ctx, func(c *dbus.Conn) error {
-		_, err := c.TryRestartUnitContext(ctx, unit, replace,
-			nil)
+		_, err := c.TryRestartUnitContext(ctx, unit, replace, nil)
 		return err
 	})
 }
 
-// longestStop is how long a unit may take to stop before nobody waits for it any more.
+// longestStop limits the time that Stop waits.
 const longestStop = 2 * time.Minute
 
 func (units) Stop(ctx context.Context, unit string) error {
@@ -215,7 +213,7 @@ func (units) ActiveState(ctx context.Context, unit string) (state string, err er
 		}
 		text, ok := property.Value.Value().(string)
 		if !ok {
-			return fmt.Errorf("systemd says %v about %s", property.Value, unit)
+			return fmt.Errorf("systemd returns the ActiveState %v for %s", property.Value, unit)
 		}
 		state = text
 		return nil
@@ -225,7 +223,7 @@ func (units) ActiveState(ctx context.Context, unit string) (state string, err er
 
 type network struct{}
 
-// worst is the metric of the last of all default routes.
+// worst is the metric of AddDefaultRoute. Other default routes have lower metrics, and are preferred.
 const worst = 2000000000
 
 func (network) Addresses() ([]node.Address, error) {
