@@ -60,11 +60,11 @@ TEST_CASE("what only a machine has is refused where it was written") {
   Architecture project;
   project.append("defconfigs/cpu.toml", "\n[overlays]\nuse = [\"base\"]\n\n[system]\nhostname = \"x\"\n");
   CHECK(project.wrong() ==
-        "defconfigs/cpu.toml:19:2: overlays has no place here: the board \"cpu\" is an architecture, without kernel "
+        "defconfigs/cpu.toml:19:2: overlays cannot be set here: the board \"cpu\" is an architecture, without kernel "
         "and disk\n"
-        "defconfigs/cpu.toml:22:2: system has no place here: the board \"cpu\" is an architecture, without kernel and "
+        "defconfigs/cpu.toml:22:2: system cannot be set here: the board \"cpu\" is an architecture, without kernel and "
         "disk");
-  CHECK(project.mistakes({"disk.file=x"}, "cpu").find("--set: disk has no place here") != std::string::npos);
+  CHECK(project.mistakes({"disk.file=x"}, "cpu").find("--set: disk cannot be set here") != std::string::npos);
 }
 
 TEST_CASE("a board with any part of a machine must have all of it") {

@@ -20,7 +20,7 @@ TEST_CASE("an unknown key deep inside is named in full") {
         "boards/toy/board.toml:40:1: unknown key disk.partition.root.gorw (did you mean \"grow\"?)");
   project.edit("boards/toy/board.toml", "gorw = true", "zzz = true");
   CHECK(project.mistakes() ==
-        "boards/toy/board.toml:40:1: unknown key disk.partition.root.zzz (there is bootable, create-on-device, "
+        "boards/toy/board.toml:40:1: unknown key disk.partition.root.zzz (available: bootable, create-on-device, "
         "filesystem, free, grow, label, mount, size, type)");
 }
 
@@ -158,23 +158,23 @@ TEST_CASE("a chain of extends that bites its tail is an error") {
   Project project;
   project.append("defconfigs/base.toml", "");
   project.edit("defconfigs/base.toml", "abstract = true\n", "abstract = true\nextends = \"node\"\n");
-  CHECK(project.mistakes() == "defconfigs/base.toml:2:11: extends goes in a circle: node → base → node");
+  CHECK(project.mistakes() == "defconfigs/base.toml:2:11: extends forms a cycle: node → base → node");
   project.write("defconfigs/self.toml", "extends = \"self\"\n");
-  CHECK(project.mistakes({}, "self") == "defconfigs/self.toml:1:11: extends goes in a circle: self → self");
+  CHECK(project.mistakes({}, "self") == "defconfigs/self.toml:1:11: extends forms a cycle: self → self");
 }
 
 TEST_CASE("abstract defconfigs and defconfigs without a board are not built") {
   Project project;
   CHECK(project.mistakes({}, "base").find("defconfigs/base.toml:1:12: \"base\" is abstract") != std::string::npos);
   project.edit("defconfigs/node.toml", "board = \"toy\"\n", "");
-  CHECK(project.mistakes() == "defconfigs/node.toml:1:1: board is missing: it names a folder in boards/");
+  CHECK(project.mistakes() == "defconfigs/node.toml:1:1: board is missing: set it to the name of a folder in boards/");
 }
 
 TEST_CASE("!x must take something out") {
   Project project;
   project.edit("defconfigs/node.toml", "[\"crun\"]", "[\"!udv\"]");
   CHECK(project.mistakes() ==
-        "defconfigs/node.toml:6:12: packages.install: \"!udv\" takes out what nothing before it put in (did you mean "
+        "defconfigs/node.toml:6:12: packages.install: \"!udv\" removes an item that is not in the list (did you mean "
         "\"udev\"?)");
   project.edit("defconfigs/node.toml", "[\"!udv\"]", "[\"less\", \"!less\"]");
   CHECK(project.mistakes().find("defconfigs/node.toml:6:20: packages.install: \"!less\" takes out") == 0);
@@ -210,14 +210,14 @@ TEST_CASE("values that do not fit each other") {
   CHECK(mistake("disk.partition.root.filesystem=vfat") ==
         "--set: disk.partition.root.filesystem cannot be \"vfat\": the root filesystem needs owners and modes");
   CHECK(mistake("disk.partition.root.mount=/data") ==
-        "boards/toy/board.toml:34:8: disk.partition: none has mount = \"/\"");
+        "boards/toy/board.toml:34:8: disk.partition: no partition has mount = \"/\"");
   CHECK(mistake("disk.partition.root.label=a-label-that-is-too-long").find("is longer than the 16 characters") !=
         std::string::npos);
   CHECK(mistake("disk.compress=zstd") ==
         "--set: disk.compress is \"zstd\": that needs disk.compress-level from 1 to 19");
   CHECK(mistake("disk.boot-code=x.bin").find("disk.boot-code needs disk.boot-code-package") != std::string::npos);
   CHECK(mistake("qemu.firmware=uefi").find("qemu.firmware has \"uefi\": that needs") != std::string::npos);
-  CHECK(mistake("kernel.cmdline+=root=/dev/sda1").find("must not say root=") != std::string::npos);
+  CHECK(mistake("kernel.cmdline+=root=/dev/sda1").find("must not have root=") != std::string::npos);
   CHECK(mistake("kernel.package=linux-source-6.13")
             .find("--set: kernel.package is \"linux-source-6.13\", which tools.files.packages does not name (did you "
                   "mean \"linux-source-6.12\"?)") == 0);
@@ -279,7 +279,7 @@ TEST_CASE("components are held against their own schema") {
   const std::string file = "components/engine/component.toml";
   SECTION("name") {
     project.edit(file, "name = \"engine\"", "name = \"other\"");
-    CHECK(project.mistakes() == file + ":1:8: name must be the folder's, \"engine\", not \"other\"");
+    CHECK(project.mistakes() == file + ":1:8: name must be \"engine\", the name of the folder, not \"other\"");
   }
   SECTION("check without expectation") {
     project.edit(file, ", expect = \"v1.0.0\"", "");
@@ -287,7 +287,7 @@ TEST_CASE("components are held against their own schema") {
   }
   SECTION("two binaries of one name") {
     project.edit(file, "name = \"one\"", "name = \"all\"");
-    CHECK(project.mistakes() == file + ":18:8: binary \"all\" is there twice");
+    CHECK(project.mistakes() == file + ":18:8: binary \"all\" is defined twice");
   }
   SECTION("binary without name") {
     project.edit(file, "name = \"one\"\n", "");

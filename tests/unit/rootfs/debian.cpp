@@ -89,7 +89,7 @@ TEST_CASE("a mistake in the table is named with its line") {
   CHECK(holds(mistakes_with("mode = \"2775\"", "mode = \"rwx\""),
               "base-files.folder.\"var/mail\".mode must be a mode of four octal digits"));
   CHECK(holds(mistakes_with("path = \"var/mail\"", "path = \"/var/mail\""), "must be a relative path"));
-  CHECK(holds(mistakes_with("path = \"var/mail\"", "path = \"var/tmp\""), "\"var/tmp\" is there twice"));
+  CHECK(holds(mistakes_with("path = \"var/mail\"", "path = \"var/tmp\""), "\"var/tmp\" is defined twice"));
   CHECK(holds(mistakes_with("target = \"share/man\"\n", ""), "base-files.link.\"usr/local/man\".target is missing"));
   CHECK(holds(mistakes_with("target = \"share/man\"", "content = \"x\""), "unknown key base-files.link"));
   CHECK(holds(mistakes_with("package = \"libnss-systemd\"", "package = \"Libnss\""), "name of a Debian package"));

@@ -28,7 +28,7 @@ TEST_CASE("characters beyond ASCII are welcome in comments and quotes, and named
     toml::Diagnostics diagnostics;
     CHECK_FALSE(toml::parse_document(text, "file", diagnostics));
     REQUIRE(diagnostics.size() == 1);
-    CHECK(diagnostics.lines()[0] == place + "only comments and quoted text may hold characters that are not ASCII");
+    CHECK(diagnostics.lines()[0] == place + "only comments and quoted text may contain non-ASCII characters");
   }
 }
 
