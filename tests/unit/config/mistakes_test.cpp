@@ -214,7 +214,7 @@ TEST_CASE("values that do not fit each other") {
   CHECK(mistake("disk.partition.root.label=a-label-that-is-too-long").find("is longer than the 16 characters") !=
         std::string::npos);
   CHECK(mistake("disk.compress=zstd") ==
-        "--set: disk.compress is \"zstd\": that needs disk.compress-level from 1 to 19");
+        "--set: disk.compress is \"zstd\", which needs disk.compress-level from 1 to 19");
   CHECK(mistake("disk.boot-code=x.bin").find("disk.boot-code needs disk.boot-code-package") != std::string::npos);
   CHECK(mistake("qemu.firmware=uefi").find("qemu.firmware has \"uefi\": that needs") != std::string::npos);
   CHECK(mistake("kernel.cmdline+=root=/dev/sda1").find("must not have root=") != std::string::npos);

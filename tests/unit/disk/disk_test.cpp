@@ -145,7 +145,8 @@ TEST_CASE("boot code fills the start of the disk and leaves the table alone") {
   CHECK(f.bytes(disk).substr(510, 2) == "\x55\xaa");
   CHECK(f.table(disk).at("partitions").size() == 2);
   f.gpt.boot_code += 'x';
-  CHECK(contains(failure([&] { f.make(f.gpt); }), "the boot code has 441 bytes, the start of the disk holds 440"));
+  CHECK(contains(failure([&] { f.make(f.gpt); }),
+                 "the boot code has 441 bytes, but only 440 fit at the start of the disk"));
 }
 
 TEST_CASE("holes stay holes") {
@@ -205,7 +206,7 @@ TEST_CASE("what no table can hold is refused with a reason") {
                    for (auto& p : s.partitions) p.type = "linux";
                    while (s.partitions.size() < 5) s.partitions.push_back(s.partitions[0]);
                  }),
-                 "a dos partition table holds 4 partitions"));
+                 "a dos partition table has room for 4 partitions"));
   // The table's script has no way to write these: they must not become other fields.
   CHECK(contains(refused([](DiskSpec& s) { s.partitions[0].name = "a\", size=1, name=\"b"; }), "partition name"));
   CHECK(contains(refused([](DiskSpec& s) { s.partitions[0].name = "two\nlines"; }), "partition name"));

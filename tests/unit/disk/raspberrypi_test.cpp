@@ -74,9 +74,9 @@ TEST_CASE("a boot partition that starts") {
 
 TEST_CASE("lines that the firmware would not understand") {
   Partition p;
-  CHECK(contains(p.of("\nenable_uart\n"), "config.txt:3: \"enable_uart\" is no KEY=VALUE"));
-  CHECK(contains(p.of("=1\n"), "config.txt:2: \"=1\" is no KEY=VALUE"));
-  CHECK(contains(p.of("enable uart=1\n"), "config.txt:2: \"enable uart\" is no name of a setting"));
+  CHECK(contains(p.of("\nenable_uart\n"), "config.txt:3: \"enable_uart\" is not KEY=VALUE"));
+  CHECK(contains(p.of("=1\n"), "config.txt:2: \"=1\" is not KEY=VALUE"));
+  CHECK(contains(p.of("enable uart=1\n"), "config.txt:2: \"enable uart\" is not a valid name of a setting"));
   CHECK(p.of("dtparam=" + std::string(90, 'x') + "\n") == "");
   CHECK(contains(p.of("dtparam=" + std::string(91, 'x') + "\n"),
                  "config.txt:2: has 99 characters; the firmware reads 98"));
@@ -91,9 +91,9 @@ TEST_CASE("filters") {
     INFO(filter);
     CHECK(p.of(fmt::format("[{}]\nenable_uart=1\n", filter)) == "");
   }
-  CHECK(contains(p.of("[pi0\n"), "config.txt:2: \"[pi0\" is no [filter]"));
-  CHECK(contains(p.of("[pi0v]\n"), "config.txt:2: there is no filter [pi0v] (did you mean [pi0"));
-  CHECK(contains(p.of("[gpio4=2]\n"), "there is no filter [gpio4=2]"));
+  CHECK(contains(p.of("[pi0\n"), "config.txt:2: \"[pi0\" is not a [filter]"));
+  CHECK(contains(p.of("[pi0v]\n"), "config.txt:2: unknown filter [pi0v] (did you mean [pi0"));
+  CHECK(contains(p.of("[gpio4=2]\n"), "unknown filter [gpio4=2]"));
   // What is for no board names what it likes, until [all].
   CHECK(p.of("[none]\nkernel=nothing\n[pi0]\nkernel=nothing\n[all]\n") == "");
   CHECK(contains(p.of("[none]\n[all]\nkernel=nothing\n"), "config.txt:4: kernel"));
@@ -138,9 +138,9 @@ TEST_CASE("the GPU's firmware: which files are looked for, and that they are the
   p.file("config.txt", "start_file=start_x.elf\nfixup_file=fixup_x.dat\n");
   CHECK(p.check() == "");
   p.file("config.txt", "start_file=start_x.elf\n");
-  CHECK(contains(p.check(), "config.txt:1: start_file and fixup_file belong together"));
+  CHECK(contains(p.check(), "config.txt:1: start_file and fixup_file must be set together"));
   p.file("config.txt", "start_file=start_x.elf\nfixup_file=fixup.dat\n");
-  CHECK(contains(p.check(), "config.txt:2: start_x.elf and fixup.dat are no pair"));
+  CHECK(contains(p.check(), "config.txt:2: start_x.elf and fixup.dat do not match"));
   p.file("config.txt", "start_file=start_y.elf\nfixup_file=fixup_y.dat\n");
   CHECK(contains(p.check(), "config.txt:1: start_file: the boot partition has no start_y.elf"));
   CHECK(contains(p.check(), "config.txt:2: fixup_file: the boot partition has no fixup_y.dat"));
@@ -161,16 +161,16 @@ TEST_CASE("the kernel is there, whole, of the right width and within its limits"
   CHECK(contains(p.of("kernel=vmlinuz\n"), "config.txt:2: kernel: the boot partition has no vmlinuz"));
   CHECK(p.of("kernel=/kernel.img\n") == "");
   p.tree.erase("kernel.img");
-  CHECK(contains(p.of(""), "no kernel= and no file of a name that the firmware looks for"));
+  CHECK(contains(p.of(""), "no kernel= and no file with a default name"));
 
   p.file("kernel.img", zimage(4000, 4096));
-  CHECK(contains(p.of(""), "kernel.img is cut off: it has 4000 bytes, its header says 4096"));
+  CHECK(contains(p.of(""), "kernel.img is truncated: it has 4000 bytes, its header states 4096"));
   p.file("kernel.img", "short");
   CHECK(contains(p.of(""), "kernel.img is too short"));
   p.file("kernel.img", image64(mebibyte));
   CHECK(contains(p.of(""), "kernel.img is a 64-bit kernel, the board's is a 32-bit one"));
   p.file("kernel.img", zimage(4096, 4096));
-  CHECK(contains(p.of("arm_64bit=1\n"), "starts no 32-bit kernel"));
+  CHECK(contains(p.of("arm_64bit=1\n"), "does not start a 32-bit kernel"));
   p.file("kernel.img", std::string(4096, 'u'));  // a boot loader
   CHECK(p.of("") == "");
 
@@ -183,7 +183,7 @@ TEST_CASE("the kernel is there, whole, of the right width and within its limits"
   p.target.memory = 32 * mebibyte;
   CHECK(contains(p.of("kernel_address=0x1000000\n"), "must end before 16.0 MiB"));
   p.file("kernel.img", std::string(17 * mebibyte, 'u'));
-  CHECK(contains(p.of(""), "kernel.img takes 17.0 MiB from address 0x8000; it must end before 16.0 MiB"));
+  CHECK(contains(p.of(""), "kernel.img needs 17.0 MiB from address 0x8000; it must end before 16.0 MiB"));
 }
 
 TEST_CASE("64-bit kernels say how much memory they take") {

@@ -150,9 +150,9 @@ TEST_CASE("an allowance that nothing needs is a mistake, so that the table stays
   f.allow("/usr/lib/gone.so");
   const std::string text = f.mistakes();
   CHECK(contains(text, "audit.allow of board zero or its defconfig is out of date"));
-  CHECK(contains(text, "audit.allow /usr/bin/true: nothing there needs to be allowed"));
+  CHECK(contains(text, "audit.allow /usr/bin/true: no file there needs it"));
   CHECK(contains(text, "audit.allow /usr/lib/gone.so: nothing"));
-  CHECK(contains(text, "take the entry out"));
+  CHECK(contains(text, "remove the entry"));
 }
 
 TEST_CASE(

@@ -117,7 +117,7 @@ TEST_CASE("what is not there is named, with the boot file that wants it") {
   CHECK(contains(refused("a/", "package:boot-loader", "usr/*.bin"),
                  "boot file a/: package:boot-loader has no usr/*.bin"));
   CHECK(contains(refused("a", "package:boot-loader", "usr/lib/loader"), "boot file a"));
-  CHECK(contains(refused("a", "dtb:other.dtb", ""), "boot file a: the kernel built no other.dtb"));
+  CHECK(contains(refused("a", "dtb:other.dtb", ""), "boot file a: the kernel build has no other.dtb"));
   CHECK(contains(refused("a", "package:absent", "x"), "the lock of pc has no package absent"));
   CHECK(contains(refused("a", "package:absent", "x"), "k8simg lock pc"));
   CHECK(contains(refused("a", "file", "boards/pc/absent.conf"), "absent.conf"));

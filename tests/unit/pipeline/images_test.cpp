@@ -68,7 +68,7 @@ TEST_CASE("a selection takes the interpreter and the libraries of a program, and
   CHECK(contains(failure([&] { select_files(context.store(), root, {"/usr/bin/self"}, triplet); }),
                  "/usr/bin/self needs " + libraries.back() + ", which the root filesystem does not have"));
   CHECK(contains(failure([&] { select_files(context.store(), root, {"/usr/bin/nft"}, triplet); }),
-                 "nothing in the root filesystem is called /usr/bin/nft"));
+                 "no file of the root filesystem matches /usr/bin/nft"));
 }
 
 TEST_CASE("a dangling link is an error, and a circle of links ends") {

@@ -66,7 +66,7 @@ TEST_CASE("a disk needs exactly one root and one partition to boot from") {
   };
   using Partitions = std::vector<PartitionConfig>;
   CHECK(contains(refused([](Partitions& list) { list[1].mount = "/srv"; }),
-                 "board pc has 0 partitions mounted at /, it needs exactly one"));
+                 "board pc has 0 partitions mounted at /, but needs exactly one"));
   CHECK(contains(refused([](Partitions& list) { list.push_back(list[1]); }), "2 partitions mounted at /"));
   CHECK(contains(refused([](Partitions& list) { list.erase(list.begin()); }), "0 vfat partitions to boot from"));
   CHECK(contains(refused([](Partitions& list) { list.push_back(list[0]); }), "2 vfat partitions to boot from"));
