@@ -233,7 +233,7 @@ TEST_CASE("values that do not fit each other") {
   CHECK(mistake("qemu.dtb=bzImage") == "");
   CHECK(mistake("disk.partition.root.size=2T") == "");
   CHECK(project.mistakes({"disk.table=dos", "disk.partition.root.size=2T"})
-            .find("disk.partition.root.size is more than a disk with disk.table = \"dos\" can have: 2 TiB") !=
+            .find("disk.partition.root.size is larger than 2 TiB, the limit of disk.table = \"dos\"") !=
         std::string::npos);
   CHECK(project.mistakes({"disk.table=dos", "disk.partition.root.free=3T"})
             .find("disk.partition.root.free is more than") != std::string::npos);
