@@ -157,12 +157,12 @@ TEST_CASE("a patch applies exactly, or the step says whether upstream has it alr
   CHECK(good.exit_code == 0);
   CHECK(read_file(folder.path() / "out/patched/a.org/x/sub/z.go") == "one\nthree\n");
   CHECK(read_file(folder.path() / "out/patched/modules") == "a.org/x\n");
-  CHECK(contains(run("one\nthree\n", "a.org/x/sub/z.go").output, "patch 0001-a is in these sources already"));
+  CHECK(contains(run("one\nthree\n", "a.org/x/sub/z.go").output, "patch 0001-a is already in these sources"));
   const auto moved = run("zero\n2\n", "a.org/x/sub/z.go");
   CHECK(moved.exit_code != 0);
   CHECK(contains(moved.output, "Reason: why"));
   CHECK(contains(moved.output, "patch 0001-a does not apply to these sources"));
-  CHECK(contains(run("one\ntwo\n", "b.org/x/z.go").output, "go.mod requires no module that has b.org/x/z.go"));
+  CHECK(contains(run("one\ntwo\n", "b.org/x/z.go").output, "go.mod requires no module that contains b.org/x/z.go"));
 }
 
 TEST_CASE("a 32-bit ARM build says which ARM") {
@@ -270,5 +270,5 @@ TEST_CASE("a component is compiled with the compiler's tools and tried with thos
 
   f.spec.binaries.push_back(
       {.name = "helper", .package = "helper.c", .install = {}, .links = {}, .tags = {}, .checks = {}});
-  CHECK(contains(failure([&] { f.graph(f.source("")); }), "component etcd has programs of Go and of C"));
+  CHECK(contains(failure([&] { f.graph(f.source("")); }), "component etcd has programs in Go and in C"));
 }

@@ -129,7 +129,7 @@ TEST_CASE("the bytes of a section") {
     ElfSection names = read_elf(bytes, "x").sections.at(1);
     CHECK(section_bytes(bytes, names, "x") == std::string("\0.shstrtab\0.text\0", 17));
     names.size = bytes.size();
-    CHECK(contains(failure([&] { section_bytes(bytes, names, "x"); }), "x: section .shstrtab lies beyond the end"));
+    CHECK(contains(failure([&] { section_bytes(bytes, names, "x"); }), "x: section .shstrtab is beyond the end"));
     names.offset = ~std::uint64_t{0};
     CHECK(contains(failure([&] { section_bytes(bytes, names, "x"); }), "beyond the end"));
     names.type = 8;  // SHT_NOBITS takes room in memory only
@@ -172,8 +172,8 @@ TEST_CASE("damaged names of a dynamic section are refused") {
   };
   CHECK(contains(said({{1, 1}}), "x: its dynamic section has names but no string table"));
   CHECK(contains(said({{1, 1}, {5, 0x10000}}), "a string table outside of its segments"));
-  CHECK(contains(said({{1, 0x10000}, {5, 0}}), "lies outside of the file"));
-  CHECK(contains(said({{14, ~std::uint64_t{0}}, {5, 0}}), "lies outside of the file"));
+  CHECK(contains(said({{1, 0x10000}, {5, 0}}), "is outside of the file"));
+  CHECK(contains(said({{14, ~std::uint64_t{0}}, {5, 0}}), "is outside of the file"));
   Maker without{.interpreter = {}, .tags = {}, .sections = {}, .bytes = {}};
   CHECK_FALSE(read_linkage(without.make(), "x"));
 }

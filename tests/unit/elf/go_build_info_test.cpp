@@ -76,5 +76,5 @@ TEST_CASE("other programs have none, old ones say nothing, and damage is an erro
   CHECK(old->modules.empty());
   const std::string whole = section("dep\ta\tv1\t\n");
   for (std::size_t size = magic.size(); size < whole.size(); ++size)
-    CHECK(contains(failure([&] { read(whole.substr(0, size)); }), "its Go build information is cut off"));
+    CHECK(contains(failure([&] { read(whole.substr(0, size)); }), "its Go build information is truncated"));
 }

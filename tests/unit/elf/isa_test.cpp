@@ -208,8 +208,8 @@ TEST_CASE("Go programs say what they were built for") {
   CHECK(judged(go_program(goarm("8")), armv7) == "is a Go program for GOARM=8");
   CHECK(judged(go_program(goarm("")), zero) == "is a Go program for GOARM=");
   // The default of a cross compiler is 7.
-  CHECK(judged(go_program("path\tx\n"), zero) == "is a Go program that does not say its GOARM");
-  CHECK(judged(go_program("xbuild\tGOARM=6\n"), zero) == "is a Go program that does not say its GOARM");
+  CHECK(judged(go_program("path\tx\n"), zero) == "is a Go program without a GOARM setting");
+  CHECK(judged(go_program("xbuild\tGOARM=6\n"), zero) == "is a Go program without a GOARM setting");
   CHECK(judged(go_program("build\tGOARM=6"), zero) == "runs");  // without the last line's end
   CHECK(judged(go_program("build\tGOARM64=v8.0\nbuild\tGOARM=6\n"), zero) == "runs");
   // Settings of more than 127 bytes have a length of two.
@@ -219,7 +219,7 @@ TEST_CASE("Go programs say what they were built for") {
       judged(Elf{.sections = {{".go.buildinfo", std::string("\xff Go buildinf:\x04\x00", 16) + std::string(16, '\0')}},
                  .bytes = {}}
                  .make(),
-             zero) == "is a Go program that does not say its GOARM");
+             zero) == "is a Go program without a GOARM setting");
   // A section that only has the name.
   CHECK(judged(Elf{.sections = {{".go.buildinfo", "nothing"}}, .bytes = {}}.make(), zero) == "runs");
 }
@@ -263,7 +263,7 @@ TEST_CASE("what is no ELF file is nobody's business; a damaged one cannot run") 
   const std::string section = attributes({{6, 4}});
   for (std::size_t length = 2; length < section.size(); ++length)
     CHECK(contains(judged(file(".ARM.attributes", section.substr(0, length)), zero), "ARM build attributes"));
-  CHECK(contains(judged(file(".ARM.attributes", "B"), zero), "a version nobody knows"));
+  CHECK(contains(judged(file(".ARM.attributes", "B"), zero), "an unknown version"));
   CHECK(contains(judged(file(".ARM.attributes", "A" + word(3)), zero), "too small"));
   CHECK(contains(judged(file(".ARM.attributes", "A" + vendor("aeabi", "\1" + word(4))), zero), "too small"));
   CHECK(contains(judged(file(".ARM.attributes", "A" + vendor("aeabi", scope(1, std::string(11, '\x80')))), zero),
@@ -271,7 +271,7 @@ TEST_CASE("what is no ELF file is nobody's business; a damaged one cannot run") 
   const std::string settings = go_section(goarm("6"));
   for (std::size_t length = 14; length < settings.size(); ++length)
     CHECK(contains(judged(file(".go.buildinfo", settings.substr(0, length)), zero),
-                   "its Go build information is cut off"));
+                   "its Go build information is truncated"));
 }
 
 TEST_CASE("a program of this machine is for no other") {

@@ -106,7 +106,7 @@ TEST_CASE("a source package without the tarball is named") {
   Fixture f;
   const Value empty = put_tree(f.context.store(), Tree());
   CHECK(contains(failure([&] { f.context.run(*f.graph.find("kernel/source"), {{"package", empty}}); }),
-                 "linux-source-6.12 does not ship usr/src/linux-source-6.12.tar.xz"));
+                 "linux-source-6.12 has no usr/src/linux-source-6.12.tar.xz"));
 }
 
 TEST_CASE("device trees that the kernel does not build are told before it is compiled") {
