@@ -55,10 +55,10 @@ TEST_CASE("processors and memory: kubeadm's minimum for a control plane") {
   image.cpus = 1;
   CHECK(image.verdicts() == Names{"ERROR NumCPU"});
   // Its own node.json ignores NumCPU: a warning here, an error in kubeadm's own words.
-  CHECK(image.troubles() == Names{"warning NumCPU: 1 processor, kubeadm asks for 2; the node tells kubeadm to ignore "
+  CHECK(image.troubles() == Names{"warning NumCPU: 1 processor, kubeadm requires 2; the node tells kubeadm to ignore "
                                   "it (/usr/share/k8simg/node.json)"});
   image.cpus = 2, image.memory_mib = 1699;
-  CHECK(image.troubles() == Names{"error Mem: 1699 MiB, kubeadm asks for 1700"});
+  CHECK(image.troubles() == Names{"error Mem: 1699 MiB, kubeadm requires 1700"});
   CHECK(image.verdicts() == Names{"ERROR Mem"});
   // The kernel keeps some for itself, and how much the image cannot tell.
   image.memory_mib = 1800;
@@ -289,7 +289,7 @@ TEST_CASE("the node's name, and who knows where it is") {
   image.config.rootfs.hostname = "under_score-";
   CHECK(image.verdicts() == Names{"WARNING Hostname"});
   image.config.rootfs.hostname = "other";
-  CHECK(image.troubles() == Names{"warning Hostname: nothing says where \"other\" is"});
+  CHECK(image.troubles() == Names{"warning Hostname: no file resolves \"other\""});
   image.root.add_symlink("etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf", "rule:identity");
   CHECK(image.verdicts() == Names{"WARNING Hostname"});
   image.file("usr/lib/systemd/system/systemd-resolved.service", "[Service]\n");
@@ -323,14 +323,14 @@ TEST_CASE("containerd's configuration") {
     image.edit("etc/containerd/config.toml", from, to);
     return image.troubles();
   };
-  CHECK(with("version = 3", "version = 2") == Names{"error containerd-config: is not of version 3"});
+  CHECK(with("version = 3", "version = 2") == Names{"error containerd-config: does not have version 3"});
   CHECK(any_contains(with("version = 3", "version = 3\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]"),
-                     "error CRI: kubeadm reaches no container runtime"));
-  CHECK(
-      any_contains(with("/run/containerd/containerd.sock", "/run/other.sock"),
-                   "error ContainerRuntimeVersion: kubeadm reaches no container runtime: listens at /run/other.sock"));
+                     "error CRI: kubeadm cannot reach a container runtime"));
+  CHECK(any_contains(
+      with("/run/containerd/containerd.sock", "/run/other.sock"),
+      "error ContainerRuntimeVersion: kubeadm cannot reach a container runtime: listens at /run/other.sock"));
   CHECK(with("\"crun\"", "\"kata\"") ==
-        Names{"error containerd-config: default_runtime_name is kata, and there is no such runtime"});
+        Names{"error containerd-config: default_runtime_name is kata, but there is no such runtime"});
   CHECK(with("/usr/bin/crun", "/usr/sbin/runc") ==
         Names{"error containerd-config: the OCI runtime /usr/sbin/runc is not in the image"});
   CHECK(
@@ -367,5 +367,5 @@ TEST_CASE("images: what kubeadm asks for is in the image, as far as the role ask
   image.config.node_role = "standalone";
   CHECK(image.troubles() == Names{});
   image.root.erase("usr/share/k8simg/images.list");
-  CHECK(any_contains(image.troubles(), "warning ImagePull: the image carries no container images"));
+  CHECK(any_contains(image.troubles(), "warning ImagePull: the image contains no container images"));
 }
