@@ -35,7 +35,7 @@ TEST_CASE("an unknown architecture is told the nearest, and what there is") {
   const Session here = session();
   const std::string text = failure([&] { chosen_architectures(here, {"armv6", "risv64"}); });
   CHECK(contains(text, "unknown architecture \"risv64\" (did you mean \"riscv64\"?)"));
-  CHECK(contains(text, "there are amd64, arm64, armv6, armv7, ppc64le, riscv64, s390x, and all"));
+  CHECK(contains(text, "available: amd64, arm64, armv6, armv7, ppc64le, riscv64, s390x, and all"));
   // A machine is none.
   CHECK(contains(failure([&] { chosen_architectures(here, {"pc"}); }), "unknown architecture \"pc\""));
 }
