@@ -1,5 +1,4 @@
-// The steps of a component: what decides their keys, what the compile is told, and which binaries are refused before
-// anything runs.
+// Tests the steps of a component: their keys, the commands of the compilation, and the checks of binaries.
 #include "component/steps.hpp"
 
 #include <algorithm>
@@ -90,7 +89,7 @@ TEST_CASE("packages that have tests are tested where their programs run, and the
                  "go test -c -o '/out/tests/startup.test' -tags 'a,b' -trimpath -ldflags=-buildid= './startup'\n"));
   CHECK(contains(f.script(graph, "component/etcd/test", "test.sh"),
                  "(cd '/build/./startup' && '/in/tests/startup.test')\n"));
-  // Code of a project runs there, and must not reach what other projects' programs are compiled with.
+  // This step runs code of the project, so it must not have access to the cache of other projects.
   CHECK(std::get<CommandAction>(graph.find("component/etcd/test")->action).caches.empty());
   const auto& checked = graph.find("component/etcd/check")->inputs;
   CHECK(std::any_of(checked.begin(), checked.end(), [](const Input& input) { return input.name == "tested"; }));
@@ -132,7 +131,7 @@ TEST_CASE("a patch applies exactly, or the step says whether upstream has it alr
   const std::string script = replace_all(
       replace_all(f.script(f.graph(f.source("")), "component/etcd/patched", "patched.sh"), "/in/", at("in/")), "/out/",
       at("out/"));
-  // Go without a module proxy: the module is a folder.
+  // A fake of Go without a module proxy: the module is a folder.
   write_file_atomically(folder.path() / "go", "#!/bin/sh\ncase $1 in list) echo " + at("module") + " ;; esac\n");
   std::filesystem::permissions(folder.path() / "go", std::filesystem::perms::owner_all);
   for (const char* name : {"in/source", "in/patches", "module/sub"})
@@ -237,7 +236,7 @@ TEST_CASE("a program for a newer processor than the board's is refused") {
   f.spec.goarch = "arm", f.spec.goarm = "6";
   const StepGraph graph = f.graph(f.source(""));
   const auto check = [&](const std::string& goarm) {
-    // A 32-bit header for ARM without sections, and the build information where Go's linker may put it.
+    // A 32-bit header for ARM without sections, and build information at a place where Go's linker may put it.
     std::string bytes = std::string(
                             "\x7f"
                             "ELF\1\1\1",

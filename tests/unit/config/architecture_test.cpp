@@ -1,4 +1,4 @@
-// Boards without kernel and disk: what they need, what has no place there, and the releases of components.
+// Tests boards without kernel and disk: required and refused keys, and the releases of components.
 #include "project.hpp"
 
 using namespace k8simg;
@@ -7,7 +7,7 @@ using Strings = std::vector<std::string>;
 
 namespace {
 
-/// A project whose defconfig "cpu" is of an architecture.
+/// A project whose defconfig "cpu" is an architecture.
 struct Architecture : Project {
   Architecture() {
     write("boards/cpu/board.toml",
@@ -92,7 +92,7 @@ TEST_CASE("releases name programs that there are") {
   REQUIRE(config.components.at(0).releases.size() == 1);
   CHECK(config.components[0].releases[0].folder == "engine/bin");
   CHECK(config.components[0].releases[0].programs == Strings{"one", "tool"});
-  // The multi-call binary answers to any name; separate ones do not.
+  // The multi-call binary accepts any name; separate binaries do not.
   project.edit("components/engine/component.toml", "programs = [\"one\", \"tool\"]", "programs = [\"one\", \"tol\"]");
   CHECK(project.mistakes() == "");
   CHECK(project.mistakes({"components.engine.link=separate"}) ==

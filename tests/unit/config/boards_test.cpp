@@ -1,5 +1,4 @@
-// Boards that extend boards: whose values count and where they are said to be set, files of the boards' folders, and
-// the mistakes.
+// Tests boards that extend boards: precedence and positions of values, files of the boards' folders, and mistakes.
 #include "project.hpp"
 
 using namespace k8simg;
@@ -73,7 +72,7 @@ TEST_CASE("the values of a base board come first and are changed as a defconfig 
   REQUIRE(project.mistakes() == "");
   const Config config = project.load();
   CHECK(config.board == "toy");
-  CHECK(config.parents == Strings{"base"});  // boards are none of them
+  CHECK(config.parents == Strings{"base"});  // without boards
   CHECK(config.kernel.cmdline == "panic=10 ro console=ttyS0 rw");
   CHECK(config.kernel.targets == Strings{"bzImage"});
   CHECK(config.tool_set("qemu").packages == Strings{"qemu-common"});
@@ -124,7 +123,7 @@ TEST_CASE("a boot file of the board is that of the nearest board which has it") 
 
 TEST_CASE("what no board of the chain says is missing in the one that is used") {
   Boards project;
-  // The section [kernel] begins in the base board, and the partition is the family's.
+  // The section [kernel] begins in the base board, and the partition is in the family.
   project.edit("boards/toy/board.toml", "base = \"allnoconfig\"\n", "");
   project.edit("boards/family/board.toml", "filesystem = \"vfat\"\n", "");
   project.edit("boards/toy/board.toml", "memory = 512\n", "");

@@ -1,4 +1,4 @@
-// What a correct project loads as: every value, where each was set, inheritance, lists, overrides.
+// Tests loading correct projects: values, positions, inheritance, lists, overrides.
 #include "project.hpp"
 
 using namespace k8simg;
@@ -95,7 +95,7 @@ TEST_CASE("patches are those of the component's folder, or the chosen ones, in t
   CHECK(patches[0].gain == "10 %");
   CHECK(patches[0].obsolete == "v2");
   CHECK(patches[0].file == "components/engine/patches/0001-a.patch");
-  // A changed line of the file may look like the names of files.
+  // A changed line may begin like a line with a file name.
   CHECK(patches[0].files == std::vector<std::string>{"a.org/x/y/z.go"});
   REQUIRE(find_setting(config, "components.engine.patches") != nullptr);
   CHECK(find_setting(config, "components.engine.patches")->value == "[\"0001-a\", \"0002-b\"]");
@@ -261,7 +261,7 @@ TEST_CASE("--set replaces with = and adds with +=") {
   auto separate = project.load({"components.engine.link=separate"}).components.at(0);
   REQUIRE(separate.binaries.size() == 2);
   CHECK(separate.binaries[0].name == "one");
-  // Later ones win.
+  // Later overrides take precedence.
   CHECK(project.load({"qemu.memory=64", "qemu.memory=128"}).qemu.memory_mib == 128);
 }
 

@@ -1,5 +1,4 @@
-// Every kind of mistake in a project's files: said with file, line, column, key and the nearest name, all of them at
-// once.
+// Tests that one run reports all mistakes in a project's files, each with file, line, column, key and the nearest name.
 #include <string>
 
 #include "project.hpp"
@@ -86,7 +85,7 @@ TEST_CASE("broken TOML is named by its place, in every file that is broken") {
   std::string mistakes = project.mistakes();
   CHECK(mistakes.find("boards/toy/board.toml:49:8: ") != std::string::npos);
   CHECK(mistakes.find("defconfigs/base.toml:2") != std::string::npos);
-  // Nothing is said to be missing when the file that may have it could not be read.
+  // No key is reported as missing if a file that may have it could not be read.
   CHECK(mistakes.find("is missing") == std::string::npos);
 }
 

@@ -1,4 +1,4 @@
-// Control paragraphs: what deb822 allows, and each malformed line with its number.
+// Tests reading control paragraphs, and errors with their line numbers.
 #include "control/paragraph.hpp"
 
 #include "support/catch.hpp"

@@ -1,4 +1,4 @@
-// Filesystems: every mistake that is found before a program runs.
+// Tests mistakes in filesystems that are found before a program runs.
 #include "disk/formats.hpp"
 #include "disk/tool.hpp"
 #include "support/catch.hpp"
@@ -21,7 +21,7 @@ struct FilesystemFixture {
     node.size = 1;
     return node;
   }
-  /// What it says; no program may have been asked for.
+  /// The error message; no program may have been run.
   std::string fat(const FilesystemSpec& spec = {.label = "BOOT"}) {
     return checked([&] { filesystem("vfat").make(tools, tree, spec); });
   }

@@ -1,4 +1,4 @@
-// The firmware's view of a boot partition: one that starts, and every way to spoil it, each found with file and line.
+// Tests the checks of a Raspberry Pi's boot partition: a correct one, and every mistake with its file and line.
 #include "disk/raspberrypi.hpp"
 
 #include <fmt/format.h>
@@ -18,12 +18,12 @@ std::string number(std::uint64_t value, int width) {
   for (int i = 0; i < width; ++i) bytes += static_cast<char>(value >> 8 * i);
   return bytes;
 }
-/// `size` bytes that begin like a zImage whose header says `said`.
+/// `size` bytes that begin like a zImage whose header states the size `said`.
 std::string zimage(std::size_t size, std::size_t said) {
   std::string bytes(size, '\0');
   return bytes.replace(0x24, 12, number(0x016f2818, 4) + number(0, 4) + number(said, 4));
 }
-/// An Image that takes `memory` bytes once it runs.
+/// An Image that needs `memory` bytes when it runs.
 std::string image64(std::uint64_t memory) {
   std::string bytes(4096, '\0');
   return bytes.replace(16, 8, number(memory, 8)).replace(56, 4, "ARM\x64");
@@ -48,7 +48,7 @@ struct Partition {
   std::string check() const {
     return failure([&] { check_firmware_files(tree, store, target); });
   }
-  /// What is said of these lines below gpu_mem=16: their numbers begin at 2.
+  /// The message for these lines after gpu_mem=16; their numbers begin at 2.
   std::string of(const std::string& lines) {
     config(lines);
     return check();
@@ -94,7 +94,7 @@ TEST_CASE("filters") {
   CHECK(contains(p.of("[pi0\n"), "config.txt:2: \"[pi0\" is not a [filter]"));
   CHECK(contains(p.of("[pi0v]\n"), "config.txt:2: unknown filter [pi0v] (did you mean [pi0"));
   CHECK(contains(p.of("[gpio4=2]\n"), "unknown filter [gpio4=2]"));
-  // What is for no board names what it likes, until [all].
+  // Settings for no board are not checked until [all].
   CHECK(p.of("[none]\nkernel=nothing\n[pi0]\nkernel=nothing\n[all]\n") == "");
   CHECK(contains(p.of("[none]\n[all]\nkernel=nothing\n"), "config.txt:4: kernel"));
   CHECK(contains(p.of("[pi1]\nkernel=nothing\n"), "config.txt:3: kernel: the boot partition has no nothing"));
@@ -174,7 +174,7 @@ TEST_CASE("the kernel is there, whole, of the right width and within its limits"
   p.file("kernel.img", std::string(4096, 'u'));  // a boot loader
   CHECK(p.of("") == "");
 
-  // In the first 128 MiB, and beside the GPU's memory.
+  // In the first 128 MiB, and outside of the GPU's memory.
   p.file("kernel.img", zimage(4096, 4096));
   CHECK(contains(p.of("kernel_address=0x8000000\n"),
                  "kernel.img takes 4.0 KiB from address 0x8000000; it must end before 128.0 MiB"));
@@ -200,7 +200,7 @@ TEST_CASE("64-bit kernels say how much memory they take") {
   CHECK(contains(p.of("arm_64bit=1\n"), "is a 32-bit kernel"));
   p.file("kernel8.img", image64(~std::uint64_t{0}));
   CHECK(contains(p.of("arm_64bit=1\n"), "must end before"));
-  p.file("kernel8.img", "\x1f\x8b" + std::string(100, 'z'));  // compressed: says nothing of itself
+  p.file("kernel8.img", "\x1f\x8b" + std::string(100, 'z'));  // compressed: has no header to check
   CHECK(p.of("arm_64bit=1\n") == "");
 }
 
@@ -251,7 +251,7 @@ TEST_CASE("the command line: one line, within the limit, naming the root partiti
   CHECK(contains(line("root=PARTUUID=1234abcd-01"),
                  "cmdline.txt:1: root=PARTUUID=1234abcd-01 is not the root partition"));
   CHECK(contains(line(root + " root=/dev/mmcblk0p2"), "cmdline.txt:1: root=/dev/mmcblk0p2 is not the root partition"));
-  // 1024 with the final zero on arm, 2048 on arm64, less 300 for the firmware's own words.
+  // 1024 with the final zero on arm, 2048 on arm64, less 300 for words that the firmware adds.
   const auto padded = [&](std::size_t size) { return root + " " + std::string(size - root.size() - 1, 'x') + "\n"; };
   CHECK(line(padded(723)) == "");
   CHECK(contains(line(padded(724)), "cmdline.txt:1: has 724 characters; the kernel reads 1023"));

@@ -1,5 +1,4 @@
-// The audit step: what it finds in a tree, what may be allowed, and that nobody downstream gets a tree that did not
-// pass.
+// Tests the audit step: findings, allowed files, and that later steps only get an audited tree.
 #include "pipeline/audit.hpp"
 
 #include "project.hpp"
@@ -12,7 +11,7 @@ namespace {
 
 std::string word(std::size_t value) { return {static_cast<char>(value), static_cast<char>(value >> 8), 0, 0}; }
 
-/// A 32-bit ARM program of two sections, the second of them its names; `type` and `content` are the first one's.
+/// A 32-bit ARM program with a section of `type` and `content`, and the section of names.
 std::string arm_program(const std::string& name, std::uint32_t type, const std::string& content) {
   const std::string names = std::string(1, '\0') + name + '\0';
   const std::size_t at = 64, names_at = at + content.size(), sections_at = names_at + names.size();

@@ -1,4 +1,4 @@
-// The boot partition's tree: files from the kernel, packages and the board, globs, and values filled in.
+// Tests the tree of the boot partition: files from the kernel, packages and the board, globs, and expanded values.
 #include "pipeline/boot.hpp"
 
 #include "project.hpp"
@@ -103,7 +103,7 @@ TEST_CASE("a glob fills a folder with files, by their last name") {
   const Tree tree = f.make();
   CHECK(f.text(tree, "firmware/start.elf") == "start");
   CHECK(f.text(tree, "firmware/fixup.dat") == "fixup");
-  CHECK(tree.nodes().size() == 3);  // with the folder; neither link nor folder matched
+  CHECK(tree.nodes().size() == 3);  // including the folder; neither link nor folder matched
 }
 
 TEST_CASE("what is not there is named, with the boot file that wants it") {

@@ -1,4 +1,4 @@
-// The whole recipe: which steps there are, what each of them takes, and when lock and config do not belong together.
+// Tests the complete pipeline: its steps, their inputs, and locks that do not match the configuration.
 #include "pipeline/pipeline.hpp"
 
 #include <set>
@@ -14,7 +14,7 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-/// Every step that a step needs, itself too.
+/// Adds a step and all steps that it needs.
 void needed(const StepGraph& graph, const std::string& id, std::set<std::string>& into) {
   const Step* step = graph.find(id);
   REQUIRE(step);
@@ -97,7 +97,7 @@ TEST_CASE("a step sees the tools of its set: another compiler runs no step of im
                                                     {"kernel/config", "tools/c"}};
   CHECK(tools(make_pipeline(p.inputs()).graph) == expected);
   CHECK(make_pipeline(p.inputs()).tools.size() == 5);
-  // An image that is not compressed needs no such tools; one that is says which are missing.
+  // Without compression, the tools are not needed; with compression, missing tools are reported.
   p.config.tools[2].packages.clear();
   CHECK(contains(failure([&] { make_pipeline(p.inputs()); }),
                  "pc needs the tool set compression, which has no packages"));
@@ -212,7 +212,8 @@ TEST_CASE("files of an overlay that a partition would hide are refused, with wha
   p.write("overlays/more/boot/firmware.md", "beside the mount point");
   p.write("overlays/more/srv/page", "copied to the partition when it is made");
   p.config.overlays = {"base", "more"};
-  fs::create_directories(p.config.project / "overlays/more/boot/firmware/overlays");  // folders alone hide nothing
+  fs::create_directories(p.config.project /
+                         "overlays/more/boot/firmware/overlays");  // folders without files are allowed
   make_pipeline(p.inputs());
   p.write("overlays/more/boot/firmware/overlays/user.dtbo", "x");
   p.write("overlays/more/boot/firmware/user.txt", "x");

@@ -1,4 +1,4 @@
-// Each rule on an image that breaks it, and what kubeadm would say of it.
+// Tests each rule with an image that violates it, and kubeadm's expected result.
 #include "preflight/preflight.hpp"
 
 #include "image.hpp"
@@ -54,13 +54,13 @@ TEST_CASE("processors and memory: kubeadm's minimum for a control plane") {
   PreflightImage image;
   image.cpus = 1;
   CHECK(image.verdicts() == Names{"ERROR NumCPU"});
-  // Its own node.json ignores NumCPU: a warning here, an error in kubeadm's own words.
+  // Its node.json ignores NumCPU: a warning here, an error for kubeadm.
   CHECK(image.troubles() == Names{"warning NumCPU: 1 processor, kubeadm requires 2; the node tells kubeadm to ignore "
                                   "it (/usr/share/k8simg/node.json)"});
   image.cpus = 2, image.memory_mib = 1699;
   CHECK(image.troubles() == Names{"error Mem: 1699 MiB, kubeadm requires 1700"});
   CHECK(image.verdicts() == Names{"ERROR Mem"});
-  // The kernel keeps some for itself, and how much the image cannot tell.
+  // The kernel uses some memory; the amount is not known from the image.
   image.memory_mib = 1800;
   CHECK(any_contains(image.troubles(), "warning Mem: 1800 MiB"));
   CHECK(image.verdicts() == Names{});
@@ -147,7 +147,7 @@ TEST_CASE("units: there, not masked, enabled") {
   CHECK(broken([](PreflightImage& image) {
           image.root.add_symlink("etc/systemd/system/kubelet.service", "/dev/null", "test");
         }) == Names{"WARNING Service-kubelet"});
-  // A unit with nothing to enable is "static", which systemctl is-enabled takes for enabled.
+  // A unit without [Install] is "static", which systemctl is-enabled reports as enabled.
   CHECK(broken([](PreflightImage& image) {
           image.root.erase("etc/systemd/system/multi-user.target.wants/kubelet.service");
           image.file("etc/systemd/system/kubelet.service", "[Service]\nExecStart=/x\n");
@@ -189,7 +189,7 @@ TEST_CASE("programs in PATH, links followed, and executable") {
   image.root.erase("usr/bin/mount");
   CHECK(image.verdicts() == Names{"ERROR FileExisting-cp", "ERROR FileExisting-losetup", "ERROR FileExisting-mount"});
   PreflightImage others;
-  others.root.erase("usr/sbin/xtables-nft-multi");  // iptables leads nowhere now
+  others.root.erase("usr/sbin/xtables-nft-multi");  // iptables is now a broken link
   others.root.erase("usr/bin/umount");
   others.root.erase("usr/local/bin/kubeadm");
   CHECK(others.verdicts() == Names{});
@@ -235,7 +235,7 @@ TEST_CASE("kernel symbols, by who asks for them") {
   PreflightImage node;
   node.without_symbol("CONFIG_TMPFS=m");
   CHECK(node.troubles() == Names{"error kernel-node: the kernel does not have it; needed by systemd"});
-  // What is only recommended is told, and is no trouble.
+  // Unset recommended symbols are mentioned, but are not warnings.
   PreflightImage whole;
   const auto findings = whole.findings();
   CHECK(std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
@@ -356,7 +356,7 @@ TEST_CASE("images: what kubeadm asks for is in the image, as far as the role ask
   image.asked.push_back("registry.k8s.io/etcd:3.7.0-0");
   CHECK(any_contains(image.troubles(), "error ImagePull: has no registry.k8s.io/etcd:3.7.0-0"));
   CHECK(image.verdicts() == Names{"ERROR ImagePull"});
-  // kubeadm asks for images when all else is well.
+  // kubeadm checks images only if there is no other error.
   image.cpus = 1;
   CHECK(image.verdicts() == Names{"ERROR NumCPU"});
   image.config.node_role = "worker";

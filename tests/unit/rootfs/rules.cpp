@@ -1,4 +1,4 @@
-// Each rule on a system of a few files.
+// Tests each rule on a system with a few files.
 #include "small_system.hpp"
 
 #include "support/catch.hpp"

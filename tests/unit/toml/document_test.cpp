@@ -1,4 +1,4 @@
-// TOML text that toml++ does not survive, and text that only looks like it.
+// Tests TOML texts on which toml++ has undefined behaviour, and similar valid texts.
 #include "toml/document.hpp"
 
 #include <string>
