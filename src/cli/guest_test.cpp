@@ -135,7 +135,7 @@ GuestBoot boot_guest(const Guest& guest, const Expectations& expectations, const
   } else {
     Error error(ErrorKind::Step,
                 fmt::format("{}: QEMU did not start (exit code {})", guest.name, done.result.exit_code));
-    if (!done.result.message.empty()) error.add_context("QEMU says:\n" + done.result.message);
+    if (!done.result.message.empty()) error.add_context("messages of QEMU:\n" + done.result.message);
     throw error;
   }
   done.report = read_report(read_file(console));
@@ -182,7 +182,7 @@ std::string why_unfinished(const GuestBoot& boot) {
     text += fmt::format("they took longer than {}", format_duration(result.seconds));
   else
     text += fmt::format("QEMU ended with {}", result.exit_code);
-  if (!result.message.empty()) text += "\nQEMU says:\n" + result.message;
+  if (!result.message.empty()) text += "\nmessages of QEMU:\n" + result.message;
   const std::string last = tail_of(boot.console, 40);
   return text + (last.empty() ? "\nthe console is empty" : "\nthe console's last lines:\n" + last);
 }

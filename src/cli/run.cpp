@@ -60,7 +60,7 @@ void add_run(CLI::App& app, Options& options, Verb& run) {
       const MachineResult result = run_machine(system_runner(), machine, boot, session.stop());
       if (result.exit_code == 0) return 0;
       Error error(ErrorKind::Step, fmt::format("QEMU ended with exit code {}", result.exit_code));
-      if (!result.message.empty()) error.add_context("QEMU says:\n" + result.message);
+      if (!result.message.empty()) error.add_context("messages of QEMU:\n" + result.message);
       throw error;
     };
   });

@@ -236,7 +236,7 @@ void run_check(StepContext& context, const Validation& wanted, const ComponentBi
   context.log(output);
   if (output.find(check.expect) == std::string::npos) {
     throw Error(ErrorKind::Step,
-                fmt::format("component {}: {} {} does not say \"{}\" but:\n{}", wanted.component, argv0,
+                fmt::format("component {}: {} {} does not print \"{}\" but:\n{}", wanted.component, argv0,
                             join(check.argv, " "), check.expect, tail_of(log, 20)),
                 "check the version in component.toml against go.mod, and the version flags in build.ldflags");
   }
@@ -251,7 +251,8 @@ Outputs validate(StepContext& context, const Validation& wanted) {
   Tree installed;
   for (const auto& binary : wanted.binaries) {
     const Node* node = built.find(binary.name);
-    if (!node) throw Error(ErrorKind::Step, fmt::format("component {} did not give {}", wanted.component, binary.name));
+    if (!node)
+      throw Error(ErrorKind::Step, fmt::format("component {} has no program {}", wanted.component, binary.name));
     validate_elf(wanted, binary.name, MappedFile(store.path(node->content)).bytes());
     for (const auto& check : binary.checks) run_check(context, wanted, binary, check, tools, folder);
     context.log(fmt::format("{}: {} bytes, static, stripped", binary.name, node->size));

@@ -22,9 +22,9 @@ ProjectNames scan_project(const std::filesystem::path& project);
 
 /// Values as files state them that have another form in Config.
 struct Draft {
-  std::string board_name, extends;  ///< not used: each file of a chain has its own
-  bool abstract = false;            ///< likewise
-  std::vector<std::string> boards;  ///< the board and the boards that it extends, nearest first
+  std::string board_name, extends;                      ///< not used: each file of a chain has its own
+  bool abstract = false;                                ///< not used
+  std::vector<std::string> boards;                      ///< the board and the boards that it extends, nearest first
   std::vector<std::string> fragments, board_fragments;  ///< names in kernel-fragments/; paths relative to the board
   std::vector<std::string> cmdline;                     ///< words
   std::vector<std::string> components;

@@ -57,7 +57,7 @@ ArmAttributes read_arm_attributes(std::string_view section, std::endian order) {
   if (in.take(1, attributes_name)[0] != 'A') damaged("its section of ARM build attributes has an unknown version");
   while (!in.empty()) {
     const std::uint32_t length = in.word(attributes_name);
-    if (length < 4) damaged("its section of ARM build attributes has a length of its own that is too small");
+    if (length < 4) damaged("a length in its section of ARM build attributes is too small");
     ByteRun vendor(in.take(length - 4, attributes_name), order);
     if (vendor.text(attributes_name) != "aeabi") continue;  // private to a toolchain
     while (!vendor.empty()) {
@@ -65,7 +65,7 @@ ArmAttributes read_arm_attributes(std::string_view section, std::endian order) {
       const std::uint64_t scope = vendor.number(attributes_name);
       const std::uint32_t size = vendor.word(attributes_name);
       const std::size_t header = before - vendor.size();
-      if (size < header) damaged("its section of ARM build attributes has a length of its own that is too small");
+      if (size < header) damaged("a length in its section of ARM build attributes is too small");
       const ByteRun scoped(vendor.take(size - header, attributes_name), order);
       if (scope == 1) read_file_attributes(scoped, attributes);
     }

@@ -47,8 +47,8 @@ void check_agreement(const Config& config, const Lock& lock) {
   }
   if (list.empty()) return;
   throw Error(ErrorKind::Usage, fmt::format("the lock of {} does not match this configuration:{}", config.name, list),
-              fmt::format("run `k8simg lock {}`, which keeps all versions that it can; a virtual package is asked for "
-                          "by the name of one that provides it",
+              fmt::format("run `k8simg lock {}`, which keeps versions where possible; for a virtual package, name a "
+                          "package that provides it",
                           config.name));
 }
 

@@ -206,7 +206,7 @@ TEST_CASE(
     return f.context.run(*graph.find("component/etcd/check"),
                          {{"tools", put_tree(f.context.store(), tools)}, {"bin", put_tree(f.context.store(), bin)}});
   };
-  CHECK(contains(failure([&] { check("other", ""); }), "component etcd did not give etcd"));
+  CHECK(contains(failure([&] { check("other", ""); }), "component etcd has no program etcd"));
   CHECK(contains(failure([&] { check("etcd", "#!/bin/sh\n"); }), "not an ELF file"));
   CHECK(contains(failure([&] { check("etcd", read_file("/bin/true")); }), "etcd: is dynamically linked"));
 
