@@ -55,12 +55,14 @@ std::string boots_as_json(const std::vector<GuestBoot>& boots);
 /// A message about parts that QEMU does not test, for a board whose firmware it cannot run; "" for all others.
 std::string not_shown(const Guest& guest, const std::string& firmware);
 
-/// `test --cluster`: the first guest makes a cluster, the others join it on a private network.
+/// Options of `test --cluster`. `names`: the defconfigs; the first guest makes a cluster, the others join it on a
+/// private network.
 struct ClusterTest {
   std::vector<std::string> names;
   std::string accel;
   double timeout_seconds = 0;
 };
+/// Prints the report and returns whether all checks passed.
 bool test_cluster(Session& session, const ClusterTest& test);
 
 }  // namespace k8simg

@@ -137,7 +137,7 @@ bool test_cluster(Session& session, const ClusterTest& test) {
         }
       }
     }
-    // All machines end together. After the first has ended, the others are stopped.
+    // Machines normally end together. Some time after the first has ended, the others are stopped.
     if (std::any_of(members.begin(), members.end(), [](const Member& member) { return member.ended(); }) &&
         ++since_first_end > grace_seconds)
       ending.request_stop();

@@ -65,7 +65,7 @@ void check_scripts(const Store& store, const std::vector<PackageTree>& packages,
   throw Error(ErrorKind::Resolve,
               fmt::format("{} maintainer script{} no judgement:{}", count, count == 1 ? " has" : "s have", unjudged),
               "Read the remainder of each script. Add a [[judgement]] to defconfigs/scripts.toml with package, script, "
-              "remainder and reason, and with the rule that models it unless it has no effect on a new image.");
+              "remainder and reason, and with the rule that models it if it affects a new image.");
 }
 
 }  // namespace k8simg
