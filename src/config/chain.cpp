@@ -106,8 +106,8 @@ BoardChain read_boards(const std::filesystem::path& project, const Member& board
   for (const auto& link : chain.links) {
     const Member* said = find_text(link.document, "name");
     if (said && said->value.text != link.name)
-      diagnostics.add(said->value.position,
-                      fmt::format("name must be {}, the name of the folder, not {}", quote(link.name), quote(said->value.text)));
+      diagnostics.add(said->value.position, fmt::format("name must be {}, the name of the folder, not {}",
+                                                        quote(link.name), quote(said->value.text)));
     else if (!find(link.document, "name"))
       diagnostics.add({link.file, 1, 1}, "name is missing");
   }

@@ -62,7 +62,7 @@ struct BootFile {
 /// How Raspberry Pi Imager lists the image. Without `devices` no list is made.
 struct ImagerConfig {
   std::vector<std::string> devices;  ///< Imager's tags of the models: "pi1-32bit", "pi3-64bit"
-  std::string base_url;  ///< URL of the image's folder, ending in "/"; "": the list has the file name only
+  std::string base_url;              ///< URL of the image's folder, ending in "/"; "": the list has the file name only
 };
 
 /// The smallest machine of the board. 0 stands for the value of [qemu].
@@ -76,10 +76,9 @@ struct ImageConfig {
   std::string tag;          ///< "": the component's version
   std::string description;  ///< "": the component's
   std::vector<std::string>
-      programs;  ///< binaries of the component, or names of its multi-call binary; in /usr/local/bin
-  std::vector<std::string>
-      root;  ///< globs of the root filesystem; targets of links and libraries are added
-  std::string user;  ///< "65532:65532", or "" for root
+      programs;                   ///< binaries of the component, or names of its multi-call binary; in /usr/local/bin
+  std::vector<std::string> root;  ///< globs of the root filesystem; targets of links and libraries are added
+  std::string user;               ///< "65532:65532", or "" for root
 };
 
 /// An archive NAME-linux-ARCH.tar.gz of a component's programs in upstream's layout: [[release]] of component.toml.
@@ -96,7 +95,7 @@ struct PatchConfig {
   std::string reason;              ///< what it changes, and why
   std::string gain;                ///< the measured effect
   std::string obsolete;            ///< the upstream issue, change or version that makes it unnecessary
-  std::vector<std::string> files;  ///< the changed files, each a module and a path in it: "k8s.io/client-go/util/cert/cert.go"
+  std::vector<std::string> files;  ///< the changed files, with module and path: "k8s.io/client-go/util/cert/cert.go"
 };
 
 struct ComponentConfig {
@@ -128,8 +127,7 @@ struct Config {
   std::vector<std::string> packages;          ///< to install on the target
   bool essential_packages = true;             ///< every Essential package is installed too
   std::vector<std::string> exclude_packages;  ///< never installed, even if another package depends on them: "perl-base"
-  std::vector<ToolSet>
-      tools;  ///< one for each of tool_set_names, in that order; a set that is not needed has no packages
+  std::vector<ToolSet> tools;                 ///< one for each of tool_set_names, in that order; may have no packages
   std::vector<ComponentConfig> components;
   std::vector<std::string> overlays;  ///< overlays/NAME; a later one replaces files of an earlier one if declared
   KernelConfig kernel;
@@ -146,13 +144,14 @@ struct Config {
   struct AuditAllow {
     std::string path, reason;
   };
-  std::vector<AuditAllow> audit_allow;  ///< globs of files that may contain instructions that the board's processor
-  ///< lacks, because they check the processor at run time
+  /// Globs of files that may contain instructions that the board's processor lacks, because they check the processor at
+  /// run time.
+  std::vector<AuditAllow> audit_allow;
   std::optional<std::int64_t> source_date_epoch;  ///< if not set: that of the environment, otherwise the lock's date
   std::vector<Setting> settings;                  ///< all values above as key and value with positions, sorted by key
 
-  /// Whether the board has a kernel, a disk and a QEMU machine. Otherwise it is an architecture, for which only programs
-  /// and container images are made.
+  /// Whether the board has a kernel, a disk and a QEMU machine. Otherwise it is an architecture, for which only
+  /// programs and container images are made.
   bool is_machine() const { return !kernel.package.empty(); }
   /// Memory of the smallest machine of the board.
   int smallest_memory_mib() const { return hardware.memory_mib ? hardware.memory_mib : qemu.memory_mib; }

@@ -126,7 +126,8 @@ std::optional<ComponentConfig> read_component(const fs::path& project, const std
   reader.read(table, *document);
   reader.complete(table, {file, 1, 1});
   if (const auto* at = reader.position("name"); at && component.name != name)
-    diagnostics.add(*at, fmt::format("name must be {}, the name of the folder, not {}", quote(name), quote(component.name)));
+    diagnostics.add(*at,
+                    fmt::format("name must be {}, the name of the folder, not {}", quote(name), quote(component.name)));
   if (component.has_modules()) {
     for (const char* needed : {"go.mod", "go.sum"})
       if (std::error_code ignored; !fs::is_regular_file(project / folder / needed, ignored))

@@ -22,7 +22,8 @@ namespace fs = std::filesystem;
 void fill_from_draft(Config& config, const Draft& draft) {
   const auto& boards = draft.boards;
   for (const auto& name : draft.fragments) config.kernel.fragments.push_back("kernel-fragments/" + name + ".config");
-  // The root of the chain comes first, so that lines of a board take precedence over those of the board that it extends.
+  // The root of the chain comes first, so that lines of a board take precedence over those of the board that it
+  // extends.
   for (auto board = boards.rbegin(); board != boards.rend(); ++board)
     for (const auto& file : draft.board_fragments)
       for (const auto& found : board_files(config.project, {*board}, file)) config.kernel.fragments.push_back(found);

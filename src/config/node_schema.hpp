@@ -35,7 +35,8 @@ struct NodeSchema {
 
 const NodeSchema& node_schema();
 
-/// Whether `text` passes the check. An unknown check fails for every text, so that the tests of tests/data/node find it.
+/// Whether `text` passes the check. An unknown check fails for every text, so that the tests of tests/data/node find
+/// it.
 bool passes(const NodeCheck& check, const std::string& text);
 /// Whether two IPv4 networks have an address in common. An address counts as a network of one address.
 bool networks_overlap(const std::string& a, const std::string& b);

@@ -57,8 +57,8 @@ void read_by_name(Reader& reader, const std::string& path, const std::string& id
     int index = list.find(member.key);
     if (index < 0)
       reader.diagnostics().add(
-          member.position, fmt::format("{}: no {} has this {}{}; to add one, write [[{}]] with {} = {}", full, path,
-                                       id, suggest(member.key, list.names()), path, id, quote(member.key)));
+          member.position, fmt::format("{}: no {} has this {}{}; to add one, write [[{}]] with {} = {}", full, path, id,
+                                       suggest(member.key, list.names()), path, id, quote(member.key)));
     else if (reader.expect(Kind::Table, "a table", full, member.value))
       reader.read_table(list.table(index), full, member.value);
   }
