@@ -1,4 +1,4 @@
-// Chooses architectures among the defconfigs, and components among theirs.
+// Selects architectures and components for `binaries`, `images` and `release`.
 #include "cli/architectures.hpp"
 
 #include <fmt/format.h>
@@ -50,7 +50,7 @@ std::vector<std::string> chosen_architectures(const Session& session, const std:
   for (const auto& word : words) {
     const bool all = word == "all";
     if (!all && std::find(known.begin(), known.end(), word) == known.end())
-      throw_unknown("architecture", word, known, "there are " + join(known, ", ") + ", and all");
+      throw_unknown("architecture", word, known, "available: " + join(known, ", ") + ", and all");
     for (const auto& name : all ? known : std::vector{word}) {
       const std::string defconfig = std::string(prefix) + name;
       if (std::find(chosen.begin(), chosen.end(), defconfig) == chosen.end()) chosen.push_back(defconfig);
@@ -58,7 +58,7 @@ std::vector<std::string> chosen_architectures(const Session& session, const std:
   }
   if (chosen.empty())
     throw Error(ErrorKind::Usage, "the project has no architectures",
-                "one is a board with [arch] and without [kernel], and a defconfig linux-NAME");
+                "add a board with [arch] and without [kernel], and a defconfig linux-NAME");
   return chosen;
 }
 

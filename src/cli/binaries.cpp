@@ -1,4 +1,4 @@
-// `k8simg binaries --arch A`: the components' programs for architectures, each checked, into output/binaries/linux-A/.
+// `k8simg binaries --arch A`: builds the components' programs for architectures into output/binaries/linux-A/.
 #include <fmt/format.h>
 
 #include "cli/architectures.hpp"

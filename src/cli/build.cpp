@@ -1,4 +1,4 @@
-// `k8simg build NAME`: everything from lock to disk image, into output/NAME/.
+// `k8simg build NAME`: builds the disk image and the other artifacts into output/NAME/.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,7 +15,7 @@ void add_build(CLI::App& app, Options& options, Verb& run) {
   auto* verb = app.add_subcommand("build", "build a defconfig's images into output/NAME/");
   auto name = std::make_shared<std::string>();
   auto only = std::make_shared<std::vector<std::string>>();
-  verb->add_option("defconfig", *name, "its name, as `k8simg list` shows it")->required();
+  verb->add_option("defconfig", *name, "name, as in `k8simg list`")->required();
   verb->add_option("--only", *only, "build only these artifacts (file names in output/NAME/)");
   verb->add_option("--set", options.set, "override a value: key=value");
   verb->add_option("--lock", options.lock_file, "use this lock instead of defconfigs/NAME.lock");
@@ -40,7 +40,7 @@ void add_build(CLI::App& app, Options& options, Verb& run) {
       std::vector<OutputRef> targets;
       for (const auto& [file, output] : wanted) targets.push_back(output);
       const auto folder = session.output(*name);
-      // What is published already is not taken out of the store again.
+      // Published files that have not changed are not read from the store.
       const auto is_published = published(folder);
       const auto values = session.build(pipeline, *name, targets, [&](const OutputRef& output, const Value& value) {
         return std::any_of(wanted.begin(), wanted.end(), [&](const auto& artifact) {
@@ -50,7 +50,7 @@ void add_build(CLI::App& app, Options& options, Verb& run) {
       std::map<std::string, Value> artifacts;
       for (const auto& [file, output] : wanted) artifacts[file] = values.at(output);
       if (!only->empty()) {
-        // The other artifacts of an earlier build stay as they are.
+        // Other artifacts of an earlier build are kept.
         std::filesystem::create_directories(folder);
         for (const auto& [file, value] : artifacts) copy_sparse(session.store().path(value.digest), folder / file);
         return 0;

@@ -1,5 +1,5 @@
-// `k8simg check NAME`: what kubeadm and the container runtime would find wrong on the machine, before the image is
-// written to a disk.
+// `k8simg check NAME`: prints the preflight, the expected results of kubeadm's and the container runtime's checks on
+// the machine.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -27,13 +27,13 @@ nlohmann::json to_json(const Finding& finding) {
 }  // namespace
 
 void add_check(CLI::App& app, Options& options, Verb& run) {
-  auto* verb = app.add_subcommand(
-      "check", "apply the rules of kubeadm's preflight and of the container runtime to the image before it is flashed");
+  auto* verb =
+      app.add_subcommand("check", "apply the rules of kubeadm's preflight and of the container runtime to the image");
   auto name = std::make_shared<std::string>();
-  verb->add_option("defconfig", *name, "its name")->required();
+  verb->add_option("defconfig", *name, "name")->required();
   verb->add_option("--set", options.set, "override a value: key=value");
   verb->add_option("--lock", options.lock_file, "use this lock instead of defconfigs/NAME.lock");
-  verb->add_flag("--json", options.json, "as JSON");
+  verb->add_flag("--json", options.json, "print JSON");
   verb->callback([=, &run] {
     run = [=](Session& session) {
       const Config config = session.config(*name);

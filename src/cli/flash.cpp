@@ -1,5 +1,4 @@
-// `k8simg flash IMAGE DEVICE`: writes an image to a card or disk, after every check that keeps the wrong disk from
-// being lost.
+// `k8simg flash IMAGE DEVICE`: writes a disk image to a card or disk, after checks that protect other disks.
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -35,9 +34,9 @@ std::string candidates() {
     if (!is_candidate(disk)) continue;
     text += fmt::format("/dev/{}  {}\n  {}\n", disk.name, describe(disk), describe_content(disk));
     for (const std::string& reason : objections(disk, 0, true))
-      text += fmt::format("  not to be written: {}\n", reason);
+      text += fmt::format("  cannot be written: {}\n", reason);
   }
-  return text.empty() ? "no removable disk is plugged in\n" : text;
+  return text.empty() ? "no removable disk found\n" : text;
 }
 
 [[noreturn]] void list_candidates(const std::string& missing) {
@@ -46,7 +45,7 @@ std::string candidates() {
               "run `k8simg flash IMAGE DEVICE` with one of the disks above");
 }
 
-/// What to show of what is written to; a disk as it is shown, or a regular file.
+/// A description of the disk or regular file that is written, and the disk.
 struct Target {
   std::string about;
   std::optional<Disk> disk;
@@ -57,11 +56,11 @@ Target choose_file(const Chosen& chosen, const struct stat& status, std::uint64_
   if (size < image_size) {
     throw Error(ErrorKind::Flash,
                 fmt::format("{} is too small: it has {} bytes, the image {} bytes", chosen.device, size, image_size),
-                fmt::format("make it larger, as with `truncate -s {} {}`", image_size, chosen.device));
+                fmt::format("enlarge it, for example with `truncate -s {} {}`", image_size, chosen.device));
   }
   struct stat image {};
   if (::stat(chosen.image.c_str(), &image) == 0 && image.st_dev == status.st_dev && image.st_ino == status.st_ino) {
-    throw Error(ErrorKind::Flash, fmt::format("{} is the image itself", chosen.device), "give another file");
+    throw Error(ErrorKind::Flash, fmt::format("{} is the image itself", chosen.device), "choose another file");
   }
   return {fmt::format("{}: a regular file, {}\n", chosen.device, format_size(size)), std::nullopt};
 }
@@ -72,12 +71,12 @@ Target choose_disk(const Chosen& chosen, const struct stat& status, std::uint64_
   if (!reasons.empty()) {
     Error error(ErrorKind::Flash, fmt::format("{} ({}) is not written: {}", chosen.device, describe(disk), reasons[0]),
                 reasons == std::vector<std::string>{"it is not removable"}
-                    ? "if it is really this disk that may be lost, add --force-fixed"
-                    : "`k8simg flash` lists the disks that may be written");
+                    ? "to overwrite this disk, add --force-fixed"
+                    : "`k8simg flash` lists the disks that can be written");
     for (std::size_t i = 1; i < reasons.size(); ++i) error.add_context("and " + reasons[i]);
     throw error;
   }
-  // A link such as /dev/disk/by-id/... says which disk it is; the kernel's name helps to find it in lsblk.
+  // For a link such as /dev/disk/by-id/..., the kernel's name helps to find the disk in lsblk.
   const std::string kernel_name =
       fs::path(chosen.device).filename() == disk.name ? "" : fmt::format(" ({})", disk.name);
   return {fmt::format("{}{}: {}\n  {}\n", chosen.device, kernel_name, describe(disk), describe_content(disk)), disk};
@@ -90,12 +89,12 @@ Target choose_target(const Chosen& chosen, std::uint64_t image_size) {
     throw Error(ErrorKind::Flash,
                 fmt::format("there is no {}: {}", chosen.device, std::system_category().message(errno)),
                 short_name ? fmt::format("do you mean /dev/{}?", chosen.device)
-                           : "`k8simg flash` lists the disks that may be written");
+                           : "`k8simg flash` lists the disks that can be written");
   }
   if (chosen.file) {
     if (S_ISREG(status.st_mode)) return choose_file(chosen, status, image_size);
     throw Error(ErrorKind::Flash, fmt::format("{} is not a regular file", chosen.device),
-                "leave --file out to write a disk");
+                "remove --file to write a disk");
   }
   if (S_ISBLK(status.st_mode)) return choose_disk(chosen, status, image_size);
   const char* what = S_ISREG(status.st_mode)   ? "a regular file"
@@ -104,10 +103,10 @@ Target choose_target(const Chosen& chosen, std::uint64_t image_size) {
                                                : "something else";
   throw Error(ErrorKind::Flash, fmt::format("{} is {}, not a disk", chosen.device, what),
               S_ISREG(status.st_mode) ? "to write into a file, add --file"
-                                      : "`k8simg flash` lists the disks that may be written");
+                                      : "`k8simg flash` lists the disks that can be written");
 }
 
-/// A line of the user; polls, so that Ctrl-C ends the question too.
+/// Reads a line of input. Polls, so that Ctrl-C ends the wait.
 std::string read_answer(std::stop_token stop) {
   std::string line;
   for (;;) {
@@ -124,10 +123,10 @@ void ask(const Chosen& chosen, const Target& target, std::stop_token stop) {
   print_error(target.about);
   if (chosen.yes) return;
   if (!::isatty(STDIN_FILENO))
-    throw Error(ErrorKind::Flash, "nobody is there to ask: nothing was written",
-                "add --yes if all that is on it may be lost");
-  print_error(fmt::format("All that is on it will be lost. Type yes to write {}: ",
-                          fs::path(chosen.image).filename().string()));
+    throw Error(ErrorKind::Flash, "stdin is not a terminal, so the write cannot be confirmed: nothing was written",
+                "add --yes to overwrite the device without confirmation");
+  print_error(
+      fmt::format("All data on it will be lost. Type yes to write {}: ", fs::path(chosen.image).filename().string()));
   if (read_answer(std::move(stop)) != "yes") throw Error(ErrorKind::Flash, "not confirmed: nothing was written");
 }
 
@@ -145,13 +144,12 @@ int flash(Session& session, const Chosen& chosen) {
   if (!chosen.no_bmap && fs::exists(map_file)) {
     map = read_block_map(map_file);
   } else {
-    if (!source->size()) reporter.message("no block map: unpacking the image once to learn its size");
+    if (!source->size()) reporter.message("no block map: unpacking the image once to determine its size");
     map = whole_image(measure(chosen.image, session.stop()));
   }
   const Target target = choose_target(chosen, map.image_size);
-  ask(chosen, target, session.stop());  // before any step: the live status area would be painted over the question
-  // A plain file is quickly read: then its damage is known before anything is lost. A stream is checked while it is
-  // written.
+  ask(chosen, target, session.stop());  // before any step, because the status display would overwrite the question
+  // A plain file is verified before anything is written. A compressed file is verified while it is written.
   if (source->size() && map.ranges[0].digest)
     check_image(*open_image_source(chosen.image), map, map_file.string(), reporter, session.stop());
   const auto device =
@@ -176,14 +174,14 @@ int flash(Session& session, const Chosen& chosen) {
 
 void add_flash(CLI::App& app, Options&, Verb& run) {
   auto* verb = app.add_subcommand(
-      "flash", "write an image to a card or disk and read it back; without DEVICE, list the disks that may be written");
+      "flash", "write an image to a card or disk and read it back; without DEVICE, list the disks that can be written");
   auto chosen = std::make_shared<Chosen>();
   verb->add_option("image", chosen->image,
-                   "disk image, plain or compressed with xz or zstd; its .bmap is used if it lies beside it");
+                   "disk image, plain or compressed with xz or zstd; a .bmap file in the same folder is used");
   verb->add_option("device", chosen->device, "whole disk, such as /dev/sdb");
   verb->add_flag("--yes", chosen->yes, "do not ask");
-  verb->add_flag("--no-bmap", chosen->no_bmap, "write all of the image, even if there is a block map");
-  verb->add_flag("--no-verify", chosen->no_verify, "do not read back what was written");
+  verb->add_flag("--no-bmap", chosen->no_bmap, "write the whole image, even if there is a block map");
+  verb->add_flag("--no-verify", chosen->no_verify, "do not read the written data back");
   verb->add_flag("--force-fixed", chosen->force_fixed, "allow a disk that is not removable");
   verb->add_flag("--file", chosen->file, "DEVICE is a regular file, at least as large as the image");
   verb->callback([=, &run] { run = [=](Session& session) { return flash(session, *chosen); }; });

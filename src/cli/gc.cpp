@@ -1,4 +1,4 @@
-// `k8simg gc`: removes from the store what no defconfig's latest build reaches.
+// `k8simg gc`: removes from the store what no defconfig's latest build needs.
 #include <fmt/format.h>
 
 #include "cli/verbs.hpp"
@@ -11,7 +11,7 @@ namespace k8simg {
 void add_gc(CLI::App& app, Options&, Verb& run) {
   auto* verb = app.add_subcommand("gc", "remove from the store what no defconfig's latest build needs");
   auto dry = std::make_shared<bool>(false);
-  verb->add_flag("--dry-run", *dry, "only say what would go");
+  verb->add_flag("--dry-run", *dry, "only print what would be removed");
   verb->callback([=, &run] {
     run = [=](Session& session) {
       DiskStore& store = session.store();

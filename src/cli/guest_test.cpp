@@ -1,4 +1,4 @@
-// Opens, boots and reports on a guest.
+// Opens guests, boots them and prints reports.
 #include "cli/guest_test.hpp"
 
 #include <fmt/format.h>
@@ -18,9 +18,9 @@ namespace k8simg {
 namespace {
 
 constexpr const char* test_image = "k8simg.local/check:1";
-constexpr const char* container_program = "opt/cni/bin/loopback";  // the smallest static program of ours
+constexpr const char* container_program = "opt/cni/bin/loopback";  // the smallest static program of the components
 
-/// An image whose only file is a static program of the root filesystem.
+/// An archive of a container image whose only file is a static program of the root filesystem.
 std::filesystem::path container_archive(Session& session, const BuiltImage& image) {
   const Node* program = image.root.find(container_program);
   if (!program) return {};
@@ -37,8 +37,7 @@ std::filesystem::path container_archive(Session& session, const BuiltImage& imag
   return session.store().path(archive.digest);
 }
 
-/// Every program of the node that can say its version: the components' own checks, for what is installed, and the OCI
-/// runtime.
+/// Commands that print versions, with the expected text: the checks of installed components, and the OCI runtime.
 std::vector<std::vector<std::string>> versions(const BuiltImage& image) {
   std::vector<std::vector<std::string>> list;
   for (const auto& component : image.config.components) {
@@ -88,7 +87,8 @@ Guest open_guest(Session& session, const std::string& name, const std::string& a
 std::string ready_image(const Config& config, bool in_cluster) {
   const std::string program = in_cluster ? "coredns" : "pause";
   if (const std::string reference = image_of(config, program); !reference.empty()) return reference;
-  throw Error(ErrorKind::Usage, fmt::format("no component makes an image of {}, which is started as a pod", program),
+  throw Error(ErrorKind::Usage,
+              fmt::format("no component makes a container image of {}, which the test runs as a pod", program),
               fmt::format("add a component with {} to components.enable", program));
 }
 
@@ -96,7 +96,7 @@ bool carries_control_plane(const Config& config) { return config.images_preload 
 
 Expectations expectations_of(const Guest& guest, const std::string& firmware) {
   const Config& config = guest.image.config;
-  // Other partitions may have been given most of the room.
+  // Other partitions may have most of the space.
   const auto& partitions = config.disk.partitions;
   const bool shared = std::any_of(partitions.begin(), partitions.end(),
                                   [](const PartitionConfig& partition) { return partition.create_on_device; });
@@ -115,7 +115,7 @@ GuestBoot boot_guest(const Guest& guest, const Expectations& expectations, const
                      const std::filesystem::path& console, std::stop_token stop) {
   const auto script = boot.scratch / "checks";
   write_file_atomically(script, check_script(expectations));
-  std::filesystem::resize_file(script, 1 << 16);  // a drive has whole sectors
+  std::filesystem::resize_file(script, 1 << 16);  // the size of a drive is a multiple of the sector size
   boot.tools = guest.image.tools, boot.boot_partition = guest.image.boot_partition, boot.kvm = guest.kvm,
   boot.disk_size = disk_size;
   if (boot.image.empty()) boot.image = guest.image.disk;
@@ -135,7 +135,7 @@ GuestBoot boot_guest(const Guest& guest, const Expectations& expectations, const
   } else {
     Error error(ErrorKind::Step,
                 fmt::format("{}: QEMU did not start (exit code {})", guest.name, done.result.exit_code));
-    if (!done.result.message.empty()) error.add_context("QEMU says:\n" + done.result.message);
+    if (!done.result.message.empty()) error.add_context("messages of QEMU:\n" + done.result.message);
     throw error;
   }
   done.report = read_report(read_file(console));
@@ -168,21 +168,21 @@ std::string boots_as_json(const std::vector<GuestBoot>& boots) {
                     {"figures", boot.report.figures},
                     {"processes", processes}});
   }
-  // A line of the console may be torn in the middle of a character, or be no UTF-8 at all.
+  // A line of the console may be cut in the middle of a character, and may not be UTF-8.
   return nlohmann::json{{"boots", list}}.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::string why_unfinished(const GuestBoot& boot) {
   const MachineResult& result = boot.result;
   if (boot.report.finished) return "";
-  std::string text = "the checks did not come to their end: ";
+  std::string text = "the checks did not finish: ";
   if (!result.stalled.empty())
     text += "the guest has stalled: " + result.stalled;
   else if (result.timed_out)
     text += fmt::format("they took longer than {}", format_duration(result.seconds));
   else
     text += fmt::format("QEMU ended with {}", result.exit_code);
-  if (!result.message.empty()) text += "\nQEMU says:\n" + result.message;
+  if (!result.message.empty()) text += "\nmessages of QEMU:\n" + result.message;
   const std::string last = tail_of(boot.console, 40);
   return text + (last.empty() ? "\nthe console is empty" : "\nthe console's last lines:\n" + last);
 }
@@ -205,8 +205,8 @@ void print_boot(const std::string& title, const GuestBoot& boot) {
 std::string not_shown(const Guest& guest, const std::string& firmware) {
   if (firmware != "kernel") return "";
   return fmt::format(
-      "QEMU runs no firmware of {}: it starts {} and {} from the boot partition itself. Not shown: the firmware's own "
-      "start, config.txt and its device tree choice, radios, clocks, GPIO; config.txt "
+      "QEMU cannot run the firmware of {}: it starts {} and {} from the boot partition directly. Not tested: the start "
+      "of the firmware, config.txt and its choice of device tree, radios, clocks, GPIO; config.txt "
       "and cmdline.txt were checked when the image was built.",
       guest.name, guest.image.boot_partition.kernel, guest.image.boot_partition.dtb);
 }

@@ -1,5 +1,5 @@
-// `k8simg images --arch A`: container images for architectures, an archive of each in output/images/linux-A/, and all
-// together in output/images/index/.
+// `k8simg images --arch A`: builds container images for architectures: an archive for each in output/images/linux-A/,
+// and a layout of all in output/images/index/.
 #include <fmt/format.h>
 
 #include "cli/architectures.hpp"
@@ -20,8 +20,8 @@ int make_images(Session& session, const ArchitectureChoice& choice) {
   for (const auto& defconfig : chosen_architectures(session, choice.architectures)) {
     Architecture made = open_architecture(session, defconfig, choice.components);
     if (!made.pipeline.images)
-      throw Error(ErrorKind::Usage, fmt::format("what was asked for of {} makes no container image", defconfig),
-                  "components with an [[image]] in their component.toml do");
+      throw Error(ErrorKind::Usage, fmt::format("the selected components of {} have no container image", defconfig),
+                  "choose components with an [[image]] in component.toml");
     const ImageSteps steps = *made.pipeline.images;
     const auto values = session.build(made.pipeline, defconfig, {steps.archive, steps.list, steps.layout});
     publish_with_sums(session, {{"images.tar.zst", values.at(steps.archive)}, {"images.list", values.at(steps.list)}},
@@ -35,7 +35,7 @@ int make_images(Session& session, const ArchitectureChoice& choice) {
       if (node.type == NodeType::File) index[path] = {ValueKind::Blob, node.content, node.size};
     }
   }
-  // One architecture has no use for an index: that of an earlier call would not be of these images.
+  // One architecture needs no index, and the index of an earlier call would not match these images.
   if (!index.empty() || std::filesystem::exists(output / index_folder)) {
     const auto written = publish(session.store(), index, output / index_folder);
     if (!index.empty())

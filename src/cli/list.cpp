@@ -1,4 +1,4 @@
-// `k8simg list`: the defconfigs of the project.
+// `k8simg list`: lists the defconfigs of the project.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -10,7 +10,7 @@ namespace k8simg {
 
 void add_list(CLI::App& app, Options& options, Verb& run) {
   auto* verb = app.add_subcommand("list", "list the defconfigs");
-  verb->add_flag("--json", options.json, "as JSON");
+  verb->add_flag("--json", options.json, "print JSON");
   verb->callback([&run] {
     run = [](Session& session) {
       const auto all = list_defconfigs(session.project());

@@ -23,7 +23,7 @@ namespace k8simg {
 
 namespace {
 
-/// What each package of the target is unpacked to, in their order.
+/// The trees of the target's packages, in the order of the lock.
 std::vector<Tree> unpack(Session& session, const Config& config, const Lock& lock) {
   Pipeline pipeline;
   const PipelineInputs inputs{.config = config,
@@ -42,11 +42,11 @@ std::vector<Tree> unpack(Session& session, const Config& config, const Lock& loc
   return trees;
 }
 
-/// What the suites have no more: the lock says which bytes it was, and they say what it depends on.
+/// Reads the control files of packages that the suites no longer have from their .debs, which the lock identifies.
 std::map<std::string, std::string> control_files(Session& session, const Config& config,
                                                  const std::vector<LockedPackage>& packages) {
   session.reporter().message(fmt::format(
-      "the suites have {} locked packages no more: their control files are read from the packages", packages.size()));
+      "the suites no longer have {} locked packages: reading their control files from the packages", packages.size()));
   const auto trees = unpack(session, config,
                             Lock{.defconfig = config.name,
                                  .date = 0,
@@ -61,7 +61,7 @@ std::map<std::string, std::string> control_files(Session& session, const Config&
   return controls;
 }
 
-/// The packages' scripts are looked at when they are locked, not when the machine boots.
+/// Checks that every maintainer script of the target's packages has a judgement.
 void check_target_scripts(Session& session, const Config& config, const Lock& lock) {
   const auto trees = unpack(session, config, lock);
   std::vector<PackageTree> list;
@@ -70,7 +70,7 @@ void check_target_scripts(Session& session, const Config& config, const Lock& lo
   check_scripts(session.store(), list, rootfs_options(config, {}, lock.date).judgements);
 }
 
-/// Patches that do not apply, or that upstream has taken, are found when the lock is made.
+/// Checks that all patches apply.
 void check_patches(Session& session, const Config& config, const Lock& lock) {
   Pipeline pipeline = session.pipeline(config, lock);
   std::vector<OutputRef> targets;
@@ -78,8 +78,8 @@ void check_patches(Session& session, const Config& config, const Lock& lock) {
   if (!targets.empty()) session.build(pipeline, config.name, targets);
 }
 
-/// All that the tools are locked for. A broken defconfig keeps nobody from locking another one; its tools are locked
-/// when it is mended.
+/// All configurations of the project, for which the tools are locked. A defconfig with mistakes is reported and left
+/// out, so that others can be locked.
 std::vector<Config> project_configs(Session& session, const Config& config) {
   std::vector<Config> configs{config};
   for (const auto& summary : list_defconfigs(session.project())) {
@@ -108,9 +108,9 @@ LockRequest request_of(Session& session, const Config& config, const Chosen& cho
                       .allow_older = chosen.allow_older,
                       .without = chosen.without};
   if (chosen.security && !chosen.update)
-    throw Error(ErrorKind::Usage, "--security says which packages --update updates", "give both");
+    throw Error(ErrorKind::Usage, "--security needs --update", "use --update --security");
   if (chosen.security && !chosen.packages.empty())
-    throw Error(ErrorKind::Usage, "--update PACKAGE and --security exclude each other", "give one of them");
+    throw Error(ErrorKind::Usage, "--update PACKAGE and --security exclude each other", "use one of them");
   if (chosen.update)
     request.update.what = chosen.security           ? What::Security
                           : chosen.packages.empty() ? What::Everything
@@ -151,7 +151,7 @@ int lock(Session& session, const Chosen& chosen) {
   check_target_scripts(session, config, made.lock);
   check_patches(session, config, made.lock);
 
-  // The tools first: a lock that is there agrees with them.
+  // The tools' lock is written first, so that an existing lock always matches it.
   const auto write_if_changed = [](const std::filesystem::path& file, const std::string& text) {
     if (!std::filesystem::exists(file) || read_file(file) != text) write_file_atomically(file, text);
   };
@@ -176,19 +176,19 @@ int lock(Session& session, const Chosen& chosen) {
 void add_lock(CLI::App& app, Options& options, Verb& run) {
   auto* verb = app.add_subcommand("lock",
                                   "choose packages from the suites' signed indexes and write defconfigs/NAME.lock; "
-                                  "versions that are locked already stay");
+                                  "keep locked versions");
   auto chosen = std::make_shared<Chosen>();
-  verb->add_option("defconfig", chosen->name, "its name")->required();
+  verb->add_option("defconfig", chosen->name, "name")->required();
   auto* update =
       verb->add_option("--update", chosen->packages,
-                       "take what the suites have now: for everything, or for these packages and what they need of it")
+                       "use the newest versions of the suites: for all packages, or for these and the ones they need")
           ->expected(0, -1);
   verb->add_flag("--security", chosen->security,
-                 "with --update: only for packages that a security suite has in a newer version");
+                 "with --update: only packages with a newer version in a security suite");
   verb->add_flag("--allow-older-suites", chosen->allow_older,
-                 "take a suite that is older than the one that the lock was made from");
+                 "accept a suite that is older than the one of the existing lock");
   verb->add_option("--without-suite", chosen->without,
-                   "choose the target's packages without this suite, which the mirror lacks for it; the lock says so");
+                   "do not use this suite for the target's packages, if the mirror lacks it; recorded in the lock");
   verb->add_option("--set", options.set, "override a value: key=value");
   verb->add_option("--lock", options.lock_file, "write this file instead of defconfigs/NAME.lock");
   verb->callback([=, &run] {

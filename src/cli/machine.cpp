@@ -1,4 +1,4 @@
-// Opens built images and describes machines for guest/.
+// Opens built disk images, and describes machines for guest/.
 #include "cli/machine.hpp"
 
 #include <fmt/format.h>
@@ -19,7 +19,7 @@ BuiltImage open_image(Session& session, const std::string& defconfig, const std:
   built.disk = folder / built.config.disk.file;
   const auto manifest_file = folder / "manifest.json";
   if (!std::filesystem::exists(built.disk) || !std::filesystem::exists(manifest_file)) {
-    throw Error(ErrorKind::Usage, fmt::format("{} is not built: there is no {}", defconfig, built.disk.string()),
+    throw Error(ErrorKind::Usage, fmt::format("{} is not built: {} does not exist", defconfig, built.disk.string()),
                 fmt::format("run `k8simg build {}` first", defconfig));
   }
   const auto manifest = nlohmann::json::parse(read_file(manifest_file), nullptr, false);

@@ -1,4 +1,4 @@
-// What `run` and `test` share: the built image of a defconfig and the machine that its board describes.
+// Common parts of `run` and `test`: the built disk image of a defconfig, and the machine of its board.
 #pragma once
 
 #include <filesystem>
@@ -16,16 +16,16 @@ struct BuiltImage {
   std::filesystem::path tools;  ///< checked-out tools tree of the set "qemu"
   std::string kernel_release;   ///< from manifest.json
   std::int64_t epoch = 0;
-  std::uint64_t size = 0;        ///< bytes of the disk
-  std::uint64_t root_size = 0;   ///< bytes of its root partition
+  std::uint64_t size = 0;        ///< of the disk, in bytes
+  std::uint64_t root_size = 0;   ///< of its root partition, in bytes
   Tree root;                     ///< the root filesystem's tree
   BootPartition boot_partition;  ///< for boards whose firmware QEMU does not run
 };
-/// Error{Usage} naming `k8simg build NAME` when the image is not there.
-/// `verb`: what is to be done with it, for the error when the defconfig is of an architecture.
+/// Error{Usage} with the hint `k8simg build NAME` if the image does not exist. `verb`: for the error message if the
+/// defconfig is an architecture.
 BuiltImage open_image(Session& session, const std::string& defconfig, const std::string& verb);
 
-/// "auto", "kvm" or "tcg"; says when it falls back, and why.
+/// Whether KVM is used. `wish`: "auto", "kvm" or "tcg". Reports why "auto" does not use KVM.
 bool choose_kvm(Session& session, const Machine& machine, const std::filesystem::path& tools,
                 const std::filesystem::path& scratch, const std::string& wish);
 

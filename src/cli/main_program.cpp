@@ -1,4 +1,4 @@
-// Parses the command line, turns Ctrl-C into a stop request and errors into messages and exit codes.
+// Parses the command line, and converts Ctrl-C to a stop request and errors to messages and exit codes.
 #include "cli/main_program.hpp"
 
 #include <fmt/format.h>
@@ -21,8 +21,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Waits for SIGINT and SIGTERM in a thread of its own: the first asks every step to stop, the second ends the program
-/// at once.
+/// Waits for SIGINT and SIGTERM in a thread: the first requests a stop of all steps, the second ends the program
+/// immediately.
 class SignalWatch {
  public:
   SignalWatch() {
@@ -48,8 +48,8 @@ class SignalWatch {
   std::jthread thread_;
 };
 
-/// What the C++ library and libguestfs take for granted: that the folder for temporary files exists. Returns what to
-/// warn of, if anything.
+/// Ensures that the folder for temporary files exists, as the C++ library and libguestfs require. Returns a warning, or
+/// "".
 std::string use_existing_temporary_folder() {
   std::string warning;
   for (const char* name : {"TMPDIR", "TMP", "TEMP", "TEMPDIR"}) {
@@ -57,8 +57,7 @@ std::string use_existing_temporary_folder() {
     if (chosen == nullptr) continue;
     std::error_code error;
     if (fs::is_directory(chosen, error) && ::access(chosen, W_OK | X_OK) == 0) continue;
-    if (*chosen != '\0')
-      warning = fmt::format("{}={} is no folder that can be written: it is passed over", name, chosen);
+    if (*chosen != '\0') warning = fmt::format("{}={} is not a writable folder: it is ignored", name, chosen);
     ::unsetenv(name);
   }
   return warning;
@@ -72,7 +71,7 @@ int run_program(int argc, char** argv) {
   app.set_version_flag("--version", program_version());
   app.add_option("--project", options.project, "folder with boards/ and defconfigs/ (K8SIMG_PROJECT)");
   app.add_option("--store", options.store, "content-addressed store (K8SIMG_STORE; default PROJECT/output/store)");
-  app.add_option("--output", options.output, "where output/NAME/ goes (default PROJECT/output)");
+  app.add_option("--output", options.output, "folder for output/NAME/ (default PROJECT/output)");
   app.add_option("--mirror", options.mirrors, "URL or REPOSITORY=URL, repeatable (K8SIMG_MIRROR)")->take_all();
   app.add_option("--tools-lock", options.tools_lock_file,
                  "lock of the build tools (default PROJECT/defconfigs/tools.lock)");

@@ -1,4 +1,4 @@
-// The program behind main(): command line, signals, exit codes.
+// The program that main() calls: command line, signals, exit codes.
 #pragma once
 
 namespace k8simg {

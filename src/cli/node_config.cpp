@@ -1,4 +1,4 @@
-// `k8simg node-config check FILE`: reads a node.toml as the device would, before the card goes into the board.
+// `k8simg node-config check FILE`: checks a node.toml by the same rules as the device.
 #include <fmt/format.h>
 
 #include "cli/verbs.hpp"
@@ -11,17 +11,17 @@ namespace k8simg {
 
 void add_node_config(CLI::App& app, Options&, Verb& run) {
   auto* verb =
-      app.add_subcommand("node-config", "work with node.toml, the file on the boot partition that says what a node is");
+      app.add_subcommand("node-config", "work with node.toml, the file on the boot partition that describes a node");
   verb->require_subcommand(1);
-  auto* check = verb->add_subcommand("check", "say what is wrong with a node.toml");
+  auto* check = verb->add_subcommand("check", "report the mistakes in a node.toml");
   auto file = std::make_shared<std::string>();
   check->add_option("file", *file, "node.toml on the boot partition")->required();
   check->callback([=, &run] {
     run = [=](Session&) {
       std::error_code error;
       if (!fs::is_regular_file(*file, error))
-        throw Error(ErrorKind::Usage, fmt::format("{} is no file", *file),
-                    "node.toml lies at the top of the boot partition");
+        throw Error(ErrorKind::Usage, fmt::format("{} is not a file", *file),
+                    "node.toml is in the root folder of the boot partition");
       const NodeFile node = read_node_file(read_file(*file), *file);
       print_out(fmt::format("{}: role {}{}\n", *file, node.role, node.role == "worker" ? " of " + node.server : ""));
       if (node.role == "worker" && node.token.empty())

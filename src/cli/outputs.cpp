@@ -1,4 +1,4 @@
-// Publishes artifacts with a memory of what was published before.
+// Publishes artifacts, and records what was published.
 #include "cli/outputs.hpp"
 
 #include <fmt/format.h>
@@ -22,7 +22,7 @@ nlohmann::json read_memory(const fs::path& file) {
   return memory.is_object() ? memory : nlohmann::json::object();
 }
 
-/// Size and time of a file as one comparable value; null when it is not there.
+/// Size and time of a file as one comparable value; null if it does not exist.
 nlohmann::json fingerprint(const fs::path& file) {
   struct stat info {};
   if (stat(file.c_str(), &info) != 0) return nullptr;
@@ -45,7 +45,8 @@ std::function<bool(const std::string&, const Value&)> published(const fs::path& 
 
 std::vector<std::string> publish(const Store& store, const std::map<std::string, Value>& artifacts,
                                  const fs::path& folder, const std::set<std::string>& executables) {
-  // It holds what overlays hold, passphrases and keys too. A folder that is there keeps the mode that somebody gave it.
+  // The folder is private, because files of overlays may contain passphrases and keys. An existing folder keeps its
+  // mode.
   fs::create_directories(folder.parent_path());
   if (::mkdir(folder.c_str(), 0700) != 0 && !fs::is_directory(folder))
     throw_errno("cannot create", folder.string(), errno);
@@ -65,7 +66,7 @@ std::vector<std::string> publish(const Store& store, const std::map<std::string,
   }
   for (const auto& [name, entry] : before.items()) {
     if (artifacts.contains(name)) continue;
-    // The file of names lies in the project, which may be somebody else's: what leads out of the folder is not ours.
+    // The file with the names is in the project, which is not trusted. Names outside of the folder are ignored.
     if (!is_inside(name)) continue;
     const fs::path gone = folder / name, inner = fs::path(name).parent_path();
     std::error_code missing;
@@ -73,7 +74,7 @@ std::vector<std::string> publish(const Store& store, const std::map<std::string,
                                                 fs::weakly_canonical(folder, missing) / inner;
     if (by_links || missing || fs::is_directory(fs::symlink_status(gone, missing))) continue;
     fs::remove(gone);
-    // A folder that held nothing else goes too.
+    // Empty folders are removed too.
     std::error_code not_empty;
     for (fs::path parent = gone.parent_path(); parent != folder && fs::remove(parent, not_empty);
          parent = parent.parent_path()) {

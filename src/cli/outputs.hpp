@@ -1,4 +1,4 @@
-// Finished artifacts from the store into output/NAME/, copying only what changed.
+// Publishes artifacts from the store into output/NAME/.
 #pragma once
 
 #include <filesystem>
@@ -13,17 +13,18 @@
 
 namespace k8simg {
 
-/// Copies (holes kept, cloned where the filesystem can) each file whose content is not there already; removes artifacts
-/// of an earlier build that this one does not have. Names may have folders. What is there is remembered in
-/// FOLDER/.outputs.json by size, time and digest; a file that was touched is copied anew. `executables`: which are
-/// programs. Returns the files written.
+/// Copies each file that changed, with holes, as a clone if the filesystem supports it. Removes artifacts of an earlier
+/// build that this one does not have. Names may have folders. FOLDER/.outputs.json records size, time and digest of
+/// published files; a file whose size or time changed is copied again. `executables`: names of programs. Returns the
+/// written files.
 std::vector<std::string> publish(const Store& store, const std::map<std::string, Value>& artifacts,
                                  const std::filesystem::path& folder, const std::set<std::string>& executables = {});
 
-/// Whether publish() would leave a file as it is: answers for the artifacts of a folder.
+/// Returns a function that tells whether publish() would not copy a file, because the folder has it.
 std::function<bool(const std::string& name, const Value& value)> published(const std::filesystem::path& folder);
 
-/// The same from the session's store, with a line for each file written: its path from here, and its size.
+/// publish() from the session's store, which also prints a line for each written file: the path relative to the working
+/// directory, and the size.
 void publish_and_tell(Session& session, const std::map<std::string, Value>& artifacts,
                       const std::filesystem::path& folder, const std::set<std::string>& executables = {});
 

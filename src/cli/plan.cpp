@@ -1,4 +1,4 @@
-// `k8simg plan NAME`: what a build would run and why, without running it.
+// `k8simg plan NAME`: prints the steps that a build would run, with reasons.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -28,12 +28,12 @@ const char* state_name(PlannedStep::State state) {
 }  // namespace
 
 void add_plan(CLI::App& app, Options& options, Verb& run) {
-  auto* verb = app.add_subcommand("plan", "show what a build would run, and why");
+  auto* verb = app.add_subcommand("plan", "show the steps that a build would run, with reasons");
   auto name = std::make_shared<std::string>();
   auto explain = std::make_shared<bool>(false);
-  verb->add_option("defconfig", *name, "its name")->required();
-  verb->add_flag("--explain", *explain, "also show the steps that need not run");
-  verb->add_flag("--json", options.json, "as JSON");
+  verb->add_option("defconfig", *name, "name")->required();
+  verb->add_flag("--explain", *explain, "also show steps that do not run");
+  verb->add_flag("--json", options.json, "print JSON");
   verb->add_option("--set", options.set, "override a value: key=value");
   verb->add_option("--lock", options.lock_file, "use this lock instead of defconfigs/NAME.lock");
   verb->callback([=, &run] {

@@ -1,4 +1,4 @@
-// Gathers what the preflight rules look at.
+// Builds the inputs of the preflight and runs it.
 #include "cli/preflight.hpp"
 
 #include <fmt/format.h>

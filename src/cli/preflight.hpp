@@ -1,4 +1,4 @@
-// What `check` and `test` share: the preflight of a defconfig, with everything that it looks at built first.
+// Common part of `check` and `test`: the preflight of a defconfig.
 #pragma once
 
 #include <string>
@@ -9,10 +9,10 @@
 
 namespace k8simg {
 
-enum class PreflightMachine { Smallest, Qemu };  ///< of the board's [hardware], or the one that `test` starts
+enum class PreflightMachine { Smallest, Qemu };  ///< that of the board's [hardware], or that of `test`
 
-/// Builds root filesystem, boot partition and kernel, no disk image, and asks the image's own kubeadm, emulated where
-/// needed, for the images that it wants. Error{Usage} for a defconfig without a kernel: nothing starts it.
+/// Builds root filesystem, boot partition and kernel, but no disk image, and runs kubeadm of the root filesystem,
+/// emulated where needed, for its list of container images. Error{Usage} for a defconfig without a kernel.
 std::vector<Finding> run_preflight(Session& session, const Config& config, PreflightMachine machine);
 
 }  // namespace k8simg

@@ -1,4 +1,4 @@
-// `k8simg release --arch A`: archives of programs in upstream's layout, into output/release/.
+// `k8simg release --arch A`: builds archives of programs in upstream's layout into output/release/.
 #include <fmt/format.h>
 
 #include "cli/architectures.hpp"
@@ -14,8 +14,8 @@ int make_releases(Session& session, const ArchitectureChoice& choice) {
   for (const auto& defconfig : chosen_architectures(session, choice.architectures)) {
     Architecture made = open_architecture(session, defconfig, choice.components);
     if (made.pipeline.releases.empty())
-      throw Error(ErrorKind::Usage, fmt::format("what was asked for of {} makes no release", defconfig),
-                  "components with a [[release]] in their component.toml do");
+      throw Error(ErrorKind::Usage, fmt::format("the selected components of {} have no release", defconfig),
+                  "choose components with a [[release]] in component.toml");
     std::vector<OutputRef> targets;
     for (const auto& [file, archive] : made.pipeline.releases) targets.push_back(archive);
     const auto values = session.build(made.pipeline, defconfig, targets);
@@ -28,7 +28,8 @@ int make_releases(Session& session, const ArchitectureChoice& choice) {
 }  // namespace
 
 void add_release(CLI::App& app, Options& options, Verb& run) {
-  auto* verb = app.add_subcommand("release", "pack programs for architectures as upstream does, into output/release/");
+  auto* verb = app.add_subcommand(
+      "release", "build archives of programs in upstream's layout for architectures into output/release/");
   const auto choice = add_architecture_options(*verb, options);
   verb->callback([=, &run] { run = [=](Session& session) { return make_releases(session, *choice); }; });
 }

@@ -1,4 +1,4 @@
-// `k8simg run NAME`: the built image in QEMU, its console on this terminal.
+// `k8simg run NAME`: boots the built disk image in QEMU, with its console on this terminal.
 #include <fmt/format.h>
 
 #include "cli/machine.hpp"
@@ -17,16 +17,16 @@ void add_run(CLI::App& app, Options& options, Verb& run) {
     int memory = 0, cpus = 0, ssh = 0;
   };
   auto chosen = std::make_shared<Chosen>();
-  verb->add_option("defconfig", chosen->name, "its name")->required();
+  verb->add_option("defconfig", chosen->name, "name")->required();
   verb->add_option("--firmware", chosen->firmware, "bios, uefi or kernel (default: the board's first)");
   verb->add_option("--disk-size", chosen->disk_size,
-                   "size of the disk that the machine sees, such as 8G (default: twice the image)");
-  verb->add_option("--memory", chosen->memory, "MiB")->check(CLI::PositiveNumber);
+                   "size of the machine's disk, such as 8G (default: twice the image)");
+  verb->add_option("--memory", chosen->memory, "memory in MiB")->check(CLI::PositiveNumber);
   verb->add_option("--cpus", chosen->cpus, "number of processors")->check(CLI::PositiveNumber);
   verb->add_option("--ssh-port", chosen->ssh, "forward this port of 127.0.0.1 to the machine's SSH")
       ->check(CLI::Range(1, 65535));
   verb->add_option("--accel", chosen->accel, "auto, kvm or tcg")->check(CLI::IsMember({"auto", "kvm", "tcg"}));
-  verb->add_option("--lock", options.lock_file, "the lock that the image was built with, if not defconfigs/NAME.lock");
+  verb->add_option("--lock", options.lock_file, "the lock of the built image, if not defconfigs/NAME.lock");
   verb->callback([=, &run] {
     run = [=](Session& session) {
       const BuiltImage image = open_image(session, chosen->name, "run");
@@ -56,11 +56,11 @@ void add_run(CLI::App& app, Options& options, Verb& run) {
           .interactive = true,
           .network = true};
       if (chosen->ssh) boot.forwards.push_back(fmt::format("tcp:127.0.0.1:{}-:22", chosen->ssh));
-      session.reporter().message("changes go to an overlay and are gone afterwards; leave with Ctrl-A X");
+      session.reporter().message("changes are written to an overlay and are discarded at the end; leave with Ctrl-A X");
       const MachineResult result = run_machine(system_runner(), machine, boot, session.stop());
       if (result.exit_code == 0) return 0;
       Error error(ErrorKind::Step, fmt::format("QEMU ended with exit code {}", result.exit_code));
-      if (!result.message.empty()) error.add_context("QEMU says:\n" + result.message);
+      if (!result.message.empty()) error.add_context("messages of QEMU:\n" + result.message);
       throw error;
     };
   });

@@ -37,7 +37,7 @@ std::optional<std::int64_t> environment_epoch() {
   return text ? std::optional(parse_source_date_epoch(*text)) : std::nullopt;
 }
 
-/// Runs `body`; an Error about an entry of the configuration gains the file and line that set it.
+/// Runs `body`, and adds to an Error about an entry of the configuration the file and line that set it.
 template <class Body>
 auto with_setting(const std::vector<Setting>& settings, Body&& body) {
   try {
@@ -79,19 +79,19 @@ fs::path Session::project() const {
     if (is_project(folder)) return folder;
     if (folder == folder.root_path()) break;
   }
-  throw Error(ErrorKind::Usage, "no project here: neither this folder nor one above it has boards/ and defconfigs/",
-              "change into one, or give --project FOLDER");
+  throw Error(ErrorKind::Usage, "no project here: neither this folder nor a parent folder has boards/ and defconfigs/",
+              "change to the folder of a project, or use --project FOLDER");
 }
 
 fs::path Session::output(const std::string& defconfig) const {
   if (!options_.output.empty()) return fs::absolute(options_.output) / defconfig;
-  // A project that is somebody else's decides nothing outside of itself, and a link that stays inside could lead to its
-  // own sources.
+  // The project is not trusted: its links must not select folders outside of it. Links inside of it are refused too,
+  // because they could lead to its sources.
   const fs::path folder = fs::path("output") / defconfig;
   for (fs::path part = folder; !part.empty(); part = part.parent_path())
     if (fs::is_symlink(project() / part))
       throw Error(ErrorKind::Usage, fmt::format("{} is a symbolic link", (project() / part).string()),
-                  "if you made it, name its target with --output (and --store)");
+                  "if you made it, use its target with --output (and --store)");
   return project() / folder;
 }
 
@@ -122,7 +122,7 @@ DiskStore& Session::store() {
     if (folder.empty()) folder = environment("K8SIMG_STORE").value_or("");
     store_ = std::make_unique<DiskStore>(
         folder.empty()
-            ? inside(project(), "output/store", "if you made the link, name its target with --store or K8SIMG_STORE")
+            ? inside(project(), "output/store", "if you made the link, use its target with --store or K8SIMG_STORE")
             : fs::absolute(folder));
   }
   return *store_;
@@ -170,7 +170,7 @@ std::map<OutputRef, Value> Session::build(Pipeline& pipeline, const std::string&
   for (const auto& target : targets) pipeline.graph.add_target(target);
   const Plan plan = make_plan(pipeline.graph, store(), defconfig);
   const auto to_run = plan.count(PlannedStep::State::Run) + plan.count(PlannedStep::State::Maybe);
-  // A machine that cannot run the sandbox says so before anything is downloaded.
+  // The sandbox is checked before anything is downloaded.
   if (to_run > 0) check_sandbox(system_runner());
   auto result = with_setting(pipeline.settings, [&] {
     return run_plan(pipeline.graph, plan, store(), system_runner(), reporter(),

@@ -1,4 +1,4 @@
-// `k8simg show NAME`: every effective value, and the file and line that set it.
+// `k8simg show NAME`: prints every effective value, with the file and line that set it.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -10,10 +10,11 @@
 namespace k8simg {
 
 void add_show(CLI::App& app, Options& options, Verb& run) {
-  auto* verb = app.add_subcommand("show", "show a defconfig's effective values and where each was set");
+  auto* verb =
+      app.add_subcommand("show", "show the effective values of a defconfig, with the file and line that set each");
   auto name = std::make_shared<std::string>();
-  verb->add_option("defconfig", *name, "its name")->required();
-  verb->add_flag("--json", options.json, "as JSON");
+  verb->add_option("defconfig", *name, "name")->required();
+  verb->add_flag("--json", options.json, "print JSON");
   verb->add_option("--set", options.set, "override a value: key=value");
   verb->callback([=, &run] {
     run = [=](Session& session) {
@@ -22,7 +23,7 @@ void add_show(CLI::App& app, Options& options, Verb& run) {
         return p.line > 0 ? fmt::format("{}:{}", p.file, p.line) : p.file;
       };
       nlohmann::json list = nlohmann::json::array();
-      // What the lock leaves out is no value of the configuration, and belongs to what is effective all the same.
+      // The suites that the lock leaves out are not part of the configuration, but affect the build.
       const auto lock_file = session.lock_file(*name);
       std::vector<std::string> without;
       if (std::filesystem::exists(lock_file)) without = session.lock(*name).without_suites;

@@ -12,12 +12,12 @@
 namespace k8simg {
 
 void add_store(CLI::App& app, Options&, Verb& run) {
-  auto* verb = app.add_subcommand("store", "look after the store");
+  auto* verb = app.add_subcommand("store", "maintain the store");
   verb->require_subcommand(1);
   auto* check = verb->add_subcommand("check", "hash every blob, and compare records and checkouts with them");
   auto repair = std::make_shared<bool>(false);
   check->add_flag("--repair", *repair,
-                  "move what is damaged to the store's quarantine/, so that the next build makes it again");
+                  "move damaged files to the store's quarantine/, so that the next build makes them again");
   check->callback([=, &run] {
     run = [=](Session& session) {
       DiskStore& store = session.store();
@@ -35,8 +35,8 @@ void add_store(CLI::App& app, Options&, Verb& run) {
       reporter.report({.kind = Event::Kind::StepFinished, .step = step});
       for (const auto& finding : result.findings) print_out(finding.text + "\n");
       const std::string verdict = result.findings.empty()
-                                      ? "all whole"
-                                      : fmt::format("{} not whole{}", result.findings.size(),
+                                      ? "no damage"
+                                      : fmt::format("{} damaged{}", result.findings.size(),
                                                     *repair ? "; moved aside, the next build makes them again" : "");
       print_out(fmt::format("{} blobs ({}), {} step records, {} checkouts: {}\n", result.blobs,
                             format_size(result.bytes), result.records, result.checkouts, verdict));

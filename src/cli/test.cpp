@@ -1,5 +1,5 @@
-// `k8simg test NAME`: boots the built image by each firmware that the board names and checks it from the inside;
-// `--cluster`: several, on one network.
+// `k8simg test NAME`: boots the built disk image with each firmware of the board and runs checks in the guest.
+// `--cluster`: several images on one network.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -30,19 +30,20 @@ bool test_machine(Session& session, const Chosen& chosen) {
   const Guest guest = open_guest(session, chosen.name, chosen.accel);
   const Config& config = guest.image.config;
   if (chosen.ready && config.node_role != "single" && config.node_role != "standalone") {
-    throw Error(ErrorKind::Usage, fmt::format("{} makes no node of itself that could become Ready alone", chosen.name),
+    throw Error(ErrorKind::Usage,
+                fmt::format("{} does not become a node that is Ready without other machines", chosen.name),
                 "set node.role to \"single\" or \"standalone\"");
   }
   if (chosen.move_clock && config.node_role != "single") {
-    throw Error(ErrorKind::Usage, fmt::format("{} makes no cluster whose certificates could be renewed", chosen.name),
+    throw Error(ErrorKind::Usage, fmt::format("{} does not make a cluster with certificates to renew", chosen.name),
                 "set node.role to \"single\"");
   }
   std::vector<std::string> firmware_list = chosen.firmware.empty() ? config.qemu.firmware : chosen.firmware;
-  // The way that it starts does not change what it becomes; the second boot is of the same disk.
+  // The firmware does not affect the node, so only one is used. The second boot uses the same disk.
   if (chosen.ready) firmware_list = {firmware_list.front(), firmware_list.front()};
-  // A second boot would begin at the time of the computer, two years before the end of the first.
+  // A second boot would begin at the time of the computer, two years before the end of the first boot.
   if (chosen.move_clock) firmware_list.pop_back();
-  // kubeadm looks at a machine that is no node yet.
+  // kubeadm's checks are for a machine that is not a node yet.
   std::optional<std::vector<std::string>> verdicts;
   if (!chosen.ready && program_path(guest.image.root, "kubeadm"))
     verdicts = kubeadm_verdicts(run_preflight(session, config, PreflightMachine::Qemu));
@@ -57,7 +58,7 @@ bool test_machine(Session& session, const Chosen& chosen) {
     expect.preflight_verdicts = verdicts;
     expect.preflight = makes_control_plane(config) ? Expectations::Preflight::Init : Expectations::Preflight::Join;
     if (!chosen.ready) {
-      // Making a node takes longer than all checks together.
+      // Creating a node takes longer than all checks.
       if (!config.node_role.empty()) expect.skip_units = {"k8simg-images.service", "k8simg-node.service"};
     } else {
       const bool cluster = config.node_role == "single";
@@ -87,31 +88,31 @@ bool test_machine(Session& session, const Chosen& chosen) {
 void add_test(CLI::App& app, Options& options, Verb& run) {
   auto* verb = app.add_subcommand("test", "boot the built image in QEMU and check it from the inside");
   auto chosen = std::make_shared<Chosen>();
-  auto* name = verb->add_option("defconfig", chosen->name, "its name");
-  verb->add_option("--firmware", chosen->firmware, "bios, uefi or kernel (default: all that the board names)")
-      ->needs(name);
+  auto* name = verb->add_option("defconfig", chosen->name, "name");
+  verb->add_option("--firmware", chosen->firmware, "bios, uefi or kernel (default: all of the board)")->needs(name);
   verb->add_option("--timeout", chosen->timeout,
                    "seconds for each boot (default: 900, with --ready or --cluster 2400, with --move-clock 7200)")
       ->check(CLI::PositiveNumber);
   auto* ready =
       verb->add_flag("--ready", chosen->ready,
-                     "let the image make a node of itself, wait until it is Ready, ask a pod by its service's name, "
-                     "restart it, and ask again")
+                     "wait until the image is a Ready node, send a request to a pod by the name of its service, "
+                     "restart the machine, and repeat the request")
           ->needs(name);
-  verb->add_flag("--move-clock", chosen->move_clock,
-                 "with --ready: instead of the restart, move the machine's clock two years in steps; certificates are "
-                 "renewed, and the node stays Ready")
+  verb->add_flag(
+          "--move-clock", chosen->move_clock,
+          "with --ready: instead of the restart, move the machine's clock two years in steps; certificates must be "
+          "renewed, and the node must stay Ready")
       ->needs(ready);
   auto* cluster = verb->add_option("--cluster", chosen->cluster,
-                                   "NAME,NAME...: the first makes a cluster of itself, the others join it on a network "
-                                   "of their own, and their pods talk to one another")
+                                   "NAME,NAME...: the first makes a cluster, the others join it on a private network, "
+                                   "and their pods connect to each other")
                       ->delimiter(',')
                       ->expected(1, 16)
                       ->excludes(name);
   verb->add_option("--accel", chosen->accel, "auto, kvm or tcg")->check(CLI::IsMember({"auto", "kvm", "tcg"}));
-  verb->add_option("--lock", options.lock_file, "the lock that the image was built with, if not defconfigs/NAME.lock")
+  verb->add_option("--lock", options.lock_file, "the lock of the built image, if not defconfigs/NAME.lock")
       ->excludes(cluster);
-  verb->add_flag("--json", options.json, "as JSON");
+  verb->add_flag("--json", options.json, "print JSON");
   verb->callback([=, &run] {
     if (chosen->name.empty() && chosen->cluster.empty()) throw CLI::RequiredError("defconfig or --cluster");
     run = [=](Session& session) {

@@ -1,4 +1,4 @@
-// `k8simg test --cluster A,B`: several built images on one private network; the first makes a cluster of itself, the
+// `k8simg test --cluster A,B`: boots several built disk images on one private network. The first makes a cluster, the
 // others join it.
 #include <fmt/format.h>
 
@@ -17,7 +17,7 @@ namespace k8simg {
 
 namespace {
 
-// The first machine is what a home's router is to the others, but that it leads nowhere (systemd-network-generator(8),
+// The first machine is the DHCP server of the others, but not a router (systemd-network-generator(8),
 // systemd.network(5)).
 constexpr const char* first_network =
     "[Match]\nType=ether\nKind=!*\n[Network]\nAddress=192.168.7.1/"
@@ -26,13 +26,12 @@ constexpr const char* first_network =
 constexpr int grace_seconds = 600;
 constexpr int loss_seconds = 60;
 
-/// A copy of the guest's disk with another node.toml, written into its boot partition as a person does it at a
-/// computer.
+/// A copy of the guest's disk with another node.toml on the boot partition.
 std::filesystem::path disk_with_node_file(const Guest& guest, const std::filesystem::path& scratch,
                                           const std::string& node_file, std::stop_token stop) {
   const auto& files = guest.image.config.boot_files;
   if (std::none_of(files.begin(), files.end(), [](const BootFile& file) { return file.path == "node.toml"; })) {
-    throw Error(ErrorKind::Usage, guest.name + " has no node.toml on its boot partition, so it can be told nothing",
+    throw Error(ErrorKind::Usage, guest.name + " has no node.toml on its boot partition, so it cannot be configured",
                 "extend the defconfig kubernetes");
   }
   write_file_atomically(scratch / "node.toml", node_file);
@@ -45,18 +44,18 @@ std::filesystem::path disk_with_node_file(const Guest& guest, const std::filesys
        .binds = {{scratch, "/build", true}},
        .extra_arguments = {}});
   command.log = scratch / "node-file.log";
-  run_checked(system_runner(), command, "writing node.toml into a copy of " + guest.name, stop);
+  run_checked(system_runner(), command, "writing node.toml to a copy of " + guest.name, stop);
   return scratch / "disk.img";
 }
 
-/// One machine of the cluster, running in a thread of its own.
+/// A machine of the cluster, which runs in its own thread.
 struct Member {
   Guest guest;
   std::filesystem::path scratch;
   std::string firmware;
   std::shared_future<GuestBoot> boot;
   bool ended() const { return boot.valid() && boot.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }
-  /// It can be of no use to the others any more: it has stalled, or QEMU did not start.
+  /// Whether it has stalled or QEMU did not start, so that others cannot use it.
   bool lost() const {
     if (!ended()) return false;
     try {
@@ -89,10 +88,11 @@ bool test_cluster(Session& session, const ClusterTest& test) {
     members.push_back(std::move(member));
   }
   if (!carries_control_plane(members.front().guest.image.config)) {
-    throw Error(ErrorKind::Usage,
-                fmt::format("{} does not carry the images of a control plane, and there is no registry to ask",
-                            test.names.front()),
-                "name first a defconfig with images.preload and all of the component kubernetes");
+    throw Error(
+        ErrorKind::Usage,
+        fmt::format("{} does not contain the container images of a control plane, and no registry can be reached",
+                    test.names.front()),
+        "the first defconfig needs images.preload and the whole component kubernetes");
   }
 
   std::stop_source ending;
@@ -105,7 +105,7 @@ bool test_cluster(Session& session, const ClusterTest& test) {
     Member& member = members[index];
     const bool first = index == 0;
     Expectations expect = expectations_of(member.guest, member.firmware);
-    expect.versions.clear(), expect.container_image.clear();  // `test NAME` asks for these
+    expect.versions.clear(), expect.container_image.clear();  // `test NAME` checks these
     expect.router = false;
     expect.ready = first ? Expectations::Ready::Cluster : Expectations::Ready::Worker;
     if (first) expect.workers = static_cast<int>(members.size()) - 1;
@@ -137,11 +137,11 @@ bool test_cluster(Session& session, const ClusterTest& test) {
         }
       }
     }
-    // They end together; who is left behind waits for nothing.
+    // Machines normally end together. Some time after the first has ended, the others are stopped.
     if (std::any_of(members.begin(), members.end(), [](const Member& member) { return member.ended(); }) &&
         ++since_first_end > grace_seconds)
       ending.request_stop();
-    // Nor does one that needs a machine that is lost; but another may have stalled with it, and is to be told of too.
+    // The same applies after a machine was lost. Another may have stalled with it, and must be reported too.
     if (std::any_of(members.begin(), members.end(), [](const Member& member) { return member.lost(); }) &&
         ++since_loss > loss_seconds)
       ending.request_stop();
@@ -151,7 +151,7 @@ bool test_cluster(Session& session, const ClusterTest& test) {
   std::vector<GuestBoot> boots;
   for (auto& member : members) {
     if (!member.boot.valid()) {
-      session.reporter().message(fmt::format("{} was never started: there was no cluster to join", member.guest.name));
+      session.reporter().message(fmt::format("{} was not started: there was no cluster to join", member.guest.name));
       all_ok = false;
       continue;
     }
@@ -160,7 +160,7 @@ bool test_cluster(Session& session, const ClusterTest& test) {
       done = member.boot.get();
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::Interrupted || session.stop().stop_requested()) throw;
-      // Ended by us, after another one had ended: what it had said until then is its report.
+      // It was stopped because another machine had ended. Its report is what it printed until then.
       done = {.name = member.guest.name,
               .firmware = member.firmware,
               .kvm = member.guest.kvm,

@@ -1,4 +1,4 @@
-// `k8simg tree NAME`: the root filesystem as data, listed or written as a tar.
+// `k8simg tree NAME`: lists a tree, or writes it as a tar.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -36,11 +36,11 @@ char type_letter(NodeType type) {
 
 void add_tree(CLI::App& app, Options& options, Verb& run) {
   auto* verb =
-      app.add_subcommand("tree", "list the root filesystem's paths with where each came from, or write it as a tar");
+      app.add_subcommand("tree", "list the paths of the root filesystem with their origins, or write it as a tar");
   auto name = std::make_shared<std::string>();
   auto tar = std::make_shared<std::string>();
   auto which = std::make_shared<std::string>("root");
-  verb->add_option("defconfig", *name, "its name")->required();
+  verb->add_option("defconfig", *name, "name")->required();
   verb->add_option("--tar", *tar, "write a tar to this file instead of listing");
   verb->add_option(
       "--of", *which,

@@ -1,5 +1,5 @@
-// The verbs of the command line, one file each. A function adds its subcommand; when it was chosen, `run` is set to
-// what it does.
+// The verbs of the command line, one file each. A function adds its subcommand, which sets `run` if the user selects
+// it.
 #pragma once
 
 #include <CLI/CLI.hpp>

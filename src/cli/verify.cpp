@@ -1,4 +1,4 @@
-// `k8simg verify IMAGE`: the finished image read back with libguestfs and compared with its manifest.
+// `k8simg verify IMAGE`: reads a disk image with libguestfs and compares it with its manifest.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -20,7 +20,7 @@ struct Chosen {
   std::string image, manifest, accel = "auto";
 };
 
-/// A file is itself; else the name of a defconfig is the disk that was built of it.
+/// The file `given` if it exists, otherwise the built disk image of the defconfig `given`.
 fs::path find_image(Session& session, const std::string& given) {
   if (fs::is_regular_file(given)) return fs::absolute(given);
   for (const auto& defconfig : list_defconfigs(session.project())) {
@@ -29,25 +29,25 @@ fs::path find_image(Session& session, const std::string& given) {
     session.need_machine(config, "verify");
     const fs::path image = session.output(given) / config.disk.file;
     if (!fs::exists(image))
-      throw Error(ErrorKind::Usage, fmt::format("{} is not built: there is no {}", given, image.string()),
+      throw Error(ErrorKind::Usage, fmt::format("{} is not built: {} does not exist", given, image.string()),
                   fmt::format("run `k8simg build {}` first", given));
     return image;
   }
   throw Error(ErrorKind::Usage, fmt::format("{} is neither a file nor a defconfig", given),
-              "give a disk image such as output/pc/disk.img, or a name of `k8simg list`");
+              "use a disk image such as output/pc/disk.img, or a name of `k8simg list`");
 }
 
-/// Which defconfig the image was built of: its tool set "appliance" has the kernel that reads it back.
+/// The image's defconfig. Its tool set "appliance" has the appliance's kernel.
 std::string defconfig_of(const fs::path& manifest) {
   const auto document = nlohmann::json::parse(read_file(manifest), nullptr, false);
   if (!document.is_object() || !document.contains("name") || !document["name"].is_string()) {
     throw Error(ErrorKind::Usage, fmt::format("{} is damaged: it names no defconfig", manifest.string()),
-                "give the manifest.json that was built with the image");
+                "use the manifest.json of the image's build");
   }
   return document["name"].get<std::string>();
 }
 
-/// The appliance runs on the build machine's architecture, whatever the image's.
+/// The appliance has the build machine's architecture, which may differ from the image's.
 bool choose_appliance_kvm(Session& session, const fs::path& tools, const std::string& wish) {
   const TempDir scratch(session.store().folder("scratch"), "verify");
   const Machine machine{.binary = "qemu-system-x86_64", .model = "q35", .cpu = "max", .memory_mib = 64, .cpus = 1};
@@ -60,7 +60,7 @@ int verify(Session& session, const Chosen& chosen) {
   const fs::path manifest =
       chosen.manifest.empty() ? image.parent_path() / "manifest.json" : fs::absolute(chosen.manifest);
   if (!fs::is_regular_file(manifest))
-    throw Error(ErrorKind::Usage, fmt::format("there is no {}", manifest.string()), "give it with --manifest FILE");
+    throw Error(ErrorKind::Usage, fmt::format("{} does not exist", manifest.string()), "use --manifest FILE");
   const auto trees = session.tools(defconfig_of(manifest), {"appliance", "qemu"});
   const fs::path &tools = trees[0], &qemu = trees[1];
   const auto progress = [&](const std::string& text) { session.reporter().message(text); };
@@ -81,12 +81,12 @@ int verify(Session& session, const Chosen& chosen) {
   }
   if (!report.ok()) {
     throw Error(ErrorKind::Step,
-                fmt::format("{} is not what {} says: {} differences", image.filename().string(), manifest.string(),
+                fmt::format("{} differs from {}: {} differences", image.filename().string(), manifest.string(),
                             report.differences.size()),
-                "build it again, or give the manifest of this image");
+                "build it again, or use the manifest of this image");
   }
   if (!session.options().json) {
-    print_out(fmt::format("{}: {} partitions, {} paths, {} of content: all as in the manifest ({})\n",
+    print_out(fmt::format("{}: {} partitions, {} paths, {} of content: equal to the manifest ({})\n",
                           image.filename().string(), report.partitions, report.paths, format_size(report.bytes),
                           format_duration(seconds)));
   }
@@ -96,13 +96,13 @@ int verify(Session& session, const Chosen& chosen) {
 }  // namespace
 
 void add_verify(CLI::App& app, Options& options, Verb& run) {
-  auto* verb = app.add_subcommand("verify", "read a finished image back and compare every path with its manifest");
+  auto* verb = app.add_subcommand("verify", "read a disk image and compare it with its manifest");
   auto chosen = std::make_shared<Chosen>();
   verb->add_option("image", chosen->image, "disk image, or the name of a defconfig that was built")->required();
-  verb->add_option("--manifest", chosen->manifest, "its manifest (default: manifest.json beside the image)");
+  verb->add_option("--manifest", chosen->manifest, "the manifest (default: manifest.json in the image's folder)");
   verb->add_option("--accel", chosen->accel, "auto, kvm or tcg")->check(CLI::IsMember({"auto", "kvm", "tcg"}));
-  verb->add_option("--lock", options.lock_file, "the lock that the image was built with, if not defconfigs/NAME.lock");
-  verb->add_flag("--json", options.json, "as JSON");
+  verb->add_option("--lock", options.lock_file, "the lock of the built image, if not defconfigs/NAME.lock");
+  verb->add_flag("--json", options.json, "print JSON");
   verb->callback([=, &run] { run = [=](Session& session) { return verify(session, *chosen); }; });
 }
 

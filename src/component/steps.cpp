@@ -1,4 +1,4 @@
-// How a component is made, step by step.
+// Adds the steps that make a component.
 #include "component/steps.hpp"
 
 #include <fmt/format.h>
@@ -28,7 +28,7 @@ const BlobFamily patch_in{"patch/"};
 const BlobPort modules_script_in{"modules.sh"}, patched_script_in{"patched.sh"}, test_script_in{"test.sh"},
     tested_port{"tested"};
 
-/// What the programs are held against.
+/// The requirements that built programs are checked against.
 struct Validation {
   std::string component, goarch, goarm;
   std::vector<ComponentBinary> binaries;
@@ -36,9 +36,9 @@ struct Validation {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Validation, component, goarch, goarm, binaries, epoch)
 
-// The module cache's download folder has the layout of a module proxy (go.dev/ref/mod#goproxy-protocol), so that the
-// compile step can take it as one: file:///in/modules. What differs from run to run (locks, lists of versions) is left
-// out.
+// Fetches modules. The download folder of the module cache has the layout of a module proxy
+// (go.dev/ref/mod#goproxy-protocol), so the compile step uses it as one: file:///in/modules. Files that differ between
+// runs (locks, lists of versions) are removed.
 constexpr const char* modules_script = R"(set -eux
 cp -r /in/source/. /build/
 mkdir -p /build/.cache/cache/download
@@ -50,7 +50,7 @@ rm -rf .cache/cache/download/sumdb
 cp -r .cache/cache/download/. /out/modules/
 )";
 
-// Gives the files that patches change. `patch` takes no inexact match: a patch is made anew for sources that moved.
+// Writes the files that patches change. `patch` accepts no fuzz: a patch must be updated for changed sources.
 constexpr const char* patched_script = R"sh(set -eu
 cp -r /in/source/. /build/
 mkdir /out/patched
@@ -64,7 +64,7 @@ module_of() {
       return
     fi
   done
-  say "go.mod requires no module that has $1"
+  say "go.mod requires no module that contains $1"
   return 1
 }
 for patch in /in/patches/*; do
@@ -83,9 +83,9 @@ for patch in /in/patches/*; do
   if ! run --forward --dry-run; then
     sed '/^--- /,$d' "$patch" >&2
     if run --reverse --dry-run; then
-      say "patch $name is in these sources already: remove it, or choose other patches with components.NAME.patches"
+      say "patch $name is already in these sources: remove it, or choose other patches with components.NAME.patches"
     else
-      say "patch $name does not apply to these sources: make it anew, or choose others with components.NAME.patches"
+      say "patch $name does not apply to these sources: update it, or choose others with components.NAME.patches"
     fi
     exit 1
   fi
@@ -94,7 +94,8 @@ done
 sort -u modules >/out/patched/modules
 )sh";
 
-// Puts a patched copy in a module's place: Go reads modules as they were published, and a program says which are not.
+// Replaces a module by a patched copy. Published modules stay unchanged, and a program's build information lists the
+// replaced ones.
 constexpr const char* use_patched = R"sh(while read -r module; do
   go mod download "$module"
   mkdir -p ".patched/$module"
@@ -105,12 +106,12 @@ constexpr const char* use_patched = R"sh(while read -r module; do
 done </in/patched/modules
 )sh";
 
-/// What build and test begin with.
+/// The common beginning of the build and test scripts.
 std::string source_script(const ComponentSpec& spec) {
   return std::string("set -eux\ncp -r /in/source/. /build/\n") + (spec.patches.empty() ? "" : use_patched);
 }
 
-/// The patches as users name the variant: "none", or their names with commas between them.
+/// The value of ${patches}: "none", or the names of the patches with commas.
 std::string variant(const ComponentSpec& spec) {
   std::vector<std::string> names;
   for (const auto& [name, patch] : spec.patches) names.push_back(name);
@@ -126,7 +127,7 @@ std::string build_script(const ComponentSpec& spec) {
     ldflags += " " + expand(flag, values, "build.ldflags of component " + spec.name);
   for (const auto& binary : spec.binaries) {
     if (is_c(binary)) {
-      // Without a C library: what is so small that Go's runtime would be most of it.
+      // Without a C library. Such programs are so small that Go's runtime would be most of them.
       script += fmt::format(
           "{}gcc -Os -static -nostdlib -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pic "
           "-no-pie -Wall -Werror -Wl,--build-id=none -s -DVERSION={} -o {} {}\n",
@@ -143,7 +144,7 @@ std::string build_script(const ComponentSpec& spec) {
   return script;
 }
 
-/// A component's source without what only its tests read.
+/// A component's source without files that only its tests read.
 Tree without_tests(Tree source) {
   std::vector<std::string> paths;
   for (const auto& [path, node] : source.nodes())
@@ -152,7 +153,7 @@ Tree without_tests(Tree source) {
   return source;
 }
 
-/// Folders of a component's source that have tests of their own, as Go names packages ("./startup").
+/// Folders of a component's source with tests, as Go's package paths ("./startup").
 std::vector<std::string> tested_packages(const Tree& source) {
   std::set<std::string> packages;
   for (const auto& [path, node] : source.nodes()) {
@@ -177,7 +178,8 @@ std::string test_build_script(const ComponentSpec& spec, const std::vector<std::
   return script;
 }
 
-// As `go test` does: each in its package's folder. What they print has times in it.
+// Runs each test program in the folder of its package, like `go test`. The output is not kept because it contains
+// times.
 std::string test_script(const std::vector<std::string>& packages) {
   std::string script = "set -eux\ncp -r /in/source/. /build/\n";
   for (const auto& package : packages)
@@ -186,7 +188,7 @@ std::string test_script(const std::vector<std::string>& packages) {
   return script + "echo passed >/out/tested\n";
 }
 
-/// qemu-user's name for a Go architecture; "" where the build machine runs it itself.
+/// qemu-user's name for a Go architecture; "" if the build machine can run its programs.
 std::string emulator(const std::string& goarch) {
   static const std::vector<std::pair<std::string, std::string>> names = {{"amd64", ""},
                                                                          {"arm", "qemu-arm"},
@@ -205,7 +207,7 @@ void validate_elf(const Validation& wanted, const std::string& name, std::string
   const ElfTarget target = elf_target(wanted.goarch);
   const auto fail = [&](const std::string& what) {
     throw Error(ErrorKind::Step, fmt::format("component {}: {}: {}", wanted.component, name, what),
-                "components are static, stripped binaries of the board's architecture");
+                "components must be static, stripped binaries of the board's architecture");
   };
   if (info.machine != target.machine || info.bits != target.bits || info.little_endian != target.little_endian) {
     fail(fmt::format("is {}-bit {}, wanted {}-bit {}", info.bits, elf_machine_name(info.machine), target.bits,
@@ -222,8 +224,8 @@ void run_check(StepContext& context, const Validation& wanted, const ComponentBi
   const std::string argv0 = check.argv0.empty() ? binary.name : check.argv0;
   std::vector<std::string> argv = run_program(wanted.goarch, argv0, "/in/bin/" + binary.name);
   argv.insert(argv.end(), check.argv.begin(), check.argv.end());
-  // Programs print their version to either stream, so both go to one file of their own. A program's exit code is not
-  // judged: some answer a question for their version with 1 or 2; what counts is that it runs and says the version.
+  // Both streams go to one file, because programs print their version to either. The exit code is ignored, because some
+  // programs exit with 1 or 2 after they print their version.
   const auto log = context.scratch() / (argv0 + ".out");
   Command command = sandbox({.root = tools, .argv = argv, .working_folder = "/tmp", .binds = {{folder, "/in/bin"}}});
   command.log = log;
@@ -234,7 +236,7 @@ void run_check(StepContext& context, const Validation& wanted, const ComponentBi
   context.log(output);
   if (output.find(check.expect) == std::string::npos) {
     throw Error(ErrorKind::Step,
-                fmt::format("component {}: {} {} does not say \"{}\" but:\n{}", wanted.component, argv0,
+                fmt::format("component {}: {} {} does not print \"{}\" but:\n{}", wanted.component, argv0,
                             join(check.argv, " "), check.expect, tail_of(log, 20)),
                 "check the version in component.toml against go.mod, and the version flags in build.ldflags");
   }
@@ -249,7 +251,8 @@ Outputs validate(StepContext& context, const Validation& wanted) {
   Tree installed;
   for (const auto& binary : wanted.binaries) {
     const Node* node = built.find(binary.name);
-    if (!node) throw Error(ErrorKind::Step, fmt::format("component {} did not give {}", wanted.component, binary.name));
+    if (!node)
+      throw Error(ErrorKind::Step, fmt::format("component {} has no program {}", wanted.component, binary.name));
     validate_elf(wanted, binary.name, MappedFile(store.path(node->content)).bytes());
     for (const auto& check : binary.checks) run_check(context, wanted, binary, check, tools, folder);
     context.log(fmt::format("{}: {} bytes, static, stripped", binary.name, node->size));
@@ -260,7 +263,7 @@ Outputs validate(StepContext& context, const Validation& wanted) {
     installed.set(path, copy);
     for (const auto& link : binary.links) {
       const std::string from = link.substr(1);
-      // A link beside its target names it by its last part; any other by its absolute path.
+      // A link in the folder of its target is relative, any other is absolute.
       const bool beside = from.substr(0, from.rfind('/')) == path.substr(0, path.rfind('/'));
       installed.add_symlink(from, beside ? path.substr(path.rfind('/') + 1) : binary.install, origin);
     }
@@ -286,7 +289,7 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
                                      const Value& source_tree, const ComponentTools& tools) {
   const std::string id = "component/" + spec.name;
   const TreeHandle source(source_tree);
-  // A change of a test builds no program again.
+  // A change of a test must not compile programs again.
   const Tree all = get_tree(store, source_tree.digest);
   const TreeHandle untested(put_tree(store, without_tests(all)));
   std::vector<Input> inputs{tools_in(tools.compiler)};
@@ -294,11 +297,10 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
   TreeHandle module_source;
   if (!std::all_of(spec.binaries.begin(), spec.binaries.end(), is_c)) {
     if (std::any_of(spec.binaries.begin(), spec.binaries.end(), is_c))
-      throw Error(
-          ErrorKind::Usage,
-          fmt::format("component {} has programs of Go and of C, which are made with different tools", spec.name),
-          "make two components of it");
-    // Only go.mod and go.sum decide what is fetched, so that a change of our own main.go fetches nothing.
+      throw Error(ErrorKind::Usage,
+                  fmt::format("component {} has programs in Go and in C, which need different tools", spec.name),
+                  "split it into two components");
+    // Only go.mod and go.sum are inputs, so that a change of main.go does not fetch modules again.
     Tree module_files;
     for (const char* file : {"go.mod", "go.sum"}) {
       const Node* node = all.find(file);
@@ -354,7 +356,7 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
     inputs.push_back(patched_port(patched));
     mounts.push_back(patched_port.mount("/in/patched"));
   }
-  // Both see the same sources, modules and cache.
+  // Builds and tests use the same sources, modules and cache.
   const auto add_go_step = [&](const std::string& name, const TreeHandle& sources, const std::string& script,
                                Capture capture) {
     const BlobPort script_in{name + ".sh"};
@@ -375,11 +377,11 @@ ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const Compo
   };
   add_go_step("build", untested, build_script(spec), bin_port.capture("/out/bin"));
   std::vector<Input> checked{tools_in(tools.programs), bin_port(bin_port.of(id + "/build"))};
-  // Tests run where the build machine runs the programs without an emulator.
+  // Tests run only if the build machine runs the programs without an emulator.
   const auto packages = tested_packages(all);
   if (!packages.empty() && emulator(spec.goarch).empty()) {
-    // Compiling runs no code of the project; tests do, and must not reach Go's cache, which other projects' programs
-    // are made with.
+    // Compiling runs no code of the project. Tests do, so they have no access to Go's cache, which is shared with other
+    // projects.
     add_go_step("test-build", source, test_build_script(spec, packages), tests_port.capture("/out/tests"));
     graph.add({.id = id + "/test",
                .inputs = {tools_in(tools.compiler), source_in(source), tests_port(tests_port.of(id + "/test-build")),

@@ -1,4 +1,4 @@
-// The steps that make a component from Go modules: fetch once, compile offline, validate each binary.
+// The steps that make a component: fetch Go modules, patch them, compile offline, test, and check each binary.
 #pragma once
 
 #include <cstdint>
@@ -15,32 +15,31 @@ namespace k8simg {
 struct ComponentSpec {
   std::string name, version;
   std::vector<std::string> tags, ldflags;
-  NamedBlobs patches;  ///< of Go modules' sources, in this order, by name; see config/patch_file.hpp
+  NamedBlobs patches;  ///< of Go modules' sources, by name, in this order; see config/patch_file.hpp
   std::vector<ComponentBinary> binaries;
   std::string goarch, goarm;  ///< goarm: "5", "6", "7" or ""
-  std::string cross;          ///< prefix of the C compiler, "arm-linux-gnueabi-", or "" for the build machine's own
+  std::string cross;          ///< prefix of the C compiler, "arm-linux-gnueabi-", or "" for that of the build machine
   std::int64_t source_date_epoch = 0;
 };
 
 struct ComponentOutputs {
-  TreeHandle patched;  ///< the files that patches change, by module and path; refers to nothing without patches
-  TreeHandle files;  ///< a tree: the binaries and links at their installed places, every node's origin "component:NAME"
-  TreeHandle programs;  ///< a tree: every binary by its name, checked
+  TreeHandle patched;   ///< the files that patches change, by module and path; empty without patches
+  TreeHandle files;     ///< a tree: binaries and links at their installed paths, with the origin "component:NAME"
+  TreeHandle programs;  ///< a tree: the checked binaries by name
 };
 
-/// How a program for a Go architecture is run in a sandbox with the tools tree: by itself, or under qemu-user. `argv0`:
-/// the name that it is to see. Error{Usage} for an architecture that has no emulator.
+/// The command that runs a program of a Go architecture in a sandbox with the tools tree, directly or with qemu-user.
+/// `argv0`: the name of the program in its argument vector. Error{Usage} for an architecture without an emulator.
 std::vector<std::string> run_program(const std::string& goarch, const std::string& argv0, const std::string& path);
 
-/// Tools trees: the compiler (of Go or of C, as the component needs), and what programs of its architecture are run
-/// with.
+/// Tools trees: the compiler of Go or C, and the tree with which programs of the architecture are run.
 struct ComponentTools {
   TreeHandle compiler, programs;
 };
 
-/// Adds component/NAME/{modules,patched,build,check}; modules only where there is a go.mod, patched where there are
-/// patches. `source`: tree of components/NAME
-/// (go.mod, go.sum, *.go, *.c). Error{Usage} when some of its programs are of Go and some of C.
+/// Adds component/NAME/{modules,patched,build,test-build,test,check}: modules and tests for Go, patched if there are
+/// patches. `source`: tree of components/NAME (go.mod, go.sum, *.go, *.c). Error{Usage} if some programs are in Go and
+/// some in C.
 ComponentOutputs add_component_steps(StepGraph& graph, Store& store, const ComponentSpec& spec, const Value& source,
                                      const ComponentTools& tools);
 

@@ -1,4 +1,4 @@
-// Follows `extends` from a defconfig or a board to its root.
+// Follows `extends` from a defconfig or a board to the root of the chain.
 #include "config/chain.hpp"
 
 #include <fmt/format.h>
@@ -15,7 +15,7 @@ namespace {
 
 std::string board_file(const std::string& name) { return "boards/" + name + "/board.toml"; }
 
-/// The boards that a defconfig may name: those that are not abstract. A broken one is among them.
+/// The boards that a defconfig may name: all that are not abstract. Includes boards that cannot be parsed.
 std::vector<std::string> usable_boards(const std::filesystem::path& project, const ProjectNames& names) {
   std::vector<std::string> usable;
   for (const auto& name : names.boards) {
@@ -45,7 +45,7 @@ std::vector<Link> read_chain(const std::filesystem::path& project, ChainOf what,
     next = extends->value.text;
     const SourcePosition& at = extends->value.position;
     if (std::any_of(chain.begin(), chain.end(), [&](const Link& link) { return link.name == next; })) {
-      diagnostics.add(at, fmt::format("extends goes in a circle: {}{}", path, next));
+      diagnostics.add(at, fmt::format("extends forms a cycle: {}{}", path, next));
       break;
     }
     if (std::find(known.begin(), known.end(), next) == known.end()) {
@@ -100,14 +100,14 @@ BoardChain read_boards(const std::filesystem::path& project, const Member& board
   const std::size_t before = diagnostics.size();
   chain.links = read_chain(project, ChainOf::Boards, name, names, diagnostics);
   if (!chain.links.empty() && find_abstract(chain.links.front().document))
-    diagnostics.add(at, fmt::format("board: {} is abstract: it is there to be extended by other boards{}", quote(name),
+    diagnostics.add(at, fmt::format("board: {} is abstract: name a board that extends it{}", quote(name),
                                     suggest(name, usable_boards(project, names))));
   chain.whole = diagnostics.size() == before;
   for (const auto& link : chain.links) {
     const Member* said = find_text(link.document, "name");
     if (said && said->value.text != link.name)
-      diagnostics.add(said->value.position,
-                      fmt::format("name must be the folder's, {}, not {}", quote(link.name), quote(said->value.text)));
+      diagnostics.add(said->value.position, fmt::format("name must be {}, the name of the folder, not {}",
+                                                        quote(link.name), quote(said->value.text)));
     else if (!find(link.document, "name"))
       diagnostics.add({link.file, 1, 1}, "name is missing");
   }

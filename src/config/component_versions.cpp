@@ -1,4 +1,4 @@
-// Versions that component.toml takes from go.mod.
+// Replaces placeholders in component.toml by versions from go.mod.
 #include "config/component_versions.hpp"
 
 #include <fmt/format.h>
@@ -45,7 +45,7 @@ std::map<std::string, std::string> module_versions(std::string_view go_mod) {
       }
     }
     if (verb == "require" && words.size() == 2) required[words[0]] = words[1];
-    // MODULE [VERSION] => MODULE VERSION; a folder has no version.
+    // "MODULE [VERSION] => MODULE VERSION". A replacement by a folder has no version and is ignored.
     const std::size_t arrow = words.size() > 1 && words[1] == "=>" ? 1 : 2;
     if (verb == "replace" && words.size() == arrow + 3 && words[arrow] == "=>") replaced[words[0]] = words[arrow + 2];
   }

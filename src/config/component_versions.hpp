@@ -1,4 +1,4 @@
-// Versions that component.toml takes from go.mod, so that each is stated once.
+// Placeholders in component.toml for the versions that go.mod states.
 #pragma once
 
 #include <map>
@@ -12,15 +12,15 @@
 
 namespace k8simg::config {
 
-/// The version of each module that a go.mod requires; where it replaces a module by a version, that one. Of the
-/// format, https://go.dev/ref/mod#go-mod-file, it reads `require` and `replace`.
+/// The version of each module that go.mod requires, after replacements. Reads the directives `require` and `replace`
+/// of https://go.dev/ref/mod#go-mod-file.
 std::map<std::string, std::string> module_versions(std::string_view go_mod);
 
-/// Replaces in `version`, build.ldflags, `expect` and tags:
+/// Replaces these placeholders in `version`, build.ldflags, `expect` and tags:
 ///   ${module:PATH}, ${module_no_v:PATH}                      the version of a module: v3.7.0, 3.7.0
 ///   ${version}, ${version_no_v}, ${major}, ${minor}          the component's own; not in `version` itself
-/// ${goarch} and ${patches} in build.ldflags stay as they are until the programs are built. A name that is not known
-/// is a mistake at its place. Returns what each name stands for, for expand().
+/// ${goarch} and ${patches} in build.ldflags are replaced when the programs are built. An unknown name is reported with
+/// its position. Returns pairs of name and value for expand().
 std::vector<std::pair<std::string, std::string>> expand_versions(ComponentConfig& component,
                                                                  const std::map<std::string, std::string>& modules,
                                                                  const std::string& file, const toml::Reader& reader,

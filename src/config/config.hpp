@@ -1,5 +1,4 @@
-// Config: what a defconfig with its board and parents says, checked, immutable, every value knowing the file and line
-// that set it.
+// Config: the checked, immutable configuration of a defconfig, with the file and line that set each value.
 #pragma once
 
 #include <algorithm>
@@ -22,32 +21,32 @@
 
 namespace k8simg {
 
-/// The tool sets, each a table [tools.NAME]: a step sees the programs of its set alone, so that a change of one set
-/// runs the steps of no other again.
+/// The tool sets, each a table [tools.NAME]. A step sees only the programs of its own set, so a change of one set does
+/// not run the steps of another set again.
 inline constexpr std::array tool_set_names{
-    "appliance",    ///< the kernel that `verify` reads images with, and depmod
-    "c",            ///< compilers and what else a kernel is built with
+    "appliance",    ///< the appliance's kernel for `verify`, and depmod
+    "c",            ///< compilers and the other programs that build a kernel
     "compression",  ///< gzip, xz, zstd
-    "files",        ///< packages that files are taken of and nothing is run of: kernel sources, firmware, boot loaders
-    "filesystems",  ///< mke2fs, mkfs.fat, mtools, boot loaders' installers
+    "files",        ///< packages of which only files are used: kernel sources, firmware, boot loaders
+    "filesystems",  ///< mke2fs, mkfs.fat, mtools, installers of boot loaders
     "go",           ///< the Go compiler
-    "programs",     ///< env, and an emulator where the target's programs need one
+    "programs",     ///< env, and an emulator if the target's programs need one
     "qemu",         ///< emulated machines for `test` and `run`
 };
 
-/// "defconfigs/pc.toml:12", where a value of `entry` of the list of tables `table` ("rootfs.mode") was set last; "" if
-/// nowhere.
+/// The position, such as "defconfigs/pc.toml:12", that last set a value of `entry` in the list of tables `table`
+/// ("rootfs.mode"); "" if no file sets one.
 std::string where_set(const std::vector<Setting>& settings, const std::string& table, const std::string& entry);
 
 struct RepositoryConfig {
   std::string name;
   std::vector<std::string> suites;        ///< for the target and for the tools
-  std::vector<std::string> tools_suites;  ///< for the tools alone
+  std::vector<std::string> tools_suites;  ///< for the tools only
   std::vector<std::string> sections;      ///< main, contrib, non-free-firmware
 };
 
 struct ArchConfig {
-  std::string debian, go, goarm, kernel;  ///< "amd64", "amd64", "", "x86"; kernel: of machines only
+  std::string debian, go, goarm, kernel;  ///< "amd64", "amd64", "", "x86"; kernel: machines only
   std::string cross;                      ///< toolchain prefix, "" or "arm-linux-gnueabi-"
   std::string triplet;                    ///< "x86_64-linux-gnu"
 };
@@ -56,48 +55,47 @@ struct ArchConfig {
 struct BootFile {
   std::string path;     ///< in the partition
   std::string from;     ///< "kernel" (the image), "dtb:NAME", "package:NAME" (target or tools tree's package), "file"
-  std::string source;   ///< path in the package (may be a glob for a folder target ending in "/"), or in the project
+  std::string source;   ///< path in the package (a glob if `path` ends in "/"), or in the project
   bool expand = false;  ///< "file" only: replace ${cmdline}, ${root_partuuid}, ${kernel}, ${hostname}, ...
 };
 
-/// How Raspberry Pi Imager lists the image; nothing is made when `devices` is empty.
+/// How Raspberry Pi Imager lists the image. Without `devices` no list is made.
 struct ImagerConfig {
   std::vector<std::string> devices;  ///< Imager's tags of the models: "pi1-32bit", "pi3-64bit"
-  std::string base_url;  ///< where the image is published, ending in "/"; "": the file's name alone is the address
+  std::string base_url;              ///< URL of the image's folder, ending in "/"; "": the list has the file name only
 };
 
-/// What the smallest machine of the board has; 0: what [qemu] says.
+/// The smallest machine of the board. 0 stands for the value of [qemu].
 struct HardwareConfig {
   int memory_mib = 0, cpus = 0;
 };
 
-/// An OCI image made of a component's programs, as component.toml says.
+/// A container image of a component's programs: [[image]] of component.toml.
 struct ImageConfig {
   std::string name;         ///< "registry.k8s.io/kube-proxy"
   std::string tag;          ///< "": the component's version
   std::string description;  ///< "": the component's
   std::vector<std::string>
-      programs;  ///< binaries of the component, or names that its multi-call binary answers to; in /usr/local/bin
-  std::vector<std::string>
-      root;  ///< globs of the root filesystem: taken with the files that they link to and the libraries that they need
-  std::string user;  ///< "65532:65532", or "" for root
+      programs;                   ///< binaries of the component, or names of its multi-call binary; in /usr/local/bin
+  std::vector<std::string> root;  ///< globs of the root filesystem; targets of links and libraries are added
+  std::string user;               ///< "65532:65532", or "" for root
 };
 
-/// An archive of a component's programs in upstream's layout, as component.toml says: NAME-linux-ARCH.tar.gz.
+/// An archive NAME-linux-ARCH.tar.gz of a component's programs in upstream's layout: [[release]] of component.toml.
 struct ReleaseConfig {
   std::string name;                   ///< "kubernetes-node"
   std::string folder;                 ///< in the archive: "kubernetes/node/bin"
-  std::vector<std::string> programs;  ///< binaries of the component, or names that its multi-call binary answers to
+  std::vector<std::string> programs;  ///< binaries of the component, or names of its multi-call binary
 };
 
-/// A patch of upstream's sources, components/NAME/patches/PATCH.patch, as its header describes it.
+/// A patch of upstream's sources, components/NAME/patches/PATCH.patch, with the fields of its header.
 struct PatchConfig {
   std::string name;                ///< "0001-self-signed-certificates-use-ecdsa"
   std::filesystem::path file;      ///< project-relative
   std::string reason;              ///< what it changes, and why
-  std::string gain;                ///< what was measured
+  std::string gain;                ///< the measured effect
   std::string obsolete;            ///< the upstream issue, change or version that makes it unnecessary
-  std::vector<std::string> files;  ///< that it changes: "k8s.io/client-go/util/cert/cert.go", a module and a path in it
+  std::vector<std::string> files;  ///< the changed files, with module and path: "k8s.io/client-go/util/cert/cert.go"
 };
 
 struct ComponentConfig {
@@ -105,57 +103,57 @@ struct ComponentConfig {
   std::filesystem::path folder;  ///< project-relative
   std::vector<std::string> tags, ldflags;
   std::vector<PatchConfig> patches;       ///< in the order in which they are applied
-  std::vector<ComponentBinary> binaries;  ///< those of the chosen link mode only
+  std::vector<ComponentBinary> binaries;  ///< only those of the chosen link mode
   std::vector<ImageConfig> images;
   std::vector<ReleaseConfig> releases;
-  /// Made of Go modules, which the lock names; otherwise of C files, which are all in its folder.
+  /// Whether it is built from Go modules, whose digests the lock has. Otherwise it is built from C files in its folder.
   bool has_modules() const {
     return std::any_of(binaries.begin(), binaries.end(), [](const ComponentBinary& binary) { return !is_c(binary); });
   }
 };
 
-/// The latest time that every format of an image can say: 32 bits without a sign (2106-02-07).
+/// The latest time that every format of a disk image can store, in seconds since 1970: 32 bits unsigned (2106-02-07).
 inline constexpr std::int64_t latest_epoch = 4294967295;
-/// The value of SOURCE_DATE_EPOCH. Error{Usage} for anything but digits that say 0 to latest_epoch.
+/// Parses the value of SOURCE_DATE_EPOCH. Error{Usage} unless it is a decimal number from 0 to latest_epoch.
 std::int64_t parse_source_date_epoch(const std::string& text);
 
 struct Config {
   std::string name;  ///< defconfig
   std::string board, description;
   std::filesystem::path project;     ///< absolute path of the project root
-  std::vector<std::string> parents;  ///< extends chain, nearest first
+  std::vector<std::string> parents;  ///< the extends chain, nearest first
   ArchConfig arch;
   std::vector<RepositoryConfig> repositories;
-  std::vector<std::string> packages;          ///< target, to install
+  std::vector<std::string> packages;          ///< to install on the target
   bool essential_packages = true;             ///< every Essential package is installed too
-  std::vector<std::string> exclude_packages;  ///< never installed although something depends on them, e.g. "perl-base"
-  std::vector<ToolSet>
-      tools;  ///< one for each of tool_set_names, in that order; without packages where nothing needs it
+  std::vector<std::string> exclude_packages;  ///< never installed, even if another package depends on them: "perl-base"
+  std::vector<ToolSet> tools;                 ///< one for each of tool_set_names, in that order; may have no packages
   std::vector<ComponentConfig> components;
-  std::vector<std::string> overlays;  ///< overlays/NAME, later ones win over earlier ones where declared
+  std::vector<std::string> overlays;  ///< overlays/NAME; a later one replaces files of an earlier one if declared
   KernelConfig kernel;
   std::vector<BootFile> boot_files;
   DiskConfig disk;
   ImagerConfig imager;
   Machine qemu;
   HardwareConfig hardware;
-  std::string node_role;        ///< what a machine becomes at its first start: "single", "control-plane", "worker",
-                                ///< "standalone"; "": nothing
-  bool images_preload = false;  ///< the root filesystem carries the images of its components
+  std::string node_role;        ///< the role at the first start: "single", "control-plane", "worker",
+                                ///< "standalone"; "": none
+  bool images_preload = false;  ///< the root filesystem contains the container images of its components
 
   RootfsConfig rootfs;
   struct AuditAllow {
     std::string path, reason;
   };
-  std::vector<AuditAllow> audit_allow;  ///< files (globs) that may say they need more than the board's processor: they
-                                        ///< ask it before they use it
-  std::optional<std::int64_t> source_date_epoch;  ///< set explicitly; else the environment's, else the lock's date
-  std::vector<Setting> settings;                  ///< everything above as key = value with positions, sorted by key
+  /// Globs of files that may contain instructions that the board's processor lacks, because they check the processor at
+  /// run time.
+  std::vector<AuditAllow> audit_allow;
+  std::optional<std::int64_t> source_date_epoch;  ///< if not set: that of the environment, otherwise the lock's date
+  std::vector<Setting> settings;                  ///< all values above as key and value with positions, sorted by key
 
-  /// Its board has kernel, disk and QEMU machine; otherwise it is an architecture alone, for which programs and
-  /// container images are made.
+  /// Whether the board has a kernel, a disk and a QEMU machine. Otherwise it is an architecture, for which only
+  /// programs and container images are made.
   bool is_machine() const { return !kernel.package.empty(); }
-  /// Of the smallest machine of the board.
+  /// Memory of the smallest machine of the board.
   int smallest_memory_mib() const { return hardware.memory_mib ? hardware.memory_mib : qemu.memory_mib; }
   int smallest_cpus() const { return hardware.cpus ? hardware.cpus : qemu.cpus; }
   /// `name`: one of tool_set_names.
@@ -165,18 +163,18 @@ struct Config {
 struct ConfigOptions {
   std::filesystem::path project;  ///< folder with boards/ and defconfigs/
   std::vector<std::string>
-      set;  ///< "key=value" (replaces) or "key+=value" (adds to a list); TOML value syntax, a bare word is a string
-  DiskFormats formats;  ///< that a disk may name
+      set;  ///< "key=value" (replaces) or "key+=value" (adds to a list). TOML values; a bare word is a string
+  DiskFormats formats;  ///< the formats that a disk may name
 };
 
-/// Reads defconfigs/NAME.toml, its parents, its board and components. Throws Error{Usage} that lists *all* mistakes
-/// found, one a line: FILE:LINE:COLUMN: what is wrong with KEY (did you mean NAME?).
+/// Reads defconfigs/NAME.toml, its parents, its board and components. Error{Usage} lists all mistakes, one per line:
+/// FILE:LINE:COLUMN: KEY and the problem (did you mean NAME?).
 Config load_config(const std::string& defconfig, const ConfigOptions& options);
 
 struct DefconfigSummary {
   std::string name, board, description;
   bool locked = false, machine = false;
-};  ///< machine: as Config::is_machine
+};  ///< machine: see Config::is_machine
 std::vector<DefconfigSummary> list_defconfigs(const std::filesystem::path& project);
 
 }  // namespace k8simg

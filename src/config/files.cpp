@@ -1,4 +1,4 @@
-// Reads component.toml, scripts.toml and requirements.toml, and lists what a project's folders hold.
+// Reads component.toml, scripts.toml and requirements.toml, and lists the contents of a project's folders.
 #include "config/files.hpp"
 
 #include <fmt/format.h>
@@ -20,7 +20,7 @@ namespace k8simg::config {
 using namespace toml;
 namespace {
 
-/// Names in `folder`: of files that end in `suffix`, or of folders that hold the file `inside`.
+/// Names in `folder`: files that end in `suffix`, without it, or folders that contain the file `inside`.
 std::vector<std::string> list_names(const fs::path& folder, const std::string& suffix, const std::string& inside) {
   std::vector<std::string> names;
   std::error_code error;
@@ -82,7 +82,7 @@ void check_programs(const ComponentConfig& component, const std::string& file, c
   for (const auto& release : component.releases) check("release", release.name, release.programs);
 }
 
-/// The patches of the component's folder that are chosen, in the order of their names.
+/// Reads the chosen patches of the component's folder, sorted by name.
 void read_patches(const fs::path& project, ComponentConfig& component, const ComponentChoice& choice,
                   Diagnostics& diagnostics, std::vector<Setting>& settings) {
   const fs::path folder = component.folder / "patches";
@@ -126,7 +126,8 @@ std::optional<ComponentConfig> read_component(const fs::path& project, const std
   reader.read(table, *document);
   reader.complete(table, {file, 1, 1});
   if (const auto* at = reader.position("name"); at && component.name != name)
-    diagnostics.add(*at, fmt::format("name must be the folder's, {}, not {}", quote(name), quote(component.name)));
+    diagnostics.add(*at,
+                    fmt::format("name must be {}, the name of the folder, not {}", quote(name), quote(component.name)));
   if (component.has_modules()) {
     for (const char* needed : {"go.mod", "go.sum"})
       if (std::error_code ignored; !fs::is_regular_file(project / folder / needed, ignored))

@@ -1,4 +1,4 @@
-// The files beside boards and defconfigs that a Config is made of: components, script judgements, kernel requirements.
+// Reads the other files of a Config: components, judgements of maintainer scripts, kernel requirements.
 #pragma once
 
 #include <optional>
@@ -10,22 +10,22 @@
 
 namespace k8simg::config {
 
-/// Reads and parses a project-relative file; a missing or broken one goes to `diagnostics`.
+/// Reads and parses a project-relative file. A file that is missing or cannot be parsed is added to `diagnostics`.
 std::optional<toml::Value> read_document(const std::filesystem::path& project, const std::string& file,
                                          toml::Diagnostics& diagnostics);
 
-/// What a defconfig says of a component.
+/// A defconfig's choices for a component.
 struct ComponentChoice {
   std::string link;  ///< "" for the default
   SourcePosition link_at;
-  /// Names of patches, and where each was named. nullopt: all that the component has.
+  /// Names of patches with the position of each. nullopt: all patches of the component.
   std::optional<std::vector<std::pair<std::string, SourcePosition>>> patches;
 };
-/// components/NAME, with the binaries of the chosen link mode and the chosen patches only.
+/// Reads components/NAME with only the binaries of the chosen link mode and the chosen patches.
 std::optional<ComponentConfig> read_component(const std::filesystem::path& project, const std::string& name,
                                               const ComponentChoice& choice, toml::Diagnostics& diagnostics,
                                               std::vector<Setting>& settings);
-/// defconfigs/scripts.toml; none when the file is not there.
+/// Reads defconfigs/scripts.toml. A missing file has no judgements.
 std::vector<Judgement> read_judgements(const std::filesystem::path& project, toml::Diagnostics& diagnostics);
 std::vector<KernelRequirement> read_requirements(const std::filesystem::path& project, const std::string& file,
                                                  toml::Diagnostics& diagnostics);

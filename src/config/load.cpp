@@ -1,4 +1,4 @@
-// From a defconfig's name to a Config: the extends chain, its board, --set, and everything these name.
+// Reads a Config: the extends chain of a defconfig, its board, --set, and the files that these name.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -22,7 +22,8 @@ namespace fs = std::filesystem;
 void fill_from_draft(Config& config, const Draft& draft) {
   const auto& boards = draft.boards;
   for (const auto& name : draft.fragments) config.kernel.fragments.push_back("kernel-fragments/" + name + ".config");
-  // The root of the chain first, so that lines of a board take precedence over those of the board that it extends.
+  // The root of the chain comes first, so that lines of a board take precedence over those of the board that it
+  // extends.
   for (auto board = boards.rbegin(); board != boards.rend(); ++board)
     for (const auto& file : draft.board_fragments)
       for (const auto& found : board_files(config.project, {*board}, file)) config.kernel.fragments.push_back(found);
@@ -42,7 +43,7 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
   if (std::find(names.defconfigs.begin(), names.defconfigs.end(), defconfig) == names.defconfigs.end())
     throw Error(ErrorKind::Usage,
                 fmt::format("unknown defconfig {}{}", quote(defconfig), suggest(defconfig, names.defconfigs)),
-                "`k8simg list` shows what there is");
+                "`k8simg list` shows all defconfigs");
 
   Diagnostics diagnostics;
   Config config;
@@ -57,11 +58,11 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
   if (!chain.empty())
     if (const Member* abstract = find_abstract(chain.front().document))
       throw Error(ErrorKind::Usage,
-                  fmt::format("{}: {} is abstract: it is there to be extended, not to be built",
+                  fmt::format("{}: {} is abstract: it can be extended, but not built",
                               describe(abstract->value.position), quote(defconfig)),
-                  "`k8simg list` shows what can be built");
+                  "`k8simg list` shows the defconfigs that can be built");
 
-  // The boards first, the root of their chain before the others: a defconfig can change everything that they say.
+  // Boards are read before defconfigs, so that a defconfig can change every value of a board.
   BoardChain boards;
   if (const Member* board = find_board(chain)) {
     boards = read_boards(project, *board, names, diagnostics);
@@ -69,14 +70,14 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
     for (auto link = boards.links.rbegin(); link != boards.links.rend(); ++link)
       reader.read(table, link->document, Board);
   } else if (chain_is_whole && !chain.empty() && !find(chain.front().document, "board")) {
-    diagnostics.add({defconfig_file(defconfig), 1, 1}, "board is missing: it names a folder in boards/");
+    diagnostics.add({defconfig_file(defconfig), 1, 1}, "board is missing: set it to the name of a folder in boards/");
   }
 
   if (defconfig == "tools")
     diagnostics.add({defconfig_file(defconfig), 1, 1},
                     "a defconfig cannot be called tools: defconfigs/tools.lock is the lock of the build tools");
 
-  // Then the defconfigs, the root of the chain first.
+  // The root of the chain is read first.
   for (auto link = chain.rbegin(); link != chain.rend(); ++link) reader.read(table, link->document, Defconfig);
   for (std::size_t i = 1; i < chain.size(); ++i) config.parents.push_back(chain[i].name);
 
@@ -84,7 +85,7 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
     if (auto override = parse_override(argument, diagnostics))
       reader.read(table, override->document, CommandLine, !override->append);
 
-  // What is missing or does not fit can only be said of files that were all readable.
+  // Missing keys and conflicts are only known if all files were read.
   if (boards.whole && chain_is_whole) {
     std::set<std::string> bases;
     for (std::size_t i = 1; i < boards.links.size(); ++i) bases.insert(boards.links[i].file);
@@ -112,7 +113,7 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
 
   diagnostics.throw_if_any();
   fill_from_draft(config, draft);
-  // These say what a file is rather than what is built.
+  // These keys describe a file, not what is built.
   auto& settings = config.settings;
   settings.erase(
       std::remove_if(settings.begin(), settings.end(),
@@ -145,7 +146,7 @@ std::vector<DefconfigSummary> list_defconfigs(const fs::path& project) {
       if (const Member* description = find_text(chain.front().document, "description"))
         summary.description = description->value.text;
     }
-    // A broken file must not hide the others.
+    // A file with mistakes is listed too.
     if (!diagnostics.empty()) summary.description = "cannot be read: " + diagnostics.lines().front();
     std::error_code ignored;
     summary.locked = fs::is_regular_file(project / ("defconfigs/" + name + ".lock"), ignored);

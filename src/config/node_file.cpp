@@ -1,5 +1,5 @@
-// Reads node.toml statement by statement, so that every mistake is found at once, and holds it against the rules of
-// each role. The device does the same, with the same schema: components/kubernetes/node/nodefile/nodefile.go.
+// Reads node.toml statement by statement, so that one run finds all mistakes, and checks it by the rules of each role.
+// components/kubernetes/node/nodefile/nodefile.go does the same on the device, with the same schema.
 #include "config/node_file.hpp"
 
 #include <fmt/format.h>
@@ -60,7 +60,7 @@ class NodeReader {
     tell(line, key, text);
   }
 
-  /// A statement that is no TOML costs one line, and the next line is read again as a beginning.
+  /// After a line that is not valid TOML, parsing continues at the next line.
   void read_statements(std::string_view text) {
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
     auto lines = split(text, '\n');
@@ -93,10 +93,10 @@ class NodeReader {
     }
   }
 
-  /// As many lines as the statement at `first` needs.
+  /// Parses the statement that begins at line `first`, with as many lines as it needs.
   std::optional<Statement> parse_statement(const std::vector<std::string>& lines, const std::vector<bool>& bad,
                                            std::size_t first, bool header, std::string& wrong) const {
-    std::string text = "\n";  // a byte order mark is none here
+    std::string text = "\n";  // after a newline, toml++ does not accept a byte order mark
     const std::size_t most = header ? 1 : schema_.value_lines;
     for (std::size_t count = 1; count <= most && first + count <= lines.size() && !bad[first + count - 1]; ++count) {
       if (count > 1) text += '\n';
@@ -175,8 +175,8 @@ class NodeReader {
   int line_of(const std::string& key) const { return entries_.at(key).line; }
   bool good(const std::string& key) const { return entries_.contains(key) && entries_.at(key).good; }
 
-  /// What a role needs, and what it has no use for: a key in the wrong file is a role in the wrong file. What is
-  /// missing is told only when nothing else is wrong: it may stand in a line that was not understood.
+  /// Checks that the role's required keys are set, and that no key is set that the role does not use. Missing keys are
+  /// reported only if there is no other mistake, because a key may be in a line that could not be parsed.
   void check_role() {
     if (!entries_.contains("role")) {
       if (mistakes_.empty()) add(1, "role", "role-missing");

@@ -1,4 +1,4 @@
-// What node.toml may say, as components/kubernetes/node/nodefile/schema.toml has it for the host and for the device.
+// The schema of node.toml for host and device: components/kubernetes/node/nodefile/schema.toml.
 #pragma once
 
 #include <map>
@@ -17,10 +17,10 @@ struct NodeCheck {
 
 struct NodeKey {
   std::string name;
-  std::vector<std::string> roles;     ///< that the key has a meaning for; empty: all
+  std::vector<std::string> roles;     ///< the roles that use the key; empty: all
   std::vector<std::string> required;  ///< roles that need it
   bool secret = false;
-  std::string fallback;  ///< what counts when the file does not set it
+  std::string fallback;  ///< the default value
   std::vector<NodeCheck> checks;
 };
 
@@ -35,9 +35,10 @@ struct NodeSchema {
 
 const NodeSchema& node_schema();
 
-/// Whether `text` is as the check says. A check that is not known here refuses everything, which the corpus shows.
+/// Whether `text` passes the check. An unknown check fails for every text, so that the tests of tests/data/node find
+/// it.
 bool passes(const NodeCheck& check, const std::string& text);
-/// Whether two IPv4 networks have an address in common. An address is a network of one.
+/// Whether two IPv4 networks have an address in common. An address counts as a network of one address.
 bool networks_overlap(const std::string& a, const std::string& b);
 /// The N of "10.0.0.0/N".
 int network_bits(const std::string& text);

@@ -1,4 +1,4 @@
-// Reads the headers of patches and the names of the files that they change.
+// Parses the header of a patch and the names of the files that it changes.
 #include "config/patch_file.hpp"
 
 #include <fmt/format.h>
@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::string_view fields[] = {"Reason", "Gain", "Obsolete"};
 
-/// "a module and a path in it", without ways out.
+/// Whether the path has a folder and a file, and no part is empty, "." or "..".
 bool is_module_path(std::string_view path) {
   if (path.empty() || path.front() == '/' || path.find('/') == std::string_view::npos) return false;
   for (const auto& part : split(path, '/'))
@@ -28,7 +28,7 @@ bool is_module_path(std::string_view path) {
   return path.find_first_of(" \t\"'\\\\") == std::string_view::npos;
 }
 
-/// The lines of a hunk that are still to come, of the file before and after the change.
+/// Counts the remaining lines of a hunk, of the old and of the new file.
 class Hunk {
  public:
   Hunk() = default;
@@ -38,7 +38,7 @@ class Hunk {
     if (words.size() < 3) return;
     before_ = count(words[1]), after_ = count(words[2]);
   }
-  /// Whether the line belongs to it.
+  /// Counts the line if it belongs to the hunk, and returns whether it does.
   bool take(std::string_view line) {
     if (before_ <= 0 && after_ <= 0) return false;
     const char kind = line.empty() ? ' ' : line.front();
@@ -85,18 +85,18 @@ std::optional<PatchConfig> parse_patch(std::string_view text, const std::string&
       const auto colon = line.find(':');
       field = line.substr(0, colon);
       if (colon == std::string::npos || std::find(std::begin(fields), std::end(fields), field) == std::end(fields)) {
-        mistake(i + 1, fmt::format("the header of a patch has Reason:, Gain: and Obsolete:, not {}", quote(line)));
+        mistake(i + 1, fmt::format("the header of a patch may have Reason:, Gain: and Obsolete:, not {}", quote(line)));
         field.clear();
         continue;
       }
-      if (header.contains(field)) mistake(i + 1, fmt::format("{}: is there twice", field));
+      if (header.contains(field)) mistake(i + 1, fmt::format("{}: appears twice", field));
       header[field] = trim(std::string_view(line).substr(colon + 1));
       continue;
     }
-    // A changed line may look like the name of a file, so the lines of a hunk are counted.
+    // A changed line may begin like a line with a file name, so the lines of a hunk are counted.
     if (hunk.take(line)) continue;
     if (line.starts_with("@@ ")) hunk = Hunk(line);
-    // "+++ b/PATH", with a time behind a tab where diff writes one.
+    // "+++ b/PATH", optionally followed by a tab and a time.
     if (line.starts_with("+++ ")) {
       std::string path = line.substr(4, line.find('\t') == std::string::npos ? std::string::npos : line.find('\t') - 4);
       if (!path.starts_with("b/") || !is_module_path(std::string_view(path).substr(2)))

@@ -1,4 +1,4 @@
-// Patches of upstream's sources: a header that says why the patch is there, and a unified diff.
+// Patches of upstream's sources: a header with the reason for the patch, and a unified diff.
 #pragma once
 
 #include <filesystem>
@@ -11,11 +11,11 @@
 
 namespace k8simg::config {
 
-/// The header is the lines before the first "--- " line: "Reason: TEXT", "Gain: TEXT" and "Obsolete: TEXT", each once;
-/// a line that begins with a blank continues the one before. In the diff (`diff -u`), "+++ b/MODULE/PATH" names each
-/// changed file. Mistakes name the line. Fuzzed.
+/// The header consists of the lines before the first "--- " line: "Reason: TEXT", "Gain: TEXT" and "Obsolete: TEXT",
+/// each once. A line that begins with a space continues the previous line. In the diff (`diff -u`), "+++ b/MODULE/PATH"
+/// names each changed file. Mistakes have the line. Fuzzed.
 std::optional<PatchConfig> parse_patch(std::string_view text, const std::string& file, toml::Diagnostics& diagnostics);
-/// The same of a project-relative file.
+/// Reads and parses a project-relative file.
 std::optional<PatchConfig> read_patch(const std::filesystem::path& project, const std::string& file,
                                       toml::Diagnostics& diagnostics);
 

@@ -1,4 +1,4 @@
-// The rules between keys; each says its mistake at the place where the value was set.
+// Rules between keys. Each mistake is reported with the position that set the value.
 #include "config/rules.hpp"
 
 #include <fmt/format.h>
@@ -33,7 +33,7 @@ class Rules {
   }
 
  private:
-  /// Nothing is said about keys that are not set at all: that they are missing has been said.
+  /// Reports nothing for a key that is not set: a missing key is already reported.
   void wrong(const std::string& key, const std::string& message) {
     if (const auto* at = reader_.position(key)) reader_.diagnostics().add(*at, key + " " + message);
   }
@@ -56,9 +56,9 @@ class Rules {
 
   void check_arch() {
     if (config_.arch.go == "arm" && config_.arch.goarm.empty())
-      wrong("arch.go", "is \"arm\": that needs arch.goarm = \"5\", \"6\" or \"7\"");
+      wrong("arch.go", "is \"arm\", which needs arch.goarm = \"5\", \"6\" or \"7\"");
     if (config_.arch.go != "arm" && !config_.arch.goarm.empty())
-      wrong("arch.goarm", fmt::format("is for arch.go = \"arm\" only, and that is {}", quote(config_.arch.go)));
+      wrong("arch.goarm", fmt::format("is valid with arch.go = \"arm\" only, not with {}", quote(config_.arch.go)));
   }
 
   void check_kernel() {
@@ -75,7 +75,7 @@ class Rules {
       for (const auto& word : split_words(item.text))
         if (word.rfind("root=", 0) == 0)
           reader_.diagnostics().add(item.position,
-                                    "kernel.cmdline must not say root=: boot files do, with ${root_partuuid}");
+                                    "kernel.cmdline must not have root=: set it in boot files with ${root_partuuid}");
   }
 
   void check_partitions() {
@@ -87,7 +87,7 @@ class Rules {
         if (partition.mount.front() != '/' || partition.mount.find("..") != std::string::npos)
           wrong(key + ".mount", "must be an absolute path");
         if (!mounts.insert(partition.mount).second)
-          wrong(key + ".mount", fmt::format("is {}, as that of another partition", quote(partition.mount)));
+          wrong(key + ".mount", fmt::format("is {}, which another partition has too", quote(partition.mount)));
       }
       if (partition.mount == "/") {
         ++roots;
@@ -96,10 +96,10 @@ class Rules {
     }
     if (!config_.disk.partitions.empty() && roots == 0)
       if (const auto* at = reader_.opened("disk.partition"))
-        reader_.diagnostics().add(*at, "disk.partition: none has mount = \"/\"");
+        reader_.diagnostics().add(*at, "disk.partition: no partition has mount = \"/\"");
   }
 
-  /// What the formats that the disk names say of it.
+  /// Checks the disk by the rules of the formats that it names.
   void check_formats() {
     const DiskConfig& disk = config_.disk;
     for (const FilesystemRules& rules : formats_.filesystems)
@@ -115,7 +115,7 @@ class Rules {
       if (package.empty()) continue;
       const auto& packages = config_.tool_set(rules.tool_set).packages;
       if (std::find(packages.begin(), packages.end(), package) == packages.end())
-        wrong("disk.formats", fmt::format("has {}: that needs {} in tools.{}.packages", quote(rules.name),
+        wrong("disk.formats", fmt::format("has {}, which needs {} in tools.{}.packages", quote(rules.name),
                                           quote(package), rules.tool_set));
     }
   }
@@ -132,9 +132,9 @@ class Rules {
   void check_disk() {
     const auto& disk = config_.disk;
     if (disk.boot_code.empty() && !disk.boot_code_package.empty())
-      wrong("disk.boot-code-package", "needs disk.boot-code: the path in that package");
+      wrong("disk.boot-code-package", "needs disk.boot-code, the path in the package");
     if (!disk.boot_code.empty() && disk.boot_code_package.empty())
-      wrong("disk.boot-code", "needs disk.boot-code-package: the package that ships it");
+      wrong("disk.boot-code", "needs disk.boot-code-package, the package that contains the file");
   }
 
   void check_boot_files() {
@@ -151,15 +151,15 @@ class Rules {
           wrong(from,
                 fmt::format("names the DTB {}, which is not in kernel.dtbs{}", quote(name), suggest(name, names)));
       } else if (file.from.rfind("package:", 0) == 0 && file.from.size() > 8) {
-        if (file.source.empty()) wrong(from, "needs source: the path in that package");
+        if (file.source.empty()) wrong(from, "needs source, the path in the package");
       } else if (file.from == "file") {
         if (file.source.empty())
-          wrong(from, "is \"file\": that needs source, a path in the project");
+          wrong(from, "is \"file\", which needs source, a path in the project");
         else if (const auto* at = reader_.position(source))
           check_file(source, {file.source, *at}, file.source);
       } else if (file.from == "board") {
         if (file.source.empty())
-          wrong(from, "is \"board\": that needs source, a path in the board's folder");
+          wrong(from, "is \"board\", which needs source, a path in the board's folder");
         else if (const auto* at = reader_.position(source))
           check_board_file(source, {file.source, *at});
       } else if (!file.from.empty()) {
@@ -167,7 +167,7 @@ class Rules {
                                 quote(file.from)));
       }
       if (file.expand && file.from != "file" && file.from != "board")
-        wrong(key + ".expand", "is for from = \"board\" and \"file\" only");
+        wrong(key + ".expand", "is valid with from = \"board\" and \"file\" only");
     }
   }
 
@@ -175,12 +175,12 @@ class Rules {
     const auto& qemu = config_.qemu;
     bool uefi = std::find(qemu.firmware.begin(), qemu.firmware.end(), "uefi") != qemu.firmware.end();
     if (uefi && (qemu.uefi_code.empty() || qemu.uefi_vars.empty()))
-      wrong("qemu.firmware", "has \"uefi\": that needs qemu.uefi-code and qemu.uefi-vars");
+      wrong("qemu.firmware", "has \"uefi\", which needs qemu.uefi-code and qemu.uefi-vars");
     if (qemu.dtb.empty()) return;
     std::vector<std::string> names;
     for (const auto& file : config_.boot_files) {
       names.push_back(file.path);
-      if (file.path.ends_with('/') && qemu.dtb.starts_with(file.path)) return;  // among whatever a glob finds
+      if (file.path.ends_with('/') && qemu.dtb.starts_with(file.path)) return;  // the glob may match it
     }
     if (std::find(names.begin(), names.end(), qemu.dtb) == names.end())
       wrong("qemu.dtb", fmt::format("is {}, which is not in boot.files{}", quote(qemu.dtb), suggest(qemu.dtb, names)));
@@ -212,7 +212,7 @@ class Rules {
   }
 
   const Config& config_;
-  const std::vector<std::string>& boards_;  ///< the board and what it extends, nearest first
+  const std::vector<std::string>& boards_;  ///< the board and the boards that it extends, nearest first
   const DiskFormats& formats_;
   Reader& reader_;
 };
@@ -225,7 +225,7 @@ void check_rules(const Config& config, const std::vector<std::string>& boards, c
     for (const char* section : machine_sections)
       if (const auto* at = reader.opened(section))
         reader.diagnostics().add(
-            *at, fmt::format("{} has no place here: the board {} is an architecture, without kernel and disk", section,
+            *at, fmt::format("{} cannot be set here: the board {} is an architecture, without kernel and disk", section,
                              quote(config.board)));
   }
   reader.check_names("components.enable", "component", names.components);

@@ -1,4 +1,4 @@
-// The keys of every kind of file, each with its type and where its value goes.
+// The keys of every kind of file, each with its type and its destination.
 #include "config/tables.hpp"
 
 #include <algorithm>
@@ -126,11 +126,11 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, cons
                    BoardKind kind) {
   const auto of_machines = [kind](Field field) {
     if (kind == BoardKind::Machine) return std::move(field).require();
-    field.complete = {};  // it has no place there: that it is not complete is no further mistake
+    field.complete = {};  // rules.cpp refuses the section, so its missing keys are not reported
     return field;
   };
   return {{
-      // what the file is
+      // the file itself
       text("name", draft.board_name).from(Board),
       text("description", config.description, single_line()).from(Board | Defconfig).require(),
       text("board", config.board).from(Defconfig),

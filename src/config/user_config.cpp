@@ -11,7 +11,7 @@ namespace k8simg {
 
 namespace {
 
-constexpr const char* known = "known is [mirrors] with REPOSITORY = \"URL\" (or a list) and archive-mirror = \"URL\"";
+constexpr const char* known = "valid is [mirrors] with REPOSITORY = \"URL\" (or a list) and archive-mirror = \"URL\"";
 
 [[noreturn]] void fail(const SourcePosition& position, const std::string& what) {
   throw Error(ErrorKind::Usage, fmt::format("{}: {}", toml::describe(position), what), known);
@@ -21,7 +21,7 @@ std::vector<std::string> urls_of(const toml::Value& value) {
   if (value.kind == toml::Kind::String) return {value.text};
   std::vector<std::string> urls;
   for (const auto& item : value.items) {
-    if (item.kind != toml::Kind::String) fail(item.position, "a mirror is a string");
+    if (item.kind != toml::Kind::String) fail(item.position, "a mirror must be a string");
     urls.push_back(item.text);
   }
   return urls;
@@ -40,7 +40,7 @@ UserConfig read_user_config(const std::filesystem::path& file) {
     if (key != "mirrors" || value.kind != toml::Kind::Table) fail(position, fmt::format("unknown key {}", key));
     for (const auto& [name, place, entry] : value.members) {
       const auto urls = urls_of(entry);
-      if (urls.empty()) fail(place, fmt::format("mirrors.{} is a URL or a list of URLs", name));
+      if (urls.empty()) fail(place, fmt::format("mirrors.{} must be a URL or a list of URLs", name));
       if (name == "archive-mirror")
         config.archive_mirror = urls.front();
       else

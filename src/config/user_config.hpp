@@ -1,4 +1,4 @@
-// The user's own configuration file: mirrors of the site, kept apart from any project.
+// The user's configuration file with the mirrors of the site. It belongs to no project.
 #pragma once
 
 #include <filesystem>
@@ -14,7 +14,7 @@ struct UserConfig {
   std::optional<std::string> archive_mirror;  ///< [mirrors] archive-mirror = "URL with ${repository} and ${timestamp}"
 };
 
-/// A missing file is an empty configuration. Error{Usage} FILE:LINE for anything else that is wrong with it.
+/// A missing file is an empty configuration. Error{Usage} with FILE:LINE for every other problem.
 UserConfig read_user_config(const std::filesystem::path& file);
 
 }  // namespace k8simg

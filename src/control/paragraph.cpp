@@ -1,4 +1,4 @@
-// The deb822 reader: one pass over the text with memchr, views only.
+// The deb822 reader: one pass over the text with memchr, without copies.
 #include "control/paragraph.hpp"
 
 #include <fmt/format.h>
@@ -19,7 +19,7 @@ std::string_view without_blanks(std::string_view text) {
   return text;
 }
 
-/// deb822(5): printable ASCII but for space and colon, and not beginning with '#' or '-'.
+/// deb822(5): printable ASCII except space and colon, not beginning with '#' or '-'.
 bool is_field_name(std::string_view name) {
   if (name.empty() || name.front() == '#' || name.front() == '-') return false;
   for (char c : name)
@@ -63,7 +63,7 @@ tl::expected<bool, ParseError> ControlReader::next(ControlParagraph& paragraph) 
     const std::string_view line(start, length);
     const std::string_view content = without_blanks(line);
     if (content.empty()) {
-      // A line of blanks only ends a paragraph too, as apt and dpkg read it.
+      // As in apt and dpkg, a line of only whitespace ends a paragraph too.
       position_ += length + (newline ? 1 : 0);
       ++line_;
       if (!paragraph.fields_.empty()) break;
@@ -113,7 +113,7 @@ tl::expected<ControlParagraph, ParseError> parse_control(std::string_view text) 
   ControlParagraph paragraph, second;
   auto found = reader.next(paragraph);
   if (!found) return tl::make_unexpected(found.error());
-  if (!*found) return tl::make_unexpected(ParseError{1, "no field at all"});
+  if (!*found) return tl::make_unexpected(ParseError{1, "no field"});
   auto more = reader.next(second);
   if (!more) return tl::make_unexpected(more.error());
   if (*more) return tl::make_unexpected(ParseError{second.line(), "a second paragraph where one is expected"});

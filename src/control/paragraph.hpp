@@ -20,7 +20,7 @@ struct ParseError {
 
 struct ControlField {
   std::string_view name;  ///< as written; compared case-insensitively
-  /// Trimmed. A value of several lines keeps its line breaks and the blank at the start of each continuation line.
+  /// Trimmed. A value of several lines keeps its line breaks and the space at the start of each continuation line.
   std::string_view value;
 };
 
@@ -33,7 +33,7 @@ class ControlParagraph {
   std::optional<std::string_view> find(std::string_view name) const;
   std::string_view get(std::string_view name) const {
     return find(name).value_or(std::string_view{});
-  }  ///< "" when missing
+  }  ///< "" if missing
 
  private:
   friend class ControlReader;

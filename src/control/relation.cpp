@@ -75,7 +75,7 @@ tl::expected<Relation, ParseError> parse_relation(FieldReader& reader) {
     reader.skip_blanks();
     const std::string_view op = reader.take_while([](char c) { return c == '<' || c == '=' || c == '>'; });
     relation.op = parse_operator(op);
-    if (relation.op == VersionOperator::None) return fail("a version without one of << <= = >= >>");
+    if (relation.op == VersionOperator::None) return fail("a version without an operator (<< <= = >= >>)");
     reader.skip_blanks();
     relation.version =
         reader.take_while([](char c) { return !is_space(c) && c != ')' && c != '(' && c != ',' && c != '|'; });

@@ -17,7 +17,7 @@ struct Relation {
   std::string_view name;
   std::string_view qualifier;  ///< "any", an architecture, or ""
   VersionOperator op = VersionOperator::None;
-  std::string_view version;  ///< "" when op is None
+  std::string_view version;  ///< "" if op is None
 };
 
 /// "a (>= 1) | b": any of them satisfies the dependency.

@@ -1,5 +1,5 @@
-// Block maps: which blocks of an image must be written, as XML that libxml2 writes. Format: bmap-tools' bmap file 2.0
-// (its own comment header and BmapCreate).
+// Writes block maps: the blocks of a disk image that must be written, as XML. Format: version 2.0 of bmap-tools' files
+// (the comment in its files, and BmapCreate).
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <libxml/xmlwriter.h>
@@ -28,7 +28,7 @@ std::string hash_range(int fd, std::uint64_t start, std::uint64_t end, const std
   return hash.finish().hex();
 }
 
-/// An XML document that libxml2 writes into memory, indented, with a blank on both sides of each text.
+/// Writes an XML document into memory with libxml2, indented, with a space before and after each text.
 class MapWriter {
  public:
   MapWriter() : buffer_(xmlBufferCreate(), xmlBufferFree), writer_(nullptr, xmlFreeTextWriter) {
@@ -53,10 +53,10 @@ class MapWriter {
   }
   void element(const char* name, std::uint64_t number) { element(name, std::to_string(number)); }
 
-  /// Ends all elements. Nothing can be written any more.
+  /// Ends all elements and returns the document. Nothing can be written after it.
   std::string finish() {
     check(xmlTextWriterEndDocument(writer_.get()));
-    writer_.reset();  // it flushes what it has
+    writer_.reset();  // flushes
     return {reinterpret_cast<const char*>(xmlBufferContent(buffer_.get())),
             static_cast<std::size_t>(xmlBufferLength(buffer_.get()))};
   }
@@ -88,10 +88,10 @@ std::string make_bmap(const Store& store, const Value& blob, const std::string& 
 
   std::uint64_t count = 0;
   for (const auto& [first, last] : mapped) count += last - first + 1;
-  // The file's own checksum is taken with zeros in its place.
+  // The checksum of the file itself is computed with zeros in its place.
   const std::string zeros(64, '0');
   MapWriter map;
-  // Two hyphens in a row would end an XML comment; the second pass parts those that the first put side by side.
+  // Two consecutive hyphens would end an XML comment. The second pass separates hyphens that the first left adjacent.
   map.comment(fmt::format(" Block map of {}: only these blocks need to be written. ",
                           replace_all(replace_all(file_name, "--", "- -"), "--", "- -")));
   map.start("bmap");

@@ -1,7 +1,7 @@
-// Compression of finished images with the tools tree's zstd, xz and gzip.
+// Output formats zstd, xz and gzip: compress disk images with programs of the tools tree.
 //
-// zstd and xz cut the input into jobs whose size depends on the level alone, so the output is the same with any number
-// of threads. Only the single-threaded modes differ, and these flags never choose them.
+// zstd and xz split the input into jobs whose size depends only on the level, so the output is the same with any number
+// of threads. Only the single-threaded modes differ, which these flags never select.
 #include <fmt/format.h>
 
 #include "disk/formats.hpp"
@@ -14,7 +14,7 @@ std::vector<std::string> zstd_command(int level, const std::string& input, const
   return {"/usr/bin/zstd", "-q", fmt::format("-{}", level), "-T0", "--no-progress", "-f", "-o", output, input};
 }
 
-/// For programs that write to standard output alone.
+/// For programs that only write to standard output.
 std::vector<std::string> shell_command(const char* program, int level, const std::string& input,
                                        const std::string& output) {
   return {"/bin/sh", "-euc", program, "sh", fmt::format("-{}", level), input, output};
@@ -25,14 +25,14 @@ std::vector<std::string> xz_command(int level, const std::string& input, const s
                        output);
 }
 
-/// Without the name and time of what it compresses.
+/// Stores no name and no time of the input.
 std::vector<std::string> gzip_command(int level, const std::string& input, const std::string& output) {
   return shell_command("exec /usr/bin/gzip \"$1\" -n -c \"$2\" > \"$3\"", level, input, output);
 }
 
 DiskMistakes check_zstd(const DiskConfig& disk) {
   if (disk.compress_level >= 1 && disk.compress_level <= 19) return {};
-  return {{"", "compress", "is \"zstd\": that needs disk.compress-level from 1 to 19"}};
+  return {{"", "compress", "is \"zstd\", which needs disk.compress-level from 1 to 19"}};
 }
 DiskMistakes check_xz(const DiskConfig& disk) {
   if (disk.compress_level <= 9) return {};

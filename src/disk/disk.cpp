@@ -1,4 +1,4 @@
-// Partition tables through libfdisk on a plain file, and the content of partitions behind them.
+// Makes disk images: writes the partition table with libfdisk and copies the contents of partitions.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <libfdisk/libfdisk.h>
@@ -21,7 +21,7 @@ namespace k8simg {
 namespace {
 
 constexpr std::uint64_t sector = 512;
-/// The script of sfdisk(8), which libfdisk reads too: the only interface that sets every identifier.
+/// A script of sfdisk(8), which libfdisk reads. No other interface of libfdisk sets every identifier.
 std::string table_script(const DiskSpec& spec, const PartitionTable& table, const DiskLayout& layout) {
   std::string text =
       fmt::format("label: {}\nlabel-id: {}\nunit: sectors\n", spec.table, table.identifier(spec.disk_uuid));
@@ -38,15 +38,15 @@ std::string table_script(const DiskSpec& spec, const PartitionTable& table, cons
   return text;
 }
 
-/// What the script could not say: it quotes names but has no way to write a quote, and takes a size of 0 for "all that
-/// is left".
+/// Refuses partitions that the script cannot express: it cannot escape a quote in a name, and a size of 0 means "all
+/// remaining space".
 void check_partition(const PartitionSpec& partition) {
   const bool printable = std::all_of(partition.name.begin(), partition.name.end(),
                                      [](unsigned char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });
   if (!printable || partition.name.size() > 36) {
     throw Error(ErrorKind::Usage,
                 fmt::format("partition name \"{}\" cannot be written into a partition table", partition.name),
-                "use at most 36 letters, digits, blanks and punctuation without quotes");
+                "use at most 36 letters, digits, spaces and punctuation without quotes");
   }
   if (partition.content.size == 0)
     throw Error(ErrorKind::Internal, fmt::format("partition {} has no content", partition.name));
@@ -59,7 +59,7 @@ void check(int result, const char* what) {
 void write_table(const std::filesystem::path& file, const std::string& table, const std::string& script_text) {
   const std::unique_ptr<fdisk_context, decltype(&fdisk_unref_context)> context(fdisk_new_context(),
                                                                                &fdisk_unref_context);
-  if (!context) throw Error(ErrorKind::Internal, "libfdisk cannot make a context");
+  if (!context) throw Error(ErrorKind::Internal, "libfdisk cannot create a context");
   fdisk_disable_dialogs(context.get(), 1);
   check(fdisk_assign_device(context.get(), file.c_str(), 0), "cannot open");
   const std::unique_ptr<fdisk_script, decltype(&fdisk_unref_script)> script(fdisk_new_script(context.get()),
@@ -67,16 +67,16 @@ void write_table(const std::filesystem::path& file, const std::string& table, co
   std::string copy = script_text;
   const std::unique_ptr<FILE, decltype(&fclose)> stream(fmemopen(copy.data(), copy.size(), "r"), &fclose);
   check(fdisk_script_read_file(script.get(), stream.get()), "cannot read the script");
-  // Without the script set first, a new label gets a random identifier.
+  // If the script is not set first, a new label gets a random identifier.
   check(fdisk_set_script(context.get(), script.get()), "cannot use the script");
-  check(fdisk_create_disklabel(context.get(), table.c_str()), "cannot make the label");
+  check(fdisk_create_disklabel(context.get(), table.c_str()), "cannot create the label");
   check(fdisk_apply_script(context.get(), script.get()), "cannot apply the script");
   check(fdisk_write_disklabel(context.get()), "cannot write");
   check(fdisk_deassign_device(context.get(), 0), "cannot close");
-  fdisk_set_script(context.get(), nullptr);  // context and script hold each other
+  fdisk_set_script(context.get(), nullptr);  // context and script refer to each other
 }
 
-/// Copies a blob of `size` bytes to `offset`, leaving holes where it has holes.
+/// Copies a blob of `size` bytes to `offset` and keeps its holes.
 void copy_content(int target, std::uint64_t offset, const std::filesystem::path& blob, std::uint64_t size,
                   const std::stop_token& stop) {
   const Fd source = Fd::open(blob, O_RDONLY);
@@ -97,7 +97,8 @@ void copy_content(int target, std::uint64_t offset, const std::filesystem::path&
   }
 }
 
-/// The disk's areas in order. Tables are what libfdisk wrote into `disk`; all else is what was asked for.
+/// The disk's areas in order. The bytes of tables are read from `disk`, as libfdisk wrote them; all others come from
+/// the spec.
 class AreaList {
  public:
   AreaList(const Fd& disk, const std::filesystem::path& file) : disk_(disk), file_(file) {}
@@ -154,12 +155,12 @@ Disk make_disk(StepContext& context, const DiskSpec& spec) {
   const PartitionTable& table = partition_table(spec.table);
   if (table.most_partitions && spec.partitions.size() > table.most_partitions)
     throw Error(ErrorKind::Usage,
-                fmt::format("a {} partition table holds {} partitions", spec.table, table.most_partitions),
-                "use another table, or fewer");
+                fmt::format("a {} partition table has room for {} partitions", spec.table, table.most_partitions),
+                "use another table, or fewer partitions");
   if (spec.boot_code.size() > boot_code_size)
     throw Error(ErrorKind::Usage,
-                fmt::format("the boot code has {} bytes, the start of the disk holds {}", spec.boot_code.size(),
-                            boot_code_size),
+                fmt::format("the boot code has {} bytes, but only {} fit at the start of the disk",
+                            spec.boot_code.size(), boot_code_size),
                 "check disk.boot-code of the board");
 
   for (const PartitionSpec& partition : spec.partitions) check_partition(partition);

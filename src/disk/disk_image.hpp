@@ -1,4 +1,4 @@
-// Disks from finished filesystems, and block maps. What each format needs is in formats.hpp.
+// Makes disk images from finished filesystems, and block maps. formats.hpp has the handlers of formats.
 #pragma once
 
 #include <cstdint>
@@ -14,35 +14,37 @@
 
 namespace k8simg {
 
-/// Every function below runs inside a built-in step: tools run in the sandbox with the checked-out tools tree `tools`.
+/// For functions that run programs in a built-in step. The programs run in the sandbox, from the checked-out tree
+/// `tools`.
 struct ImageTools {
   StepContext& context;
   std::filesystem::path root;
 };
 
-/// The start of a disk that holds boot code: the MBR's identifier follows.
+/// Bytes for boot code at the start of a disk. The MBR's identifier follows.
 inline constexpr std::uint64_t boot_code_size = 440;
 
 struct PartitionSpec {
   std::string name;          ///< GPT name
   std::string type;          ///< "esp", "root-x86-64", "linux", "fat32-lba", GUID, or "0x0c": see PartitionTable
-  std::optional<Uuid> uuid;  ///< GPT only; on MBR the PARTUUID is DISKID-NN
-  Value content;             ///< blob with the filesystem
+  std::optional<Uuid> uuid;  ///< GPT only; with an MBR the PARTUUID is DISKID-NN
+  Value content;             ///< the filesystem
   bool bootable = false;
 };
 struct DiskSpec {
   std::string table;                      ///< the name of a PartitionTable
-  Uuid disk_uuid;                         ///< GPT; its first 4 bytes are the MBR disk id
+  Uuid disk_uuid;                         ///< GPT; the first 4 bytes are the disk id of an MBR
   std::vector<PartitionSpec> partitions;  ///< aligned to 1 MiB, in order
-  std::string boot_code;                  ///< at most 440 bytes for the start of the disk, or empty
+  std::string boot_code;                  ///< at most boot_code_size bytes, may be empty
 };
-/// A run of bytes of the disk: "boot code", "MBR" (from its identifier on), "GPT header", "GPT entries", "unallocated",
-/// "partition NAME" (its filesystem), "rest of partition NAME", "backup GPT entries", "backup GPT header".
+/// A range of bytes of the disk. Names: "boot code", "MBR" (from its identifier on), "GPT header", "GPT entries",
+/// "unallocated", "partition NAME" (its filesystem), "rest of partition NAME", "backup GPT entries", "backup GPT
+/// header".
 struct DiskArea {
   std::string name;
   std::uint64_t start = 0, size = 0;  ///< bytes
   std::optional<Digest> digest;       ///< of a filesystem
-  std::string bytes;                  ///< of all else, without the zeros at its end
+  std::string bytes;                  ///< of all others, without trailing zeros
 };
 struct DiskLayout {
   struct Partition {
@@ -50,25 +52,25 @@ struct DiskLayout {
     std::uint64_t start = 0, size = 0;
     std::string type, partuuid;
   };  ///< bytes
-  std::uint64_t size = 0;  ///< bytes of the whole disk
+  std::uint64_t size = 0;  ///< of the disk, in bytes
   std::vector<Partition> partitions;
-  std::vector<DiskArea> areas;  ///< each begins where the one before ends: the whole disk
+  std::vector<DiskArea> areas;  ///< contiguous; they cover the disk
 };
 struct Disk {
   Value image;
   DiskLayout layout;
 };
-/// Name and version of the library that writes partition tables ("libfdisk 2.41.0").
+/// Name and version of the library that writes partition tables: "libfdisk 2.41.0".
 std::string partition_table_library();
-/// Through libfdisk on a plain file; content is copied with its holes.
+/// Makes a disk image. Contents are copied with their holes. Error{Usage} for a spec that the table cannot express.
 Disk make_disk(StepContext& context, const DiskSpec& spec);
-/// A run of bytes of an image.
+/// A range of bytes of a disk image.
 struct ByteRange {
   std::uint64_t start = 0, size = 0;
 };
-/// Block map 2.0 (bmap-tools' XML), 4096-byte blocks, SHA-256 per range: all of the image but `unused` (shrunk to whole
-/// blocks). Zeros that matter, such as FAT tables and inode tables, are therefore mapped, and the map does not depend
-/// on where the store's filesystem keeps holes.
+/// Block map 2.0 (bmap-tools' XML) with blocks of 4096 bytes and a SHA-256 per range. It maps the whole image except
+/// `unused` (rounded inwards to blocks). Zeros with a meaning, such as FAT tables and inode tables, are mapped, and the
+/// map does not depend on holes of the file.
 std::string make_bmap(const Store& store, const Value& blob, const std::string& file_name,
                       const std::vector<ByteRange>& unused);
 

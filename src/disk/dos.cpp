@@ -1,4 +1,4 @@
-// The PC's partition table in the MBR: four partitions, with types of one byte.
+// Partition table "dos": the MBR with four partitions, whose types are one byte.
 #include <fmt/format.h>
 
 #include <map>
@@ -11,7 +11,7 @@ namespace k8simg {
 namespace {
 
 constexpr std::size_t most_dos_partitions = 4;
-// 32 bits for the number of a sector of 512 bytes.
+// Sector numbers have 32 bits, sectors 512 bytes.
 constexpr std::uint64_t largest_dos_disk = std::uint64_t{1} << 41;
 
 std::optional<std::string> dos_type_code(const std::string& type) {
@@ -36,12 +36,12 @@ DiskMistakes check_dos(const DiskConfig& disk) {
       mistakes.push_back({partition.name, "type", "is a GUID, but disk.table is \"dos\""});
     for (const auto& [key, bytes] : {std::pair{"size", partition.size}, std::pair{"free", partition.free}})
       if (bytes >= largest_dos_disk)
-        mistakes.push_back({partition.name, key, "is more than a disk with disk.table = \"dos\" can have: 2 TiB"});
+        mistakes.push_back({partition.name, key, "is larger than 2 TiB, the limit of disk.table = \"dos\""});
   }
   if (disk.partitions.size() > most_dos_partitions)
-    mistakes.push_back(
-        {"", "table",
-         fmt::format("is \"dos\": that holds {} partitions, not {}", most_dos_partitions, disk.partitions.size())});
+    mistakes.push_back({"", "table",
+                        fmt::format("is \"dos\", which has room for {} partitions, not {}", most_dos_partitions,
+                                    disk.partitions.size())});
   return mistakes;
 }
 

@@ -1,4 +1,4 @@
-// ext4: a tree as a tar into mke2fs -d, sized from the tree, with every identifier given.
+// Filesystem ext4: runs mke2fs -d with a tree as a tar, with a size computed from the tree and fixed identifiers.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -22,7 +22,7 @@ namespace {
 constexpr std::uint64_t block_size = 4096;
 constexpr std::uint64_t inode_bytes = 256;
 
-/// What the tree itself takes: data in whole blocks, an extent block for large files, folders by the room of their
+/// The space for a tree: data in whole blocks, an extent block for each large file, folders by the size of their
 /// entries, and inodes.
 struct Need {
   std::uint64_t data = 0, inodes = 0;
@@ -47,8 +47,8 @@ Need need_of(const Tree& tree) {
   return need;
 }
 
-/// Bytes that a user may still fill: superblock fields s_free_blocks_count and s_r_blocks_count (ext4 on-disk layout,
-/// "The Super Block").
+/// Free bytes without reserved blocks, from the superblock's s_free_blocks_count and s_r_blocks_count (ext4 on-disk
+/// layout, "The Super Block").
 std::uint64_t user_free(const std::filesystem::path& image) {
   const Fd fd = Fd::open(image, O_RDONLY);
   std::string super(1024, '\0');
@@ -60,7 +60,7 @@ std::uint64_t user_free(const std::filesystem::path& image) {
   return free_blocks > reserved ? (free_blocks - reserved) * block_size : 0;
 }
 
-/// mke2fs drops every extended attribute of a tar but file capabilities, without a word.
+/// mke2fs silently drops all extended attributes of a tar except file capabilities.
 void check_attributes(const Tree& tree) {
   for (const auto& [path, node] : tree.nodes()) {
     for (const auto& [name, value] : node.xattrs) {
@@ -73,7 +73,7 @@ void check_attributes(const Tree& tree) {
   }
 }
 
-/// Older versions of mke2fs lose capabilities too, so those that the tree has are compared with what the image says.
+/// Versions of mke2fs before 1.47.2 drop capabilities too, so those of the tree are compared with those of the image.
 void check_capabilities(const ImageTools& tools, const Tree& tree, const std::filesystem::path& image,
                         std::int64_t epoch) {
   for (const auto& [path, node] : tree.nodes()) {
@@ -85,7 +85,7 @@ void check_capabilities(const ImageTools& tools, const Tree& tree, const std::fi
       std::erase_if(found, [](unsigned char c) { return !std::isxdigit(c); });
       if (found.find(to_hex(value)) == std::string::npos) {
         throw Error(ErrorKind::Step,
-                    fmt::format("/{}: its file capability did not reach the image: debugfs says \"{}\"", path,
+                    fmt::format("/{}: the file capability is missing in the image: debugfs prints \"{}\"", path,
                                 trim(result.output)),
                     "e2fsprogs 1.47.2 or newer is needed in the tools tree");
       }
@@ -93,8 +93,8 @@ void check_capabilities(const ImageTools& tools, const Tree& tree, const std::fi
   }
 }
 
-/// mke2fs -d tar. Error{Usage} when the size is given and too small: says how much the tree needs. File capabilities
-/// are checked on the result.
+/// Runs mke2fs -d TAR and checks the file capabilities of the result. Error{Usage} with the needed size if the given
+/// size is too small.
 Value make_ext4(const ImageTools& tools, const Tree& tree, const FilesystemSpec& options) {
   StepContext& context = tools.context;
   check_attributes(tree);
@@ -105,7 +105,7 @@ Value make_ext4(const ImageTools& tools, const Tree& tree, const FilesystemSpec&
     write_tar(context.store(), tree, fd.get(), {.clamp_mtime = options.source_date_epoch});
   }
   const Need need = need_of(tree);
-  // Metadata: inode tables, bitmaps and group descriptors (2 %), the journal, the reserve for growing.
+  // Metadata: inode tables, bitmaps and group descriptors (2 %), the journal, reserved descriptors for growth.
   const std::uint64_t overhead = 40 * mebibyte;
   const std::uint64_t minimum = need.data + need.inodes * inode_bytes;
   std::uint64_t size =
@@ -114,12 +114,12 @@ Value make_ext4(const ImageTools& tools, const Tree& tree, const FilesystemSpec&
     return Error(ErrorKind::Usage,
                  fmt::format("an image of {} is too small for its tree, which needs {} and {} free space",
                              format_size(size), format_size(minimum), format_size(options.free)),
-                 "raise the partition's size, or leave it out and give only its free space");
+                 "increase the partition's size, or remove it and set only its free space");
   };
   if (size < minimum) throw too_small();
 
   for (int round = 0;; ++round) {
-    // Enough inodes for the tree and half as many again; the ratio holds when the filesystem grows on the device.
+    // One and a half times the tree's inodes. The ratio stays the same when the filesystem grows on the device.
     const std::uint64_t ratio =
         std::clamp<std::uint64_t>(size / (need.inodes * 3 / 2) / block_size * block_size, block_size, 16384);
     make_empty_file(image, size);
@@ -152,7 +152,7 @@ Value make_ext4(const ImageTools& tools, const Tree& tree, const FilesystemSpec&
         {{tar, "/in/root.tar"}, {image, "/in/image.ext4", true}}, options.source_date_epoch);
     const std::uint64_t left = result.exit_code == 0 ? user_free(image) : 0;
     if (result.exit_code == 0 && left >= options.free) {
-      context.log(fmt::format("{} bytes, {} free for the user", size, left));
+      context.log(fmt::format("{} bytes, {} of them free without reserved blocks", size, left));
       break;
     }
     const std::string log = tail_of(context.log_file(), 20);
@@ -170,7 +170,7 @@ Value make_ext4(const ImageTools& tools, const Tree& tree, const FilesystemSpec&
   return context.store().put_file(image, true);
 }
 
-/// The blocks that the image's own bitmaps call free, asked of dumpe2fs.
+/// The free blocks according to the image's bitmaps, read with dumpe2fs.
 std::vector<ByteRange> ext4_unused(const ImageTools& tools, const Value& image) {
   const auto result = run_tool(tools, {"/usr/sbin/dumpe2fs", "/in/image"},
                                {{tools.context.store().path(image.digest), "/in/image"}}, 0, true);
@@ -178,7 +178,7 @@ std::vector<ByteRange> ext4_unused(const ImageTools& tools, const Value& image) 
   for (const std::string& line : split(result.output, '\n')) {
     const std::string_view body = trim(line);
     constexpr std::string_view prefix = "Free blocks: ";
-    // The header has "Free blocks: N" too, but unindented; groups are indented.
+    // The header has "Free blocks: N" too. Only lines of groups are indented.
     if (!line.starts_with("  ") || !body.starts_with(prefix)) continue;
     for (const std::string& part : split(body.substr(prefix.size()), ',')) {
       const std::string_view run = trim(part);
@@ -198,7 +198,7 @@ std::vector<ByteRange> ext4_unused(const ImageTools& tools, const Value& image) 
 
 DiskMistakes check_ext4(const PartitionConfig& partition) {
   if (partition.label.size() <= 16) return {};  // s_volume_name of the superblock
-  return {{partition.name, "label", "is longer than the 16 characters that ext4 holds"}};
+  return {{partition.name, "label", "is longer than 16 characters, the limit of ext4"}};
 }
 
 }  // namespace
@@ -206,7 +206,7 @@ DiskMistakes check_ext4(const PartitionConfig& partition) {
 extern const Filesystem ext4;
 const Filesystem ext4{
     .rules = {"ext4", check_ext4},
-    // Nothing is written any more to what is damaged; mke2fs says so too, but systemd-repart's does not.
+    // A damaged filesystem becomes read-only. mke2fs sets this in the superblock, but systemd-repart does not.
     .mount_options = "errors=remount-ro",
     .fsck_pass = 2,
     .make = make_ext4,

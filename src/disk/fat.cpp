@@ -1,5 +1,5 @@
-// FAT: mkfs.fat and mtools on a plain file, in an order that depends on the tree alone. Format: Microsoft FAT
-// specification (fatgen103).
+// Filesystem vfat: runs mkfs.fat and mtools on a file, in an order that depends only on the tree. Format: Microsoft's
+// FAT specification (fatgen103).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -18,7 +18,7 @@ namespace k8simg {
 namespace {
 
 constexpr std::uint64_t sector_size = 512;
-// FAT32 begins at 65,525 clusters; below that drivers take the volume for FAT16.
+// FAT32 has at least 65,525 clusters. Drivers read a volume with fewer as FAT16.
 constexpr std::uint64_t smallest_fat32 = 34 * mebibyte;
 
 void check_names(const Tree& tree) {
@@ -28,9 +28,9 @@ void check_names(const Tree& tree) {
       throw Error(ErrorKind::Usage, fmt::format("boot file {} ({}): {}", path, node.origin.text(), what), hint);
     };
     if (node.type != NodeType::File && node.type != NodeType::Directory)
-      fail("FAT holds only files and folders", "copy the link's target instead");
+      fail("FAT can store only files and folders", "copy the link's target instead");
     if (node.uid != 0 || node.gid != 0)
-      fail(fmt::format("FAT cannot hold owner {}:{}", node.uid, node.gid), "leave it root's");
+      fail(fmt::format("FAT cannot store owner {}:{}", node.uid, node.gid), "leave it to root");
     const std::string name = path.substr(path.rfind('/') + 1);
     if (name.size() > 255 || name.ends_with('.') || name.ends_with(' ') ||
         name.find_first_of("\"*:<>?\\|") != std::string::npos ||
@@ -41,34 +41,35 @@ void check_names(const Tree& tree) {
     std::transform(lower.begin(), lower.end(), lower.begin(),
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     const auto [other, fresh] = folded.emplace(lower, path);
-    if (!fresh) fail("differs from " + other->second + " only in case, which FAT does not tell apart", "rename one");
+    if (!fresh) fail("differs from " + other->second + " only in case, which FAT ignores", "rename one");
   }
 }
 
-/// Bytes that the content takes with clusters of `cluster` bytes.
+/// Bytes for the content with clusters of `cluster` bytes.
 std::uint64_t content_size(const Tree& tree, std::uint64_t cluster) {
   std::uint64_t total = cluster;  // the root folder
   for (const auto& [path, node] : tree.nodes()) {
-    // A folder entry, with its long-name entries, takes 32 bytes each.
+    // A directory entry and each of its long-name entries have 32 bytes.
     total += 32 * (2 + path.size() / 13);
     total += node.type == NodeType::Directory ? cluster : round_up(node.size, cluster);
   }
   return round_up(total, cluster);
 }
 
-/// The 32-bit serial number, from the same seed as every other identifier.
+/// The 32-bit serial number, derived from the UUID like all identifiers.
 std::uint32_t fat_volume_id(const Uuid& uuid) {
   return static_cast<std::uint32_t>(uuid.bytes[0]) << 24 | static_cast<std::uint32_t>(uuid.bytes[1]) << 16 |
          static_cast<std::uint32_t>(uuid.bytes[2]) << 8 | uuid.bytes[3];
 }
 
-/// blkid shows the serial number as XXXX-XXXX in upper case.
+/// blkid prints the serial number as XXXX-XXXX in upper case.
 std::string fat_identifier(const Uuid& uuid) {
   const std::uint32_t serial = fat_volume_id(uuid);
   return fmt::format("{:04X}-{:04X}", serial >> 16, serial & 0xffff);
 }
 
-/// mkfs.fat --invariant and mtools. Error{Usage}: owners, symlinks or names that FAT cannot hold, a size too small.
+/// Runs mkfs.fat --invariant and mtools. Error{Usage} for owners, symlinks or names that FAT cannot store, and for a
+/// size that is too small.
 Value make_fat(const ImageTools& tools, const Tree& tree, const FilesystemSpec& options) {
   StepContext& context = tools.context;
   if (options.label.size() > 11)
@@ -77,20 +78,20 @@ Value make_fat(const ImageTools& tools, const Tree& tree, const FilesystemSpec& 
   check_names(tree);
 
   const std::uint64_t used = content_size(tree, sector_size);
-  // 8 bytes of the two FATs for each cluster, and the reserved sectors.
+  // Two FATs with 4 bytes per cluster each, and the reserved sectors.
   const auto total_for = [](std::uint64_t bytes) {
     return round_up(bytes + bytes / sector_size * 8 + 64 * sector_size, mebibyte);
   };
   const std::uint64_t needed = total_for(used + options.free);
   if (options.size && options.size < needed) {
     throw Error(ErrorKind::Usage,
-                fmt::format("a FAT partition of {} is too small: its files take {} and {} shall stay free",
+                fmt::format("a FAT partition of {} is too small: its files need {}, and {} must stay free",
                             format_size(options.size), format_size(used), format_size(options.free)),
-                fmt::format("make it {} or more, or leave its size out", format_size(needed)));
+                fmt::format("make it {} or larger, or remove its size", format_size(needed)));
   }
   const std::uint64_t size = options.size ? options.size : std::max(needed, smallest_fat32);
   const bool fat32 = size >= smallest_fat32;
-  // One sector a cluster keeps a small volume FAT32; larger ones use what mkfs.fat thinks best.
+  // A small volume has enough clusters for FAT32 with one sector per cluster. mkfs.fat chooses for larger volumes.
   const bool small_clusters = fat32 && size <= 256 * mebibyte;
 
   const auto image = context.scratch() / "image.vfat";
@@ -108,7 +109,7 @@ Value make_fat(const ImageTools& tools, const Tree& tree, const FilesystemSpec& 
   const auto folder = checkout(context.store(), put_tree(context.store(), tree));
   const SandboxBind content_bind{folder, "/in/tree"};
   std::map<std::string, std::vector<std::string>>
-      files;  // folder → its files; sorted, so that entries lie in the same order every time
+      files;  // folder → its files; sorted, so that the order of entries is always the same
   std::vector<std::string> folders;
   for (const auto& [path, node] : tree.nodes()) {
     const auto slash = path.rfind('/');
@@ -138,8 +139,8 @@ DiskMistakes check_fat(const PartitionConfig& partition) {
   if (partition.mount == "/")
     mistakes.push_back(
         {partition.name, "filesystem", "cannot be \"vfat\": the root filesystem needs owners and modes"});
-  if (partition.label.size() > 11)  // the name of a folder entry
-    mistakes.push_back({partition.name, "label", "is longer than the 11 characters that vfat holds"});
+  if (partition.label.size() > 11)  // the name in a directory entry
+    mistakes.push_back({partition.name, "label", "is longer than 11 characters, the limit of vfat"});
   return mistakes;
 }
 

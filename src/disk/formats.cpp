@@ -1,4 +1,4 @@
-// The registrations: a new filesystem, partition table, published format or boot method is one line here.
+// Registers the handlers of filesystems, partition tables, output formats and boot methods.
 #include "disk/formats.hpp"
 
 #include <fmt/format.h>
@@ -35,7 +35,7 @@ const auto& registered(const List& list, const std::string& name, const char* wh
     if (name_of(*handler) == name) return *handler;
     names.push_back(name_of(*handler));
   }
-  throw Error(ErrorKind::Usage, fmt::format("unknown {} \"{}\"", what, name), "there is " + join(names, ", "));
+  throw Error(ErrorKind::Usage, fmt::format("unknown {} \"{}\"", what, name), "available: " + join(names, ", "));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The GUID partition table. Format: UEFI specification, chapter 5; types from libfdisk's table, which has those of the
-// Discoverable Partitions Specification.
+// Partition table "gpt": the GUID partition table. Format: UEFI specification, chapter 5. Types are from libfdisk's
+// table, which contains those of the Discoverable Partitions Specification.
 #include <fmt/format.h>
 #include <libfdisk/libfdisk.h>
 
@@ -15,9 +15,9 @@ namespace k8simg {
 namespace {
 
 constexpr std::uint64_t gpt_sector = 512;
-constexpr std::uint64_t gpt_entries = 128 * 128;  // libfdisk's number of entries, and the size of each
+constexpr std::uint64_t gpt_entries = 128 * 128;  // libfdisk's number of entries times their size
 
-/// Names of types as boards have them → as libfdisk has them.
+/// Names of types in boards → in libfdisk.
 const std::map<std::string, std::string>& gpt_type_names() {
   static const std::map<std::string, std::string> names{{"esp", "EFI System"},
                                                         {"linux", "Linux filesystem"},
@@ -56,7 +56,7 @@ std::optional<std::string> gpt_root_type(const std::string& architecture) {
 }
 
 std::string gpt_partuuid(const Uuid&, const std::optional<Uuid>& partition, int) {
-  if (!partition) throw Error(ErrorKind::Internal, "a GPT partition needs a UUID of its own");
+  if (!partition) throw Error(ErrorKind::Internal, "a GPT partition needs a UUID");
   return partition->text();
 }
 
@@ -69,7 +69,7 @@ DiskMistakes check_gpt(const DiskConfig& disk) {
   DiskMistakes mistakes;
   for (const PartitionConfig& partition : disk.partitions)
     if (partition.name.size() > 36)
-      mistakes.push_back({partition.name, "", "is longer than the 36 characters that GPT holds"});
+      mistakes.push_back({partition.name, "", "is longer than 36 characters, the limit of GPT"});
   return mistakes;
 }
 
@@ -81,7 +81,7 @@ const PartitionTable gpt{
     .types = "esp, root, linux or a GUID",
     .most_partitions = 128,
     .made_on_device = true,
-    .reserve_at_end = mebibyte,  // the second header and table
+    .reserve_at_end = mebibyte,  // for the backup header and table
     .front = {{"MBR", gpt_sector - boot_code_size}, {"GPT header", gpt_sector}, {"GPT entries", gpt_entries}},
     .back = {{"backup GPT entries", gpt_entries}, {"backup GPT header", gpt_sector}},
     .identifier = [](const Uuid& disk) { return disk.text(); },

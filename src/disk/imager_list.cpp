@@ -1,4 +1,4 @@
-// Writes Raspberry Pi Imager's list.
+// Writes the list for Raspberry Pi Imager.
 #include "disk/imager_list.hpp"
 
 #include <fmt/chrono.h>

@@ -1,4 +1,4 @@
-// Writes manifest.json and the layout that steps hand to each other.
+// Writes manifest.json and the layout that steps pass to each other.
 #include "disk/manifest.hpp"
 
 #include <fmt/format.h>
@@ -69,10 +69,10 @@ json describe_node(const Node& node, bool owners) {
   return entry;
 }
 
-/// dump() that shows bytes outside UTF-8 as U+FFFD rather than throwing.
+/// dump() that writes U+FFFD for bytes that are not UTF-8 and does not throw.
 std::string text_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
-/// {"a": ..., "b": ...} with one entry a line.
+/// {"a": ..., "b": ...} with one entry per line.
 std::string lines(const std::vector<std::pair<std::string, json>>& entries, const std::string& indent) {
   std::string text = "{";
   for (std::size_t i = 0; i < entries.size(); ++i) {

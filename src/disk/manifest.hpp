@@ -1,4 +1,4 @@
-// manifest.json: every artifact, partition and path of a finished image, with where each path came from.
+// manifest.json: every artifact, partition and path of a disk image, with the origin of each path.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@ namespace k8simg {
 
 struct ManifestPartition {
   std::string name, filesystem, label;
-  std::string uuid;            ///< of the filesystem, as blkid prints it
-  const Tree* tree = nullptr;  ///< what was written into it
+  std::string uuid;            ///< the filesystem's, as blkid prints it
+  const Tree* tree = nullptr;  ///< its contents
 };
 
 struct ManifestInput {
@@ -24,7 +24,7 @@ struct ManifestInput {
   std::int64_t source_date_epoch = 0;
   std::string table;  ///< "gpt" or "dos"
   DiskLayout layout;
-  std::vector<ManifestPartition> partitions;  ///< same order as layout.partitions
+  std::vector<ManifestPartition> partitions;  ///< in the order of layout.partitions
   std::map<std::string, Value> artifacts;     ///< file name in output/NAME → value
   std::vector<LockedPackage> packages;
   std::vector<std::pair<std::string, std::string>> components;  ///< name, version
@@ -35,15 +35,15 @@ struct ManifestInput {
 ///   "artifacts": {FILE: {"size", "sha256"}},
 ///   "disk": {"table", "size", "partitions": [{"name","start","size","type","partuuid","filesystem","label","uuid",
 ///      "paths": {PATH:
-///      {"type":"file|directory|symlink|char|block|fifo","mode":"0644","uid","gid","mtime","size","sha256","target","device":"1:3","xattrs":{NAME:HEX},"origin"}}}],
+///      {"type":"file|directory|symlink|char|block|fifo","mode":"0644","uid","gid","mtime","size","sha256",
+///       "target","device":"1:3","xattrs":{NAME:HEX},"origin"}}}],
 ///      "areas": [{"name","start","size","sha256" or "hex"}]},
 ///   "packages": [{"name","version","architecture","source","sha256"}], "components": [{"name","version"}] }
-/// The areas (image.hpp) begin where the one before ends, from the disk's first byte to its last: a filesystem's
-/// SHA-256, or the bytes of what is no filesystem, without the zeros at the end ("": all zeros). A FAT partition's
-/// paths carry no mode, owner or xattrs.
+/// The areas (disk_image.hpp) are contiguous and cover the disk. An area has the SHA-256 of its filesystem, or its
+/// bytes in hexadecimal without trailing zeros ("": all zeros). Paths of a FAT partition have no mode, owner or xattrs.
 std::string make_manifest(const ManifestInput& input);
 
-std::string serialise_layout(const DiskLayout& layout);  ///< JSON, for passing a layout between steps
-DiskLayout parse_layout(std::string_view text);          ///< Error{Internal} when malformed
+std::string serialise_layout(const DiskLayout& layout);  ///< JSON, to pass a layout between steps
+DiskLayout parse_layout(std::string_view text);          ///< Error{Internal} if malformed
 
 }  // namespace k8simg

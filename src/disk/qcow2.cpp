@@ -1,4 +1,4 @@
-// qcow2, the disk format of QEMU and of most clouds: clusters of zeros take no room.
+// Output format qcow2: the disk format of QEMU and of most clouds, which does not store clusters of zeros.
 #include "disk/formats.hpp"
 
 namespace k8simg {

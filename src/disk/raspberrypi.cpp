@@ -1,4 +1,4 @@
-// Reads config.txt as the firmware does, and looks for everything that it names.
+// Boot method of the Raspberry Pi: reads config.txt as the firmware does, and checks the files that it names.
 #include "disk/raspberrypi.hpp"
 
 #include <fmt/format.h>
@@ -28,7 +28,7 @@ std::string lower(std::string_view text) {
 struct Setting {
   std::string key, value, file;
   std::size_t line = 0;
-  bool filtered = false;  ///< below a filter other than [all]
+  bool filtered = false;  ///< after a filter other than [all]
   std::string place() const { return fmt::format("{}:{}", file, line); }
 };
 
@@ -66,14 +66,14 @@ class FirmwareCheck {
       return entry.second.type == NodeType::File && glob_match(glob, lower(entry.first));
     });
   }
-  /// A file of the operating system: below os_prefix if it is there, and from the root with a slash in front.
+  /// A file of the operating system, first below os_prefix, then below the root. With a leading slash, only below the
+  /// root.
   const Node* find_system(const std::string& name) const {
     if (name.starts_with('/')) return find(name.substr(1));
     const Node* node = prefix_.empty() ? nullptr : find(prefix_ + name);
     return node ? node : find(name);
   }
-  /// The firmware takes the prefix only where it finds kernel and device tree, so whatever is found with or without it
-  /// is there.
+  /// The firmware uses the prefix only if it finds kernel and device tree below it, so a file may be in either place.
   void need(const Setting& setting, const std::string& name) {
     if (!find_system(name)) wrong(setting.place(), fmt::format("{}: the boot partition has no {}", setting.key, name));
   }
@@ -96,25 +96,25 @@ class FirmwareCheck {
       } else if (const auto words = split_words(text); words[0] == "include") {
         read_include(words, place, including);
       } else if (words[0] == "initramfs") {
-        // Without "=", unlike all others.
+        // The only setting without "=".
         if (words.size() != 3)
           wrong(place, "write initramfs FILE ADDRESS, or followkernel for the address");
         else
           add({"initramfs", words[1], name, number});
       } else if (const auto equals = text.find('='); equals == std::string_view::npos || equals == 0) {
-        wrong(place, fmt::format("\"{}\" is no KEY=VALUE", text));
+        wrong(place, fmt::format("\"{}\" is not KEY=VALUE", text));
       } else {
         const std::string key(trim(text.substr(0, equals)));
         if (including.size() > 1 && read_early(key))
-          wrong(place, key + " must be in config.txt itself: bootcode.bin follows no include");
+          wrong(place, key + " must be in config.txt itself: bootcode.bin does not read included files");
         if (key.find_first_of(" \t") != std::string::npos)
-          wrong(place, fmt::format("\"{}\" is no name of a setting", key));
+          wrong(place, fmt::format("\"{}\" is not a valid name of a setting", key));
         else
           add({key, std::string(trim(text.substr(equals + 1))), name, number});
       }
     }
   }
-  /// What bootcode.bin wants to know in order to load the right firmware.
+  /// Whether bootcode.bin uses the setting to choose the firmware.
   static bool read_early(const std::string& key) {
     return key == "start_file" || key == "fixup_file" || key == "start_x" || key == "start_debug" ||
            key.starts_with("gpu_mem");
@@ -134,17 +134,17 @@ class FirmwareCheck {
                                                    "board-type=**",     "partition[=<>]**",
                                                    "boot_partition=**", "boot_count[=<>]**",
                                                    "boot_arg1[=<>]**",  "bootvar[0-9][=<>]**"};
-    if (!text.ends_with(']')) return wrong(place, fmt::format("\"{}\" is no [filter]", text));
+    if (!text.ends_with(']')) return wrong(place, fmt::format("\"{}\" is not a [filter]", text));
     const std::string filter = lower(trim(text.substr(1, text.size() - 2)));
     const bool known = std::find(names.begin(), names.end(), filter) != names.end() ||
                        std::any_of(patterns.begin(), patterns.end(),
                                    [&](const std::string& pattern) { return glob_match(pattern, filter); });
     if (!known) {
       const auto near = nearest(filter, names);
-      return wrong(place, fmt::format("there is no filter [{}]{}: what follows would be for nobody", filter,
+      return wrong(place, fmt::format("unknown filter [{}]{}: no model would use the settings after it", filter,
                                       near ? fmt::format(" (did you mean [{}]?)", *near) : ""));
     }
-    // Filters of different kinds add up, until [all].
+    // Filters of different kinds combine until [all].
     filtered_ = filter != "all";
     disabled_ = filter == "none" || (disabled_ && filter != "all");
   }
@@ -164,7 +164,7 @@ class FirmwareCheck {
     }
     return found;
   }
-  /// The last one that holds for every model.
+  /// The last value that holds for every model.
   std::optional<std::string> general(std::string_view key) const {
     std::optional<std::string> value;
     for (const auto& setting : settings_) {
@@ -172,7 +172,7 @@ class FirmwareCheck {
     }
     return value;
   }
-  /// A whole number in decimal or hexadecimal; nullopt for anything else.
+  /// A decimal or hexadecimal integer; nullopt for any other text.
   static std::optional<std::uint64_t> number(const std::string& text) {
     if (text.empty() || !std::isdigit(static_cast<unsigned char>(text[0]))) return std::nullopt;
     try {
@@ -188,26 +188,26 @@ class FirmwareCheck {
   // --- the GPU's own firmware ---
 
   void check_firmware() {
-    // Later models have bootcode.bin in a memory of their own, and firmware files of their own names.
+    // Later models have bootcode.bin in an EEPROM, and firmware files with other names.
     const bool early_models = !any_of("start4*.elf");
     if (early_models && !find("bootcode.bin"))
       wrong("config.txt", "the boot partition has no bootcode.bin, which the boot ROM looks for");
     const auto starts = all("start_file"), fixups = all("fixup_file");
     for (const auto& setting : starts) {
       need(setting, setting.value);
-      // Documentation of start_file: the cut-down firmware cannot be selected this way, the system will fail to boot.
+      // Documentation of start_file: with the cut-down firmware selected this way, the system fails to boot.
       if (lower(setting.value).ends_with("cd.elf"))
         wrong(setting.place(),
-              "the cut-down firmware cannot be chosen by name: leave start_file and fixup_file out, gpu_mem=16 chooses "
+              "the cut-down firmware cannot be chosen by name: remove start_file and fixup_file, gpu_mem=16 chooses "
               "it");
     }
     for (const auto& setting : fixups) need(setting, setting.value);
     if (starts.size() != fixups.size()) {
-      wrong((starts.empty() ? fixups : starts).front().place(), "start_file and fixup_file belong together");
+      wrong((starts.empty() ? fixups : starts).front().place(), "start_file and fixup_file must be set together");
     } else {
       for (std::size_t i = 0; i < starts.size(); ++i) {
         if (stem(starts[i].value, "start") != stem(fixups[i].value, "fixup"))
-          wrong(fixups[i].place(), fmt::format("{} and {} are no pair", starts[i].value, fixups[i].value));
+          wrong(fixups[i].place(), fmt::format("{} and {} do not match", starts[i].value, fixups[i].value));
       }
     }
     for (const auto& setting : settings_) {
@@ -256,7 +256,7 @@ class FirmwareCheck {
       }
       if (!any && all("kernel").empty())
         wrong("config.txt",
-              "there is no kernel= and no file of a name that the firmware looks for by itself (kernel.img, "
+              "there is no kernel= and no file with a default name (kernel.img, "
               "kernel7.img, kernel8.img)");
     }
   }
@@ -266,13 +266,13 @@ class FirmwareCheck {
     const std::string bytes = store_.read(node.content);
     const bool wide = target_.kernel_arch == "arm64";
     if (const bool asked = on("arm_64bit"); asked != wide) {
-      wrong(place,
-            wide ? "a 64-bit kernel needs arm_64bit=1" : "with arm_64bit=1 the firmware starts no 32-bit kernel");
+      wrong(place, wide ? "a 64-bit kernel needs arm_64bit=1"
+                        : "with arm_64bit=1 the firmware does not start a 32-bit kernel");
     }
     if (bytes.size() < 64) return wrong(place, name + " is too short to be a kernel");
-    // Documentation/arch/arm64/booting.rst: magic number at 56, memory needed at 16. arch/arm/boot/compressed/head.S:
-    // magic number at 0x24, start and end of the image behind it. Anything else, such as a boot loader in the kernel's
-    // place, says nothing of itself.
+    // Documentation/arch/arm64/booting.rst: magic number at 56, needed memory at 16. arch/arm/boot/compressed/head.S:
+    // magic number at 0x24, then start and end of the image. Other files, such as a boot loader in place of the kernel,
+    // cannot be checked.
     const bool image64 = bytes.substr(56, 4) == "ARM\x64", image32 = read_number(bytes, 0x24, 4) == 0x016f2818;
     if (wide ? image32 : image64)
       return wrong(place, fmt::format("{} is a {}-bit kernel, the board's is a {}-bit one", name, wide ? 32 : 64,
@@ -281,7 +281,7 @@ class FirmwareCheck {
     if (image64) needed = std::max(needed, *read_number(bytes, 16, 8));
     if (const std::uint64_t size = *read_number(bytes, 0x2c, 4) - *read_number(bytes, 0x28, 4);
         image32 && needed < size) {
-      wrong(place, fmt::format("{} is cut off: it has {} bytes, its header says {}", name, needed, size));
+      wrong(place, fmt::format("{} is truncated: it has {} bytes, its header states {}", name, needed, size));
     }
     const std::uint64_t address = number(general("kernel_address").value_or(""))
                                       .value_or(on("kernel_old") ? 0
@@ -290,11 +290,11 @@ class FirmwareCheck {
     const std::uint64_t end = target_.memory > gpu_memory() ? target_.memory - gpu_memory() : 0;
     const std::uint64_t limit = wide ? end : std::min(end, 128 * mebibyte);
     if (needed > limit || address > limit - needed)
-      wrong(place, fmt::format("{} takes {} from address {:#x}; it must end before {}", name, format_size(needed),
+      wrong(place, fmt::format("{} needs {} from address {:#x}; it must end before {}", name, format_size(needed),
                                address, format_size(limit)));
   }
 
-  // --- whatever else is named ---
+  // --- other files ---
 
   void check_named_files() {
     const std::string overlays = general("overlay_prefix").value_or("overlays/");
@@ -306,11 +306,11 @@ class FirmwareCheck {
         for (const auto& name : split(value, ',')) need(setting, name);
       } else if (key == "device_tree") {
         device_tree_named = true;
-        if (!value.empty()) need(setting, value);  // empty: none at all
+        if (!value.empty()) need(setting, value);  // empty: no file
       } else if (key == "armstub") {
         need(setting, value);
       } else if (key == "dtoverlay") {
-        // NAME[,PARAMETER=VALUE...]; empty: the parameters that follow are the base tree's. The older form has a colon.
+        // NAME[,PARAMETER=VALUE...]. Empty: later parameters are for the base tree. The older form has a colon.
         const std::string name = value.substr(0, value.find_first_of(",:"));
         if (!name.empty()) need(setting, overlays + name + (name.ends_with(".dtbo") ? "" : ".dtbo"));
       }
@@ -333,20 +333,20 @@ class FirmwareCheck {
     if (find_system("cmdline.txt"))
       check_command_line("cmdline.txt");
     else
-      wrong("config.txt", "the boot partition has no cmdline.txt: the kernel would not know its root filesystem");
+      wrong("config.txt", "the boot partition has no cmdline.txt, which names the root filesystem");
   }
   void check_command_line(const std::string& name) {
     std::string text = store_.read(find_system(name)->content);
     while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
     if (const auto newline = text.find_first_of("\r\n"); newline != std::string::npos) {
-      wrong(fmt::format("{}:{}", name, 2), "must be one line: the firmware does not read the others");
+      wrong(fmt::format("{}:{}", name, 2), "must be one line: the firmware does not read more");
       text.resize(newline);
     }
     const std::string place = name + ":1";
     const std::size_t limit = kernel_command_line_size(target_.kernel_arch) - 1 - firmware_words;
     if (text.size() > limit)
-      wrong(place, fmt::format("has {} characters; the kernel reads {}, and the firmware may add {} of its own",
-                               text.size(), limit + firmware_words, firmware_words));
+      wrong(place, fmt::format("has {} characters; the kernel reads {}, and the firmware may add {}", text.size(),
+                               limit + firmware_words, firmware_words));
     bool any = false;
     for (const auto& word : split_words(text)) {
       if (!word.starts_with("root=")) continue;

@@ -1,4 +1,4 @@
-// One external program of the tools tree, run over files of a step's scratch folder.
+// Runs a program of the tools tree on files of a step's scratch folder.
 #pragma once
 
 #include <string>
@@ -9,11 +9,11 @@
 
 namespace k8simg {
 
-/// Runs in the sandbox with `binds`, SOURCE_DATE_EPOCH set, stdout and stderr to the step's log (or stdout returned
-/// when `capture`). Error{Step} with argv and the log's last lines when it fails.
+/// Runs a program in the sandbox with `binds` and SOURCE_DATE_EPOCH. stdout and stderr go to the step's log; with
+/// `capture`, stdout is returned. Error{Step} with argv and the log's last lines if it fails.
 CommandResult run_tool(const ImageTools& tools, const std::vector<std::string>& argv,
                        const std::vector<SandboxBind>& binds, std::int64_t source_date_epoch, bool capture = false);
-/// The same without judging the exit code.
+/// The same, but returns any exit code.
 CommandResult try_tool(const ImageTools& tools, const std::vector<std::string>& argv,
                        const std::vector<SandboxBind>& binds, std::int64_t source_date_epoch, bool capture = false);
 

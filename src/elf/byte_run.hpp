@@ -1,4 +1,4 @@
-// Bytes that shrink as they are read: what ARM build attributes and Go build information are made of.
+// Reads bytes from front to back, for ARM build attributes and Go build information.
 #pragma once
 
 #include <fmt/format.h>
@@ -15,7 +15,7 @@ namespace k8simg {
 
 [[noreturn]] inline void damaged(const std::string& what) { throw Error(ErrorKind::Step, what); }
 
-/// A run of bytes that shrinks as it is read.
+/// A range of bytes from which a reader takes values. Its errors are Error{Step}.
 class ByteRun {
  public:
   explicit ByteRun(std::string_view bytes, std::endian order = std::endian::little) : rest_(bytes), order_(order) {}
@@ -23,13 +23,13 @@ class ByteRun {
   std::size_t size() const { return rest_.size(); }
 
   std::string_view take(std::uint64_t count, const char* what) {
-    if (count > rest_.size()) damaged(fmt::format("{} is cut off", what));
+    if (count > rest_.size()) damaged(fmt::format("{} is truncated", what));
     const auto taken = rest_.substr(0, count);
     rest_.remove_prefix(count);
     return taken;
   }
   std::uint32_t word(const char* what) { return static_cast<std::uint32_t>(*read_number(take(4, what), 0, 4, order_)); }
-  /// Seven bits a byte, lowest first: ULEB128, and Go's varints.
+  /// Seven bits per byte, lowest first: ULEB128, and Go's varints.
   std::uint64_t number(const char* what) {
     std::uint64_t value = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
@@ -41,7 +41,7 @@ class ByteRun {
   }
   std::string_view text(const char* what) {
     const auto end = rest_.find('\0');
-    if (end == std::string_view::npos) damaged(fmt::format("{} is cut off", what));
+    if (end == std::string_view::npos) damaged(fmt::format("{} is truncated", what));
     const auto taken = rest_.substr(0, end);
     rest_.remove_prefix(end + 1);
     return taken;

@@ -1,5 +1,5 @@
-// Reads ELF files with libelf. libelf decodes headers and tables of both classes and byte orders; whether they lie
-// inside of the file is checked here too, because libelf leaves out headers that do not.
+// Reads ELF files with libelf, which decodes headers and tables of both classes and byte orders. This file also checks
+// that they are inside of the file, because libelf ignores headers that are not.
 #include "elf/elf.hpp"
 
 #include <elf.h>
@@ -18,7 +18,7 @@ namespace k8simg {
 
 namespace {
 
-/// A file in memory as libelf sees it.
+/// A file in memory, read by libelf.
 class ElfFile {
  public:
   ElfFile(std::string_view bytes, const std::string& name) : bytes_(bytes), name_(name) {
@@ -26,10 +26,10 @@ class ElfFile {
     if (bytes[EI_CLASS] != ELFCLASS32 && bytes[EI_CLASS] != ELFCLASS64) fail("unknown ELF class");
     if (bytes[EI_DATA] != ELFDATA2LSB && bytes[EI_DATA] != ELFDATA2MSB) fail("unknown ELF byte order");
     if (bytes[EI_VERSION] != EV_CURRENT) fail("unknown ELF version");
-    // elf_version() writes a variable of the whole process, so one thread calls it, once.
+    // elf_version() writes a global variable, so only one thread calls it, once.
     static const bool usable = elf_version(EV_CURRENT) != EV_NONE;
     if (!usable) throw Error(ErrorKind::Internal, "libelf is too old for this program");
-    // libelf does not write to the bytes: nothing calls elf_update().
+    // libelf does not write to the bytes, because elf_update() is never called.
     elf_.reset(elf_memory(const_cast<char*>(bytes.data()), bytes.size()));
     if (!elf_ || !gelf_getehdr(elf_.get(), &header_)) fail_with_reason("its ELF header cannot be read");
   }
@@ -62,7 +62,7 @@ class ElfFile {
   std::vector<ElfSection> sections() const {
     std::size_t count = 0, names = 0;
     if (elf_getshdrnum(elf_.get(), &count) != 0) fail_with_reason("its section headers cannot be read");
-    // 0 in the header: there are none, or their number is in the first of them.
+    // 0 in the header means that there are none, or that the first section header has the number.
     if ((header_.e_shnum != 0 && count != header_.e_shnum) || header_.e_shoff > bytes_.size())
       fail("its section headers exceed the file");
     std::vector<ElfSection> sections;
@@ -79,7 +79,7 @@ class ElfFile {
     return sections;
   }
 
-  /// The entries of a dynamic section up to the mark of its end.
+  /// The entries of a dynamic section, without the end marker.
   std::vector<GElf_Dyn> dynamic_entries(const GElf_Phdr& segment) const {
     range(segment.p_offset, segment.p_filesz);
     const std::size_t entry = size_of(ELF_T_DYN);
@@ -98,10 +98,10 @@ class ElfFile {
     return entries;
   }
 
-  /// A text that ends with a zero byte, by its offset in the file.
+  /// A zero-terminated string at an offset in the file.
   std::string text(std::uint64_t offset) const {
     const std::size_t end = offset < bytes_.size() ? bytes_.find('\0', offset) : std::string_view::npos;
-    if (end == std::string_view::npos) fail("a name in its dynamic section lies outside of the file");
+    if (end == std::string_view::npos) fail("a name in its dynamic section is outside of the file");
     return std::string(bytes_.substr(offset, end - offset));
   }
 
@@ -121,7 +121,7 @@ class ElfFile {
   GElf_Ehdr header_{};
 };
 
-/// Of several, the last one counts, as for the dynamic linker; nullptr for none.
+/// The last dynamic segment, which the dynamic linker uses; nullptr if there is none.
 const GElf_Phdr* dynamic_segment(const std::vector<GElf_Phdr>& segments) {
   const auto last =
       std::find_if(segments.rbegin(), segments.rend(), [](const GElf_Phdr& each) { return each.p_type == PT_DYNAMIC; });
@@ -139,7 +139,7 @@ bool is_elf(std::string_view bytes) { return bytes.starts_with(std::string_view(
 std::string_view section_bytes(std::string_view bytes, const ElfSection& section, const std::string& name) {
   if (section.type == SHT_NOBITS) return {};
   if (section.offset > bytes.size() || bytes.size() - section.offset < section.size) {
-    throw Error(ErrorKind::Step, fmt::format("{}: section {} lies beyond the end of the file", name, section.name));
+    throw Error(ErrorKind::Step, fmt::format("{}: section {} is beyond the end of the file", name, section.name));
   }
   return bytes.substr(section.offset, section.size);
 }
@@ -154,7 +154,7 @@ ElfInfo read_elf(std::string_view bytes, const std::string& name) {
   info.flags = file.header().e_flags;
   const auto segments = file.segments();
   for (const GElf_Phdr& segment : segments) {
-    // Go's linker puts every header first, so only the segments tell that the end of a file is missing.
+    // Go's linker writes all headers first, so only the segments show that the end of a file is missing.
     if (segment.p_type == PT_LOAD) file.range(segment.p_offset, segment.p_filesz);
     if (segment.p_type == PT_INTERP) {
       const auto content = file.range(segment.p_offset, segment.p_filesz);
@@ -176,7 +176,7 @@ std::optional<ElfLinkage> read_linkage(std::string_view bytes, const std::string
   const GElf_Phdr* segment = dynamic_segment(segments);
   if (!segment) return std::nullopt;
   const auto entries = file.dynamic_entries(*segment);
-  // The address of the string table in memory, as an offset in the file.
+  // Converts the address of the string table to an offset in the file.
   std::optional<std::uint64_t> strings;
   for (const GElf_Dyn& entry : entries) {
     if (entry.d_tag != DT_STRTAB) continue;
@@ -193,7 +193,7 @@ std::optional<ElfLinkage> read_linkage(std::string_view bytes, const std::string
     if (entry.d_tag != DT_NEEDED && entry.d_tag != DT_SONAME) continue;
     if (!strings) file.fail("its dynamic section has names but no string table");
     const std::uint64_t offset = entry.d_un.d_val;
-    if (offset > bytes.size()) file.fail("a name in its dynamic section lies outside of the file");
+    if (offset > bytes.size()) file.fail("a name in its dynamic section is outside of the file");
     std::string text = file.text(*strings + offset);
     if (entry.d_tag == DT_NEEDED)
       linkage.needed.push_back(std::move(text));

@@ -1,4 +1,4 @@
-// What an ELF file says of itself: machine, linkage, sections. Read with libelf, without trusting the file.
+// Reads machine, linkage and sections of ELF files. Files may be damaged or malicious.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace k8simg {
 struct ElfSection {
   std::string name;
   std::uint32_t type = 0;              ///< sh_type
-  std::uint64_t offset = 0, size = 0;  ///< in the file; not checked against its end, for SHT_NOBITS has no bytes there
+  std::uint64_t offset = 0, size = 0;  ///< in the file; not checked against its end, because SHT_NOBITS has no bytes
 };
 
 struct ElfInfo {
@@ -26,24 +26,25 @@ struct ElfInfo {
   bool has_section(std::string_view name) const;
 };
 
-/// Names in the dynamic section, as the dynamic linker finds them.
+/// Names in the dynamic section that the dynamic linker uses.
 struct ElfLinkage {
-  std::vector<std::string> needed;  ///< DT_NEEDED: the shared libraries that it asks for
+  std::vector<std::string> needed;  ///< DT_NEEDED: the needed shared libraries
   std::string soname;               ///< DT_SONAME, "" if none
 };
 
-/// Whether the bytes begin as an ELF file does.
+/// Whether the bytes begin with the magic number of ELF files.
 bool is_elf(std::string_view bytes);
-/// Throws Error{Step} naming `name`: not an ELF file, truncated, or offsets beyond its end. Fuzzed.
+/// Error{Step} with `name` if it is not an ELF file, is truncated, or has offsets beyond its end. Fuzzed.
 ElfInfo read_elf(std::string_view bytes, const std::string& name);
-/// nullopt for a file without a dynamic section. Throws Error{Step} naming `name`, also for a damaged table. Fuzzed.
+/// nullopt for a file without a dynamic section. Error{Step} with `name` as above, and for a damaged table. Fuzzed.
 std::optional<ElfLinkage> read_linkage(std::string_view bytes, const std::string& name);
-/// The bytes of a section of that very file. Throws Error{Step} naming `name` when they lie beyond its end.
+/// The bytes of a section. `bytes`: the file that the section was read from. Error{Step} with `name` if the section is
+/// beyond its end.
 std::string_view section_bytes(std::string_view bytes, const ElfSection& section, const std::string& name);
 
 /// "x86-64", "ARM", "AArch64", ... or "machine 0x...".
 std::string elf_machine_name(std::uint16_t machine);
-/// What GOARCH stands for; throws Error{Usage} for an unknown one.
+/// The ELF properties of a GOARCH; see elf_target().
 struct ElfTarget {
   std::uint16_t machine;
   int bits;

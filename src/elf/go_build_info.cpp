@@ -1,4 +1,4 @@
-// Finds and reads Go's build information.
+// Finds and parses the build information in Go programs.
 #include "elf/go_build_info.hpp"
 
 #include <algorithm>
@@ -13,8 +13,7 @@ namespace {
 constexpr std::string_view magic("\xff Go buildinf:", 14);
 constexpr const char* what = "its Go build information";
 
-/// Where Go's linker put it: in a section of its own, or anywhere on a 16-byte boundary when somebody removed the
-/// section headers.
+/// Go's linker puts it into a section. Without section headers it is searched at 16-byte boundaries.
 std::string_view find_section(std::string_view bytes, const ElfInfo& info, const std::string& name) {
   for (const auto& section : info.sections) {
     if (section.name == ".go.buildinfo") return section_bytes(bytes, section, name);
@@ -27,15 +26,15 @@ std::string_view find_section(std::string_view bytes, const ElfInfo& info, const
   return {};
 }
 
-/// Lines of fields between tabs: "dep" MODULE VERSION SUM, "=>" the same for what replaced the line before, "build"
-/// KEY=VALUE. Between two marks of 16 bytes, which are no lines of this shape.
+/// Lines with fields separated by tabs: "dep" MODULE VERSION SUM, "=>" the same for the replacement of the previous
+/// line, "build" KEY=VALUE. A marker of 16 bytes, which is not such a line, precedes and follows them.
 void read_lines(std::string_view text, GoBuildInfo& info) {
   for (const auto& line : split(text, '\n')) {
     const auto fields = split(line, '\t');
     if (fields[0] == "dep" && fields.size() >= 3) {
       info.modules.push_back({fields[1], fields[2]});
     } else if (fields[0] == "=>" && fields.size() >= 3 && !info.modules.empty()) {
-      // A folder has no version: it is what was published, changed (go.dev/ref/mod#go-mod-file-replace).
+      // A folder has no version: it is a changed copy of the module (go.dev/ref/mod#go-mod-file-replace).
       if (fields[1].starts_with('.') || fields[1].starts_with('/'))
         info.modules.back().changed = true;
       else
@@ -63,10 +62,10 @@ std::optional<GoBuildInfo> read_go_build_info(std::string_view bytes, const ElfI
   if (!section.starts_with(magic)) return std::nullopt;
   GoBuildInfo info;
   ByteRun in(section.substr(magic.size()));
-  in.take(1, what);  // pointer size, for the old form
+  in.take(1, what);  // pointer size, for the old format
   const auto flags = static_cast<unsigned char>(in.take(1, what)[0]);
   in.take(16, what);
-  if (!(flags & 2)) return info;  // before Go 1.18: two pointers, and nothing behind them
+  if (!(flags & 2)) return info;  // before Go 1.18: two pointers and no data
   info.go = in.take(in.number(what), what);
   read_lines(in.take(in.number(what), what), info);
   return info;

@@ -1,4 +1,4 @@
-// Reads ARM build attributes, and holds them and Go build settings against a board.
+// Reads ARM build attributes, and compares them and Go's build settings with a board's processor.
 #include "elf/isa.hpp"
 
 #include <elf.h>
@@ -18,7 +18,7 @@ namespace k8simg {
 
 namespace {
 
-const std::string subject = "this";  // what errors of elf.hpp begin with; the caller knows the path
+const std::string subject = "this";  // the beginning of errors of elf.hpp; the caller has the path
 
 // --- ARM build attributes ---
 
@@ -28,13 +28,13 @@ struct ArmAttributes {
 
 constexpr const char* attributes_name = "its section of ARM build attributes";
 
-/// The attributes of the whole file; those of single sections and symbols may be ignored, and nobody writes them any
-/// more.
+/// Reads the attributes of the whole file. Those of single sections and symbols may be ignored; tools no longer write
+/// them.
 void read_file_attributes(ByteRun in, ArmAttributes& attributes) {
   while (!in.empty()) {
     const std::uint64_t tag = in.number(attributes_name);
-    // Tag_CPU_raw_name and Tag_CPU_name are texts, Tag_compatibility a number and a text; above 32 even tags are
-    // numbers and odd ones texts.
+    // Tag_CPU_raw_name and Tag_CPU_name are strings, Tag_compatibility is a number and a string. Above 32, even tags
+    // are numbers and odd ones strings.
     if (tag == 4 || tag == 5 || (tag > 32 && tag % 2 == 1)) {
       in.text(attributes_name);
       continue;
@@ -48,24 +48,24 @@ void read_file_attributes(ByteRun in, ArmAttributes& attributes) {
   }
 }
 
-/// 'A', then for each vendor: length, name, and sub-subsections of scope, length and attributes. Lengths count
-/// themselves and what stands before them.
+/// Format: 'A', then for each vendor the length, the name, and sub-subsections with scope, length and attributes. A
+/// length includes its own field and the scope before it.
 ArmAttributes read_arm_attributes(std::string_view section, std::endian order) {
   ArmAttributes attributes;
   ByteRun in(section, order);
   if (in.empty()) return attributes;
-  if (in.take(1, attributes_name)[0] != 'A') damaged("its section of ARM build attributes has a version nobody knows");
+  if (in.take(1, attributes_name)[0] != 'A') damaged("its section of ARM build attributes has an unknown version");
   while (!in.empty()) {
     const std::uint32_t length = in.word(attributes_name);
-    if (length < 4) damaged("its section of ARM build attributes has a length of its own that is too small");
+    if (length < 4) damaged("a length in its section of ARM build attributes is too small");
     ByteRun vendor(in.take(length - 4, attributes_name), order);
-    if (vendor.text(attributes_name) != "aeabi") continue;  // private to a tool chain
+    if (vendor.text(attributes_name) != "aeabi") continue;  // private to a toolchain
     while (!vendor.empty()) {
       const std::size_t before = vendor.size();
       const std::uint64_t scope = vendor.number(attributes_name);
       const std::uint32_t size = vendor.word(attributes_name);
       const std::size_t header = before - vendor.size();
-      if (size < header) damaged("its section of ARM build attributes has a length of its own that is too small");
+      if (size < header) damaged("a length in its section of ARM build attributes is too small");
       const ByteRun scoped(vendor.take(size - header, attributes_name), order);
       if (scope == 1) read_file_attributes(scoped, attributes);
     }
@@ -76,10 +76,10 @@ ArmAttributes read_arm_attributes(std::string_view section, std::endian order) {
 struct Named {
   const char* name;
   bool v5, v6, v7;
-};  ///< what targets with GOARM 5, 6 and 7 can run
+};  ///< whether targets with GOARM 5, 6 and 7 can run it
 
-// By value of Tag_CPU_arch. Architectures do not simply grow with the number: v6T2 has Thumb-2, which ARM1176 (v6KZ)
-// lacks, and M is another line.
+// By value of Tag_CPU_arch. A higher number is not always a superset: v6T2 has Thumb-2, which ARM1176 (v6KZ) lacks, and
+// M is a separate profile.
 constexpr Named architectures[] = {{"ARM before v4", true, true, true},
                                    {"ARMv4", true, true, true},
                                    {"ARMv4T", true, true, true},
@@ -103,7 +103,7 @@ constexpr Named architectures[] = {{"ARM before v4", true, true, true},
                                    {"ARMv8.3-A", false, false, false},
                                    {"ARMv8.1-M.mainline", false, false, false},
                                    {"ARMv9-A", false, false, false}};
-// By value of Tag_FP_arch. "-D16" does with the first 16 registers.
+// By value of Tag_FP_arch. "-D16" uses only the first 16 registers.
 constexpr Named floating_points[] = {{"", true, true, true},
                                      {"VFPv1", false, true, true},
                                      {"VFPv2", false, true, true},
@@ -129,7 +129,7 @@ bool runs_on(const Named& feature, const std::string& goarm) {
   return goarm == "5" ? feature.v5 : goarm == "6" ? feature.v6 : feature.v7;
 }
 
-/// Everything that the file wants of the processor, if any of it is too much.
+/// All processor features that the file needs if the target lacks one of them, otherwise nullopt.
 std::optional<std::string> too_much(const ArmAttributes& attributes, const std::string& goarm) {
   std::vector<Named> wants{named(architectures, attributes.architecture, "a newer ARM"),
                            named(floating_points, attributes.floating_point, "a newer floating point unit"),
@@ -151,7 +151,7 @@ std::optional<std::string> go_violation(const std::optional<GoBuildInfo>& info, 
   if (!info) return std::nullopt;
   const auto refuse_above = [&](const char* key, std::string_view first) -> std::optional<std::string> {
     const auto level = info->setting(key);
-    if (!level || *level == first) return std::nullopt;  // absent: Go took the first level
+    if (!level || *level == first) return std::nullopt;  // absent: built for the first level
     return fmt::format("is a Go program for {}={}", key, *level);
   };
   if (target.goarch == "amd64") return refuse_above("GOAMD64", "v1");
@@ -160,8 +160,8 @@ std::optional<std::string> go_violation(const std::optional<GoBuildInfo>& info, 
   if (target.goarch == "ppc64le") return refuse_above("GOPPC64", "power8");
   if (target.goarch != "arm") return std::nullopt;
   const auto goarm = info->setting("GOARM");
-  // A cross compiler's default is 7.
-  if (!goarm) return "is a Go program that does not say its GOARM";
+  // Without a setting, the level is unknown: a cross compiler's default is 7.
+  if (!goarm) return "is a Go program without a GOARM setting";
   const std::string version = goarm->substr(0, goarm->find(','));
   const bool hard = goarm->find(",hardfloat") != std::string_view::npos;
   if (version.size() == 1 && version >= "5" && version <= target.goarm && !(hard && target.goarm == "5"))
@@ -206,7 +206,7 @@ std::string isa_description(const IsaTarget& target) {
 
 std::optional<std::string> isa_violation(std::string_view elf_bytes, const IsaTarget& target) {
   if (!is_elf(elf_bytes)) return std::nullopt;
-  elf_target(target.goarch);  // an unknown target is the caller's mistake and no property of the file
+  elf_target(target.goarch);  // throws for an unknown target, which is not a property of the file
   try {
     return judge(elf_bytes, target);
   } catch (const Error& error) {

@@ -1,4 +1,4 @@
-// The steps that build a kernel.
+// Adds the steps that build a kernel.
 #include "kernel/steps.hpp"
 
 #include <fmt/chrono.h>
@@ -46,7 +46,7 @@ mkdir -p /out/kernel/modules
 cp "/build/$KERNEL_IMAGE" /out/kernel/image
 cp /build/.config /out/kernel/config
 cp /build/include/config/kernel.release /out/kernel/release
-# depmod makes the indexes by which modprobe knows what is built in; /lib and /usr/lib are one, as on the target.
+# depmod writes modprobe's indexes, including those of built-in modules. /lib is a link to /usr/lib, as on the target.
 release=$(cat /out/kernel/release)
 mkdir -p "/build/root/usr/lib/modules/$release"
 ln -s usr/lib /build/root/lib
@@ -57,7 +57,7 @@ esac
 for file in modules.builtin modules.builtin.modinfo modules.order; do
   if [ -e "/build/$file" ]; then cp "/build/$file" "/build/root/lib/modules/$release/"; fi
 done
-# A kernel without modules has no order of them; depmod wants to be told so.
+# A kernel without modules has no modules.order, which depmod requires.
 touch "/build/root/lib/modules/$release/modules.order"
 depmod -b /build/root "$release"
 cp -a "/build/root/lib/modules/$release/." /out/kernel/modules/
@@ -78,7 +78,7 @@ Outputs make_source(StepContext& context, const KernelSource& parameters) {
   const std::string path = "usr/src/" + parameters.package + ".tar.xz";
   const Node* archive = tree.find(path);
   if (!archive)
-    throw Error(ErrorKind::Step, fmt::format("package {} does not ship {}", parameters.package, path),
+    throw Error(ErrorKind::Step, fmt::format("package {} has no {}", parameters.package, path),
                 "check kernel.package of the board");
   context.log("unpacking " + path);
   const Tree source = read_tar(store, store.path(archive->content),

@@ -1,4 +1,4 @@
-// Locks the target's packages, then the tools set by set.
+// Makes locks: chooses the packages of the target, then those of each tool set.
 #include "locking/locking.hpp"
 
 #include <fmt/format.h>
@@ -180,7 +180,7 @@ void check_update(const Config& config, const LockUpdate& update, const Lock& be
     throw Error(ErrorKind::Usage,
                 fmt::format("--update {}: the lock of {} has no such package{}", name, config.name,
                             near ? fmt::format(" (did you mean {}?)", *near) : ""),
-                "a package is added in packages.install of the defconfig");
+                "to add a package, use packages.install of the defconfig");
   }
 }
 

@@ -18,11 +18,11 @@ namespace k8simg {
 struct LockUpdate {
   enum class What { Nothing, Everything, Packages, Security };
   What what = What::Nothing;
-  std::vector<std::string> packages;  ///< What::Packages: of the target or the tools
+  std::vector<std::string> packages;  ///< What::Packages: packages of the target or the tools
 };
 
 struct LockRequest {
-  Lock before;  ///< including its tools; without a date if it does not exist yet
+  Lock before;  ///< including the tools' lock; without a date if it does not exist yet
   LockUpdate update;
   bool allow_older = false;          ///< suites may be older than those of `before`
   std::vector<std::string> without;  ///< suites to leave out, sorted
@@ -33,7 +33,7 @@ struct LockServices {
   std::function<IndexSet(const std::vector<Repository>& repositories, const std::string& architecture)>
       indexes;           ///< as IndexLoader::load
   std::int64_t now = 0;  ///< seconds since 1970, to detect outdated suites
-  /// The control files, by name, of packages that no suite has any more, from their .debs. Error{Fetch} when one is not
+  /// The control files, by name, of packages that no suite has any more, from their .debs. Error{Fetch} if one is not
   /// available.
   std::function<std::map<std::string, std::string>(const std::vector<LockedPackage>&)> control_files;
   std::function<void(const std::string&)> warn;
@@ -44,8 +44,8 @@ struct LockResult {
   Reasons target, tools;  ///< reasons for new and changed packages: "asked for", "needed by htop", "update"
 };
 
-/// `project`: all configurations of the project including `config`, since the tools are locked once for all. The tools
-/// are locked only for an update, or when a set of `config` is not locked. Errors: Usage, Fetch, Resolve.
+/// `project`: all configurations of the project including `config`, because they share the tools' lock. The tools are
+/// locked only for an update, or if a set of `config` is not locked. Errors: Usage, Fetch, Resolve.
 LockResult make_lock(const Config& config, const std::vector<Config>& project, const LockRequest& request,
                      const LockServices& services);
 

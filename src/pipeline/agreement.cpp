@@ -1,5 +1,4 @@
-// Holds a lock against the config that it is used with, so that a change of the defconfig is never passed over in
-// silence.
+// Compares a lock with the configuration, so that a changed defconfig is never built with an old lock.
 #include "pipeline/agreement.hpp"
 
 #include <fmt/format.h>
@@ -14,7 +13,7 @@ namespace k8simg {
 
 namespace {
 
-/// "name=version", "name/suite" and "name" are all asked for by name.
+/// `asked`: "NAME", "NAME=VERSION" or "NAME/SUITE". Only the name is compared.
 bool is_locked(const std::vector<LockedPackage>& packages, const std::string& asked) {
   const std::string name = asked.substr(0, asked.find_first_of("=/"));
   return std::any_of(packages.begin(), packages.end(),
@@ -39,7 +38,7 @@ void check_agreement(const Config& config, const Lock& lock) {
     if (found == lock.components.end()) {
       list += fmt::format("\n  component {} is not in it", component.name);
     } else if (found->version != component.version) {
-      list += fmt::format("\n  component {} has version {}, the lock says {}", component.name, component.version,
+      list += fmt::format("\n  component {} has version {}, but {} in the lock", component.name, component.version,
                           found->version);
     } else if (const auto folder = config.project / component.folder;
                sha256_file(folder / "go.mod") != found->go_mod || sha256_file(folder / "go.sum") != found->go_sum) {
@@ -47,9 +46,9 @@ void check_agreement(const Config& config, const Lock& lock) {
     }
   }
   if (list.empty()) return;
-  throw Error(ErrorKind::Usage, fmt::format("the lock of {} is not of this configuration:{}", config.name, list),
-              fmt::format("run `k8simg lock {}`, which keeps all versions that it can; a virtual package is asked for "
-                          "by the name of one that provides it",
+  throw Error(ErrorKind::Usage, fmt::format("the lock of {} does not match this configuration:{}", config.name, list),
+              fmt::format("run `k8simg lock {}`, which keeps versions where possible; for a virtual package, name a "
+                          "package that provides it",
                           config.name));
 }
 

@@ -1,4 +1,4 @@
-// Whether a lock was made for a config: what one asks for must be in the other.
+// Checks whether a lock matches a configuration.
 #pragma once
 
 #include "config/config.hpp"
@@ -6,8 +6,8 @@
 
 namespace k8simg {
 
-/// Error{Usage} listing every package and component that the config asks for and the lock does not have as it is now,
-/// with `k8simg lock NAME`.
+/// Error{Usage} lists every package, tool set and component of the config that the lock lacks or has in an older state,
+/// with the hint `k8simg lock NAME`.
 void check_agreement(const Config& config, const Lock& lock);
 
 }  // namespace k8simg

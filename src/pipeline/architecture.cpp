@@ -1,4 +1,4 @@
-// Programs → images, archives of programs, checksums.
+// Adds the steps of an architecture: container images, archives of programs, checksums.
 #include "pipeline/architecture.hpp"
 
 #include <fcntl.h>
@@ -39,7 +39,7 @@ struct BinariesArchive {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BinariesArchive, epoch)
 
-/// Every program in a folder of its component's name.
+/// Packs all programs, each in a folder with the name of its component.
 Outputs pack_binaries(StepContext& context, const BinariesArchive& parameters) {
   Tree all;
   for (const auto& [component, value] : program_in.all(context)) {

@@ -1,4 +1,4 @@
-// What is made for an architecture without a machine: its components' programs, their container images, and archives in
+// The steps for an architecture without a machine: the components' programs, their container images, and archives in
 // upstream's layout.
 #pragma once
 
@@ -10,8 +10,8 @@
 
 namespace k8simg {
 
-/// Fills `pipeline.images`, `releases` and `artifacts`. `programs`: as add_image_steps takes them. Packages are fetched
-/// only where an image takes files of them.
+/// Fills `pipeline.images`, `releases` and `artifacts`. `programs`: as for add_image_steps. Packages are fetched only
+/// if an image takes files from the root filesystem.
 void add_architecture_steps(Pipeline& pipeline, const PipelineInputs& in, PackageSteps& packages,
                             const NamedTrees& programs, std::int64_t epoch);
 

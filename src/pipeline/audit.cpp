@@ -1,4 +1,4 @@
-// Walks a tree, judges each ELF file once, and sorts what was found into allowed and not.
+// Checks each ELF file of a tree once, and applies [[audit.allow]] to the findings.
 #include "pipeline/audit.hpp"
 
 #include <fmt/format.h>
@@ -18,7 +18,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AuditAllow, path, reason)
 
 std::vector<AuditFinding> audit_tree(const Store& store, const Tree& tree, const IsaTarget& target) {
   std::vector<AuditFinding> findings;
-  std::map<Digest, std::optional<std::string>> judged;  // one program often has many names
+  std::map<Digest, std::optional<std::string>> judged;  // one program often has several names
   for (const auto& [path, node] : tree.nodes()) {
     if (node.type != NodeType::File || node.size < 4 || path.starts_with("usr/lib/firmware/")) continue;
     auto known = judged.find(node.content);
@@ -57,16 +57,16 @@ Outputs audit(StepContext& context, const Audit& parameters) {
   }
   const std::size_t found = mistakes.size();
   for (std::size_t i = 0; i < allowed.size(); ++i) {
-    if (!used[i]) mistakes.push_back(fmt::format("audit.allow {}: nothing there needs to be allowed", allowed[i].path));
+    if (!used[i]) mistakes.push_back(fmt::format("audit.allow {}: no file there needs it", allowed[i].path));
   }
   if (mistakes.empty()) return {tree_port.give(root)};
   const std::string head =
       found ? fmt::format("the root filesystem does not fit board {} ({})", parameters.board, isa_description(target))
             : fmt::format("audit.allow of board {} or its defconfig is out of date", parameters.board);
   throw Error(ErrorKind::Step, head + ":\n  " + join(mistakes, "\n  "),
-              found ? "build or choose it for this processor; a library that asks the processor before it uses more: "
-                      "[[audit.allow]] with its path and the reason"
-                    : "take the entry out");
+              found ? "build or choose it for this processor; for a library that checks the processor at run time, add "
+                      "[[audit.allow]] with its path and a reason"
+                    : "remove the entry");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The finished root filesystem held against the board's processor: every program and library must be able to run there.
+// The audit: checks that every program and library of the root filesystem can run on the board's processor.
 #pragma once
 
 #include <string>
@@ -14,17 +14,17 @@ namespace k8simg {
 
 struct AuditFinding {
   std::string path;  ///< absolute, on the target
-  Origin origin;     ///< Node::origin: the package, component or overlay that brought it
+  Origin origin;     ///< Node::origin: the package, component or overlay of the file
   std::string what;  ///< "is for ARMv7, NEON"
 };
 
-/// Every ELF file of the tree that the target cannot run, in order of paths; firmware of devices (/usr/lib/firmware)
-/// runs elsewhere and is left out. Also for the layers of container images.
+/// The ELF files of the tree that the target cannot run, sorted by path. Firmware of devices (/usr/lib/firmware) is
+/// ignored. Also used for the layers of container images.
 std::vector<AuditFinding> audit_tree(const Store& store, const Tree& tree, const IsaTarget& target);
 
-/// rootfs/audit: its output `tree` is the very tree of `rootfs`, so whoever takes it from here gets nothing that was
-/// not audited. Error{Step} names every finding that [[audit.allow]] does not cover, and every entry of audit.allow
-/// that covers nothing.
+/// rootfs/audit: its output `tree` is the unchanged tree of `rootfs`. Later steps take it from here, so they only use
+/// an audited tree. Error{Step} lists every finding that [[audit.allow]] does not cover, and every entry of audit.allow
+/// without a finding.
 TreeHandle add_audit_step(StepGraph& graph, const Config& config, const TreeHandle& rootfs);
 
 }  // namespace k8simg

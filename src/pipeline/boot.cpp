@@ -1,4 +1,4 @@
-// Collects the files of the boot partition from the kernel, packages and the board's own files.
+// Collects the files of the boot partition from the kernel, packages and files of the board.
 #include "pipeline/boot.hpp"
 
 #include <fmt/format.h>
@@ -34,7 +34,7 @@ struct BootTree {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BootTree, files, values, board, target, epoch)
 
-/// What one boot file is taken from, once inputs are at hand.
+/// Adds boot files to a tree.
 struct Collector {
   StepContext& context;
   std::int64_t epoch;
@@ -49,7 +49,7 @@ struct Collector {
     boot.set(path, copy);
   }
 
-  /// Two globs may give the same name.
+  /// Two globs may match files of the same name.
   void check_free(const std::string& path, const Origin& origin) const {
     if (const Node* other = boot.find(path)) {
       throw Error(ErrorKind::Step,
@@ -59,13 +59,13 @@ struct Collector {
   }
 
   [[noreturn]] void missing(const BootFile& file) const {
-    const std::string what = file.from.starts_with("dtb:") ? "the kernel built no " + file.from.substr(4)
+    const std::string what = file.from.starts_with("dtb:") ? "the kernel build has no " + file.from.substr(4)
                                                            : fmt::format("{} has no {}", file.from, file.source);
     throw Error(ErrorKind::Step, fmt::format("boot file {}: {}", file.path, what),
                 "check [[boot.files]] in the board's board.toml");
   }
 
-  /// From a tree: one path, or every match of a glob when `path` ends in "/".
+  /// Takes one path of a tree, or every match of a glob if `path` ends in "/".
   void from_tree(const BootFile& file, const Tree& tree, const std::string& source, const Origin& origin) {
     if (!file.path.ends_with('/')) {
       const auto resolved = tree.resolve(source);
@@ -103,7 +103,7 @@ Outputs collect(StepContext& context, const BootTree& parameters) {
     }
   }
   collector.boot.add_missing_parents(board, parameters.epoch);
-  // Some firmware no emulator runs: what would stop it is found here.
+  // No emulator runs the firmware of some boards, so its files are checked here.
   check_boot_partition(collector.boot, store, parameters.target);
   return {boot_tree.give(put_tree(store, collector.boot))};
 }

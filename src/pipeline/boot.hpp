@@ -1,11 +1,11 @@
-// The boot partition's tree: kernel, boot loaders and their configuration, as the board lists them.
+// The tree of the boot partition: kernel, boot loaders and their configuration, as listed by the board.
 #pragma once
 
 #include "pipeline/partitions.hpp"
 
 namespace k8simg {
 
-/// boot/tree. Errors (Step or Usage) name the boot file whose source is missing.
+/// Adds boot/tree. Error{Step} or Error{Usage} names a boot file whose source is missing.
 TreeHandle add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageSteps& packages, const TreeHandle& kernel,
                          const DiskPlan& disk, std::int64_t epoch);
 

@@ -1,4 +1,4 @@
-// Reads provenance and Go build information out of layers.
+// Reads origins and Go build information from layers.
 #include "pipeline/contents.hpp"
 
 #include <algorithm>
@@ -12,7 +12,7 @@ namespace k8simg {
 
 namespace {
 
-/// Why a component changes a module, as component.toml says.
+/// The reasons of a component's patches that change a module.
 std::string reasons(const ComponentSoftware& component, const std::string& module) {
   std::vector<std::string> reasons;
   for (const auto& change : component.changes) {
@@ -37,7 +37,7 @@ void add_modules(const Store& store, const ComponentSoftware& component, const s
                      .purl = golang_purl(module.path, module.version),
                      .changes = module.changed ? reasons(component, module.path) : ""});
   }
-  // Its standard library and runtime are part of the program too; "go1.26.1 X:..." has experiments behind the version.
+  // A program contains Go's standard library and runtime. Experiments follow the version: "go1.26.1 X:...".
   const std::string version = info->go.substr(0, info->go.find(' '));
   if (version.starts_with("go")) {
     packages.insert({.kind = SoftwarePackage::Kind::Module,
@@ -61,7 +61,7 @@ std::vector<SoftwarePackage> image_contents(const Store& store, const ComponentS
                                       .changes = {}}};
   for (const Tree& layer : layers) {
     for (const auto& [path, node] : layer.nodes()) {
-      if (node.type == NodeType::Directory) continue;  // many packages have a part in it
+      if (node.type == NodeType::Directory) continue;  // several packages may share a folder
       if (node.origin.kind() == Origin::Kind::Package) {
         const std::string name(node.origin.name()), version(node.origin.version());
         packages.insert({.kind = SoftwarePackage::Kind::System,

@@ -1,4 +1,4 @@
-// What the layers of a container image are made of, as packages for its SBOM.
+// The contents of a container image's layers as packages for its SBOM.
 #pragma once
 
 #include <string>
@@ -9,19 +9,19 @@
 
 namespace k8simg {
 
-/// What an SBOM says of a component.
+/// The data of a component for an SBOM.
 struct ComponentSoftware {
   /// A patch of modules' sources.
   struct Change {
     std::string name, reason;
-    std::vector<std::string> files;  ///< module and path in it
+    std::vector<std::string> files;  ///< each a module and a path in it
   };
   std::string name, version, license;
   std::vector<Change> changes;
 };
 
-/// The component itself, the Go modules that its programs say they are linked from, and the Debian packages that files
-/// came from, by the tree's own record.
+/// The component itself, the Go modules from the build information of its programs, and the Debian packages from the
+/// origins of files.
 std::vector<SoftwarePackage> image_contents(const Store& store, const ComponentSoftware& component,
                                             const std::vector<Tree>& layers);
 

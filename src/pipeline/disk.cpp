@@ -1,4 +1,4 @@
-// The steps from trees to the finished disk and what is published beside it.
+// Adds the steps from trees to the disk image and the other published files.
 #include <fmt/format.h>
 
 #include "disk/formats.hpp"
@@ -14,7 +14,7 @@
 
 namespace k8simg {
 
-/// What a manifest says of a package.
+/// The fields of a package in a manifest.
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LockedPackage, name, version, architecture, source, sha256)
 
 namespace {
@@ -27,12 +27,12 @@ const BlobFamily partition_in{"partition/"}, artifact_in{"artifact/"};
 
 ImageTools image_tools(StepContext& context) { return {context, checkout(context.store(), tools_in.in(context))}; }
 
-/// Of a partition, what is written to the disk.
+/// The parameters of a partition that is written to the disk image.
 struct Partition {
   std::string name, type, filesystem, label;
   std::uint64_t size = 0, free = 0;
   bool bootable = false, is_root = false;
-  Uuid partition, uuid;  ///< of the partition; of its filesystem
+  Uuid partition, uuid;  ///< partition: PARTUUID; uuid: of the filesystem
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Partition, name, type, filesystem, label, size, free, bootable, is_root, partition,
                                    uuid)
@@ -84,7 +84,7 @@ struct DiskImage {
   Uuid uuid;
   std::vector<Partition> partitions;
   std::string boot_code_package, boot_code;
-  std::string library;  ///< that writes the partition table
+  std::string library;  ///< the library that writes the partition table
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DiskImage, table, uuid, partitions, boot_code_package, boot_code, library)
 
@@ -111,7 +111,7 @@ Outputs write_disk(StepContext& context, const DiskImage& parameters) {
   return {image_out.give(disk.image), layout_port.give(store.put(serialise_layout(disk.layout)))};
 }
 
-/// The unpacked kernel tree's single files as blobs, to be published.
+/// Single files of the kernel build's tree as blobs, to publish them.
 Outputs publish_kernel(StepContext& context) {
   const Tree tree = read_tree(context, kernel_tree);
   Outputs outputs;
@@ -124,12 +124,12 @@ Outputs publish_kernel(StepContext& context) {
 }
 
 struct BlockMap {
-  std::string file;  ///< name of the image
+  std::string file;  ///< name of the disk image
   std::vector<Partition> partitions;
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BlockMap, file, partitions)
 
-/// Only what filesystems themselves call unused need not be written.
+/// Maps all blocks except those that a filesystem marks as unused.
 Outputs write_bmap(StepContext& context, const BlockMap& parameters) {
   Store& store = context.store();
   const DiskLayout written = parse_layout(store.read(layout_port.in(context).digest));
@@ -222,7 +222,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
     const Partition& partition = partitions[i];
     if (!partition.is_root && i != plan.boot) {
       throw Error(ErrorKind::Usage, fmt::format("partition {} has no content in the image", partition.name),
-                  "set create-on-device = true: systemd-repart makes it at first boot");
+                  "set create-on-device = true: systemd-repart creates it at first boot");
     }
     const std::string id = partition.is_root ? "disk/root" : "disk/boot";
     graph.add({.id = id,
@@ -282,7 +282,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
     }
   }
 
-  // The manifest names every artifact so far; the checksum file names the manifest too.
+  // The manifest lists all artifacts so far. The checksum file lists the manifest too.
   const std::string manifest_id = "disk/manifest";
   std::vector<Input> manifest_inputs{root_tree(inputs.root), boot_in(inputs.boot), kernel_tree(inputs.kernel),
                                      layout_port(layout)};

@@ -1,4 +1,4 @@
-// Layers from programs and from parts of the root filesystem; images from layers; one archive of them all.
+// Makes image layers from programs and files of the root filesystem, container images from layers, and their archive.
 #include "pipeline/images.hpp"
 
 #include <fmt/format.h>
@@ -29,7 +29,7 @@ namespace {
 constexpr const char* program_folder = "usr/local/bin";
 constexpr int archive_level = 19;
 
-/// Takes files out of a tree with all that they need to run.
+/// Selects files of a tree with everything that they need to run.
 class Selection {
  public:
   Selection(const Store& store, const Tree& root, const std::string& triplet)
@@ -50,11 +50,11 @@ class Selection {
     std::string path, by;
   };
 
-  /// One path: its folders, and either the node or, at the first symlink, the link and where it leads.
+  /// Takes a path and its folders. At the first symlink, takes the link and continues with its target.
   void take(const std::string& path, const std::string& by) {
     if (!seen_.insert(path).second) return;
     if (seen_.size() > root_.nodes().size() + 1000)
-      throw Error(ErrorKind::Usage, fmt::format("/{} is behind a circle of links", path));
+      throw Error(ErrorKind::Usage, fmt::format("/{} is a cycle of symlinks", path));
     std::string at;
     const auto parts = split(path, '/');
     for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -123,12 +123,12 @@ const std::string& description_of(const ComponentConfig& component, const ImageC
   return image.description.empty() ? component.description : image.description;
 }
 
-/// Files of the root filesystem for an image, by its reference.
+/// Files of the root filesystem for an image; the name is the reference.
 const TreeFamily files_port{"files/"};
 const TreePort files_root{"root"}, layout_out{"layout"};
 const BlobPort images_archive{"archive"}, images_list{"list"};
 
-/// Of each image that takes files of the root filesystem: its reference, and the globs.
+/// For each image that takes files from the root filesystem, its reference and its globs.
 struct RootFiles {
   std::vector<std::pair<std::string, std::vector<std::string>>> files;
   std::string triplet;
@@ -143,7 +143,7 @@ RootFiles root_files(const Config& config) {
   return list;
 }
 
-/// A step of its own: a root filesystem that differs elsewhere gives the same files, and the images are not made again.
+/// This is a separate step so that images are not made again if the root filesystem changes in other files.
 Outputs take_files(StepContext& context, const RootFiles& parameters) {
   Store& store = context.store();
   const Tree root = read_tree(context, files_root);
@@ -159,13 +159,13 @@ Outputs take_files(StepContext& context, const RootFiles& parameters) {
 struct ImageParameters {
   std::string reference, tag, description, user;
   std::vector<std::string> programs;
-  bool takes_files = false;  ///< of the root filesystem
+  bool takes_files = false;  ///< from the root filesystem
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ImageParameters, reference, tag, description, user, programs, takes_files)
 
 struct ComponentImages {
   ComponentSoftware software;
-  std::string multicall;  ///< its multi-call binary, or ""
+  std::string multicall;  ///< the multi-call binary, or ""
   std::vector<ImageParameters> images;
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ComponentImages, software, multicall, images)
@@ -187,7 +187,7 @@ Tree program_layer(const Tree& programs, const ComponentImages& component, const
       add_program(layer, program_folder, programs, component.software.name, component.multicall, program, epoch);
   };
   add(image);
-  // The layer of a multi-call binary has every name that an image runs it by, so that the images share the layer.
+  // The layer of a multi-call binary has the program names of all images, so that the images share the layer.
   if (!component.multicall.empty() && layer.find(fmt::format("{}/{}", program_folder, component.multicall))) {
     for (const auto& other : component.images) add(other);
   }
@@ -200,7 +200,7 @@ Tree program_layer(const Tree& programs, const ComponentImages& component, const
 OciImage make_image(StepContext& context, const Images& parameters, const ComponentImages& component,
                     const ImageParameters& image, const Tree& programs) {
   Store& store = context.store();
-  // The name is upstream's, because kubeadm asks for it. Vendor and description say who made the contents.
+  // The name is upstream's because kubeadm uses it. Vendor and description name k8simg.
   OciImage made{.reference = image.reference,
                 .architecture = parameters.goarch,
                 .variant = oci_variant(parameters.goarch, parameters.goarm),
@@ -290,7 +290,7 @@ Tree select_files(const Store& store, const Tree& root, const std::vector<std::s
       selection.add(path, "the image");
     }
     if (!matched)
-      throw Error(ErrorKind::Usage, fmt::format("nothing in the root filesystem is called {}", glob),
+      throw Error(ErrorKind::Usage, fmt::format("no file of the root filesystem matches {}", glob),
                   "check `root` of the component's [[image]], and packages.install of the defconfig");
   }
   return std::move(selection).tree();

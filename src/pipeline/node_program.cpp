@@ -1,4 +1,4 @@
-// Completes the node.json of an overlay.
+// Completes node.json of an overlay.
 #include "pipeline/node_program.hpp"
 
 #include <fmt/format.h>
@@ -16,8 +16,8 @@ Tree complete_node_program(Store& store, Tree overlay, const Config& config) {
   if (!node || node->type != NodeType::File) return overlay;
   auto json = nlohmann::ordered_json::parse(store.read(node->content), nullptr, false);
   if (!json.is_object()) {
-    throw Error(ErrorKind::Usage, fmt::format("{} of the {} is no JSON object", path, node->origin.text()),
-                "correct the file in the overlay that has it");
+    throw Error(ErrorKind::Usage, fmt::format("{} of the {} is not a JSON object", path, node->origin.text()),
+                "correct the file in the overlay");
   }
   std::vector<std::pair<std::string, std::string>> known{
       {"name", config.name}, {"board", config.board}, {"architecture", config.arch.go}};

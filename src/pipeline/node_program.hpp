@@ -1,4 +1,4 @@
-// node.json of the image: what the node's program and the checks of an image have to know of each other.
+// node.json of the disk image: facts that the node's program and the checks of an image share.
 #pragma once
 
 #include "config/config.hpp"
@@ -6,9 +6,9 @@
 
 namespace k8simg {
 
-/// An overlay's tree with its usr/share/k8simg/node.json completed by what the configuration knows: name, board,
-/// architecture and the version of Kubernetes. What the file says itself stays; a tree without the file stays as it
-/// is. Throws Error{Usage} for a file that is no JSON object.
+/// Adds facts of the configuration to usr/share/k8simg/node.json of an overlay's tree: name, board, architecture and
+/// the version of Kubernetes. Other keys of the file are kept. A tree without the file is returned unchanged.
+/// Error{Usage} if the file is not a JSON object.
 Tree complete_node_program(Store& store, Tree overlay, const Config& config);
 
 }  // namespace k8simg

@@ -1,4 +1,4 @@
-// The step that compresses or converts.
+// Adds a step that compresses or converts a blob.
 #include "pipeline/output.hpp"
 
 #include "disk/formats.hpp"

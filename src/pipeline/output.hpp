@@ -1,4 +1,4 @@
-// Copies of what other steps give, in another format.
+// Steps that convert outputs of other steps to another format.
 #pragma once
 
 #include <string>
@@ -8,14 +8,14 @@
 
 namespace k8simg {
 
-/// What is converted, how, and under which names the step takes and gives it.
+/// The ports of a conversion, the format and its level.
 struct Output {
   BlobPort in, out;
-  std::string format;  ///< of an OutputFormat (disk/formats.hpp)
-  int level = 0;       ///< of a compression
+  std::string format;  ///< name of an OutputFormat (disk/formats.hpp)
+  int level = 0;       ///< of compression
 };
 
-/// The step `id`. `tools`: the tools tree that has the format's program.
+/// Adds the step `id`. `tools`: the tools tree with the format's program.
 BlobHandle add_output_step(StepGraph& graph, const std::string& id, const TreeHandle& tools, const BlobHandle& blob,
                            const Output& output);
 

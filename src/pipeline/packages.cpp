@@ -1,4 +1,4 @@
-// Fetch and unpack steps, one pair a package; a package that target and tools share is there once.
+// Adds a fetch and an unpack step for each package. Target and tools share the steps of a common package.
 #include "pipeline/packages.hpp"
 
 #include <fmt/format.h>
@@ -21,7 +21,7 @@ namespace {
 const BlobPort deb{"deb"};
 const TreePort packages_out{"tree"};
 
-/// Where bytes come from. That they are the right ones is known before.
+/// How packages are downloaded. This is not part of the key, because the digest of a package is known before.
 struct Sources {
   Downloader& downloader;
   const Mirrors& mirrors;
@@ -93,7 +93,7 @@ TreeHandle PackageSteps::unpacked(const std::string& name) {
   if (files && std::binary_search(files->packages.begin(), files->packages.end(), name))
     return add(inputs_.lock.tools.package(name));
   throw Error(ErrorKind::Usage, fmt::format("the lock of {} has no package {}", inputs_.config.name, name),
-              fmt::format("add it to [packages] or [tools.files] of the defconfig or board and run `k8simg lock {}`",
+              fmt::format("add it to [packages] or [tools.files] of the defconfig or board, and run `k8simg lock {}`",
                           inputs_.config.name));
 }
 
@@ -107,7 +107,7 @@ const ToolSet& needed_tool_set(const Config& config, const std::string& name) {
   const ToolSet& set = config.tool_set(name);
   if (!set.packages.empty()) return set;
   throw Error(ErrorKind::Usage, fmt::format("{} needs the tool set {}, which has no packages", config.name, name),
-              fmt::format("name them in tools.{}.packages of the defconfig or board", name));
+              fmt::format("set tools.{}.packages in the defconfig or board", name));
 }
 
 TreeHandle PackageSteps::tools(const std::string& name) {

@@ -1,4 +1,4 @@
-// Locked packages as steps: fetch, unpack, and the tools trees made of them.
+// Steps for locked packages: fetch, unpack, and tools trees.
 #pragma once
 
 #include <map>
@@ -11,20 +11,20 @@
 
 namespace k8simg {
 
-/// What the configuration asks of a set. Error{Usage} when it names no packages.
+/// The tool set `name` of the configuration. Error{Usage} if it has no packages.
 const ToolSet& needed_tool_set(const Config& config, const std::string& name);
 
 class PackageSteps {
  public:
-  /// Keeps references to `graph` and what `inputs` refers to.
+  /// Keeps references to `graph` and to the objects of `inputs`.
   PackageSteps(StepGraph& graph, const PipelineInputs& inputs);
 
-  /// The unpacked tree of a package, of the target if it is there, else of the tool set "files". Error{Usage} when the
-  /// lock has neither.
+  /// The unpacked tree of a package of the target, otherwise of the tool set "files". Error{Usage} if the lock has
+  /// neither.
   TreeHandle unpacked(const std::string& name);
-  /// Every target package's tree by its identity, in the lock's (name) order.
+  /// The tree of every target package by its identity, in the order of the lock (by name).
   NamedTrees target();
-  /// The tools tree of a set of the configuration, one step each. Error{Usage} when the set has no packages.
+  /// The tools tree of a set of the configuration. Each set has one step. Error{Usage} if the set has no packages.
   TreeHandle tools(const std::string& set);
 
  private:
@@ -36,7 +36,7 @@ class PackageSteps {
 };
 
 Origin origin_of(const LockedPackage& package);
-/// "systemd=257.9-1:amd64": its origin's identity, by which inputs name a package.
+/// "systemd=257.9-1:amd64": the identity in a package's origin and in the names of inputs.
 std::string package_identity(const LockedPackage& package);
 
 }  // namespace k8simg

@@ -1,4 +1,4 @@
-// Plans the disk from the config: names, types and identifiers.
+// Plans the disk from the configuration: names, types and identifiers.
 #include "pipeline/partitions.hpp"
 
 #include <fmt/format.h>
@@ -12,14 +12,14 @@ namespace k8simg {
 
 namespace {
 
-/// The type of a root partition differs by architecture. `architecture`: Debian's name.
+/// The type of a partition. That of a root partition depends on the architecture. `architecture`: Debian's name.
 std::string partition_type(const PartitionTable& table, const PartitionConfig& partition,
                            const std::string& architecture) {
   if (partition.type != "root") return partition.type;
   if (const auto type = table.root_type(architecture)) return *type;
   throw Error(ErrorKind::Usage,
               fmt::format("partition {}: no partition type is known for the root of {}", partition.name, architecture),
-              "give its GUID in disk.partition.NAME.type, from the Discoverable Partitions Specification");
+              "set disk.partition.NAME.type to its GUID in the Discoverable Partitions Specification");
 }
 
 }  // namespace
@@ -32,10 +32,10 @@ DiskPlan plan_disk(const Config& config) {
     if (partition.create_on_device) {
       if (!table.made_on_device) {
         throw Error(ErrorKind::Usage,
-                    fmt::format("partition {} cannot be made on the device: the disk's table is \"{}\", and "
-                                "systemd-repart knows GPT only",
+                    fmt::format("partition {} cannot be created on the device: the disk's table is \"{}\", and "
+                                "systemd-repart supports only GPT",
                                 partition.name, config.disk.table),
-                    "give it a place in the image, or use disk.table = \"gpt\" if the board can start from it");
+                    "set create-on-device = false, or use disk.table = \"gpt\" if the board can start from it");
       }
       continue;
     }
@@ -48,7 +48,7 @@ DiskPlan plan_disk(const Config& config) {
   const auto need_one = [&](int count, const char* what) {
     if (count != 1) {
       throw Error(ErrorKind::Usage,
-                  fmt::format("the disk of board {} has {} {}, it needs exactly one", config.board, count, what),
+                  fmt::format("the disk of board {} has {} {}, but needs exactly one", config.board, count, what),
                   "see [[disk.partition]] in the board's board.toml");
     }
   };
@@ -74,9 +74,9 @@ void check_overlay_is_visible(const Config& config, const DiskPlan& plan, const 
   }
   if (hidden.empty()) return;
   throw Error(ErrorKind::Usage,
-              fmt::format("overlay {} has files that another partition would hide:{}", overlay, hidden),
+              fmt::format("overlay {} has files that a mounted partition would hide:{}", overlay, hidden),
               on_partition.empty()
-                  ? "leave the mount point alone"
+                  ? "remove the file at the mount point"
                   : fmt::format("the boot partition is filled from [[boot.files]]: move the file out of the overlay "
                                 "to boards/{}/boot/{}, and name it there (path = \"{}\", from = \"board\", source = "
                                 "\"boot/{}\")",
@@ -99,7 +99,7 @@ std::vector<DiskMount> disk_mounts(const Config& config, const DiskPlan& plan) {
   for (const PartitionConfig& partition : config.disk.partitions) {
     if (partition.create_on_device && !partition.mount.empty()) add("PARTLABEL=" + partition.name, partition);
   }
-  // Outer mounts before inner ones.
+  // Outer mounts come before inner ones.
   std::stable_sort(mounts.begin(), mounts.end(),
                    [](const DiskMount& a, const DiskMount& b) { return a.path < b.path; });
   return mounts;
@@ -116,7 +116,7 @@ Tree repart_definitions(Store& store, const Config& config, const DiskPlan& plan
   };
   for (const PlannedPartition& planned : plan.partitions) {
     if (!planned.config.grow) continue;
-    // repart.d(5) knows "root" as the root partition of the running architecture.
+    // In repart.d(5), "root" is the root partition of the running architecture.
     const std::string type = planned.config.type == "root"    ? "root"
                              : planned.config.type == "linux" ? "linux-generic"
                                                               : planned.type;
@@ -126,11 +126,12 @@ Tree repart_definitions(Store& store, const Config& config, const DiskPlan& plan
     if (!partition.create_on_device) continue;
     std::string text = fmt::format("Type=linux-generic\nLabel={}\nFormat={}\n", partition.name, partition.filesystem);
     if (!partition.mount.empty())
-      text += fmt::format("CopyFiles={}:/\n", partition.mount);  // what the image has there would be hidden
+      text +=
+          fmt::format("CopyFiles={}:/\n", partition.mount);  // otherwise the mount would hide the image's files there
     if (partition.size) text += fmt::format("SizeMinBytes={}\n", partition.size);
     if (partition.size && !partition.grow) text += fmt::format("SizeMaxBytes={}\n", partition.size);
     if (partition.grow)
-      text += "GrowFileSystem=yes\nWeight=4000\n";  // the root partition has 1000: most of the room is for data
+      text += "GrowFileSystem=yes\nWeight=4000\n";  // the root partition has 1000, so data gets most of the space
     define(partition, text);
   }
   tree.add_missing_parents(origin);

@@ -1,5 +1,5 @@
-// The disk as planned from the config alone: identifiers, which partition is root and which boots; and the steps that
-// write it.
+// The plan of the disk, computed from the configuration: identifiers, root and boot partition; and the steps that make
+// it.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@
 
 namespace k8simg {
 
-/// Every identifier is derived from the defconfig's and the partition's name, so the kernel's command line is known
-/// before the disk exists.
+/// Identifiers are derived from the names of defconfig and partition, so that the kernel's command line is known before
+/// the disk exists.
 struct PlannedPartition {
   PartitionConfig config;
   std::string type;  ///< with "root" made specific to the architecture
@@ -25,32 +25,30 @@ struct PlannedPartition {
 };
 struct DiskPlan {
   Uuid disk;
-  std::vector<PlannedPartition> partitions;  ///< those that are in the image
+  std::vector<PlannedPartition> partitions;  ///< only those in the image
   std::size_t root = 0, boot = 0;            ///< indexes
   std::string root_partuuid;
 };
-/// Error{Usage} when there is no root (mounted at /) or no boot partition (vfat) or several of either.
+/// Error{Usage} unless there are exactly one root partition (mounted at /) and one boot partition (vfat).
 DiskPlan plan_disk(const Config& config);
 
-/// Error{Usage} naming every file of an overlay's tree that lies where another partition of the image is mounted:
-/// nobody would see it.
+/// Error{Usage} lists every file of an overlay's tree below the mount point of another partition, which would hide it.
 void check_overlay_is_visible(const Config& config, const DiskPlan& plan, const std::string& overlay, const Tree& tree);
 
-/// Lines for /etc/fstab: what is in the image by PARTUUID, what systemd-repart makes on the device by its partition
-/// label.
+/// Lines for /etc/fstab: partitions of the image by PARTUUID, those that systemd-repart creates by partition label.
 std::vector<DiskMount> disk_mounts(const Config& config, const DiskPlan& plan);
-/// /etc/repart.d (repart.d(5)) as a tree: a definition for each partition that grows or is made on the device; the root
-/// partition first, so that it keeps its place.
+/// /etc/repart.d (repart.d(5)) as a tree: a definition for each partition that grows or is created on the device. The
+/// root partition is first, so that it keeps its position.
 Tree repart_definitions(Store& store, const Config& config, const DiskPlan& plan);
 
 struct DiskInputs {
   TreeHandle root, boot, kernel;
-  std::map<std::string, BlobHandle> published;  ///< further files beside the disk, by name
+  std::map<std::string, BlobHandle> published;  ///< other published files, by name
 };
 struct DiskOutputs {
   std::map<std::string, BlobHandle> artifacts;
 };
-/// disk/root, disk/boot, disk/image, disk/compressed, disk/bmap, disk/manifest, disk/sums.
+/// Adds disk/root, disk/boot, disk/image, disk/compressed, disk/bmap, disk/manifest and disk/sums.
 DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSteps& packages, const DiskPlan& plan,
                            const DiskInputs& inputs, std::int64_t epoch);
 

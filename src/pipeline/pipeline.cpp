@@ -1,4 +1,4 @@
-// The recipe: packages, tools, kernel, components, root filesystem, boot partition, disk.
+// Adds all steps of a build: packages, tools, kernel, components, root filesystem, boot partition, disk.
 #include "pipeline/pipeline.hpp"
 
 #include <fmt/format.h>
@@ -26,14 +26,14 @@ namespace k8simg {
 
 namespace {
 
-/// A file of the project as an input that is known now.
+/// A file of the project as an input whose digest is known when the graph is made.
 BlobHandle local_file(const PipelineInputs& in, const std::filesystem::path& relative) {
   return BlobHandle(in.store.put(read_file(inside(in.config.project, relative))));
 }
 
-/// git keeps no modes but the executable bit, so a clone's umask shows in every file. What nobody but the owner may
-/// read stays so in the image (an overlay may hold keys), and a clone in which that is all of it would make another
-/// image, in which no service can read its configuration.
+/// git stores only the executable bit of a mode, so the umask of a clone affects all files. Files that only the owner
+/// may read keep that mode in the image, because an overlay may contain keys. In a clone with a strict umask that would
+/// apply to all files: the image would be different, and services could not read their configuration.
 void check_umask(const Config& config) {
   const fs::path file = config.project / "defconfigs" / (config.name + ".toml");
   std::error_code gone;
@@ -41,11 +41,11 @@ void check_umask(const Config& config) {
   constexpr auto readable = fs::perms::group_read | fs::perms::others_read;
   if (gone || config.overlays.empty() || (mode & readable) == readable) return;
   throw Error(ErrorKind::Usage,
-              fmt::format("{} may be read by its owner alone, as may all of a checkout that was made with such a "
-                          "umask: files of overlays would be so in the image",
+              fmt::format("only the owner may read {}, probably because of the umask when the project was checked "
+                          "out: files of overlays would have such modes in the image",
                           file.string()),
-              "run `chmod -R go+rX` on the folders overlays and defconfigs, and say with [[rootfs.mode]] which files "
-              "are secret");
+              "run `chmod -R go+rX` on the folders overlays and defconfigs, and set the modes of secret files with "
+              "[[rootfs.mode]]");
 }
 
 KernelSpec kernel_spec(const PipelineInputs& in, std::int64_t epoch) {
@@ -91,8 +91,9 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   NamedTrees layers, programs;
   for (const ComponentConfig& component : config.components) {
     Tree folder = read_folder(in.store, inside(config.project, component.folder), Origin::component(component.name));
-    folder.erase("component.toml");  // what it says of the build is in the steps; a change of the rest compiles nothing
-    folder.erase_below("patches");   // likewise
+    folder.erase(
+        "component.toml");          // the steps have its build settings; a change of the rest must not compile anything
+    folder.erase_below("patches");  // the same applies
     const Value source = put_tree(in.store, folder);
     const ComponentOutputs made = add_component_steps(
         graph, in.store, component_spec(in, component, epoch), source,

@@ -1,4 +1,4 @@
-// Config + Lock → StepGraph: reads from top to bottom like a recipe.
+// Makes the StepGraph of a Config and a Lock.
 #pragma once
 
 #include <cstdint>
@@ -26,22 +26,22 @@ struct PipelineInputs {
 };
 
 struct Pipeline {
-  StepGraph graph;                              ///< no targets yet: the verb adds those that it wants
-  std::map<std::string, BlobHandle> artifacts;  ///< file name in output/NAME → where it comes from
-  TreeHandle rootfs, boot;                      ///< refer to nothing where there is none: an architecture boots nothing
-  /// Tools trees by the name of their set; "files" and sets without packages have none.
+  StepGraph graph;                              ///< without targets, which the verb adds
+  std::map<std::string, BlobHandle> artifacts;  ///< file name in output/NAME → its output
+  TreeHandle rootfs, boot;                      ///< empty for an architecture
+  /// Tools trees by the name of the set. "files" and sets without packages have none.
   std::map<std::string, TreeHandle> tools;
-  std::map<std::string, TreeHandle> programs;  ///< of each component, a tree of its binaries by name, checked
-  std::map<std::string, TreeHandle> patched;   ///< of each component with patches: the files that they change
-  std::optional<ImageSteps> images;            ///< when a component makes any
-  std::map<std::string, BlobHandle> releases;  ///< of an architecture: archives in upstream's layout, by file name
-  std::vector<Setting> settings;               ///< of the configuration: which file and line an error is about
+  std::map<std::string, TreeHandle> programs;  ///< component → its checked binaries, a tree by name
+  std::map<std::string, TreeHandle> patched;   ///< component with patches → the changed files
+  std::optional<ImageSteps> images;            ///< if a component has any
+  std::map<std::string, BlobHandle> releases;  ///< architecture: archives in upstream's layout, by file name
+  std::vector<Setting> settings;               ///< of the configuration, for positions in errors
 };
 
-/// Error{Usage} when lock and config do not belong together: names what is missing and `k8simg lock NAME`.
+/// Error{Usage} if the lock does not match the configuration (see check_agreement).
 Pipeline make_pipeline(const PipelineInputs& inputs);
 
-/// The tools tree of a set, for a verb. Error{Usage} when the configuration names no packages for it.
+/// The tools tree of a set, for a verb. Error{Usage} if the set has no packages.
 const TreeHandle& tools_of(const Pipeline& pipeline, const Config& config, const std::string& set);
 
 }  // namespace k8simg

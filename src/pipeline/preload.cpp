@@ -1,5 +1,5 @@
-// containerd's folder in the root filesystem: its databases from its own code, the files of the snapshots from the
-// layers.
+// Adds containerd's folder to the root filesystem: containerd's code writes its databases, the files of snapshots come
+// from the layers.
 #include "pipeline/preload.hpp"
 
 #include <fmt/format.h>
@@ -35,13 +35,12 @@ struct Preload {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Preload, epoch)
 
-/// Names of one inode have all of this in common.
+/// Hard links must be equal in all of these.
 using Inode =
     std::tuple<Digest, std::uint32_t, std::uint32_t, std::uint32_t, std::int64_t, std::map<std::string, std::string>>;
 Inode inode_of(const Node& node) { return {node.content, node.mode, node.uid, node.gid, node.mtime, node.xattrs}; }
 
-/// Puts files into the root filesystem that may be there already: an equal file below /usr, or of another layer, gets
-/// one more name.
+/// Adds files to the root filesystem. A file that equals one below /usr, or one of another layer, becomes a hard link.
 class SharedFiles {
  public:
   explicit SharedFiles(Tree& root) : root_(root) {
@@ -51,7 +50,7 @@ class SharedFiles {
       if (path.starts_with("usr/")) first_.try_emplace(inode_of(node), path);
     }
   }
-  /// What a file's content is known to come from.
+  /// Records the origins of the contents of programs.
   void add_origins(const Tree& programs) {
     for (const auto& [path, node] : programs.nodes()) origins_.try_emplace(node.content, node.origin);
   }
@@ -89,7 +88,7 @@ Outputs preload(StepContext& context, const Preload& parameters) {
     root.set(path, Node{.type = NodeType::Directory, .mode = mode, .mtime = epoch, .origin = preload_origin});
   };
   const std::string folder = std::string(containerd_folder) + "/";
-  // As containerd makes them: nobody but root looks into it.
+  // The same modes as containerd's: only root has access.
   set_directory(containerd_folder, 0700);
   nlohmann::json snapshots;
   for (const auto& [path, node] : prepared.nodes()) {
@@ -153,7 +152,7 @@ TreeHandle add_preload_steps(StepGraph& graph, const Config& config, const TreeH
       });
   if (provider == config.components.end()) {
     throw Error(ErrorKind::Usage,
-                fmt::format("images.preload is on, and no component of {} has the program {}", config.name, program),
+                fmt::format("images.preload is on, but no component of {} has the program {}", config.name, program),
                 "enable the component containerd, or set images.preload to false");
   }
   const auto made =

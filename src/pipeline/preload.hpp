@@ -1,4 +1,4 @@
-// What containerd would have after importing the container images, made with the image instead of on the node.
+// Imports the container images into containerd's folder when the disk image is built, instead of on the node.
 #pragma once
 
 #include <cstdint>
@@ -10,16 +10,15 @@
 
 namespace k8simg {
 
-/// images/store, rootfs/preloaded: the root filesystem with containerd's folder as it is after `images` were imported
-/// and unpacked (containerd's own packages write its databases: components/containerd/preload), and with
-/// usr/share/k8simg/{images.list,images.sha256}. A file that the root filesystem has below /usr too, or that two layers
-/// have, is one inode: stored once, and in memory once. Throws Error{Usage} when no component has the program that
-/// prepares the folder.
+/// Adds images/store and rootfs/preloaded: the root filesystem with containerd's folder after `images` were imported
+/// and unpacked (components/containerd/preload writes its databases with containerd's packages), and with
+/// usr/share/k8simg/{images.list,images.sha256}. Equal files below /usr and in layers are one inode, so that they are
+/// stored and cached in memory once. Error{Usage} if no component has the program that prepares the folder.
 TreeHandle add_preload_steps(StepGraph& graph, const Config& config, const TreeHandle& tools, const TreeHandle& root,
                              const ImageSteps& images, const NamedTrees& programs, std::int64_t epoch);
 
-/// The files that containerd only reads, as `sha256sum --check` takes them at the root: a worn card is told from a good
-/// one before anything runs from it.
+/// Checksums of the files that containerd only reads, in the format of `sha256sum --check` with paths relative to the
+/// root. They detect a damaged SD card before a container runs.
 std::string preload_checksums(const Tree& tree);
 
 }  // namespace k8simg

@@ -1,4 +1,4 @@
-// Finds programs among a component's binaries.
+// Finds programs in the binaries of a component.
 #include "pipeline/programs.hpp"
 
 #include <fmt/format.h>

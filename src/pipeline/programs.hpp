@@ -1,4 +1,4 @@
-// A component's checked programs by the names that they are run by, one of which may be a multi-call binary's.
+// The checked programs of a component by name. A multi-call binary contains several programs.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +10,14 @@
 
 namespace k8simg {
 
-/// Inputs of a step that are components' checked programs, by the component's name.
+/// Inputs of a step with the checked programs of components, by the name of the component.
 inline const TreeFamily program_in{"programs/"};
 
-/// The name of a component's multi-call binary; "" when each of its programs is a binary.
+/// The name of a component's multi-call binary; "" if each program is a binary.
 std::string multicall_binary(const ComponentConfig& component);
 
-/// Puts `program` into `folder` of `tree`: its file out of `programs`, or the multi-call binary `multicall` and a link
-/// to it. Error{Internal} when there is neither.
+/// Adds `program` to `folder` of `tree`: its file in `programs`, or the multi-call binary `multicall` and a link to it.
+/// Error{Internal} if there is neither.
 void add_program(Tree& tree, const std::string& folder, const Tree& programs, const std::string& component,
                  const std::string& multicall, const std::string& program, std::int64_t epoch);
 

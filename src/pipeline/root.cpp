@@ -1,4 +1,4 @@
-// From package trees and layers to rootfs/tree.
+// Adds the steps that make the root filesystem from package trees and layers.
 #include "pipeline/root.hpp"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// The root filesystem's tree as a step: package trees, layers and the options of the defconfig.
+// The steps of the root filesystem's tree.
 #pragma once
 
 #include <cstdint>
@@ -11,17 +11,17 @@
 
 namespace k8simg {
 
-/// Inputs of a step that are packages' trees, by the identity of their origin: "package/systemd=257.9-1:amd64".
+/// Inputs of a step with the trees of packages, by the identity of their origin: "package/systemd=257.9-1:amd64".
 inline const TreeFamily package_in{"package/"};
-/// They as the trees that rootfs/ works on.
+/// Reads these inputs.
 std::vector<PackageTree> read_packages(StepContext& context);
 
 RootfsOptions rootfs_options(const Config& config, std::vector<DiskMount> mounts, std::int64_t epoch);
 
-/// kernel/layer: what the kernel build gives to the root filesystem (/usr/lib/modules/RELEASE).
+/// Adds kernel/layer: the kernel build's files of the root filesystem (/usr/lib/modules/RELEASE).
 TreeHandle add_kernel_layer(StepGraph& graph, const TreeHandle& kernel, std::int64_t epoch);
 
-/// rootfs/tree. `layers`: by their origin's text, laid over the packages in this order.
+/// Adds rootfs/tree. `layers`: by the text of their origin, merged over the packages in this order.
 TreeHandle add_rootfs_tree(StepGraph& graph, const RootfsOptions& options, const NamedTrees& packages,
                            const NamedTrees& layers);
 

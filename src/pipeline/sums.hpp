@@ -1,4 +1,4 @@
-// SHA256SUMS: what sha256sum -c reads.
+// SHA256SUMS: checksums in the format of sha256sum -c.
 #pragma once
 
 #include <map>
@@ -9,10 +9,10 @@
 
 namespace k8simg {
 
-/// "DIGEST  NAME", a line each, by name.
+/// Lines "DIGEST  NAME", sorted by name.
 std::string checksum_lines(const std::map<std::string, Value>& files);
 
-/// The same as a step over what other steps give; its output is `sums`.
+/// Adds a step that writes the checksums of outputs of other steps. Its output is `sums`.
 BlobHandle add_checksum_step(StepGraph& graph, const std::string& id, const std::map<std::string, BlobHandle>& files);
 
 }  // namespace k8simg

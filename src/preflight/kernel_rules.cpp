@@ -29,7 +29,7 @@ bool known_kernel(const std::string& release) {
 void version(const Image& image, Findings& findings) {
   const auto folders = image.root.children("usr/lib/modules");
   if (folders.empty()) {
-    findings.warning("kernel-version", "/usr/lib/modules", "there is no kernel for the root filesystem",
+    findings.warning("kernel-version", "/usr/lib/modules", "the root filesystem has no kernel",
                      "build the image with a kernel", not_kubeadm);
     return;
   }
@@ -156,7 +156,7 @@ void cgroups(const Image& image, Findings& findings) {
                         value = equals == std::string::npos ? "" : word.substr(equals + 1);
       if ((key == "systemd.unified_cgroup_hierarchy" && says_no(value)) ||
           (key == "systemd.legacy_systemd_cgroup_controller" && says_yes(value))) {
-        wrong(line, word, "asks for cgroup v1, which the kubelet refuses");
+        wrong(line, word, "selects cgroup v1, which the kubelet refuses");
       } else if (key == "cgroup_disable") {
         for (const auto& name : split(value, ',')) {
           disabled.insert(name == "blkio" ? "io" : name);
@@ -183,7 +183,7 @@ void cgroups(const Image& image, Findings& findings) {
   }
   if (!optional.empty()) {
     findings.warning(system_check, "cgroup controllers", fmt::format("there is no {}", join(optional, ", ")),
-                     "nothing, unless pods use huge pages (hugetlb) or limits of disk input and output (io)");
+                     "none, unless pods use huge pages (hugetlb) or limits of disk input and output (io)");
   }
   if (well) {
     std::vector<std::string> files;

@@ -1,4 +1,4 @@
-// Runs kubeadm of the root filesystem and reads its list of images.
+// Runs kubeadm of the root filesystem and parses its list of container images.
 #include "preflight/kubeadm_images.hpp"
 
 #include <fmt/format.h>
@@ -33,7 +33,7 @@ std::vector<std::string> kubeadm_images(CommandRunner& runner, const Store& stor
   std::vector<std::string> references = split_words(result.output);
   if (references.empty())
     throw Error(ErrorKind::Step, fmt::format("{} of {} names no images", *path, config.name),
-                "its words are in " + log.string());
+                "see its output in " + log.string());
   return references;
 }
 

@@ -16,7 +16,7 @@ constexpr int least_processors = 2, least_memory = 1700;
 // Memory used by firmware and kernel: 52 of 2048 MiB on a PC, 93 of 1024 MiB on a Raspberry Pi 3.
 constexpr int kept_memory = 200;
 
-/// "v1.37.1" → {1, 37}; {0, 0} for anything else.
+/// "v1.37.1" → {1, 37}; {0, 0} if it is not a version.
 std::pair<int, int> minor_version(const std::string& version) {
   const auto parts = split(without_v(version), '.');
   int major = 0, minor = 0;
@@ -41,19 +41,19 @@ void machine(const Image& image, Findings& findings) {
                 not_kubeadm);
     return;
   }
-  const std::string processors = fmt::format("{} processor{}, kubeadm asks for {}", image.in.cpus,
+  const std::string processors = fmt::format("{} processor{}, kubeadm requires {}", image.in.cpus,
                                              image.in.cpus == 1 ? "" : "s", least_processors);
   if (image.in.cpus < least_processors)
     findings.error("NumCPU", image.in.machine, processors, "set node.role to \"worker\" or \"standalone\"");
   else
     findings.ok("NumCPU", image.in.machine, processors);
 
-  const std::string memory = fmt::format("{} MiB, kubeadm asks for {}", image.in.memory_mib, least_memory);
+  const std::string memory = fmt::format("{} MiB, kubeadm requires {}", image.in.memory_mib, least_memory);
   if (image.in.memory_mib < least_memory)
     findings.error("Mem", image.in.machine, memory, "set node.role to \"worker\" or \"standalone\"");
   else if (image.in.memory_mib < least_memory + kept_memory)
     findings.warning("Mem", image.in.machine, memory + ", of which firmware and kernel use some",
-                     "look at MemTotal on the machine", not_kubeadm);
+                     "check MemTotal on the machine", not_kubeadm);
   else
     findings.ok("Mem", image.in.machine, memory);
 
@@ -79,7 +79,7 @@ void versions(const Image& image, Findings& findings) {
   if (!kubelet) {
     const std::string action = "enable the component kubernetes";
     findings.error("KubeletVersion", "PATH", "there is no kubelet", action);
-    findings.error("SystemVerification", "PATH", "there is no kubelet to ask for its version", action);
+    findings.error("SystemVerification", "PATH", "there is no kubelet whose version can be read", action);
     return;
   }
   if (!component) {
@@ -92,7 +92,7 @@ void versions(const Image& image, Findings& findings) {
   const std::string says = fmt::format("kubelet and kubeadm {}, cluster {}", component->version, cluster);
   const std::string where = component->folder.string() + "/component.toml";
   const std::string action =
-      fmt::format("make kubernetesVersion in {} the component's version, or leave it out", node_program_file);
+      fmt::format("set kubernetesVersion in {} to the component's version, or remove it", node_program_file);
   if (image.control_plane) {
     if (wanted > std::pair(major, minor))
       findings.warning("KubernetesVersion", where, says + ": kubeadm is older", action);
@@ -121,7 +121,7 @@ void free_paths(const Image& image, Findings& findings) {
   for (const auto& file : files) {
     const std::string check = "FileAvailable-" + replace_all(file, "/", "-");
     if (image.exists(file))
-      findings.error(check, file, "is in the image already", action);
+      findings.error(check, file, "already exists in the image", action);
     else
       findings.ok(check, file, "does not exist yet");
   }
@@ -160,8 +160,8 @@ void host_name(const Image& image, Findings& findings) {
     findings.ok("Hostname", "/etc/resolv.conf", fmt::format("systemd-resolved answers for \"{}\"", name));
     return;
   }
-  findings.warning("Hostname", "/etc/hosts", fmt::format("nothing says where \"{}\" is", name),
-                   "name it in /etc/hosts with 127.0.1.1");
+  findings.warning("Hostname", "/etc/hosts", fmt::format("no file resolves \"{}\"", name),
+                   "add it to /etc/hosts with 127.0.1.1");
 }
 
 }  // namespace k8simg::rules

@@ -55,7 +55,7 @@ bool makes_control_plane(const Config& config);
 /// "" without both.
 std::string cluster_version(const Store& store, const Tree& root, const Config& config);
 
-/// The path of a program in a unit's PATH (systemd.exec(5)), symlinks resolved; nullopt when it is missing or not
+/// The path of a program in a unit's PATH (systemd.exec(5)), symlinks resolved; nullopt if it is missing or not
 /// executable.
 std::optional<std::string> program_path(const Tree& root, const std::string& program);
 

@@ -19,7 +19,7 @@ struct NodeProgram {
   bool bears_swap = false;                 ///< the kubelet runs with swap
 };
 constexpr const char* node_program_file = "/usr/share/k8simg/node.json";
-NodeProgram read_node_program(const std::string& text);  ///< throws Error{Usage} when it is invalid
+NodeProgram read_node_program(const std::string& text);  ///< Error{Usage} if it is invalid
 
 /// The image, with queries for rules.
 class Image {
@@ -33,18 +33,18 @@ class Image {
   const std::map<std::string, std::string> kernel;  ///< .config: symbol → value
   const NodeProgram node;
 
-  /// A file of the root filesystem, symlinks resolved; nullopt when it does not exist. `path` begins with a slash.
+  /// A file of the root filesystem, symlinks resolved; nullopt if it does not exist. `path` begins with a slash.
   std::optional<std::string> text(const std::string& path) const;
   bool exists(const std::string& path) const;
   bool has_symbol(const std::string& symbol) const;  ///< y or m; with the CONFIG_ prefix
   const ComponentConfig* component(const std::string& name) const;
-  /// The path of the first kubelet configuration file that contains `words`; "" when there is none.
+  /// The path of the first kubelet configuration file that contains `words`; "" if there is none.
   std::string first_that_says(const std::string& words) const;
 };
 
 /// A systemd unit at the first boot.
 struct Unit {
-  std::string path;  ///< "/usr/lib/systemd/system/kubelet.service"; "" when there is none
+  std::string path;  ///< "/usr/lib/systemd/system/kubelet.service"; "" if there is none
   bool masked = false;
   bool starts = false;   ///< another unit wants it
   bool enabled = false;  ///< `systemctl is-enabled` returns 0: `starts`, or no [Install] section

@@ -65,13 +65,13 @@ class ContainerdConfig {
     findings_.error(check, config_file, says, action, not_kubeadm);
     if (!unreachable) return;
     for (const char* name : {"CRI", "ContainerRuntimeVersion"})
-      findings_.error(name, config_file, "kubeadm reaches no container runtime: " + says, action);
+      findings_.error(name, config_file, "kubeadm cannot reach a container runtime: " + says, action);
   }
 
   void version() {
     const TomlValue* version = at(document_, {"version"});
     if (!version || version->kind != Kind::Integer || version->integer != 3)
-      wrong("is not of version 3", "write it for containerd 2: version = 3");
+      wrong("does not have version 3", "use the format of containerd 2: version = 3");
   }
 
   void plugins() {
@@ -80,7 +80,7 @@ class ContainerdConfig {
     for (const auto& item : disabled->items) {
       if (item.text == "cri" || item.text == "io.containerd.grpc.v1.cri" ||
           item.text.starts_with("io.containerd.cri.v1.")) {
-        wrong(fmt::format("disabled_plugins has {}, which pods need", item.text), "take it out of the list", true);
+        wrong(fmt::format("disabled_plugins has {}, which pods need", item.text), "remove it from the list", true);
       }
     }
   }
@@ -97,7 +97,7 @@ class ContainerdConfig {
     const std::string name = text_at(document_, {"plugins", plugin, "containerd", "default_runtime_name"}, "runc");
     const TomlValue* runtime = at(document_, {"plugins", plugin, "containerd", "runtimes", name.c_str()});
     if (!runtime && name != "runc") {
-      wrong(fmt::format("default_runtime_name is {}, and there is no such runtime", name),
+      wrong(fmt::format("default_runtime_name is {}, but there is no such runtime", name),
             fmt::format("add [plugins.\"{}\".containerd.runtimes.{}]", plugin, name));
       return;
     }
@@ -111,7 +111,7 @@ class ContainerdConfig {
     const bool there = oci_.starts_with('/') ? image_.exists(oci_) : program_path(image_.root, oci_).has_value();
     if (!there)
       wrong(fmt::format("the OCI runtime {} is not in the image", oci_),
-            "add the package that has it to packages.install, or name another one as BinaryName");
+            "add the package that has it to packages.install, or set BinaryName to another one");
     const TomlValue* systemd = at(own, {"options", "SystemdCgroup"});
     if (!systemd || systemd->kind != Kind::Boolean || !systemd->boolean) {
       wrong(fmt::format("runtime {} does not use the systemd cgroup driver, but kubeadm's kubelet does", name),
@@ -143,11 +143,11 @@ class ContainerdConfig {
     });
     if (wanted != asked.end() && pause != *wanted)
       wrong(fmt::format("the sandbox image is \"{}\", kubeadm's is {}", pause, *wanted),
-            "make pinned_images.sandbox the same");
+            "set pinned_images.sandbox to kubeadm's");
     const auto images = carried(image_);
     if (!pause.empty() && !images.empty() && !among(images, pause))
-      wrong(fmt::format("the image carries no {}, which every pod needs", pause),
-            "enable the component pause, or name the one that is there");
+      wrong(fmt::format("the image does not contain {}, which every pod needs", pause),
+            "enable the component pause, or set pinned_images.sandbox to the one in the image");
   }
 
   const Image& image_;
@@ -185,7 +185,7 @@ void images(const Image& image, Findings& findings) {
   if (image.in.kubeadm_images.empty()) return;  // without kubeadm; another rule reports its absence
   if (list.empty()) {
     findings.warning("ImagePull", image_list,
-                     "the image carries no container images: the first start asks registries for them",
+                     "the image contains no container images: the first start pulls them from registries",
                      "set images.preload to true", not_kubeadm);
     return;
   }
@@ -200,11 +200,12 @@ void images(const Image& image, Findings& findings) {
     if (!among(list, reference)) missing.push_back(reference);
   }
   if (missing.empty())
-    findings.ok("ImagePull", image_list, fmt::format("has all {} images that a node of this role asks for", asked),
+    findings.ok("ImagePull", image_list, fmt::format("has all {} images that a node of this role needs", asked),
                 verdict(Severity::Ok));
   else
-    findings.error("ImagePull", image_list, fmt::format("has no {}, and the node asks for it", join(missing, ", ")),
-                   "enable the component that makes it, with the version that kubeadm names", verdict(Severity::Error));
+    findings.error("ImagePull", image_list, fmt::format("has no {}, which the node needs", join(missing, ", ")),
+                   "enable the component that makes it, with the version that kubeadm requires",
+                   verdict(Severity::Error));
 }
 
 }  // namespace k8simg::rules

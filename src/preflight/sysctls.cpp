@@ -1,4 +1,4 @@
-// Reads sysctl.d folders and finds the effective line for a setting.
+// Reads sysctl.d folders and finds the effective line of a setting.
 #include "preflight/sysctls.hpp"
 
 #include <fmt/format.h>
@@ -12,7 +12,7 @@ namespace k8simg {
 
 namespace {
 
-/// sysctl.d(5): if the first separator is a dot, dots and slashes are exchanged; otherwise the key is a path already.
+/// sysctl.d(5): if the first separator is a dot, dots and slashes are exchanged. Otherwise the key is a path.
 std::string as_path(std::string key) {
   const auto first = key.find_first_of("./");
   if (first == std::string::npos || key[first] == '/') return key;

@@ -63,15 +63,15 @@ void services(const Image& image, Findings& findings) {
   const std::string enable = "enable it: system.services.enable of the defconfig, or a preset in an overlay";
   const auto no_runtime = [&](const std::string& where, const std::string& says, const std::string& action) {
     findings.error("CRI", where, says, action);
-    findings.error("ContainerRuntimeVersion", where, "there is no container runtime to ask", action);
+    findings.error("ContainerRuntimeVersion", where, "there is no container runtime", action);
   };
   if (containerd.path.empty()) {
     no_runtime("containerd.service", "there is no such unit",
                "enable the component containerd and the overlay kubernetes");
   } else if (containerd.masked) {
-    no_runtime(containerd.path, "is masked", "take it out of system.services.mask");
+    no_runtime(containerd.path, "is masked", "remove it from system.services.mask");
   } else if (!containerd.starts) {
-    no_runtime(containerd.path, "nothing starts it", enable);
+    no_runtime(containerd.path, "does not start with the system", enable);
   } else if (!program_path(image.root, "containerd")) {
     no_runtime(containerd.path, "there is no program containerd", "enable the component containerd");
   } else {
@@ -81,7 +81,7 @@ void services(const Image& image, Findings& findings) {
     // The kubelet gets the cgroup driver through RuntimeConfig, which containerd has since 2.0.
     if (version.starts_with("v0.") || version.starts_with("v1."))
       findings.warning("ContainerRuntimeVersion", "components/containerd",
-                       "containerd " + version + " does not answer RuntimeConfig", "use 2.0 or later");
+                       "containerd " + version + " does not support RuntimeConfig", "use 2.0 or later");
     else if (!version.empty())
       findings.ok("ContainerRuntimeVersion", "components/containerd", "containerd " + version);
   }
@@ -91,7 +91,7 @@ void services(const Image& image, Findings& findings) {
     findings.error("Service-kubelet", "kubelet.service", "there is no such unit", "add the overlay kubernetes",
                    Severity::Warning);
   else if (kubelet.masked)
-    findings.error("Service-kubelet", kubelet.path, "is masked", "take it out of system.services.mask",
+    findings.error("Service-kubelet", kubelet.path, "is masked", "remove it from system.services.mask",
                    Severity::Warning);
   else if (!kubelet.enabled)
     findings.warning("Service-kubelet", kubelet.path, "is not enabled", enable);
@@ -122,7 +122,7 @@ void swap(const Image& image, Findings& findings) {
   if (const std::string file = image.node.bears_swap ? node_program_file : image.first_that_says("failSwapOn: false");
       !file.empty()) {
     findings.warning("Swap", all, fmt::format("swap is on, and the kubelet allows it (failSwapOn: false in {})", file),
-                     "nothing, if pods may swap or memorySwap.swapBehavior is NoSwap");
+                     "none, if pods may swap or memorySwap.swapBehavior is NoSwap");
   } else {
     findings.error("Swap", all, "swap is on, and the kubelet does not start with swap",
                    "set failSwapOn: false in the kubelet's configuration, or remove the swap", Severity::Warning);
@@ -157,7 +157,7 @@ void programs(const Image& image, Findings& findings) {
   need({"iptables", "nft"}, "the network plugins need for masquerading",
        "add iptables or nftables to packages.install");
   need({"modprobe"}, "loads br_netfilter and overlay", "add kmod to packages.install");
-  if (!there.empty()) findings.ok("programs", "PATH", join(there, ", ") + " are there", not_kubeadm);
+  if (!there.empty()) findings.ok("programs", "PATH", join(there, ", ") + " exist", not_kubeadm);
 }
 
 void settings(const Image& image, Findings& findings) {
@@ -180,7 +180,7 @@ void settings(const Image& image, Findings& findings) {
                    "set it to 1, in a file with a later name");
   else
     findings.error(
-        forward, "sysctl.d", "nothing sets net.ipv4.ip_forward" + nobody,
+        forward, "sysctl.d", "no file sets net.ipv4.ip_forward" + nobody,
         "set net.ipv4.ip_forward = 1 in a sysctl.d file of an overlay, and let systemd-sysctl.service start");
 
   // Needed only for clusters with IPv6 networks (node.toml). The kernel copies a value of "all" to "default".

@@ -1,4 +1,4 @@
-// From packages and layers to the finished tree: merge, lay over, apply the rules in order.
+// Assembles the root filesystem: merges packages and layers, then applies the rules in order.
 #include <fmt/format.h>
 
 #include "process/sandbox.hpp"
@@ -19,18 +19,18 @@ const std::vector<Rule>& rules() {
       {"owners", owners, "owners and modes that scripts set"},
       {"alternatives", alternatives, "update-alternatives"},
       {"pam", pam, "pam-auth-update"},
-      {"nsswitch", nsswitch, "/etc/nsswitch.conf with the NSS modules that are installed"},
-      {"units", units, "which systemd units are enabled or masked"},
+      {"nsswitch", nsswitch, "/etc/nsswitch.conf with the installed NSS modules"},
+      {"units", units, "systemd units that are enabled or masked"},
       {"certificates", certificates, "update-ca-certificates"},
       {"file-capabilities", file_capabilities, "setcap"},
       {"identity", identity, "host name, machine id, root's keys"},
       {"time-zone", time_zone, "/etc/localtime"},
       {"disk-mounts", disk_mounts, "/etc/fstab"},
-      {"exclusions", exclusions, "paths that the defconfig leaves out"},
+      {"exclusions", exclusions, "paths that the defconfig excludes"},
       {"hardware-database", hardware_database, "systemd-hwdb update"},
       {"library-cache", library_cache, "ldconfig"},
-      {"package-database", package_database, "dpkg's record of what is installed"},
-      {"modes", modes, "what [[rootfs.mode]] says"},
+      {"package-database", package_database, "dpkg's database of installed packages"},
+      {"modes", modes, "modes and owners of [[rootfs.mode]]"},
       {"update-stamps", update_stamps, "/etc/.updated and /var/.updated"},
   };
   return all;
@@ -80,15 +80,15 @@ Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std:
 Tree assemble_tools(Store& store, std::vector<PackageTree> packages, const std::string& triplet) {
   RootfsOptions options;
   options.triplet = triplet;
-  // Whatever is added is of this day. A tools tree knows no date of an image, so that all images share it. Not 0: make
-  // takes that for a file that is not there.
+  // The time of all added files. It does not depend on the image, so that all images share a tools tree. It is not 0,
+  // because make treats such a file as missing.
   options.source_date_epoch = 86400;
   rootfs::Assembly assembly{
       store, options, [](const std::string&) {}, rootfs::take_apart(store, std::move(packages)), {}, {}, {}};
   assembly.tree = rootfs::merge_packages(assembly.packages);
   rootfs::usr_merge(assembly);
   rootfs::alternatives(assembly);
-  // The sandbox mounts the tree read-only, so every mount point must be in it.
+  // The sandbox mounts the tree read-only, so every mount point must exist.
   for (const auto& point : sandbox_mount_points()) {
     if (point.ends_with('/')) {
       const auto path = point.substr(0, point.size() - 1);

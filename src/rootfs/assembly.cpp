@@ -1,4 +1,4 @@
-// Packages taken apart and merged, and the small vocabulary in which rules write.
+// Splits packages into control members and data, merges them, and has the functions with which rules write.
 #include "rootfs/assembly.hpp"
 
 #include <algorithm>
@@ -22,7 +22,7 @@ bool matches(const std::vector<std::string>& globs, std::string_view path) {
                      [&](const std::string& glob) { return glob_match(relative(glob), path); });
 }
 
-/// Whether a package says in its control file that it Replaces files of the other one.
+/// Whether the control file of a package has a Replaces for the other package.
 bool replaces(const Package& package, const Package& other) {
   const std::string_view field = package.control.get("Replaces");
   const auto relations = parse_relations(field);
@@ -36,8 +36,7 @@ bool replaces(const Package& package, const Package& other) {
   });
 }
 
-/// Which of two packages keeps a path that both ship: dpkg lets a package take over files of those it Replaces
-/// (Policy 7.6.1).
+/// The package that owns a path of two packages: a package replaces files of those in its Replaces (Policy 7.6.1).
 const Package* winner(const Package& first, const Package& second) {
   const bool first_replaces = replaces(first, second), second_replaces = replaces(second, first);
   if (first_replaces == second_replaces) return nullptr;
@@ -63,13 +62,13 @@ const Package* Assembly::package(std::string_view name) const {
 
 const User& Assembly::user(const std::string& name) const {
   const auto found = std::find_if(users.begin(), users.end(), [&](const User& each) { return each.name == name; });
-  if (found == users.end()) throw Error(ErrorKind::Internal, fmt::format("no rule made the account {}", name));
+  if (found == users.end()) throw Error(ErrorKind::Internal, fmt::format("no rule created the account {}", name));
   return *found;
 }
 
 const Group& Assembly::group(const std::string& name) const {
   const auto found = std::find_if(groups.begin(), groups.end(), [&](const Group& each) { return each.name == name; });
-  if (found == groups.end()) throw Error(ErrorKind::Internal, fmt::format("no rule made the group {}", name));
+  if (found == groups.end()) throw Error(ErrorKind::Internal, fmt::format("no rule created the group {}", name));
   return *found;
 }
 
@@ -92,7 +91,7 @@ bool Assembly::excluded(std::string_view path) const {
 
 void Assembly::set(const std::string& rule, const std::string& path, Node node) {
   if (from_layer(path)) {
-    log(fmt::format("rule {}: /{} stays as {} gives it", rule, path, tree.find(path)->origin.text()));
+    log(fmt::format("rule {}: /{} is kept as in {}", rule, path, tree.find(path)->origin.text()));
     return;
   }
   node.origin = Origin::rule(rule);

@@ -1,4 +1,4 @@
-// The root filesystem while rules work on it: the tree, the packages it came from, and the accounts.
+// The root filesystem while rules are applied: the tree, its packages and its accounts.
 #pragma once
 
 #include <functional>
@@ -15,13 +15,13 @@ namespace k8simg::rootfs {
 struct Package {
   std::string name, version, architecture;
   Origin origin;
-  std::shared_ptr<const std::string> control_text;  ///< its control file
+  std::shared_ptr<const std::string> control_text;  ///< the control file
   ControlParagraph control;                         ///< views into control_text
   std::map<std::string, std::string> members;       ///< the other control members: "postinst", "conffiles", ...
   ScriptAnalysis preinst, postinst;
   Tree data;  ///< after the usr-merge
 
-  /// dpkg's rule for the names of info files: "libc6:amd64" for Multi-Arch: same.
+  /// The base name of its info files, as in dpkg: with ":amd64" for Multi-Arch: same.
   std::string file_name() const;
 };
 
@@ -29,8 +29,8 @@ struct User {
   std::string name;
   std::uint32_t uid = 0, gid = 0;
   std::string comment, home, shell, password;
-  bool aged = false;     ///< base-passwd's accounts carry the ageing fields that shadowconfig writes
-  bool expired = false;  ///< sysusers' "u!": fully locked
+  bool aged = false;     ///< has the ageing fields that shadowconfig writes for base-passwd's accounts
+  bool expired = false;  ///< "u!" in sysusers.d: fully locked
 };
 struct Group {
   std::string name;
@@ -48,42 +48,43 @@ struct Assembly {
   std::vector<Group> groups;
 
   const Package* package(std::string_view name) const;
-  const User& user(const std::string& name) const;  ///< Error{Internal} when no rule made it
+  const User& user(const std::string& name) const;  ///< Error{Internal} if no rule created it
   const Group& group(const std::string& name) const;
-  /// Text of a file, symlinks followed; "" when absent.
+  /// Text of a file, follows symlinks; "" if it does not exist.
   std::string text(std::string_view path) const;
-  bool exists(std::string_view path) const;  ///< symlinks followed inside the tree
-  /// Given by a component, an overlay, the kernel or a board: rules leave it alone.
+  bool exists(std::string_view path) const;  ///< follows symlinks inside the tree
+  /// Whether it comes from a component, an overlay, the kernel or a board. Rules do not change such a path.
   bool from_layer(std::string_view path) const;
-  /// The defconfig's globs drop it (`keep` wins; layers are never dropped).
+  /// Whether the defconfig's globs exclude it. `keep` takes precedence; paths of layers are never excluded.
   bool excluded(std::string_view path) const;
 
-  /// Write a node for rule `rule` unless a layer gave the path; missing parents are made. A package's node is replaced.
+  /// These write a node for the rule `rule` unless the path is from a layer. They create missing parents and replace
+  /// the node of a package.
   void file(const std::string& rule, const std::string& path, std::string_view content, std::uint32_t mode = 0644,
             std::uint32_t uid = 0, std::uint32_t gid = 0);
   void link(const std::string& rule, const std::string& path, const std::string& target);
   void folder(const std::string& rule, const std::string& path, std::uint32_t mode = 0755, std::uint32_t uid = 0,
               std::uint32_t gid = 0);
-  /// The same, only when nothing is there: what the scripts call install_from_default.
+  /// The same if the path does not exist, like install_from_default of the scripts.
   void file_if_absent(const std::string& rule, const std::string& path, std::string_view content,
                       std::uint32_t mode = 0644, std::uint32_t uid = 0, std::uint32_t gid = 0);
   void link_if_absent(const std::string& rule, const std::string& path, const std::string& target);
   void folder_if_absent(const std::string& rule, const std::string& path, std::uint32_t mode = 0755,
                         std::uint32_t uid = 0, std::uint32_t gid = 0);
-  /// Owner and mode of a path that is there; does nothing when it is not.
+  /// Sets owner and mode of a path if it exists.
   void own(std::string_view path, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid);
 
  private:
   void set(const std::string& rule, const std::string& path, Node node);
 };
 
-/// Leading slash off, "/usr/bin/x" → "usr/bin/x".
+/// Removes the leading slash: "/usr/bin/x" → "usr/bin/x".
 std::string relative(std::string_view path);
 
-/// Takes the packages apart (control members out of DEBIAN/, usr-merge) and sorts them by name. Error{Fetch} names a
-/// package without a control file, or the malformed line of one.
+/// Separates control members (DEBIAN/) from data, applies the usr-merge and sorts packages by name. Error{Fetch} for a
+/// package without a control file, or with a malformed one.
 std::vector<Package> take_apart(const Store& store, std::vector<PackageTree> packages);
-/// One tree of all packages; collisions are settled by Replaces or thrown.
+/// Merges all packages. Replaces resolves collisions; other collisions are errors.
 Tree merge_packages(std::vector<Package>& packages);
 
 }  // namespace k8simg::rootfs

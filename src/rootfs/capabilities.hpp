@@ -1,4 +1,4 @@
-// The bytes of the extended attribute security.capability.
+// Encodes the extended attribute security.capability.
 #pragma once
 
 #include <optional>
@@ -8,7 +8,7 @@
 namespace k8simg::rootfs {
 
 /// "cap_net_raw+ep", "cap_a,cap_b=ep" (cap_from_text(3), without "-" and "all") as vfs_cap_data, version 2, 20 bytes;
-/// nullopt when malformed.
+/// nullopt if malformed.
 std::optional<std::string> capability_attribute(std::string_view text);
 
 }  // namespace k8simg::rootfs

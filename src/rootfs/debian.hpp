@@ -1,4 +1,4 @@
-// Facts about Debian that the rules use, as debian.toml of this folder has them.
+// Facts about Debian for the rules, from debian.toml in this folder.
 #pragma once
 
 #include <cstdint>
@@ -9,15 +9,15 @@
 
 namespace k8simg::rootfs {
 
-/// A folder, link or file that a rule makes where nothing is there yet.
+/// A folder, link or file that a rule creates if the path does not exist.
 struct DefaultPath {
   std::string path;
-  std::string package;           ///< only if it is installed; "": always
-  std::string beside;            ///< only if this path is there; "": always
+  std::string package;           ///< only if this package is installed; "": always
+  std::string beside;            ///< only if this path exists; "": always
   std::uint32_t mode = 0;        ///< of folders and files
-  std::uint32_t gid = 0;         ///< likewise
+  std::uint32_t gid = 0;         ///< of folders and files
   std::string target;            ///< of a link
-  bool replaces_folder = false;  ///< a link that takes the place of a folder which a package ships
+  bool replaces_folder = false;  ///< the link replaces a folder of a package
   std::string content;           ///< of a file
 };
 struct DefaultPaths {
@@ -38,23 +38,23 @@ struct Debian {
   struct Owner {
     std::string path;
     std::uint32_t mode = 0;
-    std::string user = "root", group;  ///< group "": the user's
-    std::string statoverride;          ///< the package that registers it with dpkg
+    std::string user = "root", group;  ///< group: "" stands for the user's
+    std::string statoverride;          ///< the package that registers it with dpkg-statoverride
   };
   std::vector<Owner> owners;
   std::vector<std::string> pam_files;
   struct NameService {
     std::string package, service;
     std::vector<std::string> databases;
-    std::string before;  ///< another service; "": at the end of the line
+    std::string before;  ///< the service before which it is inserted; "": at the end of the line
   };
   std::vector<NameService> name_services;
   std::vector<std::string> dpkg_folders, status_fields;
 };
 
-/// The file that is compiled into the program.
+/// The parsed debian.toml, which is compiled into the program.
 const Debian& debian();
-/// Error{Usage} with every mistake and its line, also for a number that two accounts have. For tests.
+/// Error{Usage} lists every mistake with its line, including duplicate numbers of accounts. For tests.
 Debian read_debian(std::string_view text);
 
 }  // namespace k8simg::rootfs

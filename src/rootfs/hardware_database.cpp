@@ -1,4 +1,4 @@
-// Reads hwdb(7) files into a trie of match patterns, and writes the trie.
+// Compiles hwdb(7) files: reads them into a trie of match patterns and writes the trie.
 #include "rootfs/hardware_database.hpp"
 
 #include <fmt/format.h>
@@ -23,11 +23,11 @@ struct Property {
   std::size_t line = 0;  ///< from 1
 };
 
-/// Below a node stands everything that begins with the characters on the way to it and then its prefix.
+/// All patterns below a node begin with the characters on the path to it, followed by its prefix.
 struct TrieNode {
   std::string prefix;
   std::map<unsigned char, std::unique_ptr<TrieNode>> children;  ///< by the character after the prefix
-  std::map<std::string, Property> values;  ///< by key, which keeps its leading blank; of the pattern that ends here
+  std::map<std::string, Property> values;  ///< of the pattern that ends here, by key with its leading space
 };
 
 TrieNode& insert(TrieNode& root, std::string_view pattern) {
@@ -35,7 +35,7 @@ TrieNode& insert(TrieNode& root, std::string_view pattern) {
   for (;;) {
     const auto [ours, theirs] = std::mismatch(node->prefix.begin(), node->prefix.end(), pattern.begin(), pattern.end());
     const auto same = static_cast<std::size_t>(ours - node->prefix.begin());
-    if (same < node->prefix.size()) {  // the node parts where the two differ
+    if (same < node->prefix.size()) {  // split the node at the first difference
       auto tail = std::make_unique<TrieNode>();
       tail->prefix = node->prefix.substr(same + 1);
       tail->children.swap(node->children);
@@ -56,7 +56,8 @@ TrieNode& insert(TrieNode& root, std::string_view pattern) {
   }
 }
 
-/// Header, nodes with their children and values, strings. Nodes stand after those below them, the root last.
+/// Writes the header, the nodes with their children and values, and the strings. Children come before their parents;
+/// the root is last.
 class Writer {
  public:
   explicit Writer(const std::vector<HardwareFile>& files) : files_(files) {}
@@ -75,7 +76,8 @@ class Writer {
   }
 
  private:
-  /// Strings follow the nodes and are named by their place in the file, so the nodes' size must be known first.
+  /// Strings follow the nodes and are referred to by their offset in the file, so the size of the nodes is computed
+  /// first.
   void count(const TrieNode& node) {
     strings_at_ += node_size + node.children.size() * child_size + node.values.size() * value_size;
     for (const auto& [character, child] : node.children) count(*child);
@@ -103,7 +105,8 @@ class Writer {
       append_number(nodes_, string(property.value), 8);
       append_number(nodes_, string(files_[property.file].path), 8);
       append_number(nodes_, property.line, 4);
-      append_number(nodes_, property.file + 1, 2);  // among properties of several patterns the later file's wins
+      append_number(nodes_, property.file + 1,
+                    2);  // among properties of several patterns, that of the later file is used
       append_number(nodes_, 0, 2);
     }
     return offset;
@@ -115,7 +118,7 @@ class Writer {
   std::map<std::string, std::uint64_t> string_offsets_;
 };
 
-/// A record is one or more lines with patterns, lines " KEY=VALUE", and an empty line.
+/// A record consists of one or more lines with patterns, lines " KEY=VALUE", and an empty line.
 void read_file(TrieNode& root, const HardwareFile& file, std::size_t index,
                const std::function<void(const std::string&)>& warn) {
   std::vector<std::string> patterns;

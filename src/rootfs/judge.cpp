@@ -1,4 +1,4 @@
-// The judgement table held against the scripts: every remainder is somebody's decision.
+// Checks that defconfigs/scripts.toml has a judgement for the remainder of every maintainer script.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -23,8 +23,8 @@ void check_table(const std::vector<Judgement>& judgements) {
                   near ? fmt::format("Did you mean {}?", *near) : fmt::format("Rules are: {}.", join(names, ", ")));
     }
     if (trim(each.reason).empty()) {
-      throw Error(ErrorKind::Usage, fmt::format("the judgement of {} {} gives no reason", each.package, each.script),
-                  "Say in `reason` what the rule models, or why nothing needs to be done.");
+      throw Error(ErrorKind::Usage, fmt::format("the judgement of {} {} has no reason", each.package, each.script),
+                  "Set `reason` to what the rule models, or to why nothing needs to be done.");
     }
   }
 }
@@ -63,11 +63,9 @@ void check_scripts(const Store& store, const std::vector<PackageTree>& packages,
   }
   if (count == 0) return;
   throw Error(ErrorKind::Resolve,
-              fmt::format("{} maintainer script{} something that nobody has judged:{}", count,
-                          count == 1 ? " does" : "s do", unjudged),
-              "Read what is left of each script. Add a [[judgement]] to defconfigs/scripts.toml with package, script, "
-              "remainder, and either "
-              "the rule that models it or, when nothing of it matters for a fresh image, the reason alone.");
+              fmt::format("{} maintainer script{} no judgement:{}", count, count == 1 ? " has" : "s have", unjudged),
+              "Read the remainder of each script. Add a [[judgement]] to defconfigs/scripts.toml with package, script, "
+              "remainder and reason, and with the rule that models it if it affects a new image.");
 }
 
 }  // namespace k8simg

@@ -1,4 +1,4 @@
-// Writing /etc/ld.so.cache so that it equals what ldconfig writes.
+// Writes /etc/ld.so.cache with the same bytes as ldconfig.
 #include "rootfs/library_cache.hpp"
 
 #include <algorithm>
@@ -15,7 +15,8 @@ constexpr std::uint32_t extension_magic = 0xeaa42174;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/// The order of the string table: compared from the end, greater first, longer before its own suffix.
+/// The order of the string table: strings are compared from their end, in descending order; a string comes before its
+/// suffixes.
 bool before_in_table(const std::string& a, const std::string& b) {
   const auto [left, right] = std::mismatch(a.rbegin(), a.rend(), b.rbegin(), b.rend());
   if (left != a.rend() && right != b.rend())
@@ -58,7 +59,7 @@ std::string library_cache_bytes(std::vector<CachedLibrary> libraries, const std:
   std::map<std::string, std::uint32_t, std::less<>> offsets;
   std::string table;
   const std::string* previous = nullptr;
-  for (const auto& each : strings) {  // a string that ends the one before it shares its bytes
+  for (const auto& each : strings) {  // a string that is a suffix of the previous one shares its bytes
     if (previous != nullptr && previous->ends_with(each)) {
       offsets[each] = offsets[*previous] + static_cast<std::uint32_t>(previous->size() - each.size());
     } else {

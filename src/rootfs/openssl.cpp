@@ -1,4 +1,4 @@
-// OpenSSL behind two small functions.
+// Computes MD5 sums and hashes of certificates with OpenSSL.
 #include "rootfs/openssl.hpp"
 
 #include <memory>
@@ -30,8 +30,8 @@ std::string md5_hex(std::string_view bytes) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned length = 0;
   if (EVP_Digest(bytes.data(), bytes.size(), digest, &length, EVP_md5(), nullptr) != 1) {
-    throw Error(ErrorKind::Internal, "OpenSSL refuses MD5, which dpkg's database is made of",
-                "Is a FIPS-only OpenSSL configuration in force?");
+    throw Error(ErrorKind::Internal, "OpenSSL refuses MD5, which dpkg's database needs",
+                "Check whether the OpenSSL configuration allows only FIPS algorithms.");
   }
   return to_hex(std::span<const std::uint8_t>(digest, length));
 }

@@ -1,4 +1,4 @@
-// What this folder takes from OpenSSL: MD5 sums for dpkg's database, and the hash by which certificates are looked up.
+// Functions of OpenSSL: MD5 sums for dpkg's database, and hashes of certificates.
 #pragma once
 
 #include <optional>
@@ -9,11 +9,10 @@ namespace k8simg::rootfs {
 
 std::string md5_hex(std::string_view bytes);
 
-/// The eight digits of `openssl x509 -subject_hash` for the first certificate of a PEM text; nullopt when there is
-/// none.
+/// The eight digits of `openssl x509 -subject_hash` for the first certificate of a PEM text; nullopt if there is none.
 std::optional<std::string> subject_hash(std::string_view pem);
-/// SHA-256 of the first certificate's DER, to tell equal certificates apart from others with the same subject; "" when
-/// there is none.
+/// SHA-256 of the first certificate's DER, to find equal certificates among those with the same subject; "" if there is
+/// none.
 std::string fingerprint(std::string_view pem);
 
 }  // namespace k8simg::rootfs

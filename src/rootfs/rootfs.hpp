@@ -1,5 +1,5 @@
-// The target's root filesystem from package trees, components and overlays: maintainer scripts are modelled by rules,
-// never run.
+// Makes the target's root filesystem from package trees, components and overlays. Rules model maintainer scripts, which
+// are never run.
 #pragma once
 
 #include <cstdint>
@@ -15,24 +15,24 @@ namespace k8simg {
 
 /// A recognised part of a maintainer script.
 struct ScriptBlock {
-  /// "enable", "enable-user" (units that a new installation enables), "unit-state" (units that it leaves alone),
+  /// "enable", "enable-user" (units that a new installation enables), "unit-state" (units that it does not enable),
   /// "service" (starts and restarts), "sysusers", "tmpfiles", "alternatives", "sysv", "conffile", "ldconfig",
   /// "triggers", "py3compile", "menu", "runit", "ucf".
   std::string kind;
-  std::string tool;                ///< what debhelper wrote in its marker: "dh_installsystemd/13.24.1"
-  std::vector<std::string> units;  ///< the arguments that matter: unit names, tmpfiles names, ...
+  std::string tool;                ///< the name in debhelper's marker: "dh_installsystemd/13.24.1"
+  std::vector<std::string> units;  ///< the relevant arguments: names of units, of tmpfiles, ...
 };
 
 struct ScriptAnalysis {
   std::vector<ScriptBlock> blocks;
-  std::string remainder;  ///< normalised: shebang, `set -e`, comments, blank lines, recognised blocks and `exit 0` are
-                          ///< out; multiarch tuples read "MULTIARCH", so that one judgement serves every architecture
-  std::string remainder_sha256;  ///< hex; "" when nothing is left
+  std::string remainder;  ///< normalised: without shebang, `set -e`, comments, blank lines, recognised blocks and
+  ///< `exit 0`; "MULTIARCH" replaces multiarch tuples, so one judgement is for all architectures
+  std::string remainder_sha256;  ///< hexadecimal; "" for an empty remainder
 };
-/// `script` is preinst, postinst (prerm and postrm never matter: nothing is removed). Fuzzed.
+/// `script`: "preinst" or "postinst". prerm and postrm are not needed, because nothing is removed. Fuzzed.
 ScriptAnalysis analyse_script(std::string_view text, const std::string& package, const std::string& script);
 
-/// One package: the tree from debian/deb.hpp (control members below DEBIAN/).
+/// The tree of a package from debian/deb.hpp, with control members below DEBIAN/.
 struct PackageTree {
   std::string name, version, architecture;
   Tree tree;
@@ -42,12 +42,12 @@ struct Layer {
   Tree tree;
 };  ///< "component:containerd", "overlay:base"
 
-/// One line of /etc/fstab: a partition of the disk image. The root filesystem is among them.
+/// A line of /etc/fstab: a partition of the disk image, including the root filesystem.
 struct DiskMount {
   std::string source, path, filesystem;  ///< "UUID=...", "/", "ext4"
-  std::string options;                   ///< of the filesystem, between commas
-  int fsck_pass = 0;                     ///< of all but the root filesystem, which comes first
-  bool grow = false;                     ///< grown to its partition at boot (x-systemd.growfs)
+  std::string options;                   ///< of the filesystem, separated by commas
+  int fsck_pass = 0;                     ///< not for the root filesystem, which is always first
+  bool grow = false;                     ///< grow it to its partition at boot (x-systemd.growfs)
 };
 
 struct RootfsOptions : RootfsConfig {
@@ -56,21 +56,20 @@ struct RootfsOptions : RootfsConfig {
   std::vector<DiskMount> mounts;  ///< for /etc/fstab
 };
 
-/// Throws Error{Resolve} listing each remainder that no judgement covers, with its text and hash, and how to judge it;
-/// Error{Usage} when a judgement names a rule that does not exist or says neither rule nor reason. The blobs of the
-/// scripts are in `store`.
+/// Error{Resolve} lists each remainder without a judgement, with its text, its hash and what to do. Error{Usage} if a
+/// judgement names an unknown rule or has no reason. The blobs of the scripts are in `store`.
 void check_scripts(const Store& store, const std::vector<PackageTree>& packages,
                    const std::vector<Judgement>& judgements);
 
-/// Packages (in dependency-free, name order) are usr-merged, merged, then layers in order, then the rules; every node
-/// carries its origin. What a layer gives is never changed by a rule but [[rootfs.mode]]. Two packages with the same
-/// file: the one whose Replaces names the other wins, as with dpkg. Throws Error{Usage} for undeclared collisions, an
-/// unknown unit, alternative or time zone; Error{Resolve} for an account without a number.
+/// Merges packages in the order of their names after the usr-merge, then layers in the given order, then applies the
+/// rules. Every node has its origin. Only the rule "modes" changes paths of layers. If two packages have the same file,
+/// that of the package with a Replaces for the other is used, as in dpkg. Error{Usage} for undeclared collisions and an
+/// unknown unit, alternative or time zone. Error{Resolve} for an account without a number.
 Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std::vector<Layer>& layers,
                      const RootfsOptions& options, const std::function<void(const std::string&)>& log);
 
-/// A tools tree: the same packages-as-data merge with only the rules a build root needs (usr-merge, alternatives, mount
-/// points, accounts, no exclusions).
+/// Makes a tools tree: merges packages in the same way and applies only the rules that it needs (usr-merge,
+/// alternatives, mount points, accounts).
 Tree assemble_tools(Store& store, std::vector<PackageTree> packages, const std::string& triplet);
 
 }  // namespace k8simg

@@ -1,5 +1,5 @@
-// The rules: each models one thing that Debian's maintainer scripts do, or that an image needs beyond packages. Its
-// name is the provenance ("rule:NAME") of what it writes and the word that defconfigs/scripts.toml uses.
+// The rules. Each models one effect of Debian's maintainer scripts, or adds what an image needs beyond packages. The
+// name is used in origins ("rule:NAME") and in defconfigs/scripts.toml.
 #pragma once
 
 #include <string>
@@ -12,14 +12,14 @@ namespace k8simg::rootfs {
 struct Rule {
   const char* name;
   void (*apply)(Assembly&);
-  const char* what;  ///< one sentence, for `scripts.toml` readers and error messages
+  const char* what;  ///< a short description for error messages
 };
 
 /// In the order in which they run.
 const std::vector<Rule>& rules();
 bool is_rule(std::string_view name);
 
-void usr_merge(Assembly& assembly);          // assembly.cpp: links that base-files' scripts keep
+void usr_merge(Assembly& assembly);          // rules_defaults.cpp
 void base_files(Assembly& assembly);         // rules_defaults.cpp
 void default_files(Assembly& assembly);      // rules_defaults.cpp
 void accounts(Assembly& assembly);           // rules_accounts.cpp

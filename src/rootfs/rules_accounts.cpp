@@ -1,5 +1,5 @@
-// Users and groups: base-passwd's masters, then sysusers.d and adduser calls, with numbers that never depend on the
-// order of packages. Formats: passwd(5), group(5), shadow(5), gshadow(5), sysusers.d(5).
+// Rule accounts: users and groups of base-passwd's masters, sysusers.d and calls of adduser, with numbers that do not
+// depend on the order of packages. Formats: passwd(5), group(5), shadow(5), gshadow(5), sysusers.d(5).
 #include <algorithm>
 #include <charconv>
 #include <optional>
@@ -44,9 +44,8 @@ class Accounts {
     if (const auto found = numbers.find(name); found != numbers.end()) return found->second;
     throw Error(
         ErrorKind::Resolve,
-        fmt::format("{} asks for the account {} without saying its number, and none is set aside for it", asked_by,
-                    name),
-        fmt::format("Give it one in an overlay, /usr/lib/sysusers.d/zz-{}.conf with the line `u {} NUMBER`, or in "
+        fmt::format("{} needs the account {} without a number, and no number is reserved for it", asked_by, name),
+        fmt::format("Set one in an overlay, /usr/lib/sysusers.d/zz-{}.conf with the line `u {} NUMBER`, or in "
                     "[accounts.numbers] of src/rootfs/debian.toml.",
                     name, name));
   }
@@ -79,7 +78,7 @@ void read_masters(Assembly& assembly) {
     assembly.groups.push_back({fields[0], number(fields[2]).value_or(nogroup), {}});
   }
   if (assembly.users.empty())
-    throw Error(ErrorKind::Usage, "no package gives the accounts that every system needs",
+    throw Error(ErrorKind::Usage, "no package has the accounts that every system needs",
                 "Add base-passwd to the defconfig's packages.");
 }
 
@@ -88,7 +87,7 @@ struct Line {
   std::string source;
 };
 
-/// sysusers.d(5): a file in /etc hides the one of the same name in /usr/lib; files in the order of their names.
+/// sysusers.d(5): a file in /etc replaces the file of the same name in /usr/lib. Files are sorted by name.
 std::vector<Line> sysusers_lines(const Assembly& assembly) {
   std::map<std::string, std::string> files;
   for (const auto* folder : {"usr/lib/sysusers.d", "etc/sysusers.d"}) {
@@ -106,7 +105,7 @@ std::vector<Line> sysusers_lines(const Assembly& assembly) {
   return lines;
 }
 
-/// "N", "N:GROUP", "-:GROUP", "/path" (a number to copy: not used by packages), "-".
+/// "N", "N:GROUP", "-:GROUP", "/path" (the number of that file's owner; packages do not use it), "-".
 struct Identifier {
   std::optional<std::uint32_t> uid;
   std::string group;
@@ -123,7 +122,7 @@ std::string word_or(const std::vector<std::string>& words, std::size_t index, co
 
 void read_sysusers(Assembly& assembly, Accounts& accounts) {
   const auto lines = sysusers_lines(assembly);
-  // An explicit number wins over "-" for the same name in another file: that is how an overlay sets one.
+  // A number takes precedence over "-" for the same name in another file, so that an overlay can set it.
   std::map<std::string, std::uint32_t> said;
   for (const auto& [words, source] : lines) {
     if (const auto id = identifier(words); id.uid) said.emplace(words[1], *id.uid);
@@ -165,7 +164,7 @@ void read_sysusers(Assembly& assembly, Accounts& accounts) {
   }
 }
 
-/// adduser --system and addgroup --system as adduser(8) defines them: group nogroup unless --group, no shell, locked.
+/// adduser --system and addgroup --system as in adduser(8): group nogroup without --group, no shell, locked.
 void read_adduser_calls(const Assembly& assembly, Accounts& accounts) {
   for (const auto& package : assembly.packages) {
     const auto& script = package.postinst.remainder;
@@ -235,7 +234,7 @@ void accounts(Assembly& assembly) {
   read_sysusers(assembly, accounts);
   read_adduser_calls(assembly, accounts);
   check_numbers(assembly);
-  // The masters' order, then by number: packages may come and go without moving other lines.
+  // The order of the masters, then by number: adding or removing a package does not move other lines.
   std::stable_sort(assembly.users.begin(), assembly.users.end(),
                    [](const User& a, const User& b) { return a.aged != b.aged ? a.aged : !a.aged && a.uid < b.uid; });
 
@@ -243,7 +242,7 @@ void accounts(Assembly& assembly) {
   std::string passwd, shadow, group, gshadow;
   for (const auto& user : assembly.users) {
     passwd += fmt::format("{}:x:{}:{}:{}:{}:{}\n", user.name, user.uid, user.gid, user.comment, user.home, user.shell);
-    // No account has a password: root too is reached with a key.
+    // No account has a password. root logs in with a key.
     shadow += fmt::format("{}:{}:{}:{}:{}:\n", user.name, user.password, day,
                           user.aged ? "0:99999:7" : "::", user.expired ? ":1" : ":");
   }

@@ -1,5 +1,5 @@
-// update-alternatives: the choices that packages register in their scripts, the one that wins, and its links.
-// Format of the administrative files: update-alternatives(1), "FILES" and dpkg's utils/update-alternatives.c.
+// Rule alternatives: the alternatives that packages register in their scripts, the selected one, and its links. Format
+// of the administrative files: update-alternatives(1), "FILES", and dpkg's utils/update-alternatives.c.
 #include <algorithm>
 #include <charconv>
 
@@ -26,7 +26,7 @@ struct Alternative {
   std::map<std::string, Choice> choices;           // by path, as in dpkg's file
 };
 
-/// --install LINK NAME PATH PRIORITY and --slave LINK NAME PATH, several of both in one call.
+/// --install LINK NAME PATH PRIORITY and --slave LINK NAME PATH. A call may have several of both.
 void read_call(const std::vector<std::string>& words, std::map<std::string, Alternative>& all) {
   Alternative* alternative = nullptr;
   Choice* choice = nullptr;
@@ -67,7 +67,7 @@ void alternatives(Assembly& assembly) {
   const std::string rule = "alternatives";
   std::map<std::string, Alternative> all;
   for (const auto& package : assembly.packages) {
-    // The blocks of dh_installalternatives and hand-written calls read alike, so the whole script is read.
+    // Calls have the same form in blocks of dh_installalternatives and elsewhere, so the whole script is read.
     const auto script = package.members.find("postinst");
     if (script == package.members.end()) continue;
     for (const auto& call : calls_of(script->second, "update-alternatives")) read_call(call, all);
@@ -76,7 +76,7 @@ void alternatives(Assembly& assembly) {
     return assembly.exists(relative(path)) && !assembly.excluded(relative(path));
   };
   for (auto& [name, alternative] : all) {
-    // A choice or slave whose file is not in the image is no choice: update-alternatives checks this too.
+    // update-alternatives too ignores choices and slaves whose file does not exist.
     auto& choices = alternative.choices;
     std::erase_if(choices, [&](const auto& each) { return !there(each.first); });
     std::erase_if(alternative.slave_links, [&](const auto& slave) {
@@ -97,14 +97,14 @@ void alternatives(Assembly& assembly) {
       if (best == alternative.choices.end()) {
         std::vector<std::string> paths;
         for (const auto& [path, choice] : alternative.choices) paths.push_back(path);
-        throw Error(ErrorKind::Usage, fmt::format("the alternative {} cannot be {}", name, wanted->second),
+        throw Error(ErrorKind::Usage, fmt::format("the alternative {} cannot be set to {}", name, wanted->second),
                     fmt::format("Choices are: {}.", join(paths, ", ")));
       }
     }
     const auto connect = [&](const std::string& link, const std::string& each, const std::string& path) {
       assembly.link(rule, "etc/alternatives/" + each, path);
       assembly.link(rule, usr_merged_path(relative(link)),
-                    "/etc/alternatives/" + each);  // "/lib/cpp" lies below a link
+                    "/etc/alternatives/" + each);  // "/lib/cpp" is below a link
     };
     connect(alternative.link, name, best->first);
     for (const auto& [slave, link] : alternative.slave_links) {

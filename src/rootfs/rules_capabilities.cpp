@@ -1,5 +1,5 @@
-// File capabilities that maintainer scripts set with setcap. Format of the attribute: linux/capability.h,
-// VFS_CAP_REVISION_2.
+// Rule file-capabilities: capabilities that maintainer scripts set with setcap. Format of the attribute:
+// linux/capability.h, VFS_CAP_REVISION_2.
 #include "rootfs/capabilities.hpp"
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace k8simg::rootfs {
 
 namespace {
 
-/// linux/capability.h, in the order of their numbers.
+/// Names from linux/capability.h, by number.
 constexpr std::array<std::string_view, 41> names = {"chown",
                                                     "dac_override",
                                                     "dac_read_search",
@@ -96,8 +96,8 @@ std::optional<std::string> capability_attribute(std::string_view text) {
 
 void file_capabilities(Assembly& assembly) {
   for (const auto& package : assembly.packages) {
-    // Only where the judgement says that the call is made on a fresh system: iproute2's stands behind a question
-    // answered with no.
+    // Only if the judgement says that a new installation makes the call. That of iproute2 depends on a debconf question
+    // whose default answer is no.
     const auto judged =
         std::any_of(assembly.options.judgements.begin(), assembly.options.judgements.end(), [&](const Judgement& each) {
           return each.rule == "file-capabilities" && each.package == package.name && each.script == "postinst" &&

@@ -1,5 +1,5 @@
-// The certificates that programs trust, as update-ca-certificates(8) and openssl-rehash(1) lay them out in
-// /etc/ssl/certs.
+// Rule certificates: trusted certificates in /etc/ssl/certs, as update-ca-certificates(8) and openssl-rehash(1) make
+// them.
 #include <algorithm>
 #include <set>
 
@@ -13,7 +13,7 @@ namespace k8simg::rootfs {
 
 namespace {
 
-/// "Foo (2).crt" → "Foo_=2=.pem": blanks, parentheses and commas as update-ca-certificates rewrites them.
+/// "Foo (2).crt" → "Foo_=2=.pem": replaces spaces, parentheses and commas as update-ca-certificates does.
 std::string link_name(const std::string& path) {
   auto name = path.substr(path.rfind('/') + 1);
   name = name.substr(0, name.rfind(".crt"));
@@ -46,7 +46,7 @@ void certificates(Assembly& assembly) {
     auto text = assembly.text(source);
     const auto hash = subject_hash(text);
     if (!hash) {
-      assembly.log(fmt::format("certificates: /{} is no certificate and is left out", source));
+      assembly.log(fmt::format("certificates: /{} is not a certificate and is ignored", source));
       continue;
     }
     const auto name = link_name(source);

@@ -1,4 +1,4 @@
-// Folders, files and owners that maintainer scripts make once on a new system, each taken from the script that says so.
+// Rules for folders, files, owners and links that maintainer scripts create once on a new system.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -17,8 +17,8 @@ std::string read_template(const Assembly& assembly, const std::string& path) {
   return node == nullptr ? std::string() : assembly.store.read(node->content);
 }
 
-/// debianutils' update-shells: the shells of the template and of shells.d, each also under its name in the merged /usr,
-/// in this order.
+/// The shells of the template and of shells.d, each also with its path in the merged /usr, in the order of debianutils'
+/// update-shells.
 std::vector<std::string> declared_shells(const Assembly& assembly) {
   std::vector<std::string> files = assembly.tree.children("usr/share/debianutils/shells.d");
   files.insert(files.begin(), "usr/share/debianutils/shells");
@@ -37,7 +37,7 @@ std::vector<std::string> declared_shells(const Assembly& assembly) {
   return shells;
 }
 
-/// What is there stays, unless a link takes the place of a folder.
+/// Creates paths that do not exist. A link may replace a folder.
 void make_default_paths(Assembly& assembly, const std::string& rule, const DefaultPaths& paths) {
   const auto wanted = [&](const DefaultPath& each) {
     return (each.package.empty() || assembly.package(each.package) != nullptr) &&
@@ -82,7 +82,7 @@ void default_files(Assembly& assembly) {
     const auto mode = from->mode;
     assembly.file_if_absent(rule, copy.to, text, mode);
   }
-  // dh_ucf's blocks: ucf SOURCE DESTINATION.
+  // Blocks of dh_ucf: "ucf SOURCE DESTINATION".
   for (const auto& package : assembly.packages) {
     for (const auto& block : package.postinst.blocks) {
       if (block.kind != "ucf" || block.units.size() < 2) continue;

@@ -1,4 +1,4 @@
-// Paths that the defconfig leaves out: documentation, locales and the like, from packages and rules, never from layers.
+// Rule exclusions: removes the paths that the defconfig excludes, such as documentation. Paths of layers are kept.
 #include <fmt/format.h>
 
 #include "rootfs/rules.hpp"
@@ -7,7 +7,7 @@ namespace k8simg::rootfs {
 
 void exclusions(Assembly& assembly) {
   std::vector<std::string> files, folders;
-  // The zone that the image lives in stays whatever the globs say.
+  // The time zone of the image is always kept.
   const auto zone = assembly.tree.find("etc/localtime") != nullptr ? assembly.tree.resolve("etc/localtime").value_or("")
                                                                    : std::string();
   std::uint64_t bytes = 0;
@@ -21,11 +21,11 @@ void exclusions(Assembly& assembly) {
     }
   }
   for (const auto& path : files) assembly.tree.erase(path);
-  // Deepest first; a folder goes only when nothing that stays is below it.
+  // Deepest folders come first. A folder is removed only if nothing is left in it.
   for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
     if (assembly.tree.children(*folder).empty()) assembly.tree.erase(*folder);
   }
-  assembly.log(fmt::format("{} paths left out, {} bytes", files.size() + folders.size(), bytes));
+  assembly.log(fmt::format("{} paths excluded, {} bytes", files.size() + folders.size(), bytes));
 }
 
 }  // namespace k8simg::rootfs

@@ -1,5 +1,5 @@
-// Compiles udev's hardware database from the files that the image keeps, as systemd-hwdb(8) does when udev is
-// configured.
+// Rule hardware-database: compiles udev's hardware database from the files of the image, like systemd-hwdb(8) when udev
+// is configured.
 #include "rootfs/hardware_database.hpp"
 #include "rootfs/rules.hpp"
 
@@ -8,7 +8,7 @@ namespace k8simg::rootfs {
 void hardware_database(Assembly& assembly) {
   const std::string shipped = "usr/lib/udev/hwdb.d/", local = "etc/udev/hwdb.d/";
   std::map<std::string, std::string>
-      sources;  // name → path: a file in /etc replaces its namesake, and names decide the order
+      sources;  // name → path, sorted by name; a file in /etc replaces the file of the same name
   for (const auto& [path, node] : assembly.tree.nodes()) {
     for (const auto& folder : {shipped, local}) {
       if (!path.starts_with(folder) || !path.ends_with(".hwdb")) continue;

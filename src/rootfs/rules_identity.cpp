@@ -1,5 +1,5 @@
-// What makes the tree one machine's: names, keys, time zone, mounts, and the stamps that keep first boot from redoing
-// the rules' work.
+// Rules for a machine's identity: names, keys, time zone, mounts, and the stamps that keep the first boot from
+// repeating the work of rules.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -15,14 +15,14 @@ void identity(Assembly& assembly) {
   const auto& options = assembly.options;
   const auto hostname = options.hostname.empty() ? std::string("localhost") : options.hostname;
   assembly.file(rule, "etc/hostname", hostname + "\n");
-  // containerd's CRI refuses to run a pod without /etc/hosts. 127.0.1.1: the name resolves before any network is up.
+  // containerd's CRI does not start a pod without /etc/hosts. With 127.0.1.1 the name resolves without a network.
   assembly.file_if_absent(rule, "etc/hosts",
                           fmt::format("127.0.0.1\tlocalhost\n{}::1\t\tlocalhost ip6-localhost "
                                       "ip6-loopback\nff02::1\t\tip6-allnodes\nff02::2\t\tip6-allrouters\n",
                                       hostname == "localhost" ? "" : fmt::format("127.0.1.1\t{}\n", hostname)));
-  // machine-id(5): "uninitialized" makes the first boot write a fresh one and ConditionFirstBoot= true.
+  // machine-id(5): with "uninitialized", the first boot writes a new id and ConditionFirstBoot= is true.
   assembly.file(rule, "etc/machine-id", "uninitialized\n", 0444);
-  // systemd(1) sets the clock of a machine that has none, or whose battery is empty, to this file's time at least.
+  // systemd(1) sets a clock that is behind the time of this file to that time.
   if (assembly.package("systemd") != nullptr) assembly.file(rule, "usr/lib/clock-epoch", "");
   if (assembly.package("systemd-resolved") != nullptr)
     assembly.link_if_absent(rule, "etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf");
@@ -39,7 +39,7 @@ void time_zone(Assembly& assembly) {
   if (zone == "UTC") zone = "Etc/UTC";
   const auto path = "usr/share/zoneinfo/" + zone;
   if (!assembly.exists(path)) {
-    if (utc) return;  // what glibc and Go take without /etc/localtime
+    if (utc) return;  // the default of glibc and Go without /etc/localtime
     throw Error(ErrorKind::Usage, fmt::format("the time zone {} is not in the tree", zone),
                 assembly.package("tzdata") == nullptr ? "Add tzdata to the defconfig's packages."
                                                       : "Use a name from /usr/share/zoneinfo, such as Europe/Berlin.");
@@ -65,8 +65,8 @@ void disk_mounts(Assembly& assembly) {
 }
 
 void update_stamps(Assembly& assembly) {
-  // ConditionNeedsUpdate= (systemd.unit(5)) compares these with /usr. Without them the first boot would run sysusers,
-  // ldconfig, the hardware and the message databases once more.
+  // ConditionNeedsUpdate= (systemd.unit(5)) compares these with /usr. Without them, the first boot would run sysusers
+  // and ldconfig, and compile the hardware and message databases again.
   const auto epoch = assembly.options.source_date_epoch;
   if (auto* usr = assembly.tree.find("usr")) usr->mtime = epoch;
   for (const auto* path : {"etc/.updated", "var/.updated"}) {

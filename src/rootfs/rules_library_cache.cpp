@@ -1,5 +1,5 @@
-// ldconfig: the folders of ld.so.conf are searched for shared objects and their names go into /etc/ld.so.cache.
-// Libraries in glibc-hwcaps/ folders are left to the dynamic linker's own search; Debian's base packages have none.
+// Rule library-cache: like ldconfig, writes the shared objects in the folders of ld.so.conf to /etc/ld.so.cache.
+// Libraries in glibc-hwcaps/ folders are not included; the dynamic linker finds them by itself.
 #include <algorithm>
 #include <set>
 
@@ -31,7 +31,7 @@ void read_configuration(const Assembly& assembly, const std::string& path, std::
   }
 }
 
-/// ldconfig's _dl_is_dso and its list of names to pass over.
+/// ldconfig's _dl_is_dso and its list of ignored names.
 bool looks_like_library(std::string_view name) {
   return (name.starts_with("lib") || name.starts_with("ld-") || name.starts_with("ld.so.") ||
           name.starts_with("ld64.so.")) &&
@@ -45,7 +45,8 @@ struct Found {
   bool link = false;
 };
 
-/// One folder as ldconfig's search_dir sees it: by soname, a file before a link, the newer name before the older.
+/// Searches a folder like ldconfig's search_dir: for each soname, a file takes precedence over a link, and a newer name
+/// over an older one.
 std::vector<Found> search(const Assembly& assembly, const std::string& folder) {
   std::vector<Found> libraries;
   for (const auto& path : assembly.tree.children(folder)) {
@@ -60,7 +61,7 @@ std::vector<Found> search(const Assembly& assembly, const std::string& folder) {
     auto soname = object->soname.empty() ? base : object->soname;
     bool link = assembly.tree.find(path)->type == NodeType::Symlink;
     if (link) {
-      // A link that stands for another name than the soname counts as a file of its own.
+      // A link whose name is not the soname counts as a file.
       const bool development = base.ends_with(".so") && soname.starts_with(base);
       if (base != soname && !development) link = false;
     }
@@ -85,7 +86,7 @@ void library_cache(Assembly& assembly) {
   read_configuration(assembly, "etc/ld.so.conf", folders, 0);
   const auto& triplet = assembly.options.triplet;
   folders.insert(folders.end(), {"/lib/" + triplet, "/usr/lib/" + triplet, "/lib", "/usr/lib"});
-  std::set<std::string> seen;  // resolved: /lib and /usr/lib are one folder
+  std::set<std::string> seen;  // resolved, because /lib and /usr/lib are one folder
   std::vector<CachedLibrary> libraries;
   for (const auto& folder : folders) {
     const auto place = assembly.tree.resolve(relative(folder));
@@ -93,7 +94,7 @@ void library_cache(Assembly& assembly) {
     for (const auto& each : search(assembly, *place))
       libraries.push_back({each.soname, folder + "/" + each.soname, each.flags});
   }
-  // What this glibc's ldconfig says of itself: package version and upstream version.
+  // The name that this glibc's ldconfig writes: package version and upstream version.
   const auto& version = libc->version;
   const auto upstream = version.substr(0, version.find('-'));
   assembly.file("library-cache", "etc/ld.so.cache",

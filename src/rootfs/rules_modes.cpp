@@ -1,4 +1,4 @@
-// Modes and owners that the defconfig chooses: for files of overlays, of which git keeps neither.
+// Rule modes: sets the modes and owners of [[rootfs.mode]], for files of overlays, because git stores neither.
 #include <fmt/format.h>
 
 #include <charconv>
@@ -13,12 +13,12 @@ namespace k8simg::rootfs {
 
 namespace {
 
-/// passwd(5) and group(5): the name and, two colons on, the number.
+/// The number in passwd(5) or group(5): the third field.
 std::optional<std::uint32_t> number_of(const Assembly& assembly, const std::string& file, const std::string& name) {
   std::uint32_t number = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
   if (error == std::errc{} && end == name.data() + name.size() && number != UINT32_MAX)
-    return number;  // -1 is nobody's
+    return number;  // -1 is not a valid number
   for (const auto& line : split(assembly.text(file), '\n')) {
     const auto fields = split(line, ':');
     if (fields.size() < 3 || fields[0] != name) continue;
@@ -33,7 +33,7 @@ std::uint32_t known_number(const Assembly& assembly, const PathMode& mode, const
   if (const auto number = number_of(assembly, file, name)) return *number;
   throw Error(ErrorKind::Usage,
               fmt::format("rootfs.mode.path {}: owner \"{}\": /{} has no \"{}\"", mode.path, mode.owner, file, name),
-              "write a name of the image, or a number")
+              "use a name of the image, or a number")
       .about_setting("rootfs.mode", mode.path);
 }
 
@@ -54,14 +54,14 @@ void modes(Assembly& assembly) {
       Node copy = node;
       copy.mode = mode.mode;
       if (node.type == NodeType::Directory)
-        copy.mode |= (mode.mode & 0444) >> 2;  // as chmod's X: who may read it may enter it
+        copy.mode |= (mode.mode & 0444) >> 2;  // like chmod's X: read permission gives search permission
       if (user) copy.uid = *user, copy.gid = *group;
       changed.emplace_back(path, std::move(copy));
     }
     if (!matched)
-      throw Error(ErrorKind::Usage,
-                  fmt::format("rootfs.mode.path {}: nothing in the root filesystem is called so", mode.path),
-                  "correct the path; it is absolute, and below /usr what Debian calls /bin, /sbin and /lib")
+      throw Error(
+          ErrorKind::Usage, fmt::format("rootfs.mode.path {}: no file of the root filesystem matches", mode.path),
+          "correct the path; it must be absolute, with /usr/bin, /usr/sbin and /usr/lib for /bin, /sbin and /lib")
           .about_setting("rootfs.mode", mode.path);
     for (auto& [path, node] : changed) assembly.tree.set(path, std::move(node));
   }

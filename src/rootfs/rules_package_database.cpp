@@ -1,5 +1,5 @@
-// dpkg's database: what dpkg-query and vulnerability scanners read. Formats: dpkg's lib/dpkg/parse.c (status),
-// deb-conffiles(5), deb-md5sums(5).
+// Rule package-database: dpkg's database, which dpkg-query and vulnerability scanners read. Formats: dpkg's
+// lib/dpkg/parse.c (status), deb-conffiles(5), deb-md5sums(5).
 #include <algorithm>
 #include <set>
 
@@ -20,10 +20,10 @@ const std::string database = "var/lib/dpkg/";
 
 struct Conffile {
   std::string path, state;
-};  // state: MD5, or dpkg's words for a file that is not there
+};  // state: MD5, or dpkg's words for a missing file
 
-/// Configuration files as shipped, also where an overlay or a rule has since replaced them: that is what dpkg would
-/// compare with.
+/// Configuration files with the MD5 of the package's version, even if an overlay or a rule replaced it, because dpkg
+/// compares with that version.
 std::vector<Conffile> conffiles(const Assembly& assembly, const Package& package) {
   std::vector<Conffile> result;
   const auto list = package.members.find("conffiles");
@@ -65,7 +65,7 @@ std::string status_paragraph(const Assembly& assembly, const Package& package) {
   return text;
 }
 
-/// The paths of the package that are in the image: what the defconfig left out is not claimed.
+/// The paths of the package that are in the image. Excluded paths are not listed.
 std::string file_list(const Assembly& assembly, const Package& package) {
   std::set<std::string> paths;
   for (const auto& [path, node] : package.data.nodes()) {
@@ -107,7 +107,7 @@ void package_database(Assembly& assembly) {
   assembly.file(rule, database + "info/format", "1\n");
   assembly.file(rule, database + "arch-native", assembly.options.architecture + "\n");
   assembly.file_if_absent(rule, database + "diversions", "");
-  // The rule owners sets what the scripts register here, so that a package that comes later to the node keeps it.
+  // The rule owners sets these. dpkg applies them to packages that are installed later on the node.
   std::string overrides;
   for (const auto& owner : debian().owners) {
     if (!owner.statoverride.empty() && assembly.package(owner.statoverride) != nullptr)

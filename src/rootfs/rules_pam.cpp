@@ -1,5 +1,5 @@
-// PAM's common-* files as pam-auth-update makes them from the profiles that packages ship, and nsswitch.conf.
-// Format: pam-auth-update(8) and libpam-runtime's templates in /usr/share/pam.
+// Rules pam and nsswitch: PAM's common-* files as pam-auth-update makes them from the profiles of packages, and
+// nsswitch.conf. Format: pam-auth-update(8) and libpam-runtime's templates in /usr/share/pam.
 #include <algorithm>
 #include <charconv>
 
@@ -17,7 +17,7 @@ struct Profile {
   std::string name;
   int priority = 0;
   bool enabled = false, interactive_only = false;
-  std::map<std::string, std::string> fields;  // "Auth-Type" → "Primary"; blocks with one module a line
+  std::map<std::string, std::string> fields;  // "Auth-Type" → "Primary"; blocks have one module per line
 };
 
 Profile read_profile(const std::string& name, const std::string& text) {
@@ -48,7 +48,7 @@ std::string field(const Profile& profile, const std::string& name) {
   return found == profile.fields.end() ? std::string() : found->second;
 }
 
-/// The modules of one block. "end" in a control becomes the number of lines to skip to leave the block.
+/// The modules of one block. "end" in a control is replaced by the number of lines to the end of the block.
 std::string block(const std::vector<const Profile*>& profiles, const std::string& type, const std::string& kind,
                   bool noninteractive) {
   const auto word = static_cast<char>(type[0] - 'a' + 'A') + type.substr(1);
@@ -65,8 +65,7 @@ std::string block(const std::vector<const Profile*>& profiles, const std::string
   if (lines.empty() && kind == "Primary") return fmt::format("{}\t[default=1]\t\t\tpam_permit.so\n", type);
   for (std::size_t i = 0; i < lines.size(); ++i) {
     auto line = replace_all(lines[i], "=end", "=" + std::to_string(lines.size() - i));
-    if (line.ends_with(".so"))
-      line += ' ';  // pam-auth-update puts a blank between module and options, also when there are none
+    if (line.ends_with(".so")) line += ' ';  // pam-auth-update writes a space after the module, even without options
     text += fmt::format("{}\t{}\n", type, line);
   }
   return text;

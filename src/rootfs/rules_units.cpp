@@ -1,5 +1,5 @@
-// Which systemd units are enabled: what Debian's scripts enable, then the presets of overlays, then the defconfig; and
-// the links of each. Formats: systemd.unit(5) [Install], systemd.preset(5).
+// Rule units: enables and masks systemd units as Debian's scripts, then presets of layers, then the defconfig say.
+// Formats: systemd.unit(5) [Install], systemd.preset(5).
 #include <algorithm>
 #include <set>
 
@@ -17,12 +17,12 @@ namespace {
 
 const std::string units_rule = "units";
 
-/// The units of one manager: the system's, or that of every user.
+/// The units of one manager: the system manager, or the user managers.
 class UnitSet {
  public:
   UnitSet(Assembly& assembly, std::string scope) : assembly_(assembly), scope_(std::move(scope)) {}
 
-  /// Path of the unit's file; a template's for an instance; "" when there is none.
+  /// Path of the unit's file, for an instance that of the template; "" if there is none.
   std::string file_of(const std::string& unit) const {
     for (const auto& name : {unit, template_of(unit)}) {
       for (const auto* folder : {"etc/systemd/", "usr/local/lib/systemd/", "usr/lib/systemd/"}) {
@@ -107,7 +107,7 @@ class UnitSet {
 
 enum class From { Packages, Layers };
 
-/// Presets in the order of their files' names; a name in /etc hides the one in /usr/lib.
+/// Presets, sorted by the names of their files. A file in /etc replaces the file of the same name in /usr/lib.
 std::vector<Preset> presets_of(const Assembly& assembly, const std::string& scope, From from) {
   std::map<std::string, std::string> files;
   for (const auto* folder : {"usr/lib/systemd/", "etc/systemd/"}) {
@@ -131,8 +131,7 @@ const Preset* first_match(const std::vector<Preset>& presets, const std::string&
   return nullptr;
 }
 
-/// deb-systemd-helper enables what a script lists unless a preset of the system says otherwise; what no preset names is
-/// enabled.
+/// Enables the units that scripts list, like deb-systemd-helper, unless a preset disables them.
 void enable_what_packages_enable(Assembly& assembly, UnitSet& system, UnitSet& user) {
   const auto system_presets = presets_of(assembly, "system", From::Packages),
              user_presets = presets_of(assembly, "user", From::Packages);
@@ -145,7 +144,7 @@ void enable_what_packages_enable(Assembly& assembly, UnitSet& system, UnitSet& u
         if (!units.file_of(unit).empty() && (preset == nullptr || preset->enable)) units.enable(unit);
       }
     }
-    // systemd's own postinst: `systemctl enable getty@tty1.service`.
+    // The postinst of systemd has `systemctl enable getty@tty1.service`.
     for (const auto& call : calls_of(package.postinst.remainder, "systemctl")) {
       const auto verb = std::find(call.begin(), call.end(), "enable");
       for (auto each = verb; each != call.end(); ++each) {
@@ -155,7 +154,7 @@ void enable_what_packages_enable(Assembly& assembly, UnitSet& system, UnitSet& u
   }
 }
 
-/// Presets of layers say what is on and off whatever the packages do; first match wins, as with systemctl preset.
+/// Presets of layers take precedence over packages. The first match counts, as with systemctl preset.
 void apply_presets_of_layers(Assembly& assembly, UnitSet& system) {
   const auto presets = presets_of(assembly, "system", From::Layers);
   std::vector<std::string> off;
@@ -170,20 +169,20 @@ void apply_presets_of_layers(Assembly& assembly, UnitSet& system) {
       system.enable(unit);
     }
   }
-  // Last, because enabling one unit may enable another by Also=.
+  // Units are disabled last, because enabling a unit may enable others with Also=.
   for (const auto& unit : off) system.disable(unit);
 }
 
 void require(const UnitSet& units, const std::string& unit, const char* list) {
   if (!units.file_of(unit).empty()) return;
   const auto near = nearest(unit, units.names());
-  throw Error(ErrorKind::Usage, fmt::format("{} names the unit {}, which the tree does not have", list, unit),
+  throw Error(ErrorKind::Usage, fmt::format("{} names the unit {}, which does not exist", list, unit),
               near ? fmt::format("Did you mean {}?", *near)
-                   : std::string("Add the package, component or overlay that ships it, or leave the name out."));
+                   : std::string("Add the package, component or overlay that has it, or remove the name."));
 }
 
-/// First boot runs `systemctl preset-all` because the machine id is not there yet (machine-id(5)); with Debian's
-/// presets that would enable whatever no preset names. This one states the set as it is.
+/// A preset with the enabled units, which disables all others. Without a machine id, the first boot applies presets
+/// like `systemctl preset-all` (machine-id(5)), which would enable every unit that no preset names.
 std::string first_boot_preset(const UnitSet& system) {
   std::map<std::string, std::vector<std::string>> lines;
   for (const auto& unit : system.enabled()) {

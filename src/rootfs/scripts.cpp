@@ -1,5 +1,4 @@
-// Maintainer scripts taken apart: the blocks that debhelper writes are recognised, what is left is normalised and
-// hashed.
+// Analyses maintainer scripts: recognises debhelper's blocks, and normalises and hashes the remainder.
 #include <algorithm>
 #include <cctype>
 #include <optional>
@@ -23,11 +22,11 @@ bool is_one_of(std::string_view word, std::initializer_list<std::string_view> wo
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-/// The delimiter of a here-document that starts on this line, if one does. `strips_tabs`: "<<-".
+/// The delimiter of a here-document that begins on this line, otherwise nullopt. `strips_tabs`: "<<-".
 std::optional<std::string> here_document(std::string_view line, bool& strips_tabs) {
   for (auto at = line.find("<<"); at != line.npos; at = line.find("<<", at + 2)) {
     auto rest = line.substr(at + 2);
-    if (rest.starts_with('<')) {  // a here-string is not a document
+    if (rest.starts_with('<')) {  // a here-string
       at += 1;
       continue;
     }
@@ -39,7 +38,7 @@ std::optional<std::string> here_document(std::string_view line, bool& strips_tab
     std::size_t length = 0;
     while (length < rest.size() && (std::isalnum(static_cast<unsigned char>(rest[length])) || rest[length] == '_'))
       ++length;
-    // `$((1 << 2))` is arithmetic: a delimiter starts with a letter.
+    // `$((1 << 2))` is arithmetic; a delimiter does not begin with a digit.
     if (length == 0 || std::isdigit(static_cast<unsigned char>(rest.front()))) continue;
     return std::string(rest.substr(0, length));
   }
@@ -69,7 +68,7 @@ std::vector<std::string> names_only(const std::vector<std::string>& words, std::
   return names;
 }
 
-/// What a command of a debhelper block does, or nullopt when it is none of debhelper's.
+/// The meaning of a command in a debhelper block; nullopt if debhelper does not write such a command.
 std::optional<Command> recognise(const std::vector<std::string>& words) {
   const auto& program = words[0];
   if (program == "deb-systemd-helper") {
@@ -99,13 +98,13 @@ std::optional<Command> recognise(const std::vector<std::string>& words) {
   return std::nullopt;
 }
 
-/// runit is never the init of an image: its whole block is one call of runit-helper between warnings.
+/// Lines of a block for runit, which is never the init system of an image.
 bool is_runit(const std::vector<std::string>& words) {
   return words[0] == "echo" ||
          (words[0].starts_with("NAME=") && words.size() > 3 && words[3].ends_with("/runit-helper"));
 }
 
-/// The block's meaning, or nullopt when a line of it is not debhelper's own.
+/// The meaning of a block; nullopt if debhelper does not write one of its lines.
 std::optional<std::vector<ScriptBlock>> recognise_block(const std::string& tool,
                                                         const std::vector<std::string>& lines) {
   std::vector<ScriptBlock> blocks;
@@ -151,7 +150,7 @@ std::optional<std::vector<ScriptBlock>> recognise_block(const std::string& tool,
 class Normaliser {
  public:
   void line(std::string_view raw) {
-    if (!delimiter_.empty()) {  // what a script writes into a file counts to the last comment
+    if (!delimiter_.empty()) {  // comments in a here-document are content
       keep(raw);
       auto candidate = raw;
       if (strips_tabs_) candidate.remove_prefix(std::min(candidate.find_first_not_of('\t'), candidate.size()));
@@ -199,7 +198,7 @@ ScriptAnalysis analyse_script(std::string_view text, const std::string& package,
     remainder.line(lines[i]);
   }
   analysis.remainder = remainder.take();
-  // The tuples of Debian's release architectures (dpkg-architecture -L); a longer one before what it begins with.
+  // The tuples of Debian's release architectures (dpkg-architecture -L). A longer one comes before its prefix.
   for (const char* tuple : {"aarch64-linux-gnu", "arm-linux-gnueabihf", "arm-linux-gnueabi", "i386-linux-gnu",
                             "powerpc64le-linux-gnu", "riscv64-linux-gnu", "s390x-linux-gnu", "x86_64-linux-gnu"}) {
     analysis.remainder = replace_all(analysis.remainder, tuple, "MULTIARCH");

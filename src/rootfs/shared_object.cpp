@@ -1,4 +1,4 @@
-// The name and the machine of a shared object.
+// Reads the soname and the machine of a shared object.
 #include "rootfs/shared_object.hpp"
 
 #include <elf.h>

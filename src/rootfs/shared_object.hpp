@@ -1,4 +1,4 @@
-// What ldconfig needs to know of a shared object.
+// Properties of a shared object for /etc/ld.so.cache.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +9,12 @@
 namespace k8simg::rootfs {
 
 struct SharedObject {
-  std::string soname;  ///< "" when the object has none
+  std::string soname;  ///< "" if it has none
   std::uint32_t flags =
       0;  ///< of the cache entry: 3 (an ELF object for glibc) plus the machine's bits (sysdeps/generic/ldconfig.h)
 };
-/// nullopt for what ldconfig passes over: anything that is no ELF shared object with a dynamic section, or is damaged.
-/// Big-endian objects are not for Debian's little-endian targets. Fuzzed.
+/// nullopt for files that ldconfig ignores: files other than ELF shared objects with a dynamic section, and damaged
+/// ones. Also for big-endian objects, because all targets are little-endian. Fuzzed.
 std::optional<SharedObject> read_shared_object(std::string_view bytes);
 
 }  // namespace k8simg::rootfs

@@ -1,4 +1,4 @@
-// Reading shell commands without running them.
+// Parses shell commands without running them.
 #include "rootfs/shell_words.hpp"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Words of one shell command line, quotes removed: enough to read the commands of maintainer scripts, not to run them.
+// Splits lines of maintainer scripts into words. It does not implement the whole syntax of shells.
 #pragma once
 
 #include <string>
@@ -7,14 +7,13 @@
 
 namespace k8simg::rootfs {
 
-/// Splits at blanks and ";"; '...' and "..." group, a backslash keeps the next character; a "#" at a word's start ends
-/// the line. Variables stay as they are written.
+/// Splits at spaces, tabs and ";". Removes quotes ('...', "...") and backslashes. A "#" at the start of a word ends the
+/// line. Variables are not expanded.
 std::vector<std::string> shell_words(std::string_view line);
 
-/// The commands of a script that call `program`, each as its words, joined over continued lines. A line may hold
-/// several
-/// ("if ! getent ...; then", "a || b"): the call is found at the start of any of them and ends at ";", "||", "&&", "|"
-/// or a redirection.
+/// The calls of `program` in a script, each as its words; continued lines are joined. A line may have several commands
+/// ("if ! getent ...; then", "a || b"). A call is at the start of a command and ends at ";", "||", "&&", "|" or a
+/// redirection.
 std::vector<std::vector<std::string>> calls_of(std::string_view script, std::string_view program);
 
 }  // namespace k8simg::rootfs

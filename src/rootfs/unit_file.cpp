@@ -1,4 +1,4 @@
-// Reading [Install] sections and presets.
+// Parses [Install] sections and presets.
 #include "rootfs/unit_file.hpp"
 
 #include "util/text.hpp"
@@ -35,7 +35,7 @@ InstallSection read_install_section(std::string_view unit_file) {
                                        : nullptr;
     if (key == "DefaultInstance") section.default_instance = value;
     if (list == nullptr) continue;
-    if (value.empty()) list->clear();  // an empty assignment starts the list anew
+    if (value.empty()) list->clear();  // an empty assignment clears the list
     for (const auto& word : split_words(value)) list->push_back(word);
   }
   return section;

@@ -1,4 +1,4 @@
-// The [Install] section of systemd unit files. Format: systemd.unit(5).
+// [Install] sections of systemd unit files, and presets. Formats: systemd.unit(5), systemd.preset(5).
 #pragma once
 
 #include <string>
@@ -16,14 +16,14 @@ struct InstallSection {
 };
 InstallSection read_install_section(std::string_view unit_file);
 
-/// "getty@tty1.service" → "getty@.service"; other names as they are.
+/// "getty@tty1.service" → "getty@.service"; other names are returned unchanged.
 std::string template_of(const std::string& unit);
-/// "getty@tty1.service" → "tty1"; "" for anything else.
+/// "getty@tty1.service" → "tty1"; "" for other names.
 std::string instance_of(const std::string& unit);
 /// "getty@.service", "tty1" → "getty@tty1.service".
 std::string with_instance(const std::string& unit_template, const std::string& instance);
 
-/// Lines of systemd.preset(5) files.
+/// A line of a preset file.
 struct Preset {
   bool enable = false;
   std::string glob;

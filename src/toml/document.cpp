@@ -1,4 +1,4 @@
-// Turns toml++'s trees into plain data, so that schemas and rules need not know toml++.
+// Converts toml++'s trees to plain data, so that schemas and rules do not depend on toml++.
 #include "toml/document.hpp"
 
 #include <fmt/format.h>
@@ -37,7 +37,7 @@ Value convert(const ::toml::node& node, const std::string& file) {
       SourcePosition position = position_of(key.source(), file);
       value.members.push_back({std::string(key.str()), position, convert(member, file)});
     }
-    // toml++ sorts by key; people read from top to bottom.
+    // toml++ sorts members by key. Messages are in the order of the file.
     std::stable_sort(value.members.begin(), value.members.end(), [](const Member& a, const Member& b) {
       return std::pair(a.position.line, a.position.column) < std::pair(b.position.line, b.position.column);
     });
@@ -47,7 +47,7 @@ Value convert(const ::toml::node& node, const std::string& file) {
   return value;
 }
 
-/// Whether a name begins behind the brackets of a table header, `header` being the text from its "[" on.
+/// Whether a name follows the brackets of a table header. `header`: the text from its "[" on.
 bool names_table(std::string_view header) {
   header.remove_prefix(1);
   if (header.starts_with('[')) header.remove_prefix(1);
@@ -63,13 +63,13 @@ struct Mistake {
   std::string text;
 };
 
-/// What toml++ 3.3 does not survive is found first; nullopt when there is none of it:
-/// - characters beyond ASCII outside of comments and quotes, where it runs into unreachable code;
-/// - a table header without a name, where it asserts one, and assumes it when assertions are off.
+/// Finds input on which toml++ 3.3 has undefined behaviour; nullopt if there is none:
+/// - non-ASCII characters outside of comments and quotes: it reaches code that is marked unreachable;
+/// - a table header without a name: it asserts that there is one, and assumes it when assertions are off.
 std::optional<Mistake> find_unreadable(std::string_view text, const std::string& file) {
   SourcePosition position{file, 1, 1};
-  std::string_view end;  // what ends the comment or quote; "" outside of one
-  int depth = 0;         // of brackets and braces of a value
+  std::string_view end;  // the end of the current comment or quote; "" outside of one
+  int depth = 0;         // nesting of brackets and braces in a value
   bool beginning = true, header = false;
   for (std::size_t i = text.starts_with("\xEF\xBB\xBF") ? 3 : 0; i < text.size();) {
     const auto rest = text.substr(i);
@@ -77,7 +77,7 @@ std::optional<Mistake> find_unreadable(std::string_view text, const std::string&
     if (end.empty()) {
       const char c = rest[0];
       if ((static_cast<unsigned char>(c) & 0x80) != 0)
-        return Mistake{position, "only comments and quoted text may hold characters that are not ASCII"};
+        return Mistake{position, "only comments and quoted text may contain non-ASCII characters"};
       if (c == '[' && beginning && depth == 0) {
         if (!names_table(rest)) return Mistake{position, "the name of a table is missing"};
         header = true;
@@ -95,11 +95,11 @@ std::optional<Mistake> find_unreadable(std::string_view text, const std::string&
       length = std::min<std::size_t>(2, rest.size());
     } else if (rest.starts_with(end)) {
       length = end.size();
-      // Up to two quotes may stand before the three that end a text of several lines.
+      // Up to two quotes may precede the three that end a multi-line string.
       while (end.size() == 3 && length < 5 && length < rest.size() && rest[length] == end[0]) ++length;
       end = {};
     } else if (rest[0] == '\n' && end.size() == 1) {
-      end = {};  // an unfinished quote: toml++ says so
+      end = {};  // toml++ reports the unterminated quote
     }
     for (const char c : rest.substr(0, length)) {
       if (c == '\n') {
@@ -114,7 +114,7 @@ std::optional<Mistake> find_unreadable(std::string_view text, const std::string&
   return std::nullopt;
 }
 
-/// nullopt on a syntax error, which goes to `diagnostics` when that is given.
+/// Returns nullopt on a syntax error, and adds it to `diagnostics` unless that is null.
 std::optional<Value> parse(std::string_view text, const std::string& file, Diagnostics* diagnostics) {
   if (const auto mistake = find_unreadable(text, file)) {
     if (diagnostics) diagnostics->add(mistake->position, mistake->text);
@@ -129,7 +129,7 @@ std::optional<Value> parse(std::string_view text, const std::string& file, Diagn
   }
 }
 
-/// Marks everything below `value` as coming from the command line; leaves keep what was typed.
+/// Marks `value` and all values in it as set by --set. Scalars keep the text as typed.
 void mark_typed(Value& value, const std::string& typed) {
   value.typed = true;
   value.position = {"--set", 0, 0};
@@ -149,7 +149,7 @@ std::string describe(const SourcePosition& position) {
 
 void Diagnostics::add(const SourcePosition& position, const std::string& message) {
   std::string line = describe(position) + ": " + message;
-  // The same mistake is met again when a file is read for several defconfigs or names.
+  // A file that is read for several defconfigs or names has the same mistakes each time.
   if (std::find(lines_.begin(), lines_.end(), line) == lines_.end()) lines_.push_back(std::move(line));
 }
 
@@ -162,7 +162,7 @@ std::string suggest(const std::string& word, const std::vector<std::string>& can
   if (candidates.empty()) return "";
   auto sorted = candidates;
   std::sort(sorted.begin(), sorted.end());
-  return fmt::format(" (there is {})", join(sorted, ", "));
+  return fmt::format(" (available: {})", join(sorted, ", "));
 }
 
 std::string quote(std::string_view text) {
@@ -219,13 +219,13 @@ std::optional<Override> parse_override(const std::string& argument, Diagnostics&
     result.append = true;
     key.pop_back();
   }
-  // A value that is no TOML is a bare word: a string. More than one line could smuggle in further keys.
+  // A value that is not TOML is a bare word, which is a string. Several lines are refused: they could set other keys.
   bool one_line = argument.find_first_of("\r\n") == std::string::npos;
   std::optional<Value> document;
   if (one_line) document = parse(key + " = " + typed, "--set", nullptr);
   if (!document && one_line) document = parse(key + " = " + quote(typed), "--set", nullptr);
   if (!document) {
-    diagnostics.add(position, fmt::format("{} is not KEY=VALUE: the key must be dotted names, the value one line",
+    diagnostics.add(position, fmt::format("{} is not KEY=VALUE: the key must be names with dots, the value one line",
                                           quote(argument)));
     return std::nullopt;
   }

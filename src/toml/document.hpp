@@ -1,4 +1,4 @@
-// A TOML file as plain data whose every key and value knows its line and column, and the list of mistakes found so far.
+// A TOML file as plain data with the line and column of each key and value, and the list of mistakes.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace k8simg::toml {
 
-/// Collects mistakes, so that one run shows all of them.
+/// Collects mistakes, so that one run reports all of them.
 class Diagnostics {
  public:
   void add(const SourcePosition& position, const std::string& message);
@@ -26,9 +26,9 @@ class Diagnostics {
 
 /// "boards/pc/board.toml:3:1", or "--set" for the command line.
 std::string describe(const SourcePosition& position);
-/// " (did you mean \"NAME\"?)", or what there is when nothing is near; "" without candidates.
+/// " (did you mean \"NAME\"?)", or " (available: A, B)" if no candidate is similar; "" without candidates.
 std::string suggest(const std::string& word, const std::vector<std::string>& candidates);
-/// A JSON string, which is a TOML basic string as well.
+/// A JSON string, which is also a TOML basic string.
 std::string quote(std::string_view text);
 
 enum class Kind { String, Integer, Boolean, Array, Table, Other };
@@ -39,11 +39,11 @@ struct Member;
 struct Value {
   Kind kind = Kind::Other;
   SourcePosition position;
-  std::string text;  ///< String; for --set, every scalar as it was typed
+  std::string text;  ///< String; for --set, every scalar as typed
   std::int64_t integer = 0;
   bool boolean = false;
-  bool typed = false;           ///< came from --set: a scalar may stand for a string or for a list of one
-  const char* other = "";       ///< Other: what it is ("a date")
+  bool typed = false;           ///< set by --set: a scalar may also be a string or a list of one item
+  const char* other = "";       ///< Other: a description ("a date or time")
   std::vector<Value> items;     ///< Array
   std::vector<Member> members;  ///< Table, in file order
 };
@@ -56,11 +56,11 @@ struct Member {
 const char* describe(const Value& value);  ///< "a string", "a table", ...
 const Member* find(const Value& table, std::string_view key);
 
-/// Parses `text` (TOML 1.0); `file` is what positions name. A syntax error goes to `diagnostics`, and nothing is
-/// returned.
+/// Parses `text` (TOML 1.0). `file` is the name in positions. On a syntax error, adds it to `diagnostics` and returns
+/// nullopt.
 std::optional<Value> parse_document(std::string_view text, const std::string& file, Diagnostics& diagnostics);
 
-/// One --set argument. "key=value" replaces, "key+=value" adds to a list; the key may be dotted and quoted as in TOML.
+/// One --set argument. "key=value" replaces, "key+=value" adds to a list. The key may have dots and quotes as in TOML.
 struct Override {
   Value document;
   bool append = false;

@@ -1,4 +1,4 @@
-// Lists of tables: those told apart by a name, which later files can change, and those without.
+// Fields for lists of tables: with names, so that later files can change an entry, and without names.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,7 +16,7 @@ Value without(const Value& table, const std::string& key) {
   return rest;
 }
 
-/// [[key]] with its name inside.
+/// [[key]], with the name as one of its keys.
 void read_written_out(Reader& reader, const std::string& path, const std::string& id, const EntryList& list,
                       const Value& array) {
   std::vector<std::string> seen;
@@ -34,7 +34,7 @@ void read_written_out(Reader& reader, const std::string& path, const std::string
       continue;
     }
     if (std::find(seen.begin(), seen.end(), *text) != seen.end()) {
-      reader.diagnostics().add(name->value.position, fmt::format("{} {} is there twice", path, quote(*text)));
+      reader.diagnostics().add(name->value.position, fmt::format("{} {} is defined twice", path, quote(*text)));
       continue;
     }
     seen.push_back(*text);
@@ -49,7 +49,7 @@ void read_written_out(Reader& reader, const std::string& path, const std::string
   }
 }
 
-/// [key.NAME]: changes what another file, or this one, wrote out.
+/// [key.NAME]: changes an existing entry.
 void read_by_name(Reader& reader, const std::string& path, const std::string& id, const EntryList& list,
                   const Value& table) {
   for (const auto& member : table.members) {
@@ -57,8 +57,8 @@ void read_by_name(Reader& reader, const std::string& path, const std::string& id
     int index = list.find(member.key);
     if (index < 0)
       reader.diagnostics().add(
-          member.position, fmt::format("{}: no {} has that {}{}; a new one is written [[{}]] with {} = {}", full, path,
-                                       id, suggest(member.key, list.names()), path, id, quote(member.key)));
+          member.position, fmt::format("{}: no {} has this {}{}; to add one, write [[{}]] with {} = {}", full, path, id,
+                                       suggest(member.key, list.names()), path, id, quote(member.key)));
     else if (reader.expect(Kind::Table, "a table", full, member.value))
       reader.read_table(list.table(index), full, member.value);
   }

@@ -1,4 +1,4 @@
-// The types a key can have, and the reader that holds a document against a table of them.
+// The types of keys, and the reader that checks a document against a table of keys.
 #include "toml/schema.hpp"
 
 #include <fmt/format.h>
@@ -65,7 +65,7 @@ void Reader::complete_table(const Table& table, const std::string& path, const S
   for (const auto& field : table.fields) {
     std::string full = join_key(path, field.key);
     if (field.complete) {
-      // A section that was refused as a whole is one mistake, not one for each key that it lacks.
+      // If the section itself was refused, its missing keys are not reported.
       if (opened(full) || (field.required && !attempted(full)))
         field.complete(*this, full, place_of_missing(full, where));
     } else if (field.required && !attempted(full)) {
@@ -125,7 +125,7 @@ bool Reader::passes(const Check& check, const std::string& text, const std::stri
                     const SourcePosition& position) {
   for (unsigned char c : text)
     if (c == 0) {
-      diagnostics_.add(position, fmt::format("{} must not hold a NUL character", path));
+      diagnostics_.add(position, fmt::format("{} must not contain a NUL character", path));
       return false;
     }
   std::string complaint = check ? check(text) : "";
@@ -174,7 +174,7 @@ void Reader::read_list(const std::string& path, const Value& value, std::vector<
       auto found = find(unwanted);
       bool own = std::find(added.begin(), added.end(), unwanted) != added.end();
       if (found == list.items.end() || own)
-        diagnostics_.add(item.position, fmt::format("{}: {} takes out what nothing before it put in{}", path,
+        diagnostics_.add(item.position, fmt::format("{}: {} removes an item that is not in the list{}", path,
                                                     quote(item.text), suggest(unwanted, inherited_texts)));
       else
         list.items.erase(found);
@@ -300,7 +300,7 @@ Field table(const std::string& key, Table table) {
   field.key = key;
   field.read = [table](Reader& reader, const std::string& path, const Member& member) {
     if (!reader.expect(Kind::Table, "a table", path, member.value)) return;
-    // What is missing in a section is missing where the section was begun, not where it was last added to.
+    // A missing key is reported where the section begins, not where a later file adds to it.
     if (!reader.opened(path)) reader.open(path, member.position);
     reader.read_table(table, path, member.value);
   };

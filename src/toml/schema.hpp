@@ -1,4 +1,4 @@
-// What a file may say: tables of key, type and destination, and the reader that holds documents against them.
+// Schemas of TOML files: tables of key, type and destination, and the reader that checks documents against them.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,11 @@
 
 namespace k8simg::toml {
 
-/// The kinds of documents that may set a key, as bits of an enumeration that whoever makes the tables has.
+/// The kinds of documents that may set a key: bits of an enumeration of the caller.
 inline constexpr unsigned anywhere = ~0u;
-/// Whether a list that is set again grows ("!x" takes an inherited x out) or is replaced.
+/// Whether a list that is set again grows ("!x" removes an inherited x) or is replaced.
 enum class Growth { Accumulate, Replace };
-/// Returns what is wrong with a value ("must be ..."), or "".
+/// Returns the problem of a value ("must be ..."), or "".
 using Check = std::function<std::string(const std::string&)>;
 
 class Reader;
@@ -26,7 +26,7 @@ struct Table;
 struct Field {
   std::string key;
   std::function<void(Reader&, const std::string& path, const Member&)> read;
-  /// Looks for required keys below `path`; only tables have one.
+  /// Reports missing required keys below `path`. Only tables have it.
   std::function<void(Reader&, const std::string& path, const SourcePosition& where)> complete;
   bool required = false;
   unsigned allowed = anywhere;
@@ -45,7 +45,7 @@ struct Table {
   std::vector<Field> fields;
 };
 
-// --- the types; each binds a key to the place its value goes to ---
+// --- types; each binds a key to its destination ---
 Field text(const std::string& key, std::string& target, Check check = {});
 Field list(const std::string& key, std::vector<std::string>& target, Growth growth = Growth::Accumulate,
            Check check = {});
@@ -56,8 +56,8 @@ Field octal(const std::string& key, std::uint32_t& target);  ///< a mode: "0644"
 Field flag(const std::string& key, bool& target);
 Field text_map(const std::string& key, std::map<std::string, std::string>& target, Check check = {});
 Field table(const std::string& key, Table table);
-/// A list of tables told apart by one of their keys. [[key]] adds an entry or changes the one of that name; [key.NAME]
-/// changes one.
+/// A list of tables, identified by one of their keys. [[key]] adds an entry or changes the entry of that name;
+/// [key.NAME] changes an entry.
 template <class Entry>
 Field entries(const std::string& key, const std::string& id, std::vector<Entry>& target, std::string Entry::*name,
               std::function<Table(Entry&)> table, Check check = {});
@@ -69,33 +69,32 @@ Check one_of(std::vector<std::string> choices);
 /// "a.b" or "a.\"b c\"".
 std::string join_key(const std::string& path, const std::string& key);
 
-/// Holds documents against tables, one after another; remembers who set what.
+/// Checks documents against tables one after another, and records the position that set each value.
 class Reader {
  public:
-  /// `belongs`: the documents that may set a key, for the error where it was set elsewhere.
+  /// `belongs`: names the kinds of documents that may set a key, for messages.
   explicit Reader(Diagnostics& diagnostics, std::string (*belongs)(unsigned places) = nullptr)
       : diagnostics_(diagnostics), belongs_(belongs) {}
 
-  /// `place`: what kind of document this is; `replace`: lists of this document replace whatever was there (--set
-  /// key=value).
+  /// `place`: the kind of this document. `replace`: its lists replace earlier values (--set key=value).
   void read(const Table& table, const Value& document, unsigned place = anywhere, bool replace = false);
-  /// Reports the required keys that nobody set; `where`: the file that should have them. A section of a file in
-  /// `bases` need not be complete there: what it lacks is missing in `where` too.
+  /// Reports the required keys that no document set. `where`: the file that should have them. Keys that are missing in
+  /// a section that began in a file of `bases` are reported in `where`.
   void complete(const Table& table, const SourcePosition& where, std::set<std::string> bases = {});
 
-  /// An item of a list, with where it was written.
+  /// An item of a list with its position.
   struct Item {
     std::string text;
     SourcePosition position;
   };
   const std::vector<Item>& items(const std::string& path) const;
-  /// Where `path` was set last; nullptr when it was not.
+  /// The position that set `path` last; nullptr if none did.
   const SourcePosition* position(const std::string& path) const;
-  /// Each item of the list that is not among `names` is a mistake: "unknown overlay ...".
+  /// Reports each item of the list that is not in `names`: "unknown overlay ...".
   void check_names(const std::string& path, const std::string& what, const std::vector<std::string>& names);
   std::vector<Setting> settings(const std::string& prefix = "") const;  ///< sorted by key
 
-  // For the fields' own code:
+  // For the code of fields:
   Diagnostics& diagnostics() { return diagnostics_; }
   void read_table(const Table& table, const std::string& path, const Value& value);
   void complete_table(const Table& table, const std::string& path, const SourcePosition& where);
@@ -107,9 +106,9 @@ class Reader {
   std::optional<std::string> as_text(const std::string& path, const Value& value);
   void open(const std::string& path, const SourcePosition& position) { opened_[path] = position; }
   const SourcePosition* opened(const std::string& path) const;
-  /// Where what `path` lacks is reported: where it was begun, or else `where`.
+  /// The position for missing keys of `path`: its beginning, otherwise `where`.
   const SourcePosition& place_of_missing(const std::string& path, const SourcePosition& where) const;
-  /// Whether somebody wrote the key at all, if only with a value that was refused.
+  /// Whether a document has the key, even with a value that was refused.
   bool attempted(const std::string& path) const { return attempted_.count(path) > 0; }
 
  private:
@@ -127,19 +126,19 @@ class Reader {
   bool replace_ = false;
   std::map<std::string, Scalar> scalars_;
   std::map<std::string, List> lists_;
-  std::map<std::string, SourcePosition> opened_;  ///< tables and entries that were written down
+  std::map<std::string, SourcePosition> opened_;  ///< where tables and entries begin
   std::set<std::string> attempted_, bases_;
 };
 
 // --- templates ---
 
-/// What `entries` and `records` share with every Entry type; in schema.cpp.
+/// The part of `entries` that does not depend on the Entry type; see entries.cpp.
 struct EntryList {
   std::function<int(const std::string& name)> find;  ///< index, or -1
   std::function<int(const std::string& name)> add;   ///< index of the new entry
   std::function<Table(int index)> table;
   std::function<std::vector<std::string>()> names;
-  Check check;  ///< of a name
+  Check check;  ///< for names
 };
 Field entries_field(const std::string& key, const std::string& id, EntryList list);
 Field records_field(const std::string& key, std::function<Table()> add);

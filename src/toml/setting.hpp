@@ -1,4 +1,4 @@
-// Values of a configuration as they are shown: each with the places that set it.
+// Values of a configuration for display, each with the positions that set it.
 #pragma once
 
 #include <string>
@@ -12,8 +12,8 @@ struct SourcePosition {
 };  ///< file relative to the project; "--set" for the command line
 
 /// One effective value for `k8simg show`.
-/// `key`: dotted, as in TOML and --set. `value`: JSON text, which is TOML too: "text", 12, true, ["a", "b"]. Sizes as
-/// they were written.
+/// `key`: with dots, as in TOML and --set. `value`: JSON text that is also TOML: "text", 12, true, ["a", "b"]. Sizes
+/// are as written.
 struct Setting {
   std::string key, value;
   std::vector<SourcePosition> set_by;

@@ -1,4 +1,4 @@
-// The looks of single strings.
+// Checks of single strings.
 #include "toml/value_checks.hpp"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// What an Error says, for tests of messages.
+// The text of an Error, for tests of messages.
 #pragma once
 
 #include <string>

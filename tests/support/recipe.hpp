@@ -1,4 +1,4 @@
-// Common to tests of whole recipes.
+// Common parts of tests of complete pipelines.
 #pragma once
 
 #include <map>

@@ -1,4 +1,4 @@
-// What the programs that build the appliance may write: nothing that the store holds.
+// Tests that programs that build the appliance cannot write to files of the store.
 #include <sys/stat.h>
 
 #include <vector>
@@ -12,7 +12,7 @@ using namespace k8simg;
 
 namespace {
 
-/// Stands for depmod and supermin; looks for hard links in whatever is bound writable.
+/// A fake of depmod and supermin that looks for hard links in writable binds.
 class Watcher : public CommandRunner {
  public:
   CommandResult run(const Command& command, std::stop_token) override {

@@ -1,4 +1,4 @@
-// Bits flipped all over images that make_disk() made: the area and the field that the message names.
+// Tests that a flipped bit anywhere in an image of make_disk() is reported with its area and field.
 #include "appliance/areas.hpp"
 
 #include <fcntl.h>
@@ -17,7 +17,7 @@ namespace {
 using Lines = std::vector<std::string>;
 constexpr std::uint64_t mib = 1 << 20;
 
-/// A disk with two partitions, and what its manifest says.
+/// A disk with two partitions, and its manifest.
 struct Made {
   explicit Made(const std::string& table) {
     const bool gpt = table == "gpt";
@@ -66,7 +66,7 @@ struct Made {
     byte = static_cast<char>(byte ^ (1 << bit));
     REQUIRE(::pwrite(fd.get(), &byte, 1, static_cast<off_t>(offset)) == 1);
   }
-  /// What is said of one flipped bit; it is flipped back.
+  /// The messages for one flipped bit, which is then restored.
   Lines after(std::uint64_t offset, unsigned bit = 0) const {
     flip(offset, bit);
     const Lines list = lines();
@@ -109,7 +109,7 @@ TEST_CASE("GPT: the field of the partition table that one flipped bit belongs to
   CHECK(made.after(446 + 4) ==
         Lines{"disk: MBR: entry 1: partition type 0xef, manifest says 0xee"});  // the protective entry
 
-  // The other copy is at the end, the header behind the entries.
+  // The backup copy is at the end, with its header after the entries.
   for (const auto& [name, header, entries] :
        {std::tuple{"GPT", 512, 1024},
         std::tuple{"backup GPT", static_cast<int>(made.size) - 512, static_cast<int>(made.size) - 512 - 16384}}) {
@@ -141,7 +141,7 @@ TEST_CASE("GPT: the field of the partition table that one flipped bit belongs to
             "partition type c12a7329-f81f-11d2-ba4b-00a0c93ec93b, manifest says c12a7328-f81f-11d2-ba4b-00a0c93ec93b"});
     CHECK(at_entries(56) == Lines{"esp" + in_entries + "partition name \"dsp\", manifest says \"esp\""});
     CHECK(at_entries(56 + 60) == Lines{"esp" + in_entries + "partition name \"esp" + std::string(28, '?') +
-                                       "\", manifest says \"esp\""});  // no control character gets through
+                                       "\", manifest says \"esp\""});  // no control character is printed
     CHECK(at_entries(32) == Lines{"esp" + in_entries + "first sector 2049, manifest says 2048"});
     CHECK(at_entries(40).at(0).find("esp" + in_entries + "last sector ") == 0);
     CHECK(at_entries(127 * 128) == Lines{"disk" + in_entries +

@@ -1,5 +1,4 @@
-// Each kind of difference between an image and its manifest: that it is seen, that the line names partition and path,
-// and that nothing else is said.
+// Tests that each kind of difference between an image and its manifest gives exactly one line, with partition and path.
 #include "appliance/compare.hpp"
 
 #include "support/catch.hpp"
@@ -70,7 +69,7 @@ TEST_CASE("what a filesystem brings along is no difference") {
           f.partitions[0].paths["/"] = {.type = "directory"};
           f.partitions[0].paths["/syslinux/ldlinux.sys"] = {.type = "file", .size = 9};
         }).empty());
-  // But only as mke2fs makes it, only there, and with nothing in it.
+  // Only with the attributes that mke2fs sets, at this path, and if it is empty.
   CHECK(after([](ImageState& f) {
           f.partitions[1].paths["/lost+found"] = {.type = "directory", .mode = 0755, .uid = 0, .gid = 0};
         }) == Lines{"root: /lost+found: a directory that the manifest does not name"});
@@ -82,7 +81,7 @@ TEST_CASE("what a filesystem brings along is no difference") {
         }) == Lines{"root: /lost+found/#12: a file that the manifest does not name"});
   CHECK(after([](ImageState& f) { f.partitions[1].paths["/ldlinux.sys"] = file("x"); }) ==
         Lines{"root: /ldlinux.sys: a file that the manifest does not name"});
-  // And what the manifest does name is compared.
+  // An entry in the manifest is compared.
   ImageState expected = image(), found = image();
   expected.partitions[0].paths["/ldlinux.sys"] =
       found.partitions[0].paths["/ldlinux.sys"] = {.type = "file", .size = 1, .sha256 = sha256("a")};

@@ -1,4 +1,4 @@
-// Manifests as expectations: what is read from a good one, and what is said of each kind of bad one.
+// Tests reading expectations from manifests, and the errors for invalid ones.
 #include "appliance/expected.hpp"
 
 #include <functional>
@@ -106,7 +106,7 @@ TEST_CASE("a manifest gives partitions in the order of the disk, and every field
   CHECK(ping.mode == 04755u);
   CHECK(ping.uid == 1u);
   CHECK(ping.gid == 2u);
-  CHECK(ping.mtime == 1000);  // lowered to the build's time, as the writer does
+  CHECK(ping.mtime == 1000);  // limited to the time of the build, as in the image
   CHECK(ping.size == 7);
   CHECK(ping.sha256->hex() == digest);
   CHECK(ping.xattrs.at("security.capability") == "0100");

@@ -1,4 +1,4 @@
-// The choice of architectures and components, by the project's own defconfigs.
+// Tests the selection of architectures and components with the defconfigs of this project.
 #include "cli/architectures.hpp"
 
 #include "cli/outputs.hpp"
@@ -35,8 +35,8 @@ TEST_CASE("an unknown architecture is told the nearest, and what there is") {
   const Session here = session();
   const std::string text = failure([&] { chosen_architectures(here, {"armv6", "risv64"}); });
   CHECK(contains(text, "unknown architecture \"risv64\" (did you mean \"riscv64\"?)"));
-  CHECK(contains(text, "there are amd64, arm64, armv6, armv7, ppc64le, riscv64, s390x, and all"));
-  // A machine is none.
+  CHECK(contains(text, "available: amd64, arm64, armv6, armv7, ppc64le, riscv64, s390x, and all"));
+  // A machine is not an architecture.
   CHECK(contains(failure([&] { chosen_architectures(here, {"pc"}); }), "unknown architecture \"pc\""));
 }
 

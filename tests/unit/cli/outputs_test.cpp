@@ -1,4 +1,4 @@
-// Publishing into a folder of a project that may be somebody else's.
+// Tests publishing into a folder of a project that is not trusted.
 #include "cli/outputs.hpp"
 
 #include <sys/stat.h>

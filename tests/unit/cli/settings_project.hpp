@@ -1,10 +1,10 @@
-// Files of a project in which every key of a configuration is set, with another value for each.
+// A project that sets every key of a configuration, with an alternative value for each.
 #pragma once
 
 namespace settings_project {
 
-// `KEY = VALUE  #> OTHER`: with OTHER instead, some key or the lock must be another. `#= REASON`: nothing that is built
-// depends on it.
+// `KEY = VALUE  #> OTHER`: with OTHER instead, a step's key or the lock must change. `#= REASON`: an exemption, because
+// no build depends on the value.
 
 inline constexpr const char* qemu_is_no_input = R"(
 [qemu]                                   #= only `run` and `test` use it, on an image that is built
@@ -238,8 +238,8 @@ folder = "engine/bin"                    #> "engine/sbin"
 programs = ["containerd-preload"]        #> ["link"]
 )";
 
-/// The same machine with a partition that systemd-repart makes, which a table of MBR cannot have, and a smaller one of
-/// its kind.
+/// The machine with a partition that systemd-repart creates, which an MBR does not support, and a smaller machine of
+/// the board.
 inline constexpr const char* data_defconfig = R"(extends = "toy"
 description = "With data"
 
@@ -256,7 +256,7 @@ size = "1G"                              #> "2G"
 create-on-device = true                  #= with false the image has no content for it, and that is an error
 )";
 
-/// An architecture of its own, for what a machine has not: releases, and a Go architecture that needs no goarm.
+/// An architecture, for keys that a machine does not use: releases, and a Go architecture without goarm.
 inline constexpr const char* architecture_board = R"(name = "chip"
 description = "An architecture"
 

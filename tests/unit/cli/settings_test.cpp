@@ -1,5 +1,5 @@
-// Every value of a configuration reaches a step's key or the lock: a value that nothing reads, or that a step reads
-// behind its key's back, is found here.
+// Tests that every value of a configuration changes the key of a step or the lock. It fails for values that no step
+// uses, and for values that a step uses without its key.
 #include <fmt/format.h>
 
 #include <regex>
@@ -63,7 +63,7 @@ struct Projects {
   }
 };
 
-/// Suites that have whatever these projects ask for.
+/// Suites with all packages of these projects.
 IndexSet indexes(const std::vector<Repository>& repositories, const std::string& architecture, std::string& asked) {
   IndexSet set;
   asked += architecture + ":";
@@ -84,7 +84,7 @@ IndexSet indexes(const std::vector<Repository>& repositories, const std::string&
   return set;
 }
 
-/// All keys that are known before anything runs, and the locks, as one text.
+/// All keys that are known before a step runs, and the locks, as one text.
 std::string fingerprint(const fs::path& project, const std::string& name) {
   const Config config = load_config(name, {.project = project, .set = {}, .formats = disk_formats()});
   std::string text;
@@ -115,12 +115,11 @@ std::string fingerprint(const fs::path& project, const std::string& name) {
 
 struct Line {
   std::string key;       ///< "disk.partition.mount", without the names of entries
-  std::size_t at, size;  ///< where it stands in the file
-  std::string other;     ///< the same with another value; "" for an exemption
+  std::size_t at, size;  ///< position in the file
+  std::string other;     ///< the line with the alternative value; "" for an exemption
 };
 
-/// The lines with a mark. Sections of `files` that are entries have no names here: [[disk.partition]] gives
-/// "disk.partition".
+/// The lines with a mark. Keys of entries have no name of the entry: [[disk.partition]] gives "disk.partition".
 std::vector<Line> marked_lines(const std::string& file, const std::string& text) {
   static const std::regex section(R"(\[\[?([^\]]+)\]\]?.*)"), line(R"(([a-z0-9-]+) = (.*?)\s+#([>=]) (.*))");
   std::vector<Line> lines;
@@ -140,8 +139,7 @@ std::vector<Line> marked_lines(const std::string& file, const std::string& text)
   return lines;
 }
 
-/// "components.pause.binary.pause.check.1.argv" → "components.*.binary.check.argv": what stands in a line of the files
-/// above.
+/// "components.pause.binary.pause.check.1.argv" → "components.*.binary.check.argv", as in the lines of the files above.
 std::string without_names(std::string key) {
   key = std::regex_replace(key, std::regex(R"(\."[^"]*")"), ".NAME");
   key = std::regex_replace(

@@ -1,5 +1,4 @@
-// The steps of a component: what decides their keys, what the compile is told, and which binaries are refused before
-// anything runs.
+// Tests the steps of a component: their keys, the commands of the compilation, and the checks of binaries.
 #include "component/steps.hpp"
 
 #include <algorithm>
@@ -90,7 +89,7 @@ TEST_CASE("packages that have tests are tested where their programs run, and the
                  "go test -c -o '/out/tests/startup.test' -tags 'a,b' -trimpath -ldflags=-buildid= './startup'\n"));
   CHECK(contains(f.script(graph, "component/etcd/test", "test.sh"),
                  "(cd '/build/./startup' && '/in/tests/startup.test')\n"));
-  // Code of a project runs there, and must not reach what other projects' programs are compiled with.
+  // This step runs code of the project, so it must not have access to the cache of other projects.
   CHECK(std::get<CommandAction>(graph.find("component/etcd/test")->action).caches.empty());
   const auto& checked = graph.find("component/etcd/check")->inputs;
   CHECK(std::any_of(checked.begin(), checked.end(), [](const Input& input) { return input.name == "tested"; }));
@@ -132,7 +131,7 @@ TEST_CASE("a patch applies exactly, or the step says whether upstream has it alr
   const std::string script = replace_all(
       replace_all(f.script(f.graph(f.source("")), "component/etcd/patched", "patched.sh"), "/in/", at("in/")), "/out/",
       at("out/"));
-  // Go without a module proxy: the module is a folder.
+  // A fake of Go without a module proxy: the module is a folder.
   write_file_atomically(folder.path() / "go", "#!/bin/sh\ncase $1 in list) echo " + at("module") + " ;; esac\n");
   std::filesystem::permissions(folder.path() / "go", std::filesystem::perms::owner_all);
   for (const char* name : {"in/source", "in/patches", "module/sub"})
@@ -157,12 +156,12 @@ TEST_CASE("a patch applies exactly, or the step says whether upstream has it alr
   CHECK(good.exit_code == 0);
   CHECK(read_file(folder.path() / "out/patched/a.org/x/sub/z.go") == "one\nthree\n");
   CHECK(read_file(folder.path() / "out/patched/modules") == "a.org/x\n");
-  CHECK(contains(run("one\nthree\n", "a.org/x/sub/z.go").output, "patch 0001-a is in these sources already"));
+  CHECK(contains(run("one\nthree\n", "a.org/x/sub/z.go").output, "patch 0001-a is already in these sources"));
   const auto moved = run("zero\n2\n", "a.org/x/sub/z.go");
   CHECK(moved.exit_code != 0);
   CHECK(contains(moved.output, "Reason: why"));
   CHECK(contains(moved.output, "patch 0001-a does not apply to these sources"));
-  CHECK(contains(run("one\ntwo\n", "b.org/x/z.go").output, "go.mod requires no module that has b.org/x/z.go"));
+  CHECK(contains(run("one\ntwo\n", "b.org/x/z.go").output, "go.mod requires no module that contains b.org/x/z.go"));
 }
 
 TEST_CASE("a 32-bit ARM build says which ARM") {
@@ -207,7 +206,7 @@ TEST_CASE(
     return f.context.run(*graph.find("component/etcd/check"),
                          {{"tools", put_tree(f.context.store(), tools)}, {"bin", put_tree(f.context.store(), bin)}});
   };
-  CHECK(contains(failure([&] { check("other", ""); }), "component etcd did not give etcd"));
+  CHECK(contains(failure([&] { check("other", ""); }), "component etcd has no program etcd"));
   CHECK(contains(failure([&] { check("etcd", "#!/bin/sh\n"); }), "not an ELF file"));
   CHECK(contains(failure([&] { check("etcd", read_file("/bin/true")); }), "etcd: is dynamically linked"));
 
@@ -237,7 +236,7 @@ TEST_CASE("a program for a newer processor than the board's is refused") {
   f.spec.goarch = "arm", f.spec.goarm = "6";
   const StepGraph graph = f.graph(f.source(""));
   const auto check = [&](const std::string& goarm) {
-    // A 32-bit header for ARM without sections, and the build information where Go's linker may put it.
+    // A 32-bit header for ARM without sections, and build information at a place where Go's linker may put it.
     std::string bytes = std::string(
                             "\x7f"
                             "ELF\1\1\1",
@@ -270,5 +269,5 @@ TEST_CASE("a component is compiled with the compiler's tools and tried with thos
 
   f.spec.binaries.push_back(
       {.name = "helper", .package = "helper.c", .install = {}, .links = {}, .tags = {}, .checks = {}});
-  CHECK(contains(failure([&] { f.graph(f.source("")); }), "component etcd has programs of Go and of C"));
+  CHECK(contains(failure([&] { f.graph(f.source("")); }), "component etcd has programs in Go and in C"));
 }

@@ -1,4 +1,4 @@
-// Boards without kernel and disk: what they need, what has no place there, and the releases of components.
+// Tests boards without kernel and disk: required and refused keys, and the releases of components.
 #include "project.hpp"
 
 using namespace k8simg;
@@ -7,7 +7,7 @@ using Strings = std::vector<std::string>;
 
 namespace {
 
-/// A project whose defconfig "cpu" is of an architecture.
+/// A project whose defconfig "cpu" is an architecture.
 struct Architecture : Project {
   Architecture() {
     write("boards/cpu/board.toml",
@@ -60,11 +60,11 @@ TEST_CASE("what only a machine has is refused where it was written") {
   Architecture project;
   project.append("defconfigs/cpu.toml", "\n[overlays]\nuse = [\"base\"]\n\n[system]\nhostname = \"x\"\n");
   CHECK(project.wrong() ==
-        "defconfigs/cpu.toml:19:2: overlays has no place here: the board \"cpu\" is an architecture, without kernel "
+        "defconfigs/cpu.toml:19:2: overlays cannot be set here: the board \"cpu\" is an architecture, without kernel "
         "and disk\n"
-        "defconfigs/cpu.toml:22:2: system has no place here: the board \"cpu\" is an architecture, without kernel and "
+        "defconfigs/cpu.toml:22:2: system cannot be set here: the board \"cpu\" is an architecture, without kernel and "
         "disk");
-  CHECK(project.mistakes({"disk.file=x"}, "cpu").find("--set: disk has no place here") != std::string::npos);
+  CHECK(project.mistakes({"disk.file=x"}, "cpu").find("--set: disk cannot be set here") != std::string::npos);
 }
 
 TEST_CASE("a board with any part of a machine must have all of it") {
@@ -92,7 +92,7 @@ TEST_CASE("releases name programs that there are") {
   REQUIRE(config.components.at(0).releases.size() == 1);
   CHECK(config.components[0].releases[0].folder == "engine/bin");
   CHECK(config.components[0].releases[0].programs == Strings{"one", "tool"});
-  // The multi-call binary answers to any name; separate ones do not.
+  // The multi-call binary accepts any name; separate binaries do not.
   project.edit("components/engine/component.toml", "programs = [\"one\", \"tool\"]", "programs = [\"one\", \"tol\"]");
   CHECK(project.mistakes() == "");
   CHECK(project.mistakes({"components.engine.link=separate"}) ==

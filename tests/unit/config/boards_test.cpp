@@ -1,5 +1,4 @@
-// Boards that extend boards: whose values count and where they are said to be set, files of the boards' folders, and
-// the mistakes.
+// Tests boards that extend boards: precedence and positions of values, files of the boards' folders, and mistakes.
 #include "project.hpp"
 
 using namespace k8simg;
@@ -73,7 +72,7 @@ TEST_CASE("the values of a base board come first and are changed as a defconfig 
   REQUIRE(project.mistakes() == "");
   const Config config = project.load();
   CHECK(config.board == "toy");
-  CHECK(config.parents == Strings{"base"});  // boards are none of them
+  CHECK(config.parents == Strings{"base"});  // without boards
   CHECK(config.kernel.cmdline == "panic=10 ro console=ttyS0 rw");
   CHECK(config.kernel.targets == Strings{"bzImage"});
   CHECK(config.tool_set("qemu").packages == Strings{"qemu-common"});
@@ -118,13 +117,13 @@ TEST_CASE("a boot file of the board is that of the nearest board which has it") 
         "in the boards that toy extends: family, common");
   project.edit("boards/family/board.toml", "source = \"boot/cnfig.txt\"\n", "");
   CHECK(project.mistakes() ==
-        "boards/family/board.toml:12:8: boot.files.\"config.txt\".from is \"board\": that needs source, a path in the "
+        "boards/family/board.toml:12:8: boot.files.\"config.txt\".from is \"board\", which needs source, a path in the "
         "board's folder");
 }
 
 TEST_CASE("what no board of the chain says is missing in the one that is used") {
   Boards project;
-  // The section [kernel] begins in the base board, and the partition is the family's.
+  // The section [kernel] begins in the base board, and the partition is in the family.
   project.edit("boards/toy/board.toml", "base = \"allnoconfig\"\n", "");
   project.edit("boards/family/board.toml", "filesystem = \"vfat\"\n", "");
   project.edit("boards/toy/board.toml", "memory = 512\n", "");
@@ -140,7 +139,7 @@ TEST_CASE("a mistake in a base board is named with the file that has it") {
   project.edit("boards/family/board.toml", "\"!quiet\"", "\"!quite\"");
   CHECK(project.mistakes() ==
         "boards/common/board.toml:10:8: unknown key tools.qemo (did you mean \"qemu\"?)\n"
-        "boards/family/board.toml:7:12: kernel.cmdline: \"!quite\" takes out what nothing before it put in (did you "
+        "boards/family/board.toml:7:12: kernel.cmdline: \"!quite\" removes an item that is not in the list (did you "
         "mean \"quiet\"?)");
   project.write("boards/common/board.toml", "name = \"comon\"\n[broken\n");
   CHECK(project.mistakes().find("boards/common/board.toml:2:8: ") == 0);
@@ -152,7 +151,7 @@ TEST_CASE("each board of the chain has the name of its folder") {
   project.edit("boards/toy/board.toml", "name = \"toy\"\n", "");
   CHECK(project.mistakes() ==
         "boards/toy/board.toml:1:1: name is missing\n"
-        "boards/common/board.toml:2:8: name must be the folder's, \"common\", not \"comon\"");
+        "boards/common/board.toml:2:8: name must be \"common\", the name of the folder, not \"comon\"");
 }
 
 TEST_CASE("a base board that is unknown, or a chain that goes in a circle, is an error") {
@@ -161,17 +160,17 @@ TEST_CASE("a base board that is unknown, or a chain that goes in a circle, is an
   CHECK(project.mistakes() ==
         "boards/family/board.toml:3:11: extends: unknown board \"comon\" (did you mean \"common\"?)");
   project.edit("boards/family/board.toml", "extends = \"comon\"", "extends = \"toy\"");
-  CHECK(project.mistakes() == "boards/family/board.toml:3:11: extends goes in a circle: toy → family → toy");
+  CHECK(project.mistakes() == "boards/family/board.toml:3:11: extends forms a cycle: toy → family → toy");
 }
 
 TEST_CASE("a defconfig cannot name an abstract board, and none is suggested") {
   Boards project;
   project.edit("defconfigs/node.toml", "board = \"toy\"", "board = \"family\"");
   CHECK(project.mistakes() ==
-        "defconfigs/node.toml:1:9: board: \"family\" is abstract: it is there to be extended by other boards (there is "
+        "defconfigs/node.toml:1:9: board: \"family\" is abstract: name a board that extends it (available: "
         "toy)");
   project.edit("defconfigs/node.toml", "board = \"family\"", "board = \"x\"");
-  CHECK(project.mistakes() == "defconfigs/node.toml:1:9: board: unknown board \"x\" (there is toy)");
+  CHECK(project.mistakes() == "defconfigs/node.toml:1:9: board: unknown board \"x\" (available: toy)");
 }
 
 TEST_CASE("a base board needs no defconfig, and a machine may be one by its base alone") {

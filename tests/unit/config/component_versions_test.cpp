@@ -1,4 +1,4 @@
-// Versions that component.toml takes from go.mod.
+// Tests placeholders for versions in component.toml.
 #include "config/component_versions.hpp"
 
 #include "project.hpp"

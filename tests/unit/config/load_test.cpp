@@ -1,4 +1,4 @@
-// What a correct project loads as: every value, where each was set, inheritance, lists, overrides.
+// Tests loading correct projects: values, positions, inheritance, lists, overrides.
 #include "project.hpp"
 
 using namespace k8simg;
@@ -95,7 +95,7 @@ TEST_CASE("patches are those of the component's folder, or the chosen ones, in t
   CHECK(patches[0].gain == "10 %");
   CHECK(patches[0].obsolete == "v2");
   CHECK(patches[0].file == "components/engine/patches/0001-a.patch");
-  // A changed line of the file may look like the names of files.
+  // A changed line may begin like a line with a file name.
   CHECK(patches[0].files == std::vector<std::string>{"a.org/x/y/z.go"});
   REQUIRE(find_setting(config, "components.engine.patches") != nullptr);
   CHECK(find_setting(config, "components.engine.patches")->value == "[\"0001-a\", \"0002-b\"]");
@@ -117,9 +117,9 @@ TEST_CASE("a patch without a reason, or that leaves its module, is a mistake wit
   CHECK(mistakes("Reason: x\nGain: y\n--- a/m/f\n+++ b/m/f\n")
             .find(file + "1:1: the header of a patch must have Obsolete:") != std::string::npos);
   CHECK(mistakes("Reason: x\nReason: z\nGain: y\nObsolete: v\n--- a/m/f\n+++ b/m/f\n")
-            .find(file + "2:1: Reason: is there twice") != std::string::npos);
+            .find(file + "2:1: Reason: appears twice") != std::string::npos);
   CHECK(mistakes("From: somebody\n--- a/m/f\n+++ b/m/f\n")
-            .find(file + "1:1: the header of a patch has Reason:, Gain: and Obsolete:") != std::string::npos);
+            .find(file + "1:1: the header of a patch may have Reason:, Gain: and Obsolete:") != std::string::npos);
   for (const char* path : {"b/../f", "/etc/passwd", "b/f", "b/m/../../f", "b//f", "/dev/null"}) {
     INFO(path);
     CHECK(
@@ -261,7 +261,7 @@ TEST_CASE("--set replaces with = and adds with +=") {
   auto separate = project.load({"components.engine.link=separate"}).components.at(0);
   REQUIRE(separate.binaries.size() == 2);
   CHECK(separate.binaries[0].name == "one");
-  // Later ones win.
+  // Later overrides take precedence.
   CHECK(project.load({"qemu.memory=64", "qemu.memory=128"}).qemu.memory_mib == 128);
 }
 

@@ -1,5 +1,4 @@
-// Every kind of mistake in a project's files: said with file, line, column, key and the nearest name, all of them at
-// once.
+// Tests that one run reports all mistakes in a project's files, each with file, line, column, key and the nearest name.
 #include <string>
 
 #include "project.hpp"
@@ -20,7 +19,7 @@ TEST_CASE("an unknown key deep inside is named in full") {
         "boards/toy/board.toml:40:1: unknown key disk.partition.root.gorw (did you mean \"grow\"?)");
   project.edit("boards/toy/board.toml", "gorw = true", "zzz = true");
   CHECK(project.mistakes() ==
-        "boards/toy/board.toml:40:1: unknown key disk.partition.root.zzz (there is bootable, create-on-device, "
+        "boards/toy/board.toml:40:1: unknown key disk.partition.root.zzz (available: bootable, create-on-device, "
         "filesystem, free, grow, label, mount, size, type)");
 }
 
@@ -86,7 +85,7 @@ TEST_CASE("broken TOML is named by its place, in every file that is broken") {
   std::string mistakes = project.mistakes();
   CHECK(mistakes.find("boards/toy/board.toml:49:8: ") != std::string::npos);
   CHECK(mistakes.find("defconfigs/base.toml:2") != std::string::npos);
-  // Nothing is said to be missing when the file that may have it could not be read.
+  // No key is reported as missing if a file that may have it could not be read.
   CHECK(mistakes.find("is missing") == std::string::npos);
 }
 
@@ -158,26 +157,26 @@ TEST_CASE("a chain of extends that bites its tail is an error") {
   Project project;
   project.append("defconfigs/base.toml", "");
   project.edit("defconfigs/base.toml", "abstract = true\n", "abstract = true\nextends = \"node\"\n");
-  CHECK(project.mistakes() == "defconfigs/base.toml:2:11: extends goes in a circle: node → base → node");
+  CHECK(project.mistakes() == "defconfigs/base.toml:2:11: extends forms a cycle: node → base → node");
   project.write("defconfigs/self.toml", "extends = \"self\"\n");
-  CHECK(project.mistakes({}, "self") == "defconfigs/self.toml:1:11: extends goes in a circle: self → self");
+  CHECK(project.mistakes({}, "self") == "defconfigs/self.toml:1:11: extends forms a cycle: self → self");
 }
 
 TEST_CASE("abstract defconfigs and defconfigs without a board are not built") {
   Project project;
   CHECK(project.mistakes({}, "base").find("defconfigs/base.toml:1:12: \"base\" is abstract") != std::string::npos);
   project.edit("defconfigs/node.toml", "board = \"toy\"\n", "");
-  CHECK(project.mistakes() == "defconfigs/node.toml:1:1: board is missing: it names a folder in boards/");
+  CHECK(project.mistakes() == "defconfigs/node.toml:1:1: board is missing: set it to the name of a folder in boards/");
 }
 
 TEST_CASE("!x must take something out") {
   Project project;
   project.edit("defconfigs/node.toml", "[\"crun\"]", "[\"!udv\"]");
   CHECK(project.mistakes() ==
-        "defconfigs/node.toml:6:12: packages.install: \"!udv\" takes out what nothing before it put in (did you mean "
+        "defconfigs/node.toml:6:12: packages.install: \"!udv\" removes an item that is not in the list (did you mean "
         "\"udev\"?)");
   project.edit("defconfigs/node.toml", "[\"!udv\"]", "[\"less\", \"!less\"]");
-  CHECK(project.mistakes().find("defconfigs/node.toml:6:20: packages.install: \"!less\" takes out") == 0);
+  CHECK(project.mistakes().find("defconfigs/node.toml:6:20: packages.install: \"!less\" removes an item") == 0);
   project.edit("defconfigs/node.toml", "[\"less\", \"!less\"]", "[\"less\", \"less\"]");
   CHECK(project.mistakes() == "defconfigs/node.toml:6:20: packages.install names \"less\" twice");
 }
@@ -196,7 +195,7 @@ TEST_CASE("--set is checked like a file") {
   Project project;
   CHECK(project.mistakes({"foo"}) == "--set: \"foo\" is not KEY=VALUE or KEY+=VALUE");
   CHECK(project.mistakes({"=x"}) == "--set: \"=x\" is not KEY=VALUE or KEY+=VALUE");
-  CHECK(project.mistakes({"a b=x"}).find("--set: \"a b=x\" is not KEY=VALUE: the key must be dotted names") == 0);
+  CHECK(project.mistakes({"a b=x"}).find("--set: \"a b=x\" is not KEY=VALUE: the key must be names with dots") == 0);
   CHECK(project.mistakes({"qemu.memory=1\nqemu.cpus=2"}).find("the value one line") != std::string::npos);
   CHECK(project.mistakes({"board=toy"}) == "--set: board cannot be set here: it belongs in a defconfig");
   CHECK(project.mistakes({"qemu.memory=much"}) == "--set: qemu.memory must be a whole number, not a string");
@@ -210,14 +209,14 @@ TEST_CASE("values that do not fit each other") {
   CHECK(mistake("disk.partition.root.filesystem=vfat") ==
         "--set: disk.partition.root.filesystem cannot be \"vfat\": the root filesystem needs owners and modes");
   CHECK(mistake("disk.partition.root.mount=/data") ==
-        "boards/toy/board.toml:34:8: disk.partition: none has mount = \"/\"");
-  CHECK(mistake("disk.partition.root.label=a-label-that-is-too-long").find("is longer than the 16 characters") !=
+        "boards/toy/board.toml:34:8: disk.partition: no partition has mount = \"/\"");
+  CHECK(mistake("disk.partition.root.label=a-label-that-is-too-long").find("is longer than 16 characters") !=
         std::string::npos);
   CHECK(mistake("disk.compress=zstd") ==
-        "--set: disk.compress is \"zstd\": that needs disk.compress-level from 1 to 19");
+        "--set: disk.compress is \"zstd\", which needs disk.compress-level from 1 to 19");
   CHECK(mistake("disk.boot-code=x.bin").find("disk.boot-code needs disk.boot-code-package") != std::string::npos);
-  CHECK(mistake("qemu.firmware=uefi").find("qemu.firmware has \"uefi\": that needs") != std::string::npos);
-  CHECK(mistake("kernel.cmdline+=root=/dev/sda1").find("must not say root=") != std::string::npos);
+  CHECK(mistake("qemu.firmware=uefi").find("qemu.firmware has \"uefi\", which needs") != std::string::npos);
+  CHECK(mistake("kernel.cmdline+=root=/dev/sda1").find("must not have root=") != std::string::npos);
   CHECK(mistake("kernel.package=linux-source-6.13")
             .find("--set: kernel.package is \"linux-source-6.13\", which tools.files.packages does not name (did you "
                   "mean \"linux-source-6.12\"?)") == 0);
@@ -233,10 +232,10 @@ TEST_CASE("values that do not fit each other") {
   CHECK(mistake("qemu.dtb=bzImage") == "");
   CHECK(mistake("disk.partition.root.size=2T") == "");
   CHECK(project.mistakes({"disk.table=dos", "disk.partition.root.size=2T"})
-            .find("disk.partition.root.size is more than a disk with disk.table = \"dos\" can have: 2 TiB") !=
+            .find("disk.partition.root.size is larger than 2 TiB, the limit of disk.table = \"dos\"") !=
         std::string::npos);
   CHECK(project.mistakes({"disk.table=dos", "disk.partition.root.free=3T"})
-            .find("disk.partition.root.free is more than") != std::string::npos);
+            .find("disk.partition.root.free is larger than") != std::string::npos);
   CHECK(mistake("rootfs.exclude=usr/share/doc").find("must be an absolute path or glob") != std::string::npos);
   CHECK(mistake("packages.install+=Bad_Name").find("must be the name of a Debian package") != std::string::npos);
   CHECK(mistake("system.services.enable=networkd").find("must be a systemd unit with its suffix") != std::string::npos);
@@ -279,7 +278,7 @@ TEST_CASE("components are held against their own schema") {
   const std::string file = "components/engine/component.toml";
   SECTION("name") {
     project.edit(file, "name = \"engine\"", "name = \"other\"");
-    CHECK(project.mistakes() == file + ":1:8: name must be the folder's, \"engine\", not \"other\"");
+    CHECK(project.mistakes() == file + ":1:8: name must be \"engine\", the name of the folder, not \"other\"");
   }
   SECTION("check without expectation") {
     project.edit(file, ", expect = \"v1.0.0\"", "");
@@ -287,7 +286,7 @@ TEST_CASE("components are held against their own schema") {
   }
   SECTION("two binaries of one name") {
     project.edit(file, "name = \"one\"", "name = \"all\"");
-    CHECK(project.mistakes() == file + ":18:8: binary \"all\" is there twice");
+    CHECK(project.mistakes() == file + ":18:8: binary \"all\" is defined twice");
   }
   SECTION("binary without name") {
     project.edit(file, "name = \"one\"\n", "");

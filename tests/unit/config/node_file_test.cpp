@@ -1,5 +1,4 @@
-// node.toml: the corpus that the device's own program is run over as well (components/kubernetes/node/nodefile), and
-// the words of mistakes.
+// Tests node.toml with tests/data/node, which components/kubernetes/node/nodefile is tested with too, and the messages.
 #include "config/node_file.hpp"
 
 #include <filesystem>
@@ -24,7 +23,7 @@ std::string read(const fs::path& file) {
   return text.str();
 }
 
-/// The mistakes, or nothing when the text is good.
+/// The mistakes; empty if there are none.
 std::vector<std::string> mistakes(const std::string& text) {
   try {
     read_node_file(text, "node.toml");
@@ -35,7 +34,7 @@ std::vector<std::string> mistakes(const std::string& text) {
   return {};
 }
 
-/// With a star for what only the parser says.
+/// Replaces a message of the parser by a star.
 std::string without_parser(const std::string& mistake) {
   const std::string syntax = "is no TOML: ";
   const auto at = mistake.find(syntax);

@@ -1,4 +1,4 @@
-// A small but complete project in a temporary folder, to be damaged file by file.
+// A small complete project in a temporary folder, which tests change.
 #pragma once
 
 #include <filesystem>
@@ -168,7 +168,7 @@ class Project {
     k8simg::write_file_atomically(path() / file, text);
   }
   void remove(const std::string& file) { std::filesystem::remove_all(path() / file); }
-  /// Replaces text that must be there.
+  /// Replaces text, which must exist.
   void edit(const std::string& file, const std::string& from, const std::string& to) {
     std::string text = k8simg::read_file(path() / file), changed = k8simg::replace_all(text, from, to);
     REQUIRE(changed != text);
@@ -181,7 +181,7 @@ class Project {
   k8simg::Config load(const std::vector<std::string>& set = {}, const std::string& name = "node") const {
     return k8simg::load_config(name, {path(), set, k8simg::disk_formats()});
   }
-  /// The mistakes, one a line; "" when it loads.
+  /// The mistakes, one per line; "" if there are none.
   std::string mistakes(const std::vector<std::string>& set = {}, const std::string& name = "node") const {
     try {
       load(set, name);

@@ -1,4 +1,4 @@
-// Relation fields: alternatives, versions, architecture qualifiers, and what is refused.
+// Tests relation fields: alternatives, versions, architecture qualifiers, and errors.
 #include "control/relation.hpp"
 
 #include "support/catch.hpp"

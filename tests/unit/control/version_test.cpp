@@ -1,4 +1,4 @@
-// Debian versions: the order by example, and by chance against dpkg.
+// Tests the order of Debian versions with examples, and with random versions against dpkg.
 #include "control/version.hpp"
 
 #include <algorithm>
@@ -86,7 +86,7 @@ TEST_CASE("random versions are ordered as dpkg orders them") {
   for (int i = 0; i < 250; ++i) {
     const std::string a = version();
     std::string b = version();
-    // Half of the pairs differ in little, where mistakes are likely.
+    // Half of the pairs differ only slightly, because such pairs are more likely to fail.
     if (below(2) == 0) {
       b = a;
       b.insert(below(b.size()) + 1, 1, "0~+.1a"[below(6)]);

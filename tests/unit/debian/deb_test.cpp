@@ -1,4 +1,4 @@
-// Packages as data: what a good one gives, and what each kind of damage is called.
+// Tests reading packages, and the errors for damaged ones.
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
@@ -162,7 +162,7 @@ TEST_CASE("a package cut anywhere is refused") {
     INFO("part " << part);
     CHECK(deb_error(std::string_view(bytes).substr(0, bytes.size() * part / 16)).starts_with("x.deb: "));
   }
-  // One byte less than whole, padding aside.
+  // One byte less than complete, without padding.
   const bool padded = bytes.back() == '\n';
   CHECK(deb_error(std::string_view(bytes).substr(0, bytes.size() - (padded ? 2 : 1)))
             .find("cut short: member data.tar.xz should have") != std::string::npos);

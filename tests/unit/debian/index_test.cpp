@@ -1,4 +1,4 @@
-// IndexLoader: what is fetched, what is skipped, and what is refused before it is read.
+// Tests IndexLoader: which files are fetched, skipped and refused.
 #include <algorithm>
 
 #include "process/command.hpp"
@@ -44,7 +44,7 @@ struct Loading {
   }
 };
 
-/// Runs the real programs and counts them.
+/// Runs the real programs and counts the calls.
 struct CountingRunner : CommandRunner {
   int runs = 0;
   CommandResult run(const Command& command, std::stop_token stop) override {
@@ -92,7 +92,7 @@ TEST_CASE("a suite is fetched and verified once, for whatever is loaded from it"
   const IndexSet first = loader.load(loading.repositories, {"amd64"});
   const int verifications = runner.runs;
   CHECK(verifications > 0);
-  // The mirror moves on meanwhile: both sets are of one state.
+  // The mirror changes meanwhile: both sets must have the same state.
   publish(loading.archive,
           {.date = "Sat, 12 Sep 2026 08:55:41 UTC",
            .indexes = {{"main/binary-amd64", packages}, {"main/binary-armel", ""}}},

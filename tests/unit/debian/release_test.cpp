@@ -1,4 +1,4 @@
-// Release files: fields and dates, and every way in which a signature, an age or a name is refused.
+// Tests Release files: fields and dates, and errors for signatures, dates and names.
 #include "debian/release.hpp"
 
 #include "process/command.hpp"
@@ -159,7 +159,7 @@ TEST_CASE("age and name of a release") {
 }
 
 TEST_CASE("gpgv's word on several signatures") {
-  // gpgv as it would answer: what each status line means is its documentation (doc/DETAILS).
+  // A fake of gpgv. GnuPG's doc/DETAILS documents the status lines.
   class Gpgv : public CommandRunner {
    public:
     explicit Gpgv(std::string status) : status_(std::move(status)) {}

@@ -1,4 +1,4 @@
-// resolve: choices as apt makes them, suites, exclusions, and the words for what cannot be met.
+// Tests resolve: the same choices as apt, suites, exclusions, and messages for conflicts.
 #include "debian/resolve.hpp"
 
 #include <fmt/format.h>
@@ -232,7 +232,7 @@ TEST_CASE("a broken index names suite and line") {
   CHECK(refusal(trixie(stanza("a", "x")), {"a"}).find("line 1: a \"x\": the version's upstream part") !=
         std::string::npos);
   CHECK(refusal(trixie(stanza("a", "1", "Depends: b (\n")), {"a"})
-            .find("line 5: Depends of a 1: a version without one of") != std::string::npos);
+            .find("line 5: Depends of a 1: a version without an operator") != std::string::npos);
   CHECK(refusal(trixie(stanza("a", "1", "Provides: b (\n")), {"a"}).find("line 5: Provides of a 1") !=
         std::string::npos);
   CHECK(refusal(trixie(replace_all(stanza("a", "1"), "pool/main/", "../../")), {"a"})
@@ -247,7 +247,7 @@ TEST_CASE("a broken index names suite and line") {
   CHECK(refusal(trixie(""), {"a"}) == "no index has a package for the architecture \"amd64\"");
 }
 
-// --- with versions that are locked already ---
+// --- with locked versions ---
 
 namespace {
 
@@ -264,7 +264,7 @@ LockedPackage kept(const std::string& name, const std::string& version, const st
           1763195591};
 }
 
-/// "a 1*, b 2 (c)": * for kept ones; behind a package that gave way, who needs another version of it.
+/// "a 1*, b 2 (c)": a star for a kept version; in parentheses, the package that needs another version.
 std::string keeping(const IndexSet& set, const std::vector<LockedPackage>& keep,
                     const std::vector<std::string>& install) {
   std::vector<std::string> lines;
@@ -302,7 +302,7 @@ TEST_CASE("a locked version that the suites have no more is offered by what its 
                           package.name == "a" ? "Depends: lib\n" : ""));
   CHECK(not_offered(set, "amd64", keep).empty());
   CHECK(keeping(set, keep, {"a", "b"}) == "a 1*, b 1, lib 1*");
-  // Who keeps nothing takes nothing of it.
+  // Without locked versions, the newest ones are chosen.
   CHECK(keeping(set, {}, {"a"}) == "a 2, lib 2");
   CHECK(keeping(set, {kept("lib", "1")}, {"a"}) == "a 2, lib 2 (a)");
 }
@@ -324,7 +324,7 @@ TEST_CASE("a locked version gives way to a need, and so does what belongs to it"
   CHECK(keeping(set, keep, {"lib-dev", "other"}) == "lib 1*, lib-dev 1*, other 1*");
   CHECK(keeping(set, keep, {"lib-dev", "other", "new"}) == "lib 2 (new), lib-dev 2 (lib), new 1, other 1*");
   CHECK(keeping(set, keep, {"other", "strict"}) == "other 2 (strict), strict 1");
-  // What no version can meet is refused in the words that say so.
+  // Requests that no version satisfies are refused with the same messages.
   try {
     keeping(trixie(stanza("lib", "1") + stanza("new", "1", "Depends: lib (>= 2)\n")), {kept("lib", "1")}, {"new"});
     FAIL("it was resolved");

@@ -1,4 +1,4 @@
-// Makes the throwaway key with gpg and writes Release files.
+// Creates a temporary key with gpg and writes Release files.
 #include "signed_archive.hpp"
 
 #include <archive.h>
@@ -24,7 +24,7 @@ std::map<std::string, std::string> environment_of(const std::filesystem::path& h
 
 }  // namespace
 
-// The agent's socket needs a short path, so that the home lies in the system's temporary folder.
+// The agent's socket needs a short path, so the home is in the system's temporary folder.
 SigningKey::SigningKey() : home_(std::filesystem::temp_directory_path(), "key"), keyring_(home_.path() / "public.gpg") {
   std::filesystem::permissions(home_.path(), std::filesystem::perms::owner_all);
   gpg({"--passphrase", "", "--quick-generate-key", "test archive", "ed25519", "sign", "never"}, "");
@@ -38,7 +38,7 @@ SigningKey::~SigningKey() {
   try {
     system_runner().run(command);
   } catch (...) {
-    // Only an agent is left behind; it ends by itself when its folder is gone.
+    // The agent ends by itself when its folder is removed.
   }
 }
 

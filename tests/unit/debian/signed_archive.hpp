@@ -1,4 +1,4 @@
-// A small Debian archive in memory, signed with a throwaway key, for tests of everything that reads indexes.
+// A small Debian archive in memory, signed with a temporary key, for tests that read indexes.
 #pragma once
 
 #include <filesystem>
@@ -12,7 +12,7 @@
 
 namespace k8simg::test {
 
-/// A clock that stands still.
+/// A clock with a constant time.
 class FixedClock : public Clock {
  public:
   explicit FixedClock(std::int64_t now) : now_(now) {}
@@ -22,7 +22,7 @@ class FixedClock : public Clock {
   std::int64_t now_;
 };
 
-/// A gpg home with one signing key; its agent ends with it.
+/// A gpg home with one signing key.
 class SigningKey {
  public:
   SigningKey();
@@ -30,7 +30,7 @@ class SigningKey {
   SigningKey(const SigningKey&) = delete;
   SigningKey& operator=(const SigningKey&) = delete;
 
-  const std::filesystem::path& keyring() const { return keyring_; }  ///< the public key, as gpgv reads it
+  const std::filesystem::path& keyring() const { return keyring_; }  ///< the public key, in gpgv's format
   std::string clear_sign(const std::string& text) const;
 
  private:
@@ -40,12 +40,12 @@ class SigningKey {
   std::filesystem::path keyring_;
 };
 
-/// One key for all tests of a program: making one takes a moment.
+/// One key for all tests of a program, because creating a key is slow.
 const SigningKey& shared_key();
 
 std::string compress_xz(const std::string& text);
 
-/// Files by "REPOSITORY/PATH"; `asked` records what was fetched.
+/// Files by "REPOSITORY/PATH". `asked`: the fetched files.
 struct Archive {
   std::map<std::string, std::string> files;
   std::vector<std::string> asked;
@@ -59,9 +59,9 @@ struct SuiteText {
   std::map<std::string, std::string> indexes;                             ///< "main/binary-amd64" → text of Packages
 };
 
-/// The Release text of the suite; puts the compressed indexes into the archive.
+/// Adds the compressed indexes to the archive and returns the suite's Release text.
 std::string publish_indexes(Archive& archive, const SuiteText& suite);
-/// The same, signed and put into the archive as InRelease.
+/// The same, and adds the signed text to the archive as InRelease.
 void publish(Archive& archive, const SuiteText& suite, const SigningKey& key);
 
 }  // namespace k8simg::test

@@ -1,4 +1,4 @@
-// Block maps: the exact text, and that bmaptool writes with them what must be written.
+// Tests block maps: the exact text, and that bmaptool writes all mapped blocks.
 #include <fmt/format.h>
 
 #include <random>
@@ -17,11 +17,12 @@ namespace {
 std::string random_bytes(std::size_t size, unsigned seed) {
   std::mt19937 random(seed);
   std::string bytes(size, '\0');
-  for (char& byte : bytes) byte = static_cast<char>(random() % 255 + 1);  // no zero byte: an unwritten block shows
+  for (char& byte : bytes)
+    byte = static_cast<char>(random() % 255 + 1);  // no zero bytes, so that unwritten blocks are detected
   return bytes;
 }
 
-/// Has bmaptool write the image and compares block by block: as in the image, or zeros where `unused` says so.
+/// Writes the image with bmaptool and compares each block: it must equal the image, or be zero if it is in `unused`.
 void write_with_bmaptool(TestContext& context, const std::string& image, const std::vector<ByteRange>& unused) {
   const Value blob = context.store().put(image);
   const std::string map = make_bmap(context.store(), blob, "disk.img", unused);
@@ -54,7 +55,7 @@ TEST_CASE("the text of a block map") {
   const auto part = [&](std::size_t first, std::size_t end) {
     return sha256(std::string_view(image).substr(first * 4096, (end - first) * 4096)).hex();
   };
-  // The second range covers block 3 only in part, so only block 2 of it is left out.
+  // The second range covers only a part of block 3, so only block 2 is not mapped.
   const std::string map =
       make_bmap(context.store(), context.store().put(image), "disk.img", {{4096 - 10, 20}, {2 * 4096, 4096 + 50}});
   const std::string expected = fmt::format(R"(<?xml version="1.0"?>
@@ -115,7 +116,7 @@ TEST_CASE("an altered map or image is refused by bmaptool") {
   other[3 * 4096] = '\0';
   CHECK_FALSE(accepted(other, map));
   CHECK_FALSE(accepted(image, replace_all(map, " 2-7 ", " 2-6 ")));
-  // A block that is not mapped may hold anything.
+  // A block that is not mapped may have any contents.
   other = image;
   other[4096] = '\0';
   CHECK(accepted(other, map));

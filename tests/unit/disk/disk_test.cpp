@@ -1,4 +1,4 @@
-// Disks: what sfdisk reads from them, where the content lies, and that the same disk comes out twice.
+// Tests disk images: the table that sfdisk reads, the position of contents, and reproducibility.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -91,7 +91,7 @@ TEST_CASE("the content lies where the table says, zeros elsewhere") {
   CHECK((bytes.substr(mebibyte + f.small.size(), 2 * mebibyte - f.small.size()) ==
          std::string(2 * mebibyte - f.small.size(), '\0')));
   CHECK((bytes.substr(3 * mebibyte, f.large.size()) == f.large));
-  CHECK(bytes.substr(7 * mebibyte - 512, 8) == "EFI PART");  // the second header, in the last sector
+  CHECK(bytes.substr(7 * mebibyte - 512, 8) == "EFI PART");  // the backup header, in the last sector
 }
 
 TEST_CASE("the same disk comes out byte for byte, another one does not") {
@@ -133,7 +133,7 @@ TEST_CASE("dos: identifier, types and the active flag") {
   CHECK(partitions[2].at("type") == "8e");
   CHECK(partitions[3].at("type") == "ef");
   CHECK(partitions[1].at("start") == 3 * 2048);
-  CHECK(disk.layout.size == 10 * mebibyte);  // no second header
+  CHECK(disk.layout.size == 10 * mebibyte);  // no backup header
   CHECK(disk.layout.partitions[1].partuuid == uuid5("pc/disk").text().substr(0, 8) + "-02");
 }
 
@@ -145,7 +145,8 @@ TEST_CASE("boot code fills the start of the disk and leaves the table alone") {
   CHECK(f.bytes(disk).substr(510, 2) == "\x55\xaa");
   CHECK(f.table(disk).at("partitions").size() == 2);
   f.gpt.boot_code += 'x';
-  CHECK(contains(failure([&] { f.make(f.gpt); }), "the boot code has 441 bytes, the start of the disk holds 440"));
+  CHECK(contains(failure([&] { f.make(f.gpt); }),
+                 "the boot code has 441 bytes, but only 440 fit at the start of the disk"));
 }
 
 TEST_CASE("holes stay holes") {
@@ -205,8 +206,8 @@ TEST_CASE("what no table can hold is refused with a reason") {
                    for (auto& p : s.partitions) p.type = "linux";
                    while (s.partitions.size() < 5) s.partitions.push_back(s.partitions[0]);
                  }),
-                 "a dos partition table holds 4 partitions"));
-  // The table's script has no way to write these: they must not become other fields.
+                 "a dos partition table has room for 4 partitions"));
+  // The script cannot express these: they must not become other fields.
   CHECK(contains(refused([](DiskSpec& s) { s.partitions[0].name = "a\", size=1, name=\"b"; }), "partition name"));
   CHECK(contains(refused([](DiskSpec& s) { s.partitions[0].name = "two\nlines"; }), "partition name"));
   CHECK(contains(refused([](DiskSpec& s) { s.partitions[0].name = std::string(37, 'n'); }), "partition name"));

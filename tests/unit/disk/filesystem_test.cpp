@@ -1,4 +1,4 @@
-// Filesystems: every mistake that is found before a program runs.
+// Tests mistakes in filesystems that are found before a program runs.
 #include "disk/formats.hpp"
 #include "disk/tool.hpp"
 #include "support/catch.hpp"
@@ -21,7 +21,7 @@ struct FilesystemFixture {
     node.size = 1;
     return node;
   }
-  /// What it says; no program may have been asked for.
+  /// The error message; no program may have been run.
   std::string fat(const FilesystemSpec& spec = {.label = "BOOT"}) {
     return checked([&] { filesystem("vfat").make(tools, tree, spec); });
   }
@@ -53,12 +53,12 @@ TEST_CASE("FAT: owners, links and devices are refused with the file and where it
 
   f.tree = {};
   f.tree.add_symlink("vmlinuz", "bzImage", "board:pc");
-  CHECK(contains(f.fat(), "boot file vmlinuz (board:pc): FAT holds only files and folders"));
+  CHECK(contains(f.fat(), "boot file vmlinuz (board:pc): FAT can store only files and folders"));
   f.tree = {};
   Node device;
   device.type = NodeType::BlockDevice;
   f.tree.set("sda", device);
-  CHECK(contains(f.fat(), "FAT holds only files and folders"));
+  CHECK(contains(f.fat(), "FAT can store only files and folders"));
 }
 
 TEST_CASE("FAT: names that it cannot hold") {
@@ -93,7 +93,7 @@ TEST_CASE("FAT: a label too long, a size too small") {
   f.tree.set("bzImage", large);
   const std::string text = f.fat({.label = "BOOT", .size = 6 * mebibyte, .free = 2 * mebibyte});
   CHECK(contains(text, "a FAT partition of 6.0 MiB is too small"));
-  CHECK(contains(text, "2.0 MiB shall stay free"));
+  CHECK(contains(text, "2.0 MiB must stay free"));
   CHECK(contains(text, "or more"));
 }
 
@@ -105,7 +105,7 @@ TEST_CASE("ext4: a size too small says how much the tree needs") {
   const std::string text = f.ext4({.label = "root", .size = 2 * mebibyte, .free = mebibyte});
   CHECK(contains(text, "an image of 2.0 MiB is too small for its tree, which needs 3."));
   CHECK(contains(text, "1.0 MiB free space"));
-  CHECK(contains(text, "raise the partition's size"));
+  CHECK(contains(text, "increase the partition's size"));
 }
 
 TEST_CASE("ext4: an extended attribute that would be lost is refused before anything is written") {

@@ -1,4 +1,4 @@
-// The registrations: what there is by which name, and that every handler has what its users call.
+// Tests the registered format handlers: their names, and that every handler has the functions that are called.
 #include "disk/formats.hpp"
 #include "host_program.hpp"
 #include "support/catch.hpp"

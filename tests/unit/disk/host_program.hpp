@@ -1,4 +1,4 @@
-// Programs of this machine that read what we wrote: independent witnesses.
+// Runs programs of this machine that read the tested files independently.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace k8simg::test {
 
-/// Standard output of a program that must end with 0.
+/// Standard output of a program, which must exit with 0.
 inline std::string output_of(const std::vector<std::string>& argv) {
   const CommandResult result = system_runner().run(
       {.argv = argv,

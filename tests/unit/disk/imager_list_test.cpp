@@ -1,4 +1,4 @@
-// Raspberry Pi Imager's list.
+// Tests the list for Raspberry Pi Imager.
 #include "disk/imager_list.hpp"
 
 #include "support/catch.hpp"

@@ -1,4 +1,4 @@
-// manifest.json and the layout that steps hand to each other.
+// Tests manifest.json, and the layout that steps pass to each other.
 #include "disk/manifest.hpp"
 
 #include <nlohmann/json.hpp>
@@ -105,7 +105,7 @@ TEST_CASE("the manifest is JSON and says all of the image") {
   CHECK(paths.at("/dev/null").at("device") == "1:3");
   CHECK(paths.at("/dev/null").at("uid") == 1);
   CHECK(paths.size() == 4);
-  // FAT holds no owners and modes.
+  // FAT has no owners and modes.
   CHECK(partitions[0].at("paths").at("/bzImage") ==
         json{{"type", "file"}, {"size", 6}, {"sha256", sha256("kernel").hex()}, {"origin", "kernel"}});
 }

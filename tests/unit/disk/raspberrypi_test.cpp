@@ -1,4 +1,4 @@
-// The firmware's view of a boot partition: one that starts, and every way to spoil it, each found with file and line.
+// Tests the checks of a Raspberry Pi's boot partition: a correct one, and every mistake with its file and line.
 #include "disk/raspberrypi.hpp"
 
 #include <fmt/format.h>
@@ -18,12 +18,12 @@ std::string number(std::uint64_t value, int width) {
   for (int i = 0; i < width; ++i) bytes += static_cast<char>(value >> 8 * i);
   return bytes;
 }
-/// `size` bytes that begin like a zImage whose header says `said`.
+/// `size` bytes that begin like a zImage whose header states the size `said`.
 std::string zimage(std::size_t size, std::size_t said) {
   std::string bytes(size, '\0');
   return bytes.replace(0x24, 12, number(0x016f2818, 4) + number(0, 4) + number(said, 4));
 }
-/// An Image that takes `memory` bytes once it runs.
+/// An Image that needs `memory` bytes when it runs.
 std::string image64(std::uint64_t memory) {
   std::string bytes(4096, '\0');
   return bytes.replace(16, 8, number(memory, 8)).replace(56, 4, "ARM\x64");
@@ -48,7 +48,7 @@ struct Partition {
   std::string check() const {
     return failure([&] { check_firmware_files(tree, store, target); });
   }
-  /// What is said of these lines below gpu_mem=16: their numbers begin at 2.
+  /// The message for these lines after gpu_mem=16; their numbers begin at 2.
   std::string of(const std::string& lines) {
     config(lines);
     return check();
@@ -74,9 +74,9 @@ TEST_CASE("a boot partition that starts") {
 
 TEST_CASE("lines that the firmware would not understand") {
   Partition p;
-  CHECK(contains(p.of("\nenable_uart\n"), "config.txt:3: \"enable_uart\" is no KEY=VALUE"));
-  CHECK(contains(p.of("=1\n"), "config.txt:2: \"=1\" is no KEY=VALUE"));
-  CHECK(contains(p.of("enable uart=1\n"), "config.txt:2: \"enable uart\" is no name of a setting"));
+  CHECK(contains(p.of("\nenable_uart\n"), "config.txt:3: \"enable_uart\" is not KEY=VALUE"));
+  CHECK(contains(p.of("=1\n"), "config.txt:2: \"=1\" is not KEY=VALUE"));
+  CHECK(contains(p.of("enable uart=1\n"), "config.txt:2: \"enable uart\" is not a valid name of a setting"));
   CHECK(p.of("dtparam=" + std::string(90, 'x') + "\n") == "");
   CHECK(contains(p.of("dtparam=" + std::string(91, 'x') + "\n"),
                  "config.txt:2: has 99 characters; the firmware reads 98"));
@@ -91,10 +91,10 @@ TEST_CASE("filters") {
     INFO(filter);
     CHECK(p.of(fmt::format("[{}]\nenable_uart=1\n", filter)) == "");
   }
-  CHECK(contains(p.of("[pi0\n"), "config.txt:2: \"[pi0\" is no [filter]"));
-  CHECK(contains(p.of("[pi0v]\n"), "config.txt:2: there is no filter [pi0v] (did you mean [pi0"));
-  CHECK(contains(p.of("[gpio4=2]\n"), "there is no filter [gpio4=2]"));
-  // What is for no board names what it likes, until [all].
+  CHECK(contains(p.of("[pi0\n"), "config.txt:2: \"[pi0\" is not a [filter]"));
+  CHECK(contains(p.of("[pi0v]\n"), "config.txt:2: unknown filter [pi0v] (did you mean [pi0"));
+  CHECK(contains(p.of("[gpio4=2]\n"), "unknown filter [gpio4=2]"));
+  // Settings for no board are not checked until [all].
   CHECK(p.of("[none]\nkernel=nothing\n[pi0]\nkernel=nothing\n[all]\n") == "");
   CHECK(contains(p.of("[none]\n[all]\nkernel=nothing\n"), "config.txt:4: kernel"));
   CHECK(contains(p.of("[pi1]\nkernel=nothing\n"), "config.txt:3: kernel: the boot partition has no nothing"));
@@ -138,9 +138,9 @@ TEST_CASE("the GPU's firmware: which files are looked for, and that they are the
   p.file("config.txt", "start_file=start_x.elf\nfixup_file=fixup_x.dat\n");
   CHECK(p.check() == "");
   p.file("config.txt", "start_file=start_x.elf\n");
-  CHECK(contains(p.check(), "config.txt:1: start_file and fixup_file belong together"));
+  CHECK(contains(p.check(), "config.txt:1: start_file and fixup_file must be set together"));
   p.file("config.txt", "start_file=start_x.elf\nfixup_file=fixup.dat\n");
-  CHECK(contains(p.check(), "config.txt:2: start_x.elf and fixup.dat are no pair"));
+  CHECK(contains(p.check(), "config.txt:2: start_x.elf and fixup.dat do not match"));
   p.file("config.txt", "start_file=start_y.elf\nfixup_file=fixup_y.dat\n");
   CHECK(contains(p.check(), "config.txt:1: start_file: the boot partition has no start_y.elf"));
   CHECK(contains(p.check(), "config.txt:2: fixup_file: the boot partition has no fixup_y.dat"));
@@ -161,20 +161,20 @@ TEST_CASE("the kernel is there, whole, of the right width and within its limits"
   CHECK(contains(p.of("kernel=vmlinuz\n"), "config.txt:2: kernel: the boot partition has no vmlinuz"));
   CHECK(p.of("kernel=/kernel.img\n") == "");
   p.tree.erase("kernel.img");
-  CHECK(contains(p.of(""), "no kernel= and no file of a name that the firmware looks for"));
+  CHECK(contains(p.of(""), "no kernel= and no file with a default name"));
 
   p.file("kernel.img", zimage(4000, 4096));
-  CHECK(contains(p.of(""), "kernel.img is cut off: it has 4000 bytes, its header says 4096"));
+  CHECK(contains(p.of(""), "kernel.img is truncated: it has 4000 bytes, its header states 4096"));
   p.file("kernel.img", "short");
   CHECK(contains(p.of(""), "kernel.img is too short"));
   p.file("kernel.img", image64(mebibyte));
   CHECK(contains(p.of(""), "kernel.img is a 64-bit kernel, the board's is a 32-bit one"));
   p.file("kernel.img", zimage(4096, 4096));
-  CHECK(contains(p.of("arm_64bit=1\n"), "starts no 32-bit kernel"));
+  CHECK(contains(p.of("arm_64bit=1\n"), "does not start a 32-bit kernel"));
   p.file("kernel.img", std::string(4096, 'u'));  // a boot loader
   CHECK(p.of("") == "");
 
-  // In the first 128 MiB, and beside the GPU's memory.
+  // In the first 128 MiB, and outside of the GPU's memory.
   p.file("kernel.img", zimage(4096, 4096));
   CHECK(contains(p.of("kernel_address=0x8000000\n"),
                  "kernel.img takes 4.0 KiB from address 0x8000000; it must end before 128.0 MiB"));
@@ -183,7 +183,7 @@ TEST_CASE("the kernel is there, whole, of the right width and within its limits"
   p.target.memory = 32 * mebibyte;
   CHECK(contains(p.of("kernel_address=0x1000000\n"), "must end before 16.0 MiB"));
   p.file("kernel.img", std::string(17 * mebibyte, 'u'));
-  CHECK(contains(p.of(""), "kernel.img takes 17.0 MiB from address 0x8000; it must end before 16.0 MiB"));
+  CHECK(contains(p.of(""), "kernel.img needs 17.0 MiB from address 0x8000; it must end before 16.0 MiB"));
 }
 
 TEST_CASE("64-bit kernels say how much memory they take") {
@@ -200,7 +200,7 @@ TEST_CASE("64-bit kernels say how much memory they take") {
   CHECK(contains(p.of("arm_64bit=1\n"), "is a 32-bit kernel"));
   p.file("kernel8.img", image64(~std::uint64_t{0}));
   CHECK(contains(p.of("arm_64bit=1\n"), "must end before"));
-  p.file("kernel8.img", "\x1f\x8b" + std::string(100, 'z'));  // compressed: says nothing of itself
+  p.file("kernel8.img", "\x1f\x8b" + std::string(100, 'z'));  // compressed: has no header to check
   CHECK(p.of("arm_64bit=1\n") == "");
 }
 
@@ -251,7 +251,7 @@ TEST_CASE("the command line: one line, within the limit, naming the root partiti
   CHECK(contains(line("root=PARTUUID=1234abcd-01"),
                  "cmdline.txt:1: root=PARTUUID=1234abcd-01 is not the root partition"));
   CHECK(contains(line(root + " root=/dev/mmcblk0p2"), "cmdline.txt:1: root=/dev/mmcblk0p2 is not the root partition"));
-  // 1024 with the final zero on arm, 2048 on arm64, less 300 for the firmware's own words.
+  // 1024 with the final zero on arm, 2048 on arm64, less 300 for words that the firmware adds.
   const auto padded = [&](std::size_t size) { return root + " " + std::string(size - root.size() - 1, 'x') + "\n"; };
   CHECK(line(padded(723)) == "");
   CHECK(contains(line(padded(724)), "cmdline.txt:1: has 724 characters; the kernel reads 1023"));

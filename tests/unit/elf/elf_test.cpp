@@ -1,4 +1,4 @@
-// ELF headers: hand-made ones of both classes and byte orders, real programs, and damage at every offset.
+// Tests ELF files: synthetic ones of both classes and byte orders, real programs, and damage at every offset.
 #include "elf/elf.hpp"
 
 #include <array>
@@ -129,10 +129,10 @@ TEST_CASE("the bytes of a section") {
     ElfSection names = read_elf(bytes, "x").sections.at(1);
     CHECK(section_bytes(bytes, names, "x") == std::string("\0.shstrtab\0.text\0", 17));
     names.size = bytes.size();
-    CHECK(contains(failure([&] { section_bytes(bytes, names, "x"); }), "x: section .shstrtab lies beyond the end"));
+    CHECK(contains(failure([&] { section_bytes(bytes, names, "x"); }), "x: section .shstrtab is beyond the end"));
     names.offset = ~std::uint64_t{0};
     CHECK(contains(failure([&] { section_bytes(bytes, names, "x"); }), "beyond the end"));
-    names.type = 8;  // SHT_NOBITS takes room in memory only
+    names.type = 8;  // SHT_NOBITS only has a size in memory
     CHECK(section_bytes(bytes, names, "x").empty());
   }
 }
@@ -172,8 +172,8 @@ TEST_CASE("damaged names of a dynamic section are refused") {
   };
   CHECK(contains(said({{1, 1}}), "x: its dynamic section has names but no string table"));
   CHECK(contains(said({{1, 1}, {5, 0x10000}}), "a string table outside of its segments"));
-  CHECK(contains(said({{1, 0x10000}, {5, 0}}), "lies outside of the file"));
-  CHECK(contains(said({{14, ~std::uint64_t{0}}, {5, 0}}), "lies outside of the file"));
+  CHECK(contains(said({{1, 0x10000}, {5, 0}}), "is outside of the file"));
+  CHECK(contains(said({{14, ~std::uint64_t{0}}, {5, 0}}), "is outside of the file"));
   Maker without{.interpreter = {}, .tags = {}, .sections = {}, .bytes = {}};
   CHECK_FALSE(read_linkage(without.make(), "x"));
 }
@@ -210,7 +210,7 @@ TEST_CASE("a file cut off anywhere is refused with its name") {
 }
 
 TEST_CASE("a segment beyond the end is refused though all headers are there") {
-  // Go's linker puts the section headers first: only the segments tell that the end is missing.
+  // Go's linker writes the section headers first, so only the segments show that the end is missing.
   Maker maker{.interpreter = {}, .tags = {}, .sections = {}, .bytes = {}};
   std::string bytes = maker.make();
   bytes[64 + 32 + 2] = 1;  // p_filesz of the PT_LOAD segment: 64 KiB more
@@ -245,7 +245,7 @@ TEST_CASE("what is no ELF file is refused") {
   odd_class[4] = 3, odd_order[5] = 0;
   CHECK(contains(failure([&] { read_elf(odd_class, "a"); }), "unknown ELF class"));
   CHECK(contains(failure([&] { read_elf(odd_order, "a"); }), "unknown ELF byte order"));
-  // Headers too small for their own fields: 65,535 of them in no room at all.
+  // Headers of size 0, and 65,535 of them.
   std::string no_size = bytes;
   no_size[58] = no_size[59] = 0;                                         // e_shentsize
   no_size[60] = no_size[61] = static_cast<char>(0xff), no_size[62] = 0;  // e_shnum, e_shstrndx
@@ -263,13 +263,13 @@ TEST_CASE("programs of this machine") {
   CHECK(contains(info.interpreter, "ld-linux"));
   CHECK(info.has_section(".text"));
   CHECK_FALSE(info.has_section(".symtab"));
-  // Headers lie at both ends, so every cut hurts.
+  // Headers are at both ends, so every truncation is detected.
   for (std::size_t length = 0; length < bytes.size();
        length += length < 2000 || length + 3000 > bytes.size() ? 1 : 61) {
     INFO(length);
     CHECK_FALSE(failure([&] { read_elf(std::string_view(bytes).substr(0, length), "true"); }).empty());
   }
-  // This test itself: not stripped.
+  // This test program is not stripped.
   CHECK(read_elf(program_on_this_machine("/proc/self/exe"), "test").has_section(".symtab"));
   // The dynamic loader needs no library and no loader.
   const ElfInfo loader = read_elf(program_on_this_machine(info.interpreter), "loader");

@@ -1,4 +1,4 @@
-// Go build information out of programs made by the host's or the tools' compiler, and out of sections made by hand.
+// Tests Go build information of programs made by the host's or the tools' compiler, and of synthetic sections.
 #include "elf/go_build_info.hpp"
 
 #include "support/catch.hpp"
@@ -19,7 +19,7 @@ std::string length(std::size_t value) {
 
 const std::string magic("\xff Go buildinf:", 14);
 
-/// What the linker writes: lines between two marks of 16 bytes.
+/// The linker's format: lines between two markers of 16 bytes.
 std::string section(const std::string& lines) {
   const std::string text = std::string(16, '\x30') + lines + std::string(16, '\xf9'), version = "go1.26.1";
   return magic + std::string("\x08\x02", 2) + std::string(16, '\0') + length(version.size()) + version +
@@ -76,5 +76,5 @@ TEST_CASE("other programs have none, old ones say nothing, and damage is an erro
   CHECK(old->modules.empty());
   const std::string whole = section("dep\ta\tv1\t\n");
   for (std::size_t size = magic.size(); size < whole.size(); ++size)
-    CHECK(contains(failure([&] { read(whole.substr(0, size)); }), "its Go build information is cut off"));
+    CHECK(contains(failure([&] { read(whole.substr(0, size)); }), "its Go build information is truncated"));
 }

@@ -1,5 +1,5 @@
-// The ISA audit of single files: build attributes and Go settings planted in ELF files made by hand, boards of every
-// kind, and damage at every offset.
+// Tests the audit of single files: build attributes and Go settings in synthetic ELF files, all kinds of boards, and
+// damage at every offset.
 #include "elf/isa.hpp"
 
 #include <cstdint>
@@ -32,7 +32,7 @@ std::string number(std::uint64_t value) {
 struct Elf {
   std::uint16_t machine = 40;
   bool wide = false, little = true;
-  bool headers = true;                                        ///< section headers at all
+  bool headers = true;                                        ///< with section headers
   std::vector<std::pair<std::string, std::string>> sections;  ///< name, content
 
   std::string bytes;
@@ -42,7 +42,7 @@ struct Elf {
   /// Contents, 16-byte aligned, then names, then the section headers.
   std::string make() {
     const int word = wide ? 8 : 4;
-    const std::size_t header = 64;  // room for both classes
+    const std::size_t header = 64;  // enough for both classes
     std::string body, names(1, '\0');
     std::vector<std::size_t> offsets, name_offsets;
     for (const auto& [name, content] : sections) {
@@ -90,7 +90,7 @@ std::string scope(unsigned tag, const std::string& content, bool little = true) 
   return static_cast<char>(tag) + word(5 + content.size(), little) + content;
 }
 
-/// As gcc writes it for a file with these numbers, with a name and other tags around them.
+/// Attributes like those of gcc for a file with these numbers, with a name and other tags around them.
 std::string attributes(const Tags& tags, bool little = true) {
   std::string list = std::string(
                          "\x05"
@@ -164,7 +164,7 @@ TEST_CASE("attributes: other vendors, single sections, other tags and byte order
     return Elf{.little = little, .sections = {{".ARM.attributes", section}}, .bytes = {}}.make();
   };
   const std::string v7 = number(6) + number(10);
-  CHECK(judged(file("A" + vendor("ARM", scope(1, v7))), zero) == "runs");  // private to a tool chain
+  CHECK(judged(file("A" + vendor("ARM", scope(1, v7))), zero) == "runs");  // private to a toolchain
   CHECK(judged(file("A" + vendor("aeabi", scope(2, number(1) + number(0) + v7))), zero) == "runs");
   CHECK(judged(file("A" + vendor("ARM", "anything") + vendor("aeabi", scope(2, number(1)) + scope(1, v7))), zero) ==
         "is for ARMv7");
@@ -172,7 +172,7 @@ TEST_CASE("attributes: other vendors, single sections, other tags and byte order
   CHECK(judged(file(""), zero) == "runs");
   CHECK(judged(file(attributes({{200, 300}, {6, 10}, {198, 1}})), zero) == "is for ARMv7");  // numbers of two bytes
   CHECK(judged(Elf{.sections = {{".text", "code"}}, .bytes = {}}.make(), zero) == "runs");
-  // Big-endian ARM does not run on a little-endian board, whatever it says.
+  // Big-endian ARM does not run on a little-endian board with any attributes.
   CHECK(judged(file(attributes({{6, 4}}, false), false), zero) == "is for ARM, 32 bits, big-endian");
 }
 
@@ -189,7 +189,7 @@ TEST_CASE("machines, classes and byte orders") {
   CHECK(judged(file(183, true, false), arm64) == "is for AArch64, 64 bits, big-endian");
   CHECK(judged(file(0x1234, true), pc) == "is for machine 0x1234, 64 bits");
   CHECK(judged(file(247, true), zero) == "runs");  // BPF: the kernel's own machine
-  // Attributes are ARM's: the same section type means something else elsewhere.
+  // Only ARM has these attributes: the section type has another meaning on other machines.
   CHECK(judged(Elf{.machine = 62, .wide = true, .sections = {{".ARM.attributes", attributes({{6, 10}})}}, .bytes = {}}
                    .make(),
                pc) == "runs");
@@ -208,18 +208,18 @@ TEST_CASE("Go programs say what they were built for") {
   CHECK(judged(go_program(goarm("8")), armv7) == "is a Go program for GOARM=8");
   CHECK(judged(go_program(goarm("")), zero) == "is a Go program for GOARM=");
   // The default of a cross compiler is 7.
-  CHECK(judged(go_program("path\tx\n"), zero) == "is a Go program that does not say its GOARM");
-  CHECK(judged(go_program("xbuild\tGOARM=6\n"), zero) == "is a Go program that does not say its GOARM");
-  CHECK(judged(go_program("build\tGOARM=6"), zero) == "runs");  // without the last line's end
+  CHECK(judged(go_program("path\tx\n"), zero) == "is a Go program without a GOARM setting");
+  CHECK(judged(go_program("xbuild\tGOARM=6\n"), zero) == "is a Go program without a GOARM setting");
+  CHECK(judged(go_program("build\tGOARM=6"), zero) == "runs");  // without a newline at the end
   CHECK(judged(go_program("build\tGOARM64=v8.0\nbuild\tGOARM=6\n"), zero) == "runs");
   // Settings of more than 127 bytes have a length of two.
   CHECK(judged(go_program("dep\t" + std::string(300, 'm') + "\n" + goarm("7")), zero) == "is a Go program for GOARM=7");
-  // Before Go 1.18: pointers instead of texts.
+  // Before Go 1.18: pointers instead of strings.
   CHECK(
       judged(Elf{.sections = {{".go.buildinfo", std::string("\xff Go buildinf:\x04\x00", 16) + std::string(16, '\0')}},
                  .bytes = {}}
                  .make(),
-             zero) == "is a Go program that does not say its GOARM");
+             zero) == "is a Go program without a GOARM setting");
   // A section that only has the name.
   CHECK(judged(Elf{.sections = {{".go.buildinfo", "nothing"}}, .bytes = {}}.make(), zero) == "runs");
 }
@@ -235,8 +235,7 @@ TEST_CASE("other architectures have levels too") {
 TEST_CASE("without section headers the build information is found all the same") {
   Elf elf{.headers = false, .sections = {{"text", "0123456789"}, {"info", go_section(goarm("7"))}}, .bytes = {}};
   CHECK(judged(elf.make(), zero) == "is a Go program for GOARM=7");
-  elf.sections = {
-      {"text", " \xff Go buildinf: is what Go programs look for"}};  // off the boundary: a text in some program
+  elf.sections = {{"text", " \xff Go buildinf: is what Go programs look for"}};  // not aligned: a string in a program
   CHECK(judged(elf.make(), zero) == "runs");
 }
 
@@ -256,14 +255,14 @@ TEST_CASE("what is no ELF file is nobody's business; a damaged one cannot run") 
       CHECK(contains(judged(whole.substr(0, length), zero), "is a damaged ELF file: "));
     }
   }
-  // Headers that are whole around contents that are not.
+  // Valid headers with damaged contents.
   const auto file = [](const std::string& name, const std::string& content) {
     return Elf{.sections = {{name, content}}, .bytes = {}}.make();
   };
   const std::string section = attributes({{6, 4}});
   for (std::size_t length = 2; length < section.size(); ++length)
     CHECK(contains(judged(file(".ARM.attributes", section.substr(0, length)), zero), "ARM build attributes"));
-  CHECK(contains(judged(file(".ARM.attributes", "B"), zero), "a version nobody knows"));
+  CHECK(contains(judged(file(".ARM.attributes", "B"), zero), "an unknown version"));
   CHECK(contains(judged(file(".ARM.attributes", "A" + word(3)), zero), "too small"));
   CHECK(contains(judged(file(".ARM.attributes", "A" + vendor("aeabi", "\1" + word(4))), zero), "too small"));
   CHECK(contains(judged(file(".ARM.attributes", "A" + vendor("aeabi", scope(1, std::string(11, '\x80')))), zero),
@@ -271,7 +270,7 @@ TEST_CASE("what is no ELF file is nobody's business; a damaged one cannot run") 
   const std::string settings = go_section(goarm("6"));
   for (std::size_t length = 14; length < settings.size(); ++length)
     CHECK(contains(judged(file(".go.buildinfo", settings.substr(0, length)), zero),
-                   "its Go build information is cut off"));
+                   "its Go build information is truncated"));
 }
 
 TEST_CASE("a program of this machine is for no other") {

@@ -1,4 +1,4 @@
-// The real downloader against a server that behaves, one that does not, and files.
+// Tests the real downloader with a correct server, a faulty server, and files.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -24,7 +24,7 @@ std::string sample() {
   return bytes;
 }
 const std::string content = sample();
-/// Without showing 180 kB where they differ.
+/// Compares without printing 180 kB on failure.
 bool same(const std::string& bytes) { return bytes == content; }
 
 /// Sets an environment variable for one test.
@@ -54,7 +54,7 @@ struct Fixture {
   std::vector<std::pair<std::uint64_t, std::uint64_t>> progress;
   fs::path file = folder.path() / "file";
 
-  /// Straight to a file that has `already` in it.
+  /// Downloads directly to a file that contains `already`.
   std::optional<std::uint64_t> get(const std::string& url, const std::string& already = "", std::stop_token stop = {},
                                    std::uint64_t limit = 1 << 30) {
     write_file_atomically(file, already);
@@ -63,7 +63,7 @@ struct Fixture {
                                 [&](std::uint64_t done, std::uint64_t total) { progress.emplace_back(done, total); });
   }
   std::string got() const { return read_file(file); }
-  /// Through fetch(), from one mirror.
+  /// Downloads with fetch(), from one mirror.
   Value fetch_from(const std::string& base) {
     return fetch(store, *downloader, {.bases = {{"debian", {base}}}, .archive = {}},
                  {.repository = "debian",
@@ -105,7 +105,7 @@ TEST_CASE("a server that ignores the range begins again at byte 0") {
   HttpServer server([](const HttpRequest&) { return HttpResponse{200, content}; });
   CHECK(f.get(server.url(), "some other bytes") == content.size());
   CHECK(same(f.got()));
-  // Also when what is there has just the length of the whole.
+  // Also if the existing file has the complete length.
   CHECK(f.get(server.url(), std::string(content.size(), 'x')) == content.size());
   CHECK(same(f.got()));
 }
@@ -294,8 +294,8 @@ TEST_CASE("a server that sends more than it may is cut off, whatever it says of 
     try {
       f.get(server.url(), already, {}, content.size() - 1);
     } catch (const Error& error) {
-      CHECK(error.hint().empty());  // asking again would give the same
-      CHECK(f.got().empty());       // nothing to go on from
+      CHECK(error.hint().empty());  // a retry would have the same result
+      CHECK(f.got().empty());       // nothing to continue from
       return error.message().find(std::to_string(content.size() - 1) + " bytes") != std::string::npos;
     }
     return false;

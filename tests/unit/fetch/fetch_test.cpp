@@ -1,4 +1,4 @@
-// What reaches the store and what never does, with a downloader that does as it is told.
+// Tests which downloads are stored, with a scripted downloader.
 #include "fetch/fetch.hpp"
 
 #include <unistd.h>
@@ -21,14 +21,14 @@ namespace {
 using namespace std::chrono_literals;
 using Answer = std::function<std::optional<std::uint64_t>(int fd, std::uint64_t offset)>;
 
-/// Gives what is missing of `bytes` after `offset`.
+/// Returns the bytes after `offset`.
 Answer whole(const std::string& bytes) {
   return [bytes](int fd, std::uint64_t offset) {
     if (offset < bytes.size()) write_all(fd, std::string_view(bytes).substr(offset), "test");
     return std::optional(std::max<std::uint64_t>(offset, bytes.size()));
   };
 }
-/// Gives some bytes and then fails.
+/// Returns some bytes and then fails.
 Answer broken(const std::string& bytes, bool retryable) {
   return [=](int fd, std::uint64_t) -> std::optional<std::uint64_t> {
     write_all(fd, bytes, "test");
@@ -125,7 +125,7 @@ TEST_CASE("a package that has left every mirror: the message says how to go on")
   CHECK(contains(text, "pool/x.deb"));
   CHECK(contains(text, "k8simg lock --update"));
   CHECK(f.downloader.calls == Calls{{f.a, 0}, {f.b, 0}});
-  // A mirror that could not be asked may still have it.
+  // A mirror that could not be reached may still have the file.
   f.downloader.answers[f.b] = {broken("", false)};
   CHECK_FALSE(contains(failure([&] { f.run(); }), "lock --update"));
 }
@@ -235,7 +235,7 @@ TEST_CASE("a stop request ends the wait before a retry") {
   } catch (const Error& error) {
     CHECK(error.kind() == ErrorKind::Interrupted);
   }
-  CHECK(std::chrono::steady_clock::now() - before < 4s);  // the third wait alone would be that long
+  CHECK(std::chrono::steady_clock::now() - before < 4s);  // the third wait alone would take that long
   CHECK(f.downloader.calls.size() == 3);
 }
 
@@ -256,7 +256,7 @@ TEST_CASE("a stop request ends the wait for another build that fetches the same"
   source.request_stop();
   for (int i = 0; i < 50 && !interrupted; ++i) std::this_thread::sleep_for(100ms);
   CHECK(interrupted);
-  if (!interrupted) std::_Exit(1);  // the thread would wait for ever
+  if (!interrupted) std::_Exit(1);  // the thread would wait forever
   CHECK(f.downloader.calls.empty());
 }
 

@@ -1,4 +1,4 @@
-// A small HTTP/1.1 server on 127.0.0.1 for tests: ranges, kept connections, and every way in which a mirror misbehaves.
+// A small HTTP/1.1 server on 127.0.0.1 for tests, with ranges, persistent connections, and faults of mirrors.
 #pragma once
 
 #include <arpa/inet.h>
@@ -18,7 +18,7 @@
 namespace k8simg::test {
 
 struct HttpRequest {
-  std::string target;                 ///< as sent: a path, or a whole URL when the server is used as a proxy
+  std::string target;                 ///< as sent: a path, or a complete URL if the server is used as a proxy
   std::optional<std::uint64_t> from;  ///< Range: bytes=FROM-
 };
 
@@ -30,7 +30,7 @@ struct HttpResponse {
   std::chrono::milliseconds delay{0};  ///< before every 16 bytes of the body
 };
 
-/// A mirror as it should be.
+/// A correct mirror.
 inline HttpResponse serve(const HttpRequest& request, const std::string& body) {
   if (!request.from) return {200, body};
   if (*request.from >= body.size()) return {416, "", "Content-Range: bytes */" + std::to_string(body.size()) + "\r\n"};
@@ -147,7 +147,7 @@ class HttpServer {
   std::thread acceptor_;
   mutable std::mutex mutex_;
   bool closing_ = false;
-  std::vector<int> clients_;  // closed at the end only, so that no number is used twice
+  std::vector<int> clients_;  // closed only at the end, so that no number is reused
   std::vector<std::thread> threads_;
   std::vector<HttpRequest> requests_;
 };

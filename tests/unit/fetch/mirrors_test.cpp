@@ -1,4 +1,4 @@
-// Where mirrors come from: command line, environment, the user's configuration, the machine's apt sources.
+// Tests the sources of mirrors: command line, environment, the user's configuration, the machine's apt sources.
 #include "fetch/fetch.hpp"
 #include "support/catch.hpp"
 #include "support/step_context.hpp"
@@ -11,7 +11,7 @@ namespace {
 
 using List = std::vector<std::string>;
 
-/// An /etc/apt of our own.
+/// A temporary /etc/apt.
 struct AptFolder {
   TempDir folder{fs::temp_directory_path(), "apt"};
   AptFolder() { fs::create_directory(folder.path() / "sources.list.d"); }
@@ -65,7 +65,7 @@ TEST_CASE("a mirror named alone brings its security twin only where the name say
   options.arguments = {"http://a.example/d"};
   CHECK(apt.mirrors(options).bases.at("debian") == List{"http://a.example/d"});
   CHECK_FALSE(apt.mirrors(options).bases.contains("debian-security"));
-  // An equals sign in the URL itself names no repository.
+  // An equals sign in the URL does not name a repository.
   options.arguments = {"http://a.example/get?from=debian"};
   CHECK(apt.mirrors(options).bases.at("debian") == List{"http://a.example/get?from=debian"});
 }
@@ -127,7 +127,7 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp)");
 
 TEST_CASE("third-party sources are not Debian's, though they use its suite names") {
   AptFolder apt;
-  // Before Debian's own in the order of names.
+  // Before Debian's file in the order of names.
   apt.write("sources.list.d/a.sources",
             "Types: deb\nURIs: http://a.example/linux/debian\nSuites: bookworm\nComponents: main\nSigned-By: "
             "/etc/apt/keyrings/a.asc\n");

@@ -1,4 +1,4 @@
-// The real devices: regular files everywhere, loop devices where this machine lets us make some.
+// Tests real devices: regular files, and loop devices if this machine allows them.
 #include "flash/block_device.hpp"
 
 #include <fcntl.h>
@@ -22,7 +22,7 @@ using namespace k8simg::test;
 
 namespace {
 
-/// A loop device over an open file; none where /dev/loop-control may not be used.
+/// A loop device over an open file; none if /dev/loop-control cannot be used.
 class Loop {
  public:
   static std::optional<Loop> over(int file, std::uint32_t flags = 0, std::uint32_t block_size = 0) {
@@ -37,7 +37,7 @@ class Loop {
       config.info.lo_flags = flags;
       config.block_size = block_size;
       if (fd.valid() && ::ioctl(fd.get(), LOOP_CONFIGURE, &config) == 0) return Loop(path);
-      if (errno != EBUSY) return std::nullopt;  // else somebody was faster
+      if (errno != EBUSY) return std::nullopt;  // otherwise another process took the number
     }
     return std::nullopt;
   }
@@ -49,13 +49,13 @@ class Loop {
     if (fd.valid()) ::ioctl(fd.get(), LOOP_CLR_FD, 0);
   }
   const fs::path& path() const { return path_; }
-  /// Another file behind the same device: what changing the card is for a reader.
+  /// Attaches another file to the device, like another card in a reader.
   bool change(int file) const {
     loop_config config{};
     config.fd = static_cast<std::uint32_t>(file);
     for (int attempt = 0; attempt < 100; ++attempt) {
       if (const Fd fd(::open(path_.c_str(), O_RDWR | O_CLOEXEC)); fd.valid()) ::ioctl(fd.get(), LOOP_CLR_FD, 0);
-      // It is cleared when the last one who has it open closes it.
+      // The device is detached when the last open descriptor is closed.
       if (const Fd fd(::open(path_.c_str(), O_RDWR | O_CLOEXEC));
           fd.valid() && ::ioctl(fd.get(), LOOP_CONFIGURE, &config) == 0)
         return true;
@@ -86,7 +86,7 @@ class Loop {
 TEST_CASE("a regular file as the target") {
   const TempDir folder(fs::temp_directory_path());
   const fs::path target = folder.path() / "card", file = folder.path() / "a.img";
-  // The last range is no multiple of a block: O_DIRECT cannot write it.
+  // The size of the last range is not a multiple of the block size, so O_DIRECT cannot write it.
   const std::string image = random_bytes(9 * mib + 700, 21);
   write_file_atomically(file, image);
   write_file_atomically(target, std::string(10 * mib, '\xee'));
@@ -176,7 +176,7 @@ TEST_CASE("a loop device as the target") {
 }
 
 TEST_CASE("a disk that was changed for another of the same size after it was shown is not written") {
-  // Both say "loop device of /memfd:card (deleted)": nothing but the kernel's number tells one from the other.
+  // Both are "loop device of /memfd:card (deleted)" and differ only in the kernel's number.
   const Fd shown_file(::memfd_create("card", MFD_CLOEXEC)), other_file(::memfd_create("card", MFD_CLOEXEC));
   for (const Fd* fd : {&shown_file, &other_file}) {
     REQUIRE(fd->valid());
@@ -222,15 +222,14 @@ TEST_CASE("a loop device that is read-only") {
   NEED_LOOP(loop);
   const Disk disk = find_disk("/", fmt::format("{}:{}", major(loop->number()), minor(loop->number())));
   CHECK(objections(disk, mib, true) == std::vector<std::string>{"it is read-only"});
-  // Some kernels let the administrator open it for writing all the same.
+  // Some kernels allow root to open it for writing.
   const Failure failure = failure_of([&] { open_device({loop->path(), loop->number()}); });
   CHECK(failure.kind == ErrorKind::Flash);
   CHECK((contains(failure.text, "is read-only") || contains(failure.text, "may not be written")));
 }
 
 TEST_CASE("a disk that fails half way, as the kernel tells it") {
-  // The file behind it was cut after the device was made and may not grow again: writes beyond its end fail, as on bad
-  // blocks.
+  // The file was truncated after the device was created, and cannot grow: writes beyond its end fail like bad blocks.
   const Fd memory(::memfd_create("card", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   REQUIRE(memory.valid());
   REQUIRE(::ftruncate(memory.get(), 12 * mib) == 0);

@@ -1,4 +1,4 @@
-// Block maps as they are read: what is taken, and what each damage is called.
+// Tests reading block maps, and the errors for damaged ones.
 #include "flash/block_map.hpp"
 
 #include "flashing.hpp"
@@ -38,7 +38,7 @@ TEST_CASE("a block map is read") {
   for (const auto& range : map.ranges)
     CHECK(range.digest == sha256(std::string_view(image).substr(range.start, range.size)));
   check_own_checksum(text, map, "a.bmap");
-  // Comments, blanks and elements that a later 2.x may bring do not matter.
+  // Comments, whitespace and unknown elements of a later version 2.x are ignored.
   CHECK(parse_block_map(changed(text, "<BlockMap>", "<New>1</New><BlockMap><!-- x -->"), "a.bmap").ranges.size() == 3);
 }
 

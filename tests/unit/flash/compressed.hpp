@@ -1,4 +1,4 @@
-// Packs bytes with the libraries of this machine, as a release would be.
+// Compresses bytes with the libraries of this machine.
 #pragma once
 
 #include <archive.h>

@@ -1,4 +1,4 @@
-// Which disks may be written: machines laid out as folders, with what /sys and /proc say on real ones.
+// Tests which disks can be written, with machines as folders that have the files of /sys and /proc.
 #include "flash/disks.hpp"
 
 #include "flashing.hpp"
@@ -94,7 +94,7 @@ TEST_CASE("disks are known by bus, model, size and serial number") {
   const MachineFolder machine;
   CHECK(describe(machine.disk("8:0")) == "Fast SSD 512, 476.9 GiB, ata, serial SSD-0001");
   CHECK(describe(machine.disk("8:16")) ==
-        "SanDisk Ultra [31m, 29.7 GiB, usb, serial 4C530001");  // what would have coloured the terminal is gone
+        "SanDisk Ultra [31m, 29.7 GiB, usb, serial 4C530001");  // escape sequences are removed
   CHECK(describe(machine.disk("179:0")) == "SC16G, 14.8 GiB, mmc, serial 0x1234abcd");
   CHECK(describe(machine.disk("7:0")) == "loop device of /tmp/disk.img, 100.0 MiB, virtual");
   CHECK(describe_content(machine.disk("8:16")) == "2 partitions: sdb1 (256.0 MiB), sdb2 (3.5 GiB)");
@@ -173,7 +173,7 @@ TEST_CASE("disks with sectors of another size than the image's are refused, and 
   machine.write("sys/block/sdb/queue/logical_block_size", "4096\n");
   const std::string reason = "its sectors have 4096 bytes; the image's partition table counts in sectors of 512";
   CHECK(machine.against("8:16") == Texts{reason});
-  CHECK(machine.against("8:16", 0, true) == Texts{reason});  // no force helps; the list asks so
+  CHECK(machine.against("8:16", 0, true) == Texts{reason});  // not even with force, which the list uses
   CHECK(is_candidate(machine.disk("8:16")));
   machine.write("sys/block/sdb/queue/logical_block_size", "520\n");
   CHECK(machine.against("8:16") ==
@@ -182,7 +182,7 @@ TEST_CASE("disks with sectors of another size than the image's are refused, and 
 
 namespace {
 
-/// The machine, and sdb as it was shown and as it is open.
+/// The machine, and sdb as shown and as opened.
 struct Shown {
   explicit Shown(bool sequences) {
     if (sequences) machine.write("sys/block/sdb/diskseq", "12\n");

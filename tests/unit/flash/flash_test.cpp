@@ -1,4 +1,4 @@
-// Writing through the map, reading back, and disks that fail on the way, on a disk in memory.
+// Tests writing with a block map, reading back, and failing disks, on a disk in memory.
 #include "flash/flash.hpp"
 
 #include "flashing.hpp"
@@ -9,7 +9,7 @@ using namespace k8simg::test;
 
 namespace {
 
-/// An image file with its map, and a disk that is a little larger.
+/// An image file with its map, and a slightly larger disk.
 struct Desk {
   explicit Desk(std::size_t size, std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges)
       : image(random_bytes(size, 7)), map(parse_block_map(map_text(image, ranges), "map")), device(size + mib) {
@@ -61,7 +61,7 @@ TEST_CASE("the start of the disk is emptied first and written last") {
   const auto& writes = desk.device.writes;
   REQUIRE(writes.size() > 4);
   CHECK(writes.front() == std::pair<std::uint64_t, std::size_t>{0, mib});
-  // Two ranges begin in the first MiB: the table's own, and the one that goes on beyond.
+  // Two ranges begin in the first MiB: that of the table, and one that ends after it.
   CHECK(writes[writes.size() - 2].first == 0);
   CHECK(writes[writes.size() - 1].first == 4 * 4096);
   for (std::size_t i = 1; i + 2 < writes.size(); ++i) CHECK(writes[i].first >= mib);
@@ -125,13 +125,13 @@ TEST_CASE("a damaged image is noticed by its range, and its partition table does
                                            4001 * 4096 - 1)));
   CHECK(contains(failure.text, left_empty));
   CHECK(desk.start_is_empty());
-  // Asked before, nothing is written at all.
+  // With a stop request at the start, nothing is written.
   desk.device.writes.clear();
   const auto source = open_image_source(desk.file());
   const Failure early = failure_of([&] { check_image(*source, desk.map, "card.img.bmap", desk.listener, {}); });
   CHECK(early.kind == ErrorKind::Fetch);
   CHECK(contains(early.text, "does not match its block map"));
-  // What is damaged where nothing is mapped does not matter.
+  // Damage outside of mapped blocks is ignored.
   damaged = desk.image;
   damaged[2000 * 4096] ^= 1;
   write_file_atomically(desk.file(), damaged);
@@ -159,7 +159,7 @@ TEST_CASE("a disk that is unplugged half way") {
     Desk desk = large();
     desk.device.write_fails_at = 14 * mib + 512;
     desk.device.write_error = error;
-    desk.device.gone_after_failure = error == EIO;  // the kernel says EIO for both; then the disk has no size any more
+    desk.device.gone_after_failure = error == EIO;  // the kernel returns EIO for both; a removed disk has no size
     const Failure failure = desk.fails();
     CHECK(failure.kind == ErrorKind::Step);
     CHECK(contains(
@@ -203,7 +203,7 @@ TEST_CASE("bad blocks, short writes and disks that are smaller than they say") {
   CHECK(failure.kind == ErrorKind::Step);
   CHECK(contains(failure.text, "could not store all that was written"));
 
-  // A bad block in the start is met before anything else is written.
+  // A bad block at the start is found before anything else is written.
   desk.device.sync_error = 0;
   desk.device.write_fails_at = 4096;
   desk.device.write_error = EIO;
@@ -221,7 +221,7 @@ TEST_CASE("a disk that does not keep what was written") {
                                            12 * mib, 4001 * 4096 - 1)));
   CHECK(contains(failure.text, left_empty));
   CHECK(desk.start_is_empty());
-  desk.flash(false);  // nobody looks
+  desk.flash(false);  // not verified
   desk.device.forgets_at = 100;
   failure = desk.fails();
   CHECK(contains(failure.text, "returned other data than was written: bytes 0 to 8191 have"));

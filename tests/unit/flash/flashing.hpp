@@ -1,4 +1,4 @@
-// What the tests of flashing share: images, maps as text, a disk in memory that can fail, and how failures look.
+// Common parts of the tests of flashing: images, maps as text, and a disk in memory that can fail.
 #pragma once
 
 #include <fmt/format.h>
@@ -22,7 +22,7 @@ namespace k8simg::test {
 
 inline constexpr std::uint64_t mib = std::uint64_t{1} << 20;
 
-/// No byte is zero or 0xee: what was not written shows.
+/// No byte is zero or 0xee, so that unwritten bytes are detected.
 inline std::string random_bytes(std::size_t size, unsigned seed) {
   std::mt19937 random(seed);
   std::string bytes(size, '\0');
@@ -47,7 +47,7 @@ Failure failure_of(Body&& body) {
 
 inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-/// A map of `image` with these ranges of 4096-byte blocks, both ends included, signed as it must be.
+/// A map of `image` with these ranges of 4096-byte blocks, both ends included, with a valid checksum.
 inline std::string map_text(const std::string& image,
                             const std::vector<std::pair<std::uint64_t, std::uint64_t>>& ranges) {
   std::string lines;
@@ -68,7 +68,7 @@ inline std::string map_text(const std::string& image,
   return replace_all(text, zeros, sha256(text).hex());
 }
 
-/// A disk in memory, full of 0xee, that fails as it is told.
+/// A disk in memory, filled with 0xee, with configurable failures.
 class MemoryDevice : public BlockDevice {
  public:
   explicit MemoryDevice(std::size_t size) : bytes(size, '\xee') {}
@@ -88,7 +88,7 @@ class MemoryDevice : public BlockDevice {
     synced = dropped_caches = false;
     const Transfer done = reach(offset, from.size(), write_fails_at, write_error);
     std::copy_n(from.begin(), done.bytes, bytes.begin() + static_cast<std::ptrdiff_t>(offset));
-    // A medium that forgets: the byte is not what was written.
+    // A faulty medium: the byte differs from the written one.
     if (forgets_at >= offset && forgets_at < offset + done.bytes)
       bytes[forgets_at] = static_cast<char>(~bytes[forgets_at]);
     return done;
@@ -126,7 +126,7 @@ class MemoryDevice : public BlockDevice {
   }
 };
 
-/// Remembers what it was told.
+/// Records events.
 class Listener : public Reporter {
  public:
   void report(const Event& event) override { events.push_back(event); }

@@ -1,4 +1,4 @@
-// Images as streams: plain, xz and zstd, several streams in one file, damage and false names.
+// Tests reading images as streams: plain, xz and zstd, several streams in one file, damage and wrong names.
 #include "flash/image_source.hpp"
 
 #include "compressed.hpp"
@@ -19,7 +19,7 @@ std::string read_all(const fs::path& file, std::size_t step = 100'000) {
   return all;
 }
 
-/// Half of it compresses, half does not.
+/// One half is compressible, the other is not.
 std::string image_bytes() {
   return random_bytes(2 * mib, 11) + std::string(3 * mib, '\0') + random_bytes(mib + 77, 12);
 }
@@ -48,11 +48,11 @@ TEST_CASE("what is read is the image, however it is packed") {
     source->skip(100 * mib);
     CHECK(source->position() == image.size());
     CHECK(source->read(part) == 0);
-    // The name does not decide.
+    // The format does not depend on the name.
     const fs::path other = folder.path() / "other";
     write_file_atomically(other, packed(image, packing));
     CHECK((read_all(other) == image));
-    // Compressors that work in parallel leave several streams one after another.
+    // Parallel compressors write several consecutive streams.
     if (packing != Packing::None) {
       write_file_atomically(file, packed(image.substr(0, mib), packing) + packed(image.substr(mib), packing));
       CHECK((read_all(file) == image));

@@ -1,4 +1,4 @@
-// Built-in steps as data: the text of parameters is their key and all that the function gets; ports hold kinds.
+// Tests built-in steps: the text of the parameters is in the key and is all that the function gets; ports have kinds.
 #include "graph/builtin.hpp"
 
 #include "graph/port.hpp"

@@ -1,5 +1,5 @@
-// Command steps in the real sandbox, with a tools tree made of this machine's shell; what is asked of bwrap where there
-// is none.
+// Tests command steps in the real sandbox, with a tools tree that contains this machine's shell; without a sandbox,
+// tests bwrap's arguments.
 #include <thread>
 
 #include "process/sandbox.hpp"
@@ -26,7 +26,7 @@ bool sandbox_works() {
   }
 }
 
-// A few programs and the libraries that ldd names.
+// A few programs and the libraries that ldd lists.
 Value shell_tree(Store& store) {
   Tree tree;
   const auto add = [&](const std::string& host) {
@@ -87,7 +87,7 @@ std::string describe_error(const std::function<void()>& body, ErrorKind kind) {
   return {};
 }
 
-// Remembers what it was asked to run and does in /out on the host what a command would.
+// Records the command, and writes the files of a command to /out on the host.
 class PretendRunner : public CommandRunner {
  public:
   explicit PretendRunner(std::function<void(const fs::path& out)> act, int exit_code = 0)
@@ -147,7 +147,7 @@ TEST_CASE("a command reads its inputs, writes its outputs, keeps its caches") {
     left += entry.path().filename() != "held";
   CHECK(left == 0);
 
-  // Another environment: another key, the same cache, a log that starts anew.
+  // Another environment: another key, the same cache, a new log.
   std::get<CommandAction>(step.action).environment["GREETING"] = "again";
   graph = graph_of({step}, {"make/it"});
   graph.add_target({"make/it", "tree"});

@@ -1,4 +1,4 @@
-// Blobs that are damaged or lost between runs: found, reported, made again in the same run, and never built upon.
+// Tests blobs that are damaged or lost between runs: they are reported, made again in the same run, and never used.
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -21,8 +21,7 @@ std::vector<std::string> warnings(const Recorder& reporter) {
   return texts;
 }
 
-// unpack gives a tree of two files, merge a tree with the files of both its inputs, read the bytes of all files of a
-// tree.
+// unpack makes a tree of two files, merge a tree with the files of both inputs, read the bytes of all files of a tree.
 Step unpack_step(const std::string& id, std::vector<Input> inputs, const std::string& text) {
   BuiltinAction action{.function = "test.unpack", .parameters = text};
   action.run = [text, id](StepContext& context) {
@@ -46,7 +45,7 @@ Step merge_step(const std::string& id, std::vector<Input> inputs) {
   return {.id = id, .inputs = std::move(inputs), .action = action};
 }
 
-// What a step may do before anybody knows that its input is damaged: it takes the bytes as they are.
+// A step that uses the bytes of its input before the damage is found.
 Step careless_step(const std::string& id, std::vector<Input> inputs, const std::string& text,
                    std::map<Digest, std::string>* disk) {
   BuiltinAction action{.function = "test.careless", .parameters = text};
@@ -162,8 +161,8 @@ TEST_CASE("the store is synced once for a build, and not for one with nothing to
   CHECK(shop.store.syncs() == 1);
 }
 
-// A power cut in a model: after it, of what was written since the last sync some files are gone, empty, cut off or
-// other bytes, and the records of that start of the machine are dropped. What was synced stays.
+// A model of a power cut: of the files written since the last sync, some are missing, empty, truncated or have other
+// bytes, and the records of that boot are dropped. Synced files are kept.
 TEST_CASE("after a power cut at any moment the next build gives the right result") {
   class Unsynced : public DiskStore {
    public:
@@ -205,7 +204,7 @@ TEST_CASE("after a power cut at any moment the next build gives the right result
     const std::string boot = fs::directory_iterator(root / "pending")->path().filename().string();
     fs::rename(root / "pending" / boot, root / "pending" / (boot.substr(0, boot.find('.')) + ".before"));
     {
-      // Without a store object: the machine is off.
+      // No store object exists, because the machine is off.
       for (const auto& entry : fs::recursive_directory_iterator(root / "blobs")) {
         if (!entry.is_regular_file()) continue;
         const auto digest =

@@ -1,4 +1,4 @@
-// What the plan says of each step, and why.
+// Tests the state and the reason of each step in a plan.
 #include "support/catch.hpp"
 #include "workshop.hpp"
 
@@ -87,7 +87,7 @@ TEST_CASE("bytes that are gone are made again, up to where bytes are") {
   const StepGraph graph = chain(shop.store);
   shop.run(graph);
   shop.store.lose(value_of("unpack(deb 1,)").digest);
-  // Nobody reads it: nothing to do.
+  // No step reads it, so it does not run.
   check(shop.plan(graph), "unpack", State::Unneeded);
   shop.store.lose(value_of("image(merge(unpack(deb 1,),overlay 1,),)").digest);
   Plan plan = shop.plan(graph);
@@ -133,7 +133,7 @@ TEST_CASE("a download that needs a tool runs when its bytes are gone, whatever i
         {"build"});
   };
   shop.run(graph("1"));
-  // Other tools, the same modules: nothing behind them changes.
+  // Other tools, the same modules: no later step changes.
   check(shop.plan(graph("2")), "tools", State::Unneeded);
   check(shop.plan(graph("2")), "build", State::Cached);
   shop.store.lose(value_of("modules").digest);

@@ -1,4 +1,4 @@
-// Random graphs, random changes and losses: the plan keeps its word, the result is always right, a second run has
+// Tests random graphs with random changes and losses: the plan is correct, the result is correct, and a second run has
 // nothing to do.
 #include <random>
 
@@ -64,7 +64,7 @@ struct Blueprint {
     return graph;
   }
 
-  // What a step gives, worked out without any of the machinery.
+  // The output of a step, computed without the graph.
   std::string result(std::size_t i) const {
     const Part& part = parts[i];
     if (part.kind == Part::Fetch) return part.text;

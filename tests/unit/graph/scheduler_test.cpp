@@ -1,4 +1,4 @@
-// Running plans: order, limits, cut-off, failure, stopping.
+// Tests running plans: order, limits, early cutoff, failures, stop requests.
 #include <thread>
 
 #include "support/catch.hpp"
@@ -23,7 +23,7 @@ std::map<std::string, Value> out(StepContext& context, const std::string& text) 
   return {{"out", context.store().put(text)}};
 }
 
-// How many run at once, at most.
+// The largest number of concurrent steps.
 struct Gauge {
   std::atomic<int> now{0}, most{0};
   void pass() {
@@ -163,7 +163,7 @@ TEST_CASE("the longest path starts first") {
                           join_step("kernel", {from("to-kernel")}, "4", Resource::Heavy),
                           join_step("slow", {}, "5"),
                           join_step("all", {from("quick1"), from("quick2"), from("kernel"), from("slow")}, "6")};
-  // "slow" took 20 s with another input: less than a heavy step nobody has timed, more than the quick ones.
+  // "slow" took 20 s with another input: less than a heavy step without a record, more than the fast ones.
   shop.store.save_record("pc", {sha256("older"), "slow", action_digest(steps[4]), {{"x", value_of("x")}}, {}, 20});
   shop.run(graph_of(std::move(steps), {"all"}));
   const auto started = shop.reporter.steps(Event::Kind::StepStarted);
@@ -262,7 +262,7 @@ TEST_CASE("a stop request ends the run at once") {
   CHECK(shop.reporter.steps(Event::Kind::StepFailed).empty());
   CHECK_FALSE(shop.store.last_record("pc", "endless"));
 
-  // Asked before the start: nothing starts.
+  // With a stop request before the start, nothing starts.
   shop.reporter.clear();
   CHECK(error_of([&] {
           run_plan(graph, shop.plan(graph), shop.store, shop.runner, shop.reporter, shop.options, user.get_token());

@@ -1,4 +1,4 @@
-// Keys change if and only if something that matters changes.
+// Tests that keys change if and only if an input of the step changes.
 #include "graph/step.hpp"
 
 #include <set>
@@ -96,8 +96,8 @@ TEST_CASE("all that matters changes the key") {
 }
 
 TEST_CASE("keys of commands stay the same from release to release") {
-  // A change here makes every user build kernels and components again: raise the format in step.cpp and say so in the
-  // changelog.
+  // With a change here, every user must build kernels and components again: increase the format in step.cpp and add it
+  // to the changelog.
   CHECK(step_key(command_step(), inputs).hex() == "77b0f6d68469d09582ca0e3f5304c1620a2197299a7c43177a86cb6b9a6ce0b8");
 }
 

@@ -1,4 +1,4 @@
-// Fakes for the graph's tests: steps that work on text, a store that loses things, a reporter that remembers.
+// Fakes for the tests of the graph: steps that process text, a store that loses data, a reporter that records events.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 
 namespace k8simg::test {
 
-/// A store in memory from which bytes and records can be taken away.
+/// A store in memory from which bytes and records can be removed.
 class LossyStore : public Store {
  public:
   void lose(const Digest& digest) {
@@ -140,7 +140,7 @@ class NoRunner : public CommandRunner {
 inline Value value_of(const std::string& bytes) { return {ValueKind::Blob, sha256(bytes), bytes.size()}; }
 inline Input from(const std::string& step) { return {step, OutputRef{step, "out"}}; }
 
-/// Gives "TEXT(first input,second input)".
+/// Its output is "TEXT(first input,second input)".
 inline Step join_step(const std::string& id, std::vector<Input> inputs, const std::string& text,
                       Resource resource = Resource::Cpu) {
   BuiltinAction action{.function = "test.join", .parameters = text};
@@ -152,7 +152,7 @@ inline Step join_step(const std::string& id, std::vector<Input> inputs, const st
   return {.id = id, .inputs = std::move(inputs), .action = action, .resource = resource};
 }
 
-/// Gives the same whatever its inputs are: what comes after it is cut off.
+/// Its output does not depend on its inputs, so later steps do not run again.
 inline Step constant_step(const std::string& id, std::vector<Input> inputs, const std::string& text) {
   BuiltinAction action{.function = "test.constant", .parameters = text};
   action.run = [text](StepContext& context) {
@@ -162,7 +162,7 @@ inline Step constant_step(const std::string& id, std::vector<Input> inputs, cons
   return {.id = id, .inputs = std::move(inputs), .action = action};
 }
 
-/// A download: the digest of what it gives is known before.
+/// A download: the digest of its output is known before.
 inline Step fetch_step(const std::string& id, const std::string& bytes, std::vector<Input> inputs = {}) {
   BuiltinAction action{.function = "test.fetch", .parameters = bytes};
   action.run = [bytes](StepContext& context) {

@@ -1,4 +1,4 @@
-// The guest's checks: the script as bash sees it, and the report found among all that a console shows.
+// Tests the checks in the guest: functions of the script, and reading the report from the console's output.
 #include "guest/checks.hpp"
 
 #include "guest/qemu.hpp"
@@ -34,7 +34,7 @@ CommandResult bash(std::vector<std::string> arguments, const std::string& input)
                               .input = input});
 }
 
-/// The script without `main`, with the console on standard output and a work folder of its own; then `body`.
+/// Runs the script without `main`, with standard output as console and a new work folder, and then `body`.
 GuestReport run_functions(const Expectations& expectations, const std::string& body) {
   const std::string functions = replace_all(std::string(check_functions()), ">/dev/console", ">&3");
   const CommandResult result = bash({"-c", "exec 3>&1; " + check_values(expectations) + functions + "\n" + body}, "");
@@ -43,7 +43,7 @@ GuestReport run_functions(const Expectations& expectations, const std::string& b
   return read_report(result.output);
 }
 
-/// What `main` runs, in order: "check NAME COMMAND...", "tell_workers", "processes_by_name". Nothing runs for real.
+/// The calls of `main` in order: "check NAME COMMAND...", "tell_workers", "processes_by_name". They are not executed.
 std::vector<std::string> plan_of(const Expectations& expectations) {
   const std::string functions = replace_all(std::string(check_functions()), ">/dev/console", ">/dev/null");
   const std::string fakes = R"(
@@ -67,7 +67,7 @@ bool runs(const std::vector<std::string>& plan, std::string_view step) {
   return std::any_of(plan.begin(), plan.end(), [&](const std::string& line) { return line.starts_with(step); });
 }
 
-/// Each of `steps` is in the plan, behind the one before.
+/// Checks that `steps` are in the plan, in this order.
 void check_order(const std::vector<std::string>& plan, const std::vector<std::string>& steps) {
   auto at = plan.begin();
   for (const auto& step : steps) {
@@ -118,7 +118,7 @@ TEST_CASE("only a whole report with checks, all of them good, is good") {
   CHECK_FALSE(read_report("@k8simg@ end 0\n").ok());
   CHECK_FALSE(read_report("@k8simg@ ok a\n").ok());
   CHECK_FALSE(read_report("@k8simg@ ok a\n@k8simg@ FAIL b\n@k8simg@ end 2\n").ok());
-  // A line that the kernel's own output tore apart: the count tells that a result is missing.
+  // The kernel's output interrupts a line: the count shows that a result is missing.
   CHECK_FALSE(read_report("@k8simg@ ok a\n@k8s[  3.1] usb 1-1\nimg@ FAIL b\n@k8simg@ end 2\n").ok());
   CHECK_FALSE(read_report("@k8simg@ ok a\n@k8simg@ end\n").ok());
 }
@@ -147,8 +147,8 @@ TEST_CASE("a unit that reads the script from its drive, the unit's place, and a 
   const std::string& unit = credentials.at("systemd.extra-unit.k8simg-checks.service");
   CHECK(contains(unit, "After=multi-user.target dev-vdb.device\n"));
   CHECK(contains(unit, "$$(head -c " + std::to_string(script_of(sample()).size()) + " /dev/vdb)"));
-  // Beside an SD card they stand on the kernel's command line, of 1024 bytes on 32-bit ARM, with 400 for what the board
-  // says.
+  // With an SD card they are on the kernel's command line, which has 1024 bytes on 32-bit ARM, 400 of them for the
+  // board.
   std::size_t size = 0;
   for (const auto& [name, bytes] : credentials)
     size += std::string(" systemd.set_credential_binary=:").size() + name.size() + base64_encode(bytes).size();
@@ -311,7 +311,7 @@ TEST_CASE("a long detail is cut between characters") {
 TEST_CASE(
     "a node is Ready when the API server has heard of its kubelet since this start, and since when it is stands in the "
     "node") {
-  // The guest was started 100 s ago; what it was before its restart comes first.
+  // The guest was started 100 s ago. Events before its restart come first.
   const std::string machine =
       "date() { if [ $# -eq 1 ]; then echo 1000100; else echo \"$2\"; fi; }\ncut() { echo 100; }\napi_listens() { "
       "return 0; }\ntimeout() { shift; \"$@\"; }\n"
@@ -335,7 +335,7 @@ TEST_CASE("firmware by name") {
 TEST_CASE("a node that makes itself is waited for, by its role") {
   Expectations expectations = sample();
   expectations.ready = Expectations::Ready::Cluster, expectations.ready_image = "registry.example/coredns:v1";
-  // Everything else would take its time from the node that makes itself, so it comes later.
+  // Other checks would slow down the node's start, so they come later.
   check_order(plan_of(expectations),
               {"check node-made ", "check node-ready ", "check pods-ready ", "check first-objects ", "check hello ",
                "check service-by-name ", "check no-pulls ", "check system-state "});
@@ -398,7 +398,7 @@ TEST_CASE("what a worker needs is read from the console") {
 
 namespace {
 
-/// The check of kubeadm's preflight with a kubeadm that prints `said` and ends with `status`.
+/// Runs the check of kubeadm's preflight with a kubeadm that prints `said` and exits with `status`.
 CheckResult preflight_check(const std::string& kind, const std::string& verdicts, const std::string& said, int status) {
   const TempDir work(fs::temp_directory_path(), "preflight");
   const GuestReport report = run_functions(

@@ -1,4 +1,4 @@
-// QEMU's command line: what the guest is given, and that the image itself is never writable.
+// Tests QEMU's command line: the guest's devices, and that the image is never writable.
 #include "guest/qemu.hpp"
 
 #include <algorithm>
@@ -12,7 +12,7 @@ using namespace k8simg::test;
 
 namespace {
 
-/// Remembers the commands and ends each as told.
+/// Records commands and returns configured results.
 class Recording : public CommandRunner {
  public:
   CommandResult run(const Command& command, std::stop_token) override {
@@ -99,8 +99,7 @@ TEST_CASE("an isolated machine is given an address and nothing else") {
   CHECK(contains(f.line(), " -netdev user,id=net0,restrict=on,ipv6=off "));
 }
 
-// An accepted socket of QEMU's blocks all of QEMU while it is full: a worker that has stopped would stop the machine
-// with the switch.
+// While an accepted socket of QEMU is full, QEMU blocks: a worker that has stopped would stop the machine with the hub.
 TEST_CASE(
     "machines of one network: the first has the switch and connects to the others, and each has a hardware address of "
     "its own") {

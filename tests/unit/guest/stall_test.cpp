@@ -1,5 +1,4 @@
-// Guests that do nothing: how that is noticed, what QEMU's monitor says of it, and that they are ended whatever they
-// think of it.
+// Tests stalled guests: how they are detected, the state from QEMU's monitor, and that they are always ended.
 #include "guest/stall.hpp"
 
 #include <fcntl.h>
@@ -25,7 +24,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Goes on by ten seconds whenever it is looked at.
+/// Advances by ten seconds at each call.
 class FastClock final : public Clock {
  public:
   std::int64_t now() const override { return now_ += 10; }
@@ -34,7 +33,7 @@ class FastClock final : public Clock {
   mutable std::atomic<std::int64_t> now_{1000};
 };
 
-/// Runs a script in place of QEMU; what is run before it (qemu-img) succeeds.
+/// Runs a script instead of QEMU. Commands before it (qemu-img) succeed.
 class FakeQemu final : public CommandRunner {
  public:
   explicit FakeQemu(std::string script) : script_(std::move(script)) {}
@@ -68,7 +67,7 @@ struct Guest {
   }
 };
 
-/// A monitor that talks as it is told: greets, then gives each line of `answers` for each command.
+/// A scripted monitor: sends a greeting, then a line of `answers` for each command.
 class FakeMonitor {
  public:
   FakeMonitor(const fs::path& file, std::vector<std::string> answers, bool greets = true) {
@@ -125,15 +124,15 @@ TEST_CASE("a guest has stalled when neither its console nor its processors did a
   };
   CHECK_FALSE(look(36));
   CHECK(look(1));
-  signs.console_bytes = 1;  // it said something after all
+  signs.console_bytes = 1;  // new output
   CHECK_FALSE(look(36));
   signs.processor_seconds = 0.5;
   CHECK_FALSE(look(36));
   signs.processor_seconds = 0.9;  // too little
   CHECK(look(1));
-  signs.console_bytes = 0;  // a console that became shorter has changed too
+  signs.console_bytes = 0;  // a shorter console counts as a change
   CHECK_FALSE(look(1));
-  // What idles takes a little all the time.
+  // An idle guest always uses some processor time.
   for (int i = 0; i < 1000; ++i) {
     signs.processor_seconds += 0.04;
     CHECK_FALSE(detector.take(signs, now += 5));
@@ -183,7 +182,7 @@ TEST_CASE("a process's time is that of all that descend from it") {
 
 TEST_CASE("the monitor is asked whether the guest runs, where its processors are, its network and its disks") {
   const TempDir folder(fs::temp_directory_path(), "monitor");
-  // Deeper than a socket's address can name.
+  // The path is too long for a socket address.
   const fs::path deep = folder.path() / std::string(120, 'd');
   fs::create_directory(deep);
   std::string text;
@@ -240,7 +239,7 @@ TEST_CASE("an emulator that does not want to end is ended") {
 TEST_CASE("an emulator that prints now and then is left alone") {
   Guest guest;
   guest.boot.stall.look_every = 20ms;
-  guest.boot.stall.seconds = 400;  // of the fast clock: 0.8 s of ours or more
+  guest.boot.stall.seconds = 400;  // of the fast clock: at least 0.8 s of real time
   const MachineResult result = guest.run("for i in $(seq 40); do echo x >>console.log; sleep 0.05; done");
   INFO(result.stalled);
   CHECK(result.stalled.empty());

@@ -1,5 +1,4 @@
-// The steps of the kernel that need no compiler: the merged request, and the check that says why a symbol did not
-// survive.
+// Tests the kernel's steps that need no compiler: the merged request, and the explanation of symbols that are not set.
 #include "kernel/steps.hpp"
 
 #include "support/catch.hpp"
@@ -106,7 +105,7 @@ TEST_CASE("a source package without the tarball is named") {
   Fixture f;
   const Value empty = put_tree(f.context.store(), Tree());
   CHECK(contains(failure([&] { f.context.run(*f.graph.find("kernel/source"), {{"package", empty}}); }),
-                 "linux-source-6.12 does not ship usr/src/linux-source-6.12.tar.xz"));
+                 "linux-source-6.12 has no usr/src/linux-source-6.12.tar.xz"));
 }
 
 TEST_CASE("device trees that the kernel does not build are told before it is compiled") {
@@ -120,7 +119,7 @@ TEST_CASE("device trees that the kernel does not build are told before it is com
   CHECK(contains(text,
                  "arch/arm/boot/dts/toys/toy-zeros.dtb: arch/arm/boot/dts/toys/Makefile has no toy-zeros.dtb (did you "
                  "mean toy-zero.dtb?)"));
-  CHECK(contains(text, "toys/toy-two.dtb: "));  // a source that no Makefile lists
+  CHECK(contains(text, "toys/toy-two.dtb: "));  // no Makefile lists the source
   CHECK(contains(text, "\n  arch/arm/boot/dts/toy-zero.dtb: no device tree is built in this folder"));
   CHECK(contains(text, "\n  toy-zero.dtb: no device tree"));
   CHECK_FALSE(contains(text, "toys/toy-zero.dtb:"));

@@ -1,4 +1,4 @@
-// Fragments and .config files: parsing, errors with lines, and requests that were not met.
+// Tests fragments and .config files: parsing, errors with lines, and requests that are not met.
 #include "kernel/fragment.hpp"
 
 #include "support/catch.hpp"
@@ -79,7 +79,7 @@ TEST_CASE("later fragments win, whole and sorted") {
   CHECK(merged[0].line == 1);
   CHECK(render_requests(merged) == "# CONFIG_A is not set\nCONFIG_HZ=250\nCONFIG_M=m\nCONFIG_Z=y\n");
   CHECK(render_requests(merge_requests({board, base})) == "CONFIG_A=y\nCONFIG_HZ=100\nCONFIG_M=m\nCONFIG_Z=y\n");
-  // The rendered text asks for the same again.
+  // The rendered text has the same requests.
   CHECK(render_requests(merge_requests({parse_fragment(render_requests(merged), "again")})) == render_requests(merged));
   CHECK(render_requests(merge_requests({})).empty());
 }

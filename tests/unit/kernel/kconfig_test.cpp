@@ -1,4 +1,4 @@
-// Kconfig files: where a symbol is defined and what stands in its way.
+// Tests Kconfig files: definitions of symbols and their dependencies.
 #include "kernel/fragment.hpp"
 #include "support/catch.hpp"
 

@@ -1,4 +1,4 @@
-// Lock files: the exact text, the round trip, every way in which one can be damaged, format 1, and the list of changes.
+// Tests lock files: the exact text, the round trip, damage, format 1, and the list of changes.
 #include "lock/lock.hpp"
 
 #include <filesystem>
@@ -85,7 +85,7 @@ std::string failure(const std::string& text) {
   return "parsed";
 }
 
-/// What is said about the sample after one replacement, which must really replace something.
+/// The error for the sample after one replacement, which must change it.
 std::string failure_after(const std::string& from, const std::string& to) {
   std::string text = replace_all(expected_text(), from, to);
   REQUIRE(text != expected_text());
@@ -123,8 +123,7 @@ TEST_CASE("the tools' lock: each package once, and the sets that have it") {
   const ToolsLock again = ToolsLock::parse(text, "tools.lock");
   CHECK(again.packages == tools.packages);
   CHECK(again.serialise() == text);
-  // Found by what was asked for, in whatever order; the name alone is not enough, for boards ask for different
-  // packages.
+  // A set is found by its packages in any order. The name is not sufficient, because boards have different packages.
   REQUIRE(again.find({.name = "c", .packages = {"gcc"}}));
   CHECK(again.find({.name = "c", .packages = {"gcc"}})->packages == std::vector<std::string>{"gcc", "libc6"});
   CHECK_FALSE(again.find({.name = "c", .packages = {"gcc", "make"}}));
@@ -174,7 +173,7 @@ TEST_CASE("a lock of format 1, which held the tools and go.sum too, is read") {
   CHECK(lock.tools.sets.empty());
   CHECK(lock.serialise() == expected_text());
   CHECK(contains(failure(replace_all(text, "\"tools\"", "\"tool\"")), "has no \"tools\""));
-  // What format 2 has not is refused in it.
+  // Keys that format 2 does not have are refused.
   CHECK(contains(failure(replace_all(text, "\"format\": 1", "\"format\": 2")), "unknown field"));
 }
 
@@ -295,7 +294,7 @@ TEST_CASE("changes between two locks read as a list") {
                                  "component: etcd v3.7.0 → v3.7.1"});
   CHECK(describe_changes(before, after, {{"foo", "asked for"}, {"systemd", "needed by foo"}}, {{"gcc", "update"}})
             .at(1) == "+ foo 1.2 (asked for)");
-  // A date says where to look for the bytes and is no change.
+  // A date only helps to find the bytes and does not count as a change.
   Lock dated = before;
   dated.target[0].date += 1;
   CHECK(describe_changes(before, dated).empty());
@@ -322,7 +321,7 @@ TEST_CASE("a suite that goes back in time is found") {
   now[1].date -= 1;
   REQUIRE(first_older_suite(before.suites, now));
   CHECK(first_older_suite(before.suites, now)->suite == "trixie-security");
-  now[1].suite = "forky-security";  // another suite, whatever its date
+  now[1].suite = "forky-security";  // another suite with any date
   CHECK_FALSE(first_older_suite(before.suites, now));
   CHECK(format_lock_date(1763195591) == "2025-11-15T08:33:11Z");
 }

@@ -1,5 +1,4 @@
-// Locks made from suites in memory: what stays, what is added, what is updated and why, and the tools that all
-// configurations share.
+// Tests making locks from suites in memory: kept, added and updated packages with reasons, and the shared tools' lock.
 #include "locking/locking.hpp"
 
 #include <fmt/format.h>
@@ -20,7 +19,7 @@ using What = LockUpdate::What;
 
 constexpr std::int64_t first_day = 1763195591, a_day = 86400;
 
-/// A mirror whose suites change from day to day, and a project of two configurations.
+/// A mirror whose suites change daily, and a project with two configurations.
 struct Site {
   std::int64_t today = first_day;
   std::map<std::string, std::string> suites{
@@ -94,7 +93,7 @@ TEST_CASE("a new lock: the target's packages, and the tools of every configurati
   for (const Config* config : {&site.pc, &site.pi})
     for (const auto& set : config->tools) CHECK((set.packages.empty() || lock.tools.find(set)));
   CHECK(lock.tools.find(site.pi.tool_set("c"))->packages == Names{"cross", "gcc", "libc"});
-  // Both texts are read again as they are.
+  // Both texts survive a round trip.
   CHECK(Lock::parse(lock.serialise(), "pc.lock").serialise() == lock.serialise());
   CHECK(ToolsLock::parse(lock.tools.serialise(), "tools.lock").serialise() == lock.tools.serialise());
 }
@@ -116,12 +115,12 @@ TEST_CASE("adding a package adds it and what it needs: nothing else moves, and t
   CHECK(changes(before, after) == "+ htop 2 (asked for); + ncurses 2 (needed by htop)");
   CHECK(site.loaded == Names{"trixie", "trixie-security"});
   CHECK(after.lock.tools.serialise() == before.tools.serialise());
-  // The images keep their date; the new packages say which day's mirror has them.
+  // The images keep their date. New packages have the date of the mirror that has them.
   CHECK(after.lock.date == first_day);
   CHECK(after.lock.target[0].date == first_day);
   CHECK(after.lock.target[1].date == first_day + a_day);
 
-  // Taking it out again gives the lock that there was, but for the day of the suites that were asked.
+  // Removing it again restores the lock, except for the date of the suites.
   site.pc.packages.pop_back();
   CHECK(site.lock(site.pc, after.lock).lock.target == before.target);
 }
@@ -169,7 +168,7 @@ TEST_CASE(
   CHECK(changes(before, after) == "tools: + make 1 (asked for)");
   CHECK(after.lock.tools.sets.size() == 3);
   CHECK_FALSE(after.lock.tools.find({.name = "c", .essential = false, .packages = {"gcc"}}));
-  // Another architecture's set needs the old gcc: it stays for both, although this one alone could have the new one.
+  // A set of another architecture needs the old gcc, so both keep it.
   CHECK(after.lock.tools.package("gcc").version == "1");
 }
 

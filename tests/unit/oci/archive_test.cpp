@@ -1,4 +1,4 @@
-// OCI archives, read back by others: python's tarfile, and skopeo where images are copied out of them.
+// Tests OCI archives with other readers: Python's tarfile, and skopeo.
 #include "oci/archive.hpp"
 
 #include <nlohmann/json.hpp>
@@ -100,7 +100,7 @@ TEST_CASE("index, manifests, configs and layers hang together by digest and size
   CHECK(entry.at("mediaType") == "application/vnd.oci.image.manifest.v1+json");
   CHECK(entry.at("platform") == json{{"architecture", "arm"}, {"os", "linux"}, {"variant", "v6"}});
   CHECK(entry.at("annotations").at("io.containerd.image.name") == "registry.k8s.io/kube-proxy:v1.37.1");
-  // The whole reference: images of one version all have the same tag.
+  // The complete reference, because all images of one version have the same tag.
   CHECK(entry.at("annotations").at("org.opencontainers.image.ref.name") == "registry.k8s.io/kube-proxy:v1.37.1");
   CHECK(index.at("manifests")[1].at("platform") == json{{"architecture", "amd64"}, {"os", "linux"}});
 
@@ -116,7 +116,7 @@ TEST_CASE("index, manifests, configs and layers hang together by digest and size
         json{{"Env", {"A=b"}}, {"Entrypoint", {"/usr/bin/kube-proxy"}}, {"Cmd", {"--help"}}, {"User", "65535:65535"}});
   for (std::size_t i = 0; i < 2; ++i) {
     blob(files, manifest.at("layers")[i]);
-    // Uncompressed, so the layer is its own diff.
+    // Layers are not compressed, so their digests are also diff ids.
     CHECK(config.at("rootfs").at("diff_ids")[i] == manifest.at("layers")[i].at("digest"));
     CHECK(manifest.at("layers")[i].at("mediaType") == "application/vnd.oci.image.layer.v1.tar");
   }
@@ -130,7 +130,7 @@ TEST_CASE("index, manifests, configs and layers hang together by digest and size
 TEST_CASE("what images share is stored once, and nothing else lies there") {
   Fixture f;
   const auto files = f.files(f.make());
-  // Two layers, two configs, two manifests, besides oci-layout, index.json and manifest.json.
+  // Two layers, two configs, two manifests, and oci-layout, index.json and manifest.json.
   CHECK(files.size() == 3 + 6);
   f.images.push_back(f.images[1]);
   f.images.back().reference = "registry.k8s.io/pause:again";
@@ -203,7 +203,7 @@ TEST_CASE("skopeo reads it and copies an image out of it") {
   output_of({"skopeo", "copy", "--insecure-policy", "--tmpdir", f.context.folder().string(),
              "oci-archive:" + archive.string() + ":registry.k8s.io/pause:3.10.2", "oci:" + layout.string() + ":pause"});
   CHECK(fs::exists(layout / "index.json"));
-  // The same archive, as older versions of Docker read it.
+  // The archive in the form that older versions of Docker read.
   const json docker = json::parse(output_of(
       {"skopeo", "inspect", "--config", "docker-archive:" + archive.string() + ":registry.k8s.io/kube-proxy:v1.37.1"}));
   CHECK(docker.at("variant") == "v6");

@@ -1,4 +1,4 @@
-// SBOMs of images: package URLs, and the document byte for byte.
+// Tests SBOMs of container images: package URLs, and the exact document.
 #include "oci/sbom.hpp"
 
 #include <algorithm>

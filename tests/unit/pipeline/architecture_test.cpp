@@ -1,5 +1,4 @@
-// The recipe of an architecture: no kernel, no disk, packages only where an image takes files of them; and what the
-// SBOM of an image says.
+// Tests the steps of an architecture: no kernel, no disk, packages only if an image uses their files; and SBOMs.
 #include "pipeline/architecture.hpp"
 
 #include <nlohmann/json.hpp>
@@ -63,7 +62,7 @@ TEST_CASE("an architecture has programs, images and releases, and no kernel, dis
   CHECK(pipeline.programs.at("etcd") == OutputRef{"component/etcd/check", "programs"});
   CHECK_FALSE(pipeline.boot);
   CHECK_FALSE(pipeline.rootfs);
-  // No image takes files of packages: none is fetched for the target.
+  // No image uses files of packages, so none is fetched for the target.
   for (const auto& step : pipeline.graph.steps()) CHECK_FALSE(step.id == "fetch/systemd_1_amd64");
 }
 

@@ -1,5 +1,4 @@
-// The audit step: what it finds in a tree, what may be allowed, and that nobody downstream gets a tree that did not
-// pass.
+// Tests the audit step: findings, allowed files, and that later steps only get an audited tree.
 #include "pipeline/audit.hpp"
 
 #include "project.hpp"
@@ -12,7 +11,7 @@ namespace {
 
 std::string word(std::size_t value) { return {static_cast<char>(value), static_cast<char>(value >> 8), 0, 0}; }
 
-/// A 32-bit ARM program of two sections, the second of them its names; `type` and `content` are the first one's.
+/// A 32-bit ARM program with a section of `type` and `content`, and the section of names.
 std::string arm_program(const std::string& name, std::uint32_t type, const std::string& content) {
   const std::string names = std::string(1, '\0') + name + '\0';
   const std::size_t at = 64, names_at = at + content.size(), sections_at = names_at + names.size();
@@ -150,9 +149,9 @@ TEST_CASE("an allowance that nothing needs is a mistake, so that the table stays
   f.allow("/usr/lib/gone.so");
   const std::string text = f.mistakes();
   CHECK(contains(text, "audit.allow of board zero or its defconfig is out of date"));
-  CHECK(contains(text, "audit.allow /usr/bin/true: nothing there needs to be allowed"));
+  CHECK(contains(text, "audit.allow /usr/bin/true: no file there needs it"));
   CHECK(contains(text, "audit.allow /usr/lib/gone.so: nothing"));
-  CHECK(contains(text, "take the entry out"));
+  CHECK(contains(text, "remove the entry"));
 }
 
 TEST_CASE(

@@ -1,4 +1,4 @@
-// The boot partition's tree: files from the kernel, packages and the board, globs, and values filled in.
+// Tests the tree of the boot partition: files from the kernel, packages and the board, globs, and expanded values.
 #include "pipeline/boot.hpp"
 
 #include "project.hpp"
@@ -103,7 +103,7 @@ TEST_CASE("a glob fills a folder with files, by their last name") {
   const Tree tree = f.make();
   CHECK(f.text(tree, "firmware/start.elf") == "start");
   CHECK(f.text(tree, "firmware/fixup.dat") == "fixup");
-  CHECK(tree.nodes().size() == 3);  // with the folder; neither link nor folder matched
+  CHECK(tree.nodes().size() == 3);  // including the folder; neither link nor folder matched
 }
 
 TEST_CASE("what is not there is named, with the boot file that wants it") {
@@ -117,7 +117,7 @@ TEST_CASE("what is not there is named, with the boot file that wants it") {
   CHECK(contains(refused("a/", "package:boot-loader", "usr/*.bin"),
                  "boot file a/: package:boot-loader has no usr/*.bin"));
   CHECK(contains(refused("a", "package:boot-loader", "usr/lib/loader"), "boot file a"));
-  CHECK(contains(refused("a", "dtb:other.dtb", ""), "boot file a: the kernel built no other.dtb"));
+  CHECK(contains(refused("a", "dtb:other.dtb", ""), "boot file a: the kernel build has no other.dtb"));
   CHECK(contains(refused("a", "package:absent", "x"), "the lock of pc has no package absent"));
   CHECK(contains(refused("a", "package:absent", "x"), "k8simg lock pc"));
   CHECK(contains(refused("a", "file", "boards/pc/absent.conf"), "absent.conf"));

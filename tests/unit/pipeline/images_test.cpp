@@ -1,4 +1,4 @@
-// What images take of the root filesystem, and that images of one multi-call binary share its layer.
+// Tests which files of the root filesystem images contain, and that images of a multi-call binary share its layer.
 #include "pipeline/images.hpp"
 
 #include <nlohmann/json.hpp>
@@ -68,7 +68,7 @@ TEST_CASE("a selection takes the interpreter and the libraries of a program, and
   CHECK(contains(failure([&] { select_files(context.store(), root, {"/usr/bin/self"}, triplet); }),
                  "/usr/bin/self needs " + libraries.back() + ", which the root filesystem does not have"));
   CHECK(contains(failure([&] { select_files(context.store(), root, {"/usr/bin/nft"}, triplet); }),
-                 "nothing in the root filesystem is called /usr/bin/nft"));
+                 "no file of the root filesystem matches /usr/bin/nft"));
 }
 
 TEST_CASE("a dangling link is an error, and a circle of links ends") {
@@ -145,7 +145,7 @@ TEST_CASE("images of a multi-call binary are one layer; references, entry points
   add_sources(graph, {"tools", "root", "k", "e"});
   add_image_steps(graph, config, TreePort{"tree"}.of("tools"), TreePort{"tree"}.of("root"),
                   {{"kubernetes", TreePort{"p"}.of("k")}, {"etcd", TreePort{"p"}.of("e")}}, 1763195591);
-  // What the root filesystem has besides is no input of the images.
+  // Other files of the root filesystem do not change the images.
   const auto files_of = [&] {
     return context.run(*graph.find("images/files"), {{"root", put_tree(context.store(), root)}});
   };
@@ -170,7 +170,7 @@ TEST_CASE("images of a multi-call binary are one layer; references, entry points
     return json("blobs/sha256/" + descriptor.at("digest").get<std::string>().substr(7));
   };
   const auto index = json("index.json").at("manifests");
-  REQUIRE(index.size() == 3 + 3);  // and their SBOMs
+  REQUIRE(index.size() == 3 + 3);  // images and their SBOMs
   CHECK(index[0].at("platform") == nlohmann::json{{"architecture", "arm"}, {"os", "linux"}, {"variant", "v6"}});
   const auto etcd_image = blob(index[0]), proxy = blob(index[1]), scheduler = blob(index[2]);
   REQUIRE(scheduler.at("layers").size() == 1);

@@ -1,4 +1,4 @@
-// node.json of an overlay, completed by what the configuration knows.
+// Tests completing node.json of an overlay with facts of the configuration.
 #include "pipeline/node_program.hpp"
 
 #include <nlohmann/json.hpp>

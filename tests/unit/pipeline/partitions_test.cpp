@@ -1,4 +1,4 @@
-// The disk as planned: identifiers, mounts, what systemd-repart is told, and which disks are refused.
+// Tests planning the disk: identifiers, mounts, definitions for systemd-repart, and refused disks.
 #include "pipeline/partitions.hpp"
 
 #include "disk/disk_image.hpp"
@@ -23,7 +23,7 @@ TEST_CASE("a plan names root and boot, and every identifier follows from names a
   p.config.disk.partitions.push_back(Project::partition("data", "linux", "ext4", "/var/lib"));
   p.config.disk.partitions.back().create_on_device = true;
   const DiskPlan plan = plan_disk(p.config);
-  REQUIRE(plan.partitions.size() == 2);  // data is made on the device
+  REQUIRE(plan.partitions.size() == 2);  // data is created on the device
   CHECK(plan.boot == 0);
   CHECK(plan.root == 1);
   CHECK(plan.partitions[1].type == "root-x86-64");
@@ -66,7 +66,7 @@ TEST_CASE("a disk needs exactly one root and one partition to boot from") {
   };
   using Partitions = std::vector<PartitionConfig>;
   CHECK(contains(refused([](Partitions& list) { list[1].mount = "/srv"; }),
-                 "board pc has 0 partitions mounted at /, it needs exactly one"));
+                 "board pc has 0 partitions mounted at /, but needs exactly one"));
   CHECK(contains(refused([](Partitions& list) { list.push_back(list[1]); }), "2 partitions mounted at /"));
   CHECK(contains(refused([](Partitions& list) { list.erase(list.begin()); }), "0 vfat partitions to boot from"));
   CHECK(contains(refused([](Partitions& list) { list.push_back(list[0]); }), "2 vfat partitions to boot from"));

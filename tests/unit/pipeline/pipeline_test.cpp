@@ -1,4 +1,4 @@
-// The whole recipe: which steps there are, what each of them takes, and when lock and config do not belong together.
+// Tests the complete pipeline: its steps, their inputs, and locks that do not match the configuration.
 #include "pipeline/pipeline.hpp"
 
 #include <set>
@@ -14,7 +14,7 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-/// Every step that a step needs, itself too.
+/// Adds a step and all steps that it needs.
 void needed(const StepGraph& graph, const std::string& id, std::set<std::string>& into) {
   const Step* step = graph.find(id);
   REQUIRE(step);
@@ -97,7 +97,7 @@ TEST_CASE("a step sees the tools of its set: another compiler runs no step of im
                                                     {"kernel/config", "tools/c"}};
   CHECK(tools(make_pipeline(p.inputs()).graph) == expected);
   CHECK(make_pipeline(p.inputs()).tools.size() == 5);
-  // An image that is not compressed needs no such tools; one that is says which are missing.
+  // Without compression, the tools are not needed; with compression, missing tools are reported.
   p.config.tools[2].packages.clear();
   CHECK(contains(failure([&] { make_pipeline(p.inputs()); }),
                  "pc needs the tool set compression, which has no packages"));
@@ -197,8 +197,8 @@ TEST_CASE("a lock that was not made for this configuration is refused, with all 
 
   Project q;
   q.config.components[0].version = "v3.7.3";
-  CHECK(
-      contains(failure([&] { make_pipeline(q.inputs()); }), "component etcd has version v3.7.3, the lock says v3.7.2"));
+  CHECK(contains(failure([&] { make_pipeline(q.inputs()); }),
+                 "component etcd has version v3.7.3, but v3.7.2 in the lock"));
   q.config.components[0].version = "v3.7.2";
   q.write("components/etcd/go.mod", "module y\n");
   CHECK(contains(failure([&] { make_pipeline(q.inputs()); }), "component etcd: go.mod or go.sum changed"));
@@ -212,13 +212,14 @@ TEST_CASE("files of an overlay that a partition would hide are refused, with wha
   p.write("overlays/more/boot/firmware.md", "beside the mount point");
   p.write("overlays/more/srv/page", "copied to the partition when it is made");
   p.config.overlays = {"base", "more"};
-  fs::create_directories(p.config.project / "overlays/more/boot/firmware/overlays");  // folders alone hide nothing
+  fs::create_directories(p.config.project /
+                         "overlays/more/boot/firmware/overlays");  // folders without files are allowed
   make_pipeline(p.inputs());
   p.write("overlays/more/boot/firmware/overlays/user.dtbo", "x");
   p.write("overlays/more/boot/firmware/user.txt", "x");
   const std::string text = failure([&] { make_pipeline(p.inputs()); });
   INFO(text);
-  CHECK(contains(text, "overlay more has files that another partition would hide"));
+  CHECK(contains(text, "overlay more has files that a mounted partition would hide"));
   CHECK(contains(text, "overlays/more/boot/firmware/overlays/user.dtbo: partition esp is mounted at /boot/firmware"));
   CHECK(contains(text, "overlays/more/boot/firmware/user.txt: partition esp"));
   CHECK(contains(text, "[[boot.files]]"));

@@ -1,5 +1,4 @@
-// containerd's folder in the root filesystem: whose files lie where, what is one inode, and what is checked at the
-// first start.
+// Tests containerd's folder in the root filesystem: paths of files, shared inodes, and checksums for the first start.
 #include "pipeline/preload.hpp"
 
 #include <nlohmann/json.hpp>
@@ -43,7 +42,7 @@ Config containerd_config(const std::string& go) {
   return config;
 }
 
-/// The layer that the images of a multi-call binary share.
+/// The shared layer of the images of a multi-call binary.
 Tree program_layer(Store& store) {
   Tree layer;
   layer.add_file(store, "usr/local/bin/hyperkube", std::string(5000, 'h'), 0755, "component:kubernetes");
@@ -94,8 +93,7 @@ TEST_CASE("the snapshots have the files of their layers, and a file that is ther
   prepared.add_file(store, "io.containerd.content.v1.content/blobs/sha256/ab", "manifest", 0600, "step");
   prepared.add_missing_parents("step");
 
-  Tree root =
-      userland;  // the same files as in a layer: those below /usr are the same inodes, what a person may edit is not
+  Tree root = userland;  // equal to files in a layer: those below /usr share inodes, those that users may edit do not
   root.set("usr/local/bin/hyperkube", *program.find("usr/local/bin/hyperkube"));
   root.add_missing_parents("test", epoch);
 

@@ -1,4 +1,4 @@
-// A small project: a config, a lock that agrees with it, and the files that both name.
+// A small project: a config, a matching lock, and the files that both name.
 #pragma once
 
 #include <algorithm>
@@ -81,7 +81,7 @@ struct Project {
   static ToolSet tool_set(const std::string& name, const std::vector<std::string>& packages) {
     return {.name = name, .packages = packages};
   }
-  /// Each set with the packages that it asks for, and nothing besides.
+  /// Locks each set with exactly its packages.
   void lock_tools() {
     lock.tools = {.date = lock.date, .suites = {}, .sets = {}, .packages = {}};
     std::set<std::string> names;
@@ -123,7 +123,7 @@ inline std::vector<std::string> input_names(const Step& step) {
   return names;
 }
 
-/// Steps that stand for those which give the inputs.
+/// Adds steps with these outputs, as sources of inputs.
 inline void add_sources(StepGraph& graph, const std::vector<std::string>& ids) {
   for (const auto& id : ids) graph.add({.id = id, .inputs = {}, .action = BuiltinAction{"test.source", "{}", {}}});
 }

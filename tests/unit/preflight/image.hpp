@@ -1,4 +1,4 @@
-// An image that every rule is content with, to be damaged one thing at a time.
+// An image that passes all rules, which tests change.
 #pragma once
 
 #include <algorithm>
@@ -93,7 +93,7 @@ struct PreflightImage {
   void boot_file(const std::string& path, const std::string& content) {
     boot.add_file(context.store(), path, content, 0755, "board:pc");
   }
-  /// A file with some words of it replaced.
+  /// Replaces text in a file.
   void edit(const std::string& path, const std::string& from, const std::string& to) {
     std::string text = context.store().read(root.find(path)->content);
     const auto at = text.find(from);
@@ -118,7 +118,7 @@ struct PreflightImage {
                       .memory_mib = memory_mib,
                       .machine = "[qemu] of board pc"});
   }
-  /// What is not well: "error CRI: says", in order.
+  /// The warnings and errors in order: "error CRI: MESSAGE".
   std::vector<std::string> troubles() {
     std::vector<std::string> list;
     for (const Finding& finding : findings()) {

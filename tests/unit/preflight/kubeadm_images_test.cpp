@@ -1,4 +1,4 @@
-// Asking kubeadm for its images: which program is run and how, and what its answers become.
+// Tests running kubeadm for its list of container images.
 #include "preflight/kubeadm_images.hpp"
 
 #include <algorithm>
@@ -13,7 +13,7 @@ using namespace k8simg::test;
 
 namespace {
 
-/// Lets the sandbox be tried, and answers the second command as kubeadm would.
+/// A fake: accepts the sandbox check, and answers the second command like kubeadm.
 class Kubeadm : public CommandRunner {
  public:
   CommandResult run(const Command& command, std::stop_token) override {
@@ -35,7 +35,7 @@ struct Question {
     return kubeadm_images(kubeadm, image.context.store(), image.root, image.config, "/tools", log());
   }
   std::filesystem::path log() const { return image.context.folder() / "kubeadm.log"; }
-  /// The program and its arguments, behind those of bwrap.
+  /// The program and its arguments, without those of bwrap.
   std::vector<std::string> asked() const {
     const auto& argv = kubeadm.commands.at(1).argv;
     return {std::find(argv.begin(), argv.end(), "--") + 1, argv.end()};
@@ -50,7 +50,7 @@ TEST_CASE("kubeadm of the image is asked for the images of the node's version") 
         std::vector<std::string>{"registry.k8s.io/kube-proxy:v1.37.1", "registry.k8s.io/pause:3.10.2"});
   CHECK(question.asked() == std::vector<std::string>{"/usr/bin/env", "-a", "kubeadm", "/in/kubeadm", "config", "images",
                                                      "list", "--kubernetes-version", "v1.37.1"});
-  // The multi-call binary that the link names, and nothing of it on the network.
+  // The multi-call binary that the link names, without network access.
   const auto& command = question.kubeadm.commands[1];
   const auto& store = question.image.context.store();
   const std::string program = store.path(question.image.root.find("usr/local/bin/hyperkube")->content).string();

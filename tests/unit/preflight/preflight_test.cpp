@@ -1,4 +1,4 @@
-// Each rule on an image that breaks it, and what kubeadm would say of it.
+// Tests each rule with an image that violates it, and kubeadm's expected result.
 #include "preflight/preflight.hpp"
 
 #include "image.hpp"
@@ -54,13 +54,13 @@ TEST_CASE("processors and memory: kubeadm's minimum for a control plane") {
   PreflightImage image;
   image.cpus = 1;
   CHECK(image.verdicts() == Names{"ERROR NumCPU"});
-  // Its own node.json ignores NumCPU: a warning here, an error in kubeadm's own words.
-  CHECK(image.troubles() == Names{"warning NumCPU: 1 processor, kubeadm asks for 2; the node tells kubeadm to ignore "
+  // Its node.json ignores NumCPU: a warning here, an error for kubeadm.
+  CHECK(image.troubles() == Names{"warning NumCPU: 1 processor, kubeadm requires 2; the node tells kubeadm to ignore "
                                   "it (/usr/share/k8simg/node.json)"});
   image.cpus = 2, image.memory_mib = 1699;
-  CHECK(image.troubles() == Names{"error Mem: 1699 MiB, kubeadm asks for 1700"});
+  CHECK(image.troubles() == Names{"error Mem: 1699 MiB, kubeadm requires 1700"});
   CHECK(image.verdicts() == Names{"ERROR Mem"});
-  // The kernel keeps some for itself, and how much the image cannot tell.
+  // The kernel uses some memory; the amount is not known from the image.
   image.memory_mib = 1800;
   CHECK(any_contains(image.troubles(), "warning Mem: 1800 MiB"));
   CHECK(image.verdicts() == Names{});
@@ -147,7 +147,7 @@ TEST_CASE("units: there, not masked, enabled") {
   CHECK(broken([](PreflightImage& image) {
           image.root.add_symlink("etc/systemd/system/kubelet.service", "/dev/null", "test");
         }) == Names{"WARNING Service-kubelet"});
-  // A unit with nothing to enable is "static", which systemctl is-enabled takes for enabled.
+  // A unit without [Install] is "static", which systemctl is-enabled reports as enabled.
   CHECK(broken([](PreflightImage& image) {
           image.root.erase("etc/systemd/system/multi-user.target.wants/kubelet.service");
           image.file("etc/systemd/system/kubelet.service", "[Service]\nExecStart=/x\n");
@@ -189,7 +189,7 @@ TEST_CASE("programs in PATH, links followed, and executable") {
   image.root.erase("usr/bin/mount");
   CHECK(image.verdicts() == Names{"ERROR FileExisting-cp", "ERROR FileExisting-losetup", "ERROR FileExisting-mount"});
   PreflightImage others;
-  others.root.erase("usr/sbin/xtables-nft-multi");  // iptables leads nowhere now
+  others.root.erase("usr/sbin/xtables-nft-multi");  // iptables is now a broken link
   others.root.erase("usr/bin/umount");
   others.root.erase("usr/local/bin/kubeadm");
   CHECK(others.verdicts() == Names{});
@@ -235,7 +235,7 @@ TEST_CASE("kernel symbols, by who asks for them") {
   PreflightImage node;
   node.without_symbol("CONFIG_TMPFS=m");
   CHECK(node.troubles() == Names{"error kernel-node: the kernel does not have it; needed by systemd"});
-  // What is only recommended is told, and is no trouble.
+  // Unset recommended symbols are mentioned, but are not warnings.
   PreflightImage whole;
   const auto findings = whole.findings();
   CHECK(std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
@@ -289,7 +289,7 @@ TEST_CASE("the node's name, and who knows where it is") {
   image.config.rootfs.hostname = "under_score-";
   CHECK(image.verdicts() == Names{"WARNING Hostname"});
   image.config.rootfs.hostname = "other";
-  CHECK(image.troubles() == Names{"warning Hostname: nothing says where \"other\" is"});
+  CHECK(image.troubles() == Names{"warning Hostname: no file resolves \"other\""});
   image.root.add_symlink("etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf", "rule:identity");
   CHECK(image.verdicts() == Names{"WARNING Hostname"});
   image.file("usr/lib/systemd/system/systemd-resolved.service", "[Service]\n");
@@ -323,14 +323,14 @@ TEST_CASE("containerd's configuration") {
     image.edit("etc/containerd/config.toml", from, to);
     return image.troubles();
   };
-  CHECK(with("version = 3", "version = 2") == Names{"error containerd-config: is not of version 3"});
+  CHECK(with("version = 3", "version = 2") == Names{"error containerd-config: does not have version 3"});
   CHECK(any_contains(with("version = 3", "version = 3\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]"),
-                     "error CRI: kubeadm reaches no container runtime"));
-  CHECK(
-      any_contains(with("/run/containerd/containerd.sock", "/run/other.sock"),
-                   "error ContainerRuntimeVersion: kubeadm reaches no container runtime: listens at /run/other.sock"));
+                     "error CRI: kubeadm cannot reach a container runtime"));
+  CHECK(any_contains(
+      with("/run/containerd/containerd.sock", "/run/other.sock"),
+      "error ContainerRuntimeVersion: kubeadm cannot reach a container runtime: listens at /run/other.sock"));
   CHECK(with("\"crun\"", "\"kata\"") ==
-        Names{"error containerd-config: default_runtime_name is kata, and there is no such runtime"});
+        Names{"error containerd-config: default_runtime_name is kata, but there is no such runtime"});
   CHECK(with("/usr/bin/crun", "/usr/sbin/runc") ==
         Names{"error containerd-config: the OCI runtime /usr/sbin/runc is not in the image"});
   CHECK(
@@ -356,7 +356,7 @@ TEST_CASE("images: what kubeadm asks for is in the image, as far as the role ask
   image.asked.push_back("registry.k8s.io/etcd:3.7.0-0");
   CHECK(any_contains(image.troubles(), "error ImagePull: has no registry.k8s.io/etcd:3.7.0-0"));
   CHECK(image.verdicts() == Names{"ERROR ImagePull"});
-  // kubeadm asks for images when all else is well.
+  // kubeadm checks images only if there is no other error.
   image.cpus = 1;
   CHECK(image.verdicts() == Names{"ERROR NumCPU"});
   image.config.node_role = "worker";
@@ -367,5 +367,5 @@ TEST_CASE("images: what kubeadm asks for is in the image, as far as the role ask
   image.config.node_role = "standalone";
   CHECK(image.troubles() == Names{});
   image.root.erase("usr/share/k8simg/images.list");
-  CHECK(any_contains(image.troubles(), "warning ImagePull: the image carries no container images"));
+  CHECK(any_contains(image.troubles(), "warning ImagePull: the image contains no container images"));
 }

@@ -1,4 +1,4 @@
-// Which line of which sysctl.d file decides.
+// Tests which line of the sysctl.d files is effective.
 #include "preflight/sysctls.hpp"
 
 #include "support/catch.hpp"

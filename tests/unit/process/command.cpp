@@ -1,4 +1,4 @@
-// What is said about a failed command, quoting, and the end of logs.
+// Tests messages about failed commands, quoting, and the last lines of logs.
 #include "process/command.hpp"
 
 #include <signal.h>
@@ -11,7 +11,7 @@ using namespace k8simg;
 
 namespace {
 
-/// Ends as it is told and writes what it is told.
+/// Writes configured output and returns a configured result.
 class ScriptedRunner final : public CommandRunner {
  public:
   CommandResult result;

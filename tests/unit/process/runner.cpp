@@ -1,4 +1,4 @@
-// The real runner: exit codes, signals, limits, streams and the environment of programs it starts.
+// Tests the real runner: exit codes, signals, limits, streams and the environment of programs.
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -43,7 +43,7 @@ std::string error_of(const Command& command) {
 }
 
 bool alive(pid_t pid) {
-  // A zombie that its new parent has not yet reaped is as dead as can be.
+  // A zombie that its new parent has not reaped yet counts as ended.
   try {
     const std::string stat = read_file("/proc/" + std::to_string(pid) + "/stat");
     return stat.substr(stat.rfind(')') + 2, 1) != "Z";
@@ -127,7 +127,7 @@ TEST_CASE("the environment is exactly what was given") {
 }
 
 TEST_CASE("the program sees no descriptor, mask or signal setting of ours") {
-  const Fd leaking(::open("/dev/null", O_RDONLY));  // as a library would, without O_CLOEXEC
+  const Fd leaking(::open("/dev/null", O_RDONLY));  // without O_CLOEXEC, as a library might
   ::signal(SIGUSR1, SIG_IGN);
   const mode_t before = ::umask(077);
   Command command = shell("ls /proc/self/fd | wc -l; umask; grep -E 'Sig(Blk|Ign)' /proc/self/status");
@@ -141,9 +141,9 @@ TEST_CASE("the program sees no descriptor, mask or signal setting of ours") {
 TEST_CASE("standard input: nothing, given bytes, or a descriptor") {
   Command command = shell("cat");
   CHECK(system_runner().run(command).output.empty());
-  command.input = std::string(1'000'000, 'i');  // more than a pipe holds
+  command.input = std::string(1'000'000, 'i');  // more than the capacity of a pipe
   CHECK(system_runner().run(command).output == command.input);
-  command.argv = {"true"};  // nobody reads it: no SIGPIPE, no hang
+  command.argv = {"true"};  // does not read its input: no SIGPIPE, no hang
   CHECK(system_runner().run(command).exit_code == 0);
   const TempDir folder(fs::temp_directory_path());
   write_file_atomically(folder.path() / "in", "from a file");

@@ -1,4 +1,4 @@
-// The sandbox: bwrap's argument vector, what a sandboxed program really sees, and the words when it cannot be made.
+// Tests the sandbox: bwrap's argument vector, the view of a sandboxed program, and errors.
 #include "process/sandbox.hpp"
 
 #include <stdlib.h>
@@ -17,7 +17,7 @@ using namespace k8simg;
 
 namespace {
 
-/// Sets a variable for the life of the object.
+/// Sets a variable during the lifetime of the object.
 class Variable {
  public:
   Variable(const char* name, const char* value) : name_(name) {
@@ -36,8 +36,7 @@ bool has(const std::vector<std::string>& argv, const std::vector<std::string>& p
   return std::search(argv.begin(), argv.end(), part.begin(), part.end()) != argv.end();
 }
 
-/// A root of our own: the host's programs and libraries, the mount points, and nothing else.
-/// Returned are the binds that belong to it.
+/// Makes a root with the mount points, for the host's programs and libraries. Returns their binds.
 std::vector<SandboxBind> make_root(const fs::path& root) {
   for (const std::string& point : sandbox_mount_points()) {
     const fs::path path = root / point;
@@ -177,7 +176,7 @@ TEST_CASE("without network nothing of the host's network settings goes in; with 
         "/alice:secret@proxy.example:3128");
   CHECK(quote_argv(argv).find("secret") == std::string::npos);
   CHECK(open.environment.at("GOPROXY") == "https://file.example");
-  CHECK(open.environment.at("GOSUMDB") == "sum.example");  // the environment wins over the file
+  CHECK(open.environment.at("GOSUMDB") == "sum.example");  // the environment takes precedence over the file
   CHECK(open.environment.at("SSL_CERT_FILE") == "/etc/ssl/certs/ca-certificates.crt");
   CHECK(has(argv, {"--ro-bind", bundle, "/etc/ssl/certs/ca-certificates.crt"}));
   CHECK_FALSE(open.environment.contains("GOFLAGS"));
@@ -214,7 +213,7 @@ TEST_CASE("no user of the machine sees the environment of a sandboxed command in
   if (!can_sandbox()) return;
   SandboxCommand command;
   command.environment = {{"PASSWORD", "s3cret-of-a-proxy"}};
-  // The host's /proc has the sandbox's processes; one of them is asked for by what it waits for.
+  // The host's /proc contains the sandbox's processes; the sleeping one is found by its arguments.
   const TempDir host(fs::temp_directory_path(), "host");
   command.binds = {{host.path(), "/out", true}};
   std::thread watcher([&] {
@@ -287,7 +286,7 @@ TEST_CASE("exit codes come out of the sandbox, and a timeout empties it") {
   command.binds = make_root(command.root);
   fs::create_directory(folder.path() / "out");
   command.binds.push_back({folder.path() / "out", "/out", true});
-  // It would write for ever, in a session of its own and deaf to TERM.
+  // It writes forever, in its own session, and ignores TERM.
   command.argv = {
       "sh", "-c",
       "trap '' TERM; setsid sh -c 'trap \"\" TERM; while :; do date +%N > /out/beat; sleep 0.05; done' & wait; wait"};

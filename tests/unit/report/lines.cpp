@@ -1,4 +1,4 @@
-// Plain lines and JSON lines: what a log and a program get to read.
+// Tests plain lines for logs and JSON lines for programs.
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>

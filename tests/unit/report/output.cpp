@@ -1,5 +1,5 @@
-// Standard output and standard error in one file: in the order of the calls, whole, and without what a terminal would
-// obey.
+// Tests standard output and standard error in one file: in the order of calls, complete, and without control
+// characters.
 #include "report/output.hpp"
 
 #include <fcntl.h>
@@ -20,7 +20,7 @@ using namespace k8simg;
 
 namespace {
 
-/// What `body` writes to either, in a process of its own whose both outputs are `file`; its exit code.
+/// Runs `body` in a process whose outputs are both `file`, and returns its exit code.
 int with_outputs(const fs::path& file, const std::function<int()>& body) {
   const pid_t child = ::fork();
   REQUIRE(child >= 0);
@@ -28,7 +28,7 @@ int with_outputs(const fs::path& file, const std::function<int()>& body) {
     const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT, 0644);
     ::dup2(fd, STDOUT_FILENO);
     ::dup2(fd, STDERR_FILENO);
-    ::_exit(body());  // no buffer of a stream is written
+    ::_exit(body());  // does not flush streams
   }
   int status = 0;
   REQUIRE(::waitpid(child, &status, 0) == child);

@@ -1,4 +1,4 @@
-// The live terminal on a real pseudo-terminal, read back through a small screen that obeys its cursor commands.
+// Tests the live terminal on a pseudo-terminal, with a small emulation of its cursor commands.
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -36,7 +36,7 @@ class PseudoTerminal {
 
   int fd() const { return slave_.get(); }
 
-  /// All that has been written until nothing comes for a moment.
+  /// The output so far; waits until there is no new output for a moment.
   const std::string& read() {
     pollfd readable{master_.get(), POLLIN, 0};
     char buffer[4096];
@@ -53,7 +53,7 @@ class PseudoTerminal {
   std::string written_;
 };
 
-/// What stands on an endless screen after `written`: CR, LF, cursor up, erase line and below; colours are passed over.
+/// The contents of an unlimited screen after `written`: CR, LF, cursor up, erase line and below; colours are ignored.
 std::vector<std::string> screen(const std::string& written) {
   std::vector<std::string> lines(1);
   std::size_t row = 0, column = 0;
@@ -161,7 +161,7 @@ TEST_CASE("names are cut to the terminal's width, and rows to its height") {
   for (int i = 0; i < 20; ++i) reporter->report({.kind = Kind::StepStarted, .step = "step" + std::to_string(i)});
   std::this_thread::sleep_for(300ms);
   const Lines lines = screen(terminal.read());
-  REQUIRE(lines.size() == 6);  // 8 rows: the head, 5 more, and room for the cursor
+  REQUIRE(lines.size() == 6);  // 8 rows: the head, 5 more, and one for the cursor
   CHECK(lines[1] == "  component/kubernetes/compile-...  0 s");
   CHECK(lines[2] == "  fahrvergn\xc3\xbcgen-fahrvergn\xc3\xbcgen-f...  0 s");
   CHECK(lines[5] == "  ... and 18 more");

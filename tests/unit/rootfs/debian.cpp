@@ -1,4 +1,4 @@
-// The table of facts about Debian: that the program's own can be read, what it says, and that mistakes in it are found.
+// Tests debian.toml: its values, and errors for mistakes.
 #include "rootfs/debian.hpp"
 
 #include <algorithm>
@@ -15,7 +15,7 @@ using namespace k8simg::rootfs;
 
 namespace {
 
-/// What is wrong with the table once `from`, which must be in it, is `to`.
+/// The mistakes after `from`, which must exist, is replaced by `to`.
 std::string mistakes_with(const std::string& from, const std::string& to) {
   const std::string text = read_file(std::filesystem::path(K8SIMG_SOURCE_DIR) / "src/rootfs/debian.toml"),
                     changed = replace_all(text, from, to);
@@ -63,7 +63,7 @@ TEST_CASE("paths have modes, also where the table does not say them") {
   CHECK(path_of(debian().default_files.files, "etc/networks").mode == 0644);
   CHECK(path_of(debian().base_files.links, "var/run").replaces_folder);
   CHECK_FALSE(path_of(debian().base_files.links, "etc/mtab").replaces_folder);
-  // A folder comes before what lies in it, which would otherwise make it with another mode.
+  // A folder comes before its contents, which would otherwise create it with another mode.
   for (auto folder = folders.begin(); folder != folders.end(); ++folder)
     for (auto later = folder; later != folders.end(); ++later) CHECK_FALSE(folder->path.starts_with(later->path + "/"));
 }
@@ -73,7 +73,7 @@ TEST_CASE("an owner is root unless the table says otherwise") {
     INFO(owner.path);
     CHECK(owner.mode != 0);
     CHECK_FALSE(owner.user.empty());
-    // dpkg's file names both.
+    // dpkg's file has both.
     if (!owner.statoverride.empty()) CHECK_FALSE(owner.group.empty());
   }
 }
@@ -89,7 +89,7 @@ TEST_CASE("a mistake in the table is named with its line") {
   CHECK(holds(mistakes_with("mode = \"2775\"", "mode = \"rwx\""),
               "base-files.folder.\"var/mail\".mode must be a mode of four octal digits"));
   CHECK(holds(mistakes_with("path = \"var/mail\"", "path = \"/var/mail\""), "must be a relative path"));
-  CHECK(holds(mistakes_with("path = \"var/mail\"", "path = \"var/tmp\""), "\"var/tmp\" is there twice"));
+  CHECK(holds(mistakes_with("path = \"var/mail\"", "path = \"var/tmp\""), "\"var/tmp\" is defined twice"));
   CHECK(holds(mistakes_with("target = \"share/man\"\n", ""), "base-files.link.\"usr/local/man\".target is missing"));
   CHECK(holds(mistakes_with("target = \"share/man\"", "content = \"x\""), "unknown key base-files.link"));
   CHECK(holds(mistakes_with("package = \"libnss-systemd\"", "package = \"Libnss\""), "name of a Debian package"));

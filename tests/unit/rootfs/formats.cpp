@@ -1,5 +1,4 @@
-// The small formats: [Install] sections, presets, capabilities, the library cache, ELF
-// sonames.
+// Tests small formats: [Install] sections, presets, capabilities, the library cache, ELF sonames.
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -69,7 +68,7 @@ TEST_CASE("the library cache has glibc's layout: header, entries in reverse orde
   };
   CHECK(bytes.substr(0, 20) == "glibc-ld.so.cache1.1");
   CHECK(word(20) == 2);
-  CHECK(word(24) == 30);  // two paths of 15 bytes; the sonames are their tails
+  CHECK(word(24) == 30);  // two paths of 15 bytes; the sonames are their suffixes
   CHECK(word(28) == 2);
   CHECK(word(32) == 128);
   CHECK(word(48) == 0x303);
@@ -119,7 +118,7 @@ TEST_CASE("the soname of a real shared object, and nothing of anything else") {
   CHECK(found->soname == "libx.so.3");
   CHECK(found->flags == 0x303);
   for (std::size_t length = 0; length < bytes.size(); ++length)
-    read_shared_object(std::string_view(bytes).substr(0, length));  // no offset is trusted
+    read_shared_object(std::string_view(bytes).substr(0, length));  // must not read out of bounds
   CHECK_FALSE(read_shared_object("#!/bin/sh\n"));
   CHECK_FALSE(read_shared_object(""));
 }

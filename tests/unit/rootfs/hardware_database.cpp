@@ -1,4 +1,4 @@
-// The compiled hardware database, read back by the algorithm of sd-hwdb(3).
+// Tests the compiled hardware database with the algorithm of sd-hwdb(3).
 #include "rootfs/hardware_database.hpp"
 
 #include <map>
@@ -20,7 +20,7 @@ class Reader {
     REQUIRE(number(16) == bytes_.size());
     REQUIRE(number(24) + number(64) + number(72) == bytes_.size());
   }
-  /// Every property whose pattern matches, the one of the later file and line winning.
+  /// All properties whose pattern matches; that of the later file and line takes precedence.
   Properties query(const std::string& name) {
     found_.clear();
     walk(number(56), "", name);
@@ -45,7 +45,7 @@ class Reader {
     int before = -1;
     for (std::uint64_t i = 0; i < children; ++i, at += 16) {
       const auto character = static_cast<int>(number(at, 1));
-      CHECK(character > before);  // readers search by bisection
+      CHECK(character > before);  // readers use a binary search
       before = character;
       walk(number(at + 8), here + static_cast<char>(character), name);
     }
@@ -84,7 +84,7 @@ TEST_CASE("properties are found by every pattern that matches") {
 TEST_CASE("later files win, whatever the pattern") {
   auto reader = compile({{"/10", "evdev:atkbd:*\n K=old\n L=kept\n"}, {"/20", "evdev:*\n K=new\n"}});
   CHECK(reader.query("evdev:atkbd:x") == Properties{{"K", "new"}, {"L", "kept"}});
-  // The same pattern twice: one property, the last.
+  // The same pattern twice: only the last property.
   CHECK(compile({{"/10", "a*\n K=1\n\na*\n K=2\n"}}).query("ab") == Properties{{"K", "2"}});
 }
 

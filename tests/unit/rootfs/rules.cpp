@@ -1,4 +1,4 @@
-// Each rule on a system of a few files.
+// Tests each rule on a system with a few files.
 #include "small_system.hpp"
 
 #include "support/catch.hpp"
@@ -405,7 +405,7 @@ TEST_CASE(
     return std::string("passed");
   };
   CHECK(refused({"/etc/site/kye", 0600, ""}) ==
-        "rootfs.mode.path /etc/site/kye: nothing in the root filesystem is called so");
+        "rootfs.mode.path /etc/site/kye: no file of the root filesystem matches");
   CHECK(refused({"/etc/site/key", 0600, "alice:root"}) ==
         "rootfs.mode.path /etc/site/key: owner \"alice:root\": /etc/passwd has no \"alice\"");
   CHECK(refused({"/etc/site/key", 0600, "4294967295:0"}).find("/etc/passwd has no") != std::string::npos);

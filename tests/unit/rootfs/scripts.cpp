@@ -1,4 +1,4 @@
-// Maintainer scripts: what is recognised, what is left, and what the hash is sensitive to.
+// Tests the analysis of maintainer scripts: recognised blocks, the remainder, and its hash.
 #include "rootfs/rootfs.hpp"
 
 #include "rootfs/shell_words.hpp"

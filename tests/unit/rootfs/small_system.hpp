@@ -1,4 +1,4 @@
-// A Debian system small enough to be written in a test: base-passwd, systemd and whatever a test adds.
+// A small Debian system for tests: base-passwd, systemd and packages that a test adds.
 #pragma once
 
 #include <string>
@@ -39,7 +39,7 @@ inline PackageTree base_passwd(Store& store) {
                   {"usr/share/base-passwd/group.master", "root:*:0:\nshadow:*:42:\nutmp:*:43:\nnogroup:*:65534:\n"}});
 }
 
-/// A script of one debhelper block.
+/// A script with one debhelper block.
 inline std::string enabling(const std::string& unit) {
   return "#!/bin/sh\n# Automatically added by dh_installsystemd/13\ndeb-systemd-helper enable '" + unit +
          "' >/dev/null || true\n# End automatically added section\n";

@@ -1,4 +1,4 @@
-// Garbage collection: what stays, what goes, and who may hold the store meanwhile.
+// Tests garbage collection: kept and removed files, and locks of the store.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,7 +12,7 @@ using namespace k8simg;
 
 namespace {
 
-// A "tree" of these tests: hex digests, one a line.
+// A "tree" of these tests: hexadecimal digests, one per line.
 std::vector<Digest> lines_of(const Store& store, const Value& tree) {
   std::vector<Digest> digests;
   for (const auto& line : split(store.read(tree.digest), '\n'))
@@ -98,7 +98,7 @@ TEST_CASE("gc keeps away from a store that somebody uses") {
     }
     CHECK(store.has(filled.loose.digest));
   }
-  // After the refusal the store is still held: another gc is refused in turn.
+  // After the refusal the store is still locked: another gc is refused too.
   DiskStore other(filled.path);
   CHECK_THROWS_AS(collect(other), Error);
 }
@@ -133,7 +133,7 @@ TEST_CASE("what cannot be read is not taken for nothing") {
   store.sync();
   const auto references = [&](const Value& value) { return lines_of(store, value); };
   const std::size_t blobs = store.blobs().size(), records = store.records().size();
-  // A file where a folder belongs fails as a folder without permission does, for root too.
+  // A file in place of a folder fails like a folder without permission, even for root.
   const auto refuses = [&](const fs::path& folder) {
     const fs::path aside = filled.temp.path() / "aside";
     fs::rename(folder, aside);
@@ -154,7 +154,7 @@ TEST_CASE("what cannot be read is not taken for nothing") {
   };
   refuses(filled.path / "last");
   refuses(filled.path / "steps");
-  fs::remove_all(filled.path / "last");  // never was: a store in which nothing was built
+  fs::remove_all(filled.path / "last");  // as in a store in which nothing was built
   CHECK(store.collect(references).records == records);
 }
 

@@ -1,4 +1,4 @@
-// The store on disk: modes, holes, versions, damage, several users at once, and death in the middle of writing.
+// Tests the store on disk: modes, holes, versions, damage, concurrent processes, and processes that end during a write.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -149,7 +149,7 @@ TEST_CASE("a damaged record is absent and nothing else is lost") {
                    three = small_record("three", value);
   const std::string whole = read_file(record_file(one));
   write_file_atomically(record_file(one), whole.substr(0, whole.size() / 2));
-  write_file_atomically(record_file(two), whole);  // somebody else's content under this name
+  write_file_atomically(record_file(two), whole);  // the content of another record under this name
   write_file_atomically(folder.path / "last" / "pc" / "three", "no digest\n");
 
   DiskStore store(folder.path);
@@ -239,7 +239,7 @@ TEST_CASE("a process killed while writing leaves a store that the next one uses"
     REQUIRE(::read(ready[0], &byte, 1) == 1);
     ::usleep(5'000 * (round + 1));
     {
-      // The living keep their scratch.
+      // The folders of running processes are kept.
       DiskStore other(folder.path);
       CHECK(count_files(folder.path / "scratch") >= 4);
     }
@@ -249,7 +249,7 @@ TEST_CASE("a process killed while writing leaves a store that the next one uses"
     ::close(ready[1]);
 
     DiskStore store(folder.path);
-    CHECK(count_files(folder.path / "scratch") == 2);  // scratch/lock and ours
+    CHECK(count_files(folder.path / "scratch") == 2);  // scratch/lock and that of this process
     for (const auto& entry : fs::recursive_directory_iterator(folder.path / "blobs")) {
       if (!entry.is_regular_file()) continue;
       const auto name = entry.path().parent_path().filename().string() + entry.path().filename().string();
@@ -268,7 +268,7 @@ TEST_CASE("a blob is not under its name before it is whole, and one writer makes
   std::vector<std::string> contents;
   for (const std::size_t size : {0u, 5u, 1u << 20, (1u << 20) + 1, 3u << 20, 7u})
     contents.push_back(std::string(size, static_cast<char>('a' + contents.size())));
-  for (int round = 0; round < 2; ++round)  // the second finds them there
+  for (int round = 0; round < 2; ++round)  // in the second round they exist
     for (const std::string& content : contents) {
       const Digest digest = sha256(content);
       for (std::size_t at = 0; at < content.size(); at += 100'000) {
@@ -284,7 +284,7 @@ TEST_CASE("a blob is not under its name before it is whole, and one writer makes
   CHECK(count_files(folder.path / "blobs") == contents.size());
 
   writer->write(std::string(2 << 20, 'z'));
-  writer.reset();  // given up half way
+  writer.reset();  // not committed
   CHECK(count_files(store.folder("scratch")) == 1);
   CHECK(count_files(folder.path / "blobs") == contents.size());
 }
@@ -294,7 +294,7 @@ TEST_CASE("writers of the same blob at the same time leave it once, whole and fo
   DiskStore first(folder.path), second(folder.path);
   const mode_t before = ::umask(077);
   std::atomic<int> wrong{0};
-  for (const std::size_t size : {3000u, 3'000'000u})  // kept in memory, and on disk from the start
+  for (const std::size_t size : {3000u, 3'000'000u})  // in memory, and on disk from the start
     for (int round = 0; round < 10; ++round) {
       const std::string content = std::to_string(round) + std::string(size, 'c');
       std::vector<std::thread> threads;

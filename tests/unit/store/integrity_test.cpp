@@ -1,4 +1,4 @@
-// What a disk, a power cut or another user may do to a store: damage, records that are not durable, modes and links.
+// Tests stores after disk errors, power cuts and changes by other users: damage, pending records, modes and links.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -14,7 +14,7 @@ using namespace k8simg::test;
 
 namespace {
 
-// As a disk may: the same file, other bytes.
+// Like a disk error: the same file with other bytes.
 void overwrite(const fs::path& file, std::uint64_t at, std::string_view bytes) {
   ::chmod(file.c_str(), 0755);
   const Fd fd = Fd::open(file, O_WRONLY);
@@ -48,7 +48,7 @@ TEST_CASE("a blob with other bytes is found, and is not given out") {
     store.quarantine(value.digest);
     CHECK(store.check(value.digest) == Condition::Missing);
     CHECK(quarantined(folder.path) == 1);
-    store.quarantine(value.digest);  // somebody else was first
+    store.quarantine(value.digest);  // another process was first
     CHECK(store.put(bytes) == value);
     CHECK(store.read(value.digest) == bytes);
   }
@@ -98,7 +98,7 @@ TEST_CASE("records hold until the machine stops, and afterwards only if they wer
   }
   CHECK(count_files(folder.path / "steps") == 1);
   CHECK(count_files(pending) == 1);
-  CHECK(DiskStore(folder.path).last_record("pc", "late"));  // the process ended, the machine did not
+  CHECK(DiskStore(folder.path).last_record("pc", "late"));  // the process ended, but the machine is still running
 
   const fs::path boot = fs::directory_iterator(pending)->path();
   const std::string name = boot.filename().string();
@@ -130,7 +130,7 @@ TEST_CASE("a store is for its owner alone") {
   const auto mode = [&] { return static_cast<unsigned>(fs::status(folder.path).permissions()) & 07777; };
   { DiskStore store(folder.path); }
   CHECK(mode() == 0700);
-  fs::permissions(folder.path, fs::perms{0755});  // as earlier versions made them
+  fs::permissions(folder.path, fs::perms{0755});  // the mode of earlier versions
   { DiskStore store(folder.path); }
   CHECK(mode() == 0750);
   fs::permissions(folder.path, fs::perms{02770});

@@ -1,4 +1,4 @@
-// What the tests of the store on disk share: a place for one, errors by kind, a small record.
+// Common parts of the tests of the store on disk: a temporary store, errors by kind, a small record.
 #pragma once
 
 #include <functional>

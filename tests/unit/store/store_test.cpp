@@ -1,4 +1,4 @@
-// What every Store promises, held against both: blobs, records, last pointers.
+// Tests the contract of Store with both implementations: blobs, records, last pointers.
 #include "store/store.hpp"
 
 #include "store/file_name.hpp"
@@ -117,7 +117,7 @@ TEST_CASE("what is not a whole record is none") {
     CHECK_FALSE(record_from_json(text.substr(0, length)));
   for (const char* wrong : {"null", "[]", "{}", "{\"format\":1}", "{\"format\":2}", "\xff\xfe"})
     CHECK_FALSE(record_from_json(wrong));
-  // Each field with a wrong type, one at a time.
+  // Each field in turn with a wrong type.
   for (const char* field : {"\"format\":1", "\"step\":\"a/b\"", "\"seconds\":1.25"}) {
     std::string damaged = text;
     const auto at = damaged.find(field);

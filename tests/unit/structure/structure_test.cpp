@@ -1,4 +1,4 @@
-// The rules of the source tree: who includes whom, where third-party headers stay, how files begin and end, and that no
+// Tests the rules of the source tree: includes, third-party headers, the beginning and end of files, and that no
 // committed file names a mirror.
 #include <fcntl.h>
 #include <spawn.h>
@@ -54,7 +54,7 @@ std::vector<fs::path> sources(const fs::path& folder) {
   return files;
 }
 
-/// The first folder of a relative path; "" for a file that lies in none.
+/// The first folder of a relative path; "" for a file without a folder.
 std::string folder_of(const fs::path& path) { return path.has_parent_path() ? path.begin()->string() : ""; }
 
 std::vector<std::string> includes(const fs::path& file, char open, char close) {
@@ -68,8 +68,8 @@ std::vector<std::string> includes(const fs::path& file, char open, char close) {
   return found;
 }
 
-/// Whom a folder may include, besides itself (design: util ← report, process ← store ← tree ← graph ← domain folders ←
-/// pipeline, preflight ← cli).
+/// The folders that a folder may include in addition to itself (util ← report, process ← store ← tree ← graph ← domain
+/// folders ← pipeline, preflight ← cli).
 std::map<std::string, Names> allowed_folders() {
   std::map<std::string, Names> allowed;
   Names below;
@@ -94,7 +94,7 @@ std::map<std::string, Names> allowed_folders() {
 }
 
 /// k8simg_library(folder dependencies...) of CMakeLists.txt: folder → the folders that it is linked with, directly or
-/// through others.
+/// indirectly.
 std::map<std::string, Names> linked_folders() {
   std::map<std::string, Names> linked;
   const std::string text = read(root / "CMakeLists.txt");
@@ -112,7 +112,7 @@ std::map<std::string, Names> linked_folders() {
   return linked;
 }
 
-/// A third-party library by the beginning of its headers' names, and the folders that may use it.
+/// A third-party library by the prefix of its headers, and the folders that may use it.
 struct Library {
   std::string name;
   std::regex header;
@@ -134,7 +134,7 @@ const std::vector<Library>& libraries() {
   return list;
 }
 
-/// Output of a program, or nothing when it fails.
+/// Output of a program; nullopt if it fails.
 std::optional<std::string> output_of(std::vector<std::string> words) {
   int ends[2];
   if (pipe(ends) != 0) return std::nullopt;
@@ -160,7 +160,7 @@ std::optional<std::string> output_of(std::vector<std::string> words) {
   return text;
 }
 
-/// What git knows. The folder may belong to somebody else than the user who runs the test.
+/// The files in git. The folder may belong to a different user than the test.
 std::vector<fs::path> committed_files() {
   const auto text = output_of({"git", "-c", "safe.directory=*", "-C", root.string(), "ls-files", "-z"});
   REQUIRE(text);
@@ -182,7 +182,7 @@ std::string lower(std::string text) {
   return text;
 }
 
-/// Hosts that packages and modules are served from, put together here so that this file names none.
+/// Public hosts of packages and modules, concatenated so that this file does not contain their names.
 std::vector<std::string> public_hosts() {
   std::vector<std::string> hosts{dotted({"deb", "debian", "org"}),
                                  dotted({"security", "debian", "org"}),
@@ -218,7 +218,7 @@ const std::regex& url_pattern() {
   return pattern;
 }
 
-/// Why a URL is one of a mirror, proxy or registry; "" when it is none.
+/// The reason why a URL is that of a mirror, proxy or registry; "" if it is not.
 std::string objection(const std::string& host, const std::string& path) {
   if (is_for_examples(host)) return "";
   if (std::regex_search(
@@ -233,7 +233,7 @@ std::string objection(const std::string& host, const std::string& path) {
   return "";
 }
 
-/// Where this machine gets its packages from: hosts of the apt sources and of the usual variables.
+/// The hosts of this machine's packages, from apt sources and environment variables.
 Names hosts_of_this_machine() {
   std::string text;
   std::error_code ignored;
@@ -297,7 +297,7 @@ TEST_CASE("what a folder includes, its library links") {
       CHECK((other == folder || library->second.count(other) == 1));
     }
   }
-  // And no library links one that it must not include.
+  // Libraries must not link libraries that they must not include.
   const auto allowed = allowed_folders();
   for (const auto& [folder, others] : linked) {
     for (const auto& other : others) {
@@ -376,7 +376,7 @@ TEST_CASE("only src/report/output.cpp writes to standard output and standard err
           code.find("std") == std::string::npos && code.find("write") == std::string::npos &&
           code.find("perror") == std::string::npos)
         continue;
-      // Words of messages, shell scripts and members are none of it.
+      // Words in messages, shell scripts and members do not count.
       static const std::regex text("\"([^\"\\\\]|\\\\.)*\"");
       if (std::regex_search(std::regex_replace(code, text, "\"\""), other))
         FAIL_CHECK("src/" << file.string() << ":" << number << " does not use print_out() or print_error(): " << line);
@@ -389,7 +389,7 @@ TEST_CASE("no committed file has the URL of a package mirror or registry") {
   std::size_t files = 0;
   for (const auto& name : committed_files()) {
     const fs::path file = root / name;
-    if (!fs::is_regular_file(file) || fs::is_symlink(file)) continue;  // deleted, but not yet in a commit
+    if (!fs::is_regular_file(file) || fs::is_symlink(file)) continue;  // deleted, but not committed yet
     ++files;
     const std::string text = lower(read(file));
     for (const auto& hosts : {public_hosts(), std::vector<std::string>(machine.begin(), machine.end())}) {
@@ -397,7 +397,7 @@ TEST_CASE("no committed file has the URL of a package mirror or registry") {
         if (text.find(host) != std::string::npos) FAIL_CHECK(name.string() << " names the host " << host);
       }
     }
-    // std::regex is slow: only what begins like a URL is looked at.
+    // std::regex is slow, so it is applied only to the beginnings of URLs.
     for (std::size_t at = 0; (at = text.find("://", at)) != std::string::npos; at += 3) {
       std::size_t start = at;
       while (start > 0 && std::isalpha(static_cast<unsigned char>(text[start - 1]))) --start;

@@ -1,4 +1,4 @@
-// TOML text that toml++ does not survive, and text that only looks like it.
+// Tests TOML texts on which toml++ has undefined behaviour, and similar valid texts.
 #include "toml/document.hpp"
 
 #include <string>
@@ -28,7 +28,7 @@ TEST_CASE("characters beyond ASCII are welcome in comments and quotes, and named
     toml::Diagnostics diagnostics;
     CHECK_FALSE(toml::parse_document(text, "file", diagnostics));
     REQUIRE(diagnostics.size() == 1);
-    CHECK(diagnostics.lines()[0] == place + "only comments and quoted text may hold characters that are not ASCII");
+    CHECK(diagnostics.lines()[0] == place + "only comments and quoted text may contain non-ASCII characters");
   }
 }
 

@@ -1,4 +1,5 @@
-// Tar in and out: the same tree gives the same bytes, every reader sees the same, and bad archives are refused by name.
+// Tests reading and writing tars: the same tree gives the same bytes, other readers agree, and bad archives are
+// refused.
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
@@ -37,7 +38,7 @@ Tree read_back(Store& store, std::string_view bytes, ReadOptions options = {}) {
   return read_tar_bytes(store, bytes, options, "t.tar");
 }
 
-/// "kind: message"; fails the test when nothing is thrown.
+/// "kind: message"; fails the test if nothing is thrown.
 std::string error_of(const std::function<void()>& body) {
   try {
     body();
@@ -55,7 +56,7 @@ int run(std::vector<std::string> words, const fs::path& output) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 1, output.c_str(), O_CREAT | O_WRONLY | O_TRUNC, 0644);
-  posix_spawn_file_actions_adddup2(&actions, 1, 2);  // GNU tar remarks on the year 1969
+  posix_spawn_file_actions_adddup2(&actions, 1, 2);  // GNU tar warns about the year 1969
   pid_t child = 0;
   const int failure = posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
@@ -64,7 +65,7 @@ int run(std::vector<std::string> words, const fs::path& output) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
-/// An archive as another program would write it, member by member.
+/// Writes an archive member by member, like another program.
 class Archive {
  public:
   explicit Archive(int (*filter)(archive*) = archive_write_add_filter_none) : writer_(archive_write_new()) {
@@ -297,7 +298,7 @@ TEST_CASE("damage is found wherever it is") {
             read_back(store, std::string_view(bytes).substr(0, bytes.size() - 5));
           }).starts_with("t.tar: "));
   }
-  // A changed byte of content: only the stream's check sum, behind the end of the tar, tells.
+  // A changed byte of content is only detected by the stream's checksum after the end of the tar.
   auto bytes = Archive(archive_write_add_filter_xz).add("a", AE_IFREG, content).finish();
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
   const auto changed = error_of([&] { read_back(store, bytes); });
@@ -333,8 +334,7 @@ TEST_CASE("folders become trees without the machine's owners, times and modes") 
 }
 
 TEST_CASE("what commands give is read the same from release to release") {
-  // A change here means that old results of commands are not what new ones would be: raise the format in
-  // src/graph/step.cpp.
+  // With a change here, old outputs of commands differ from new ones: increase the format in src/graph/step.cpp.
   const TempDir folder(fs::temp_directory_path());
   const fs::path out = folder.path() / "out";
   fs::create_directories(out / "bin");

@@ -1,4 +1,4 @@
-// A whole store looked at: what is found, how it is named, and what a repair leaves.
+// Tests the check of a whole store: findings, their messages, and repairs.
 #include <sys/stat.h>
 
 #include "support/catch.hpp"
@@ -77,7 +77,7 @@ TEST_CASE("a damaged file of a tree is named by step and path, and takes record 
             "record " + sha256("unpack").hex() + " of step unpack/p: its output tree (" + filled.tree.digest.hex() +
                 ") is not whole",
             "checkout of tree " + filled.tree.digest.hex() + ": it has damaged blob " + filled.tool.hex()});
-  CHECK(filled.check().findings.size() == 3);  // looking repairs nothing
+  CHECK(filled.check().findings.size() == 3);  // a check does not repair
   CHECK(filled.check(true).findings.size() == 3);
   CHECK(filled.check().findings.empty());
   DiskStore store(filled.path);

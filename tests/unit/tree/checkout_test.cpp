@@ -1,4 +1,4 @@
-// Checkouts: a tree of the store as a folder, made once even when many ask at a time.
+// Tests checkouts: a tree of the store as a folder, created once even with concurrent requests.
 #include <sys/stat.h>
 #include <thread>
 

@@ -1,4 +1,4 @@
-// Laying trees over one another, and the usr-merge.
+// Tests merging trees, and the usr-merge.
 #include "support/catch.hpp"
 #include "tree/tree.hpp"
 #include "tree/usr_merge.hpp"

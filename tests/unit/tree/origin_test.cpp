@@ -1,4 +1,4 @@
-// Origins: each kind's text, and what is read back from it.
+// Tests origins: the text of each kind, and parsing it.
 #include "tree/origin.hpp"
 
 #include "support/catch.hpp"
@@ -34,7 +34,7 @@ TEST_CASE("an origin is read back from its text") {
 TEST_CASE("texts that are no origin of ours are kept and have no kind") {
   for (const char* text : {"", "kernels", "packages:x", "nothing"}) CHECK(Origin(text).kind() == Origin::Kind::Unknown);
   CHECK(Origin("nothing").text() == "nothing");
-  // Half a package, as a damaged tree might have it.
+  // An incomplete package, as in a damaged tree.
   CHECK(Origin("package:x").name() == "x");
   CHECK(Origin("package:x").version().empty());
   CHECK(Origin("package:a:b=c").version().empty());

@@ -1,4 +1,4 @@
-// Trees made from a seed, for properties that must hold for any tree.
+// Random trees made from a seed, for properties of all trees.
 #pragma once
 
 #include <random>
@@ -11,7 +11,7 @@ class RandomTree {
  public:
   RandomTree(Store& store, unsigned seed) : store_(store), random_(seed) {}
 
-  /// Well-formed: folders above everything, groups named after their first member and with at least two.
+  /// A well-formed tree: all parents exist, and hard link groups have the name of their first member and at least two.
   Tree make() {
     Tree tree;
     std::vector<std::string> folders = {""};

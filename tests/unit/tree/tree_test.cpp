@@ -1,4 +1,4 @@
-// Trees: paths, lookups, symlinks, the canonical text.
+// Tests trees: paths, lookups, symlinks, the canonical text.
 
 #include <fmt/format.h>
 

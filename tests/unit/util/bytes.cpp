@@ -1,4 +1,4 @@
-// Numbers in bytes: both orders, every width, and nothing beyond the end; hexadecimal digits.
+// Tests numbers in bytes: both orders, every width, and bounds; hexadecimal digits.
 #include "util/bytes.hpp"
 
 #include <limits>
@@ -29,7 +29,7 @@ TEST_CASE("numbers are read in both byte orders, from any place") {
   CHECK(read_number(bytes, 4, 3, std::endian::big) == 0x050607);
   CHECK(read_number(bytes, 0, 8) == 0xf807060504030201);
   CHECK(read_number(bytes, 1, 8, std::endian::big) == 0x0203040506'07f8ff);
-  CHECK(read_number(bytes, 8, 1) == 0xff);  // no sign
+  CHECK(read_number(bytes, 8, 1) == 0xff);  // unsigned
 }
 
 TEST_CASE("a number that does not lie within the bytes is none") {
@@ -39,7 +39,7 @@ TEST_CASE("a number that does not lie within the bytes is none") {
   CHECK_FALSE(read_number(bytes, 4, 1));
   CHECK_FALSE(read_number(bytes, 5, 1));
   CHECK_FALSE(read_number({}, 0, 1));
-  // Offsets that come out of a damaged file: their sum with the width wraps around.
+  // Offsets from a damaged file whose sum with the width overflows.
   CHECK_FALSE(read_number(bytes, std::numeric_limits<std::uint64_t>::max(), 1));
   CHECK_FALSE(read_number(bytes, std::numeric_limits<std::uint64_t>::max() - 1, 4));
 }

@@ -1,4 +1,4 @@
-// The system clock tells the time of day.
+// Tests the system clock.
 #include "util/clock.hpp"
 
 #include <ctime>

@@ -1,4 +1,4 @@
-// Copies that keep holes, and removal of what its owner made read-only.
+// Tests copies that keep holes, and removal of read-only folders.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-// SHA-256 against the examples of FIPS 180-4, and digests as text.
+// Tests SHA-256 with the examples of FIPS 180-4, and digests as text.
 #include "util/digest.hpp"
 
 #include <fcntl.h>
@@ -42,7 +42,7 @@ TEST_CASE("a file's digest is that of its bytes; a missing file is named") {
 
 TEST_CASE("holes of a file count as the zeros that they are") {
   const TempDir folder(fs::temp_directory_path());
-  constexpr std::size_t hole = 3'000'000;  // not a multiple of anything
+  constexpr std::size_t hole = 3'000'000;  // not a multiple of a block size
   const std::string data(200'001, 'x');
   const auto size_file = [&](const char* name, std::size_t at, std::size_t size) {
     const Fd fd = Fd::open(folder.path() / name, O_WRONLY | O_CREAT);
@@ -59,7 +59,7 @@ TEST_CASE("holes of a file count as the zeros that they are") {
   CHECK(size_file("nothing", 0, 0) == sha256(""));
   fs::resize_file(folder.path() / "nothing", hole);
   CHECK(sha256_file(folder.path() / "nothing") == sha256(zeros));
-  // Its size is said to be 0.
+  // Its reported size is 0.
   CHECK(sha256_file("/proc/version") == sha256(read_file("/proc/version")));
 }
 

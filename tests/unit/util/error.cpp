@@ -1,4 +1,4 @@
-// Errors: the text people read, context gathered on the way up, errno.
+// Tests errors: messages, added context, errno.
 #include "util/error.hpp"
 
 #include <unistd.h>
@@ -47,7 +47,7 @@ TEST_CASE("a path that somebody else owns is given back by one command, and only
   CHECK(errno_hint("/etc/shadow", EACCES).empty());
   CHECK(errno_hint("/nowhere/at/all", EACCES).empty());
   CHECK(errno_hint("/x", ENOENT).empty());
-  if (::geteuid() != 0) return;  // only root can make a folder that is somebody else's
+  if (::geteuid() != 0) return;  // only root can make a folder of another user
   constexpr uid_t user = 65534;
   const TempDir folder(fs::temp_directory_path());
   const fs::path output = folder.path() / "out put";

@@ -1,4 +1,4 @@
-// Holes and data of files, on filesystems that know holes, that do not, that lie, and on disks that fail.
+// Tests holes and data of files, on filesystems with and without holes, with wrong results, and on failing disks.
 #include "util/extents.hpp"
 
 #include <fcntl.h>
@@ -41,7 +41,7 @@ struct HoledFile {
     }
     return found;
   }
-  /// What each loop over a file's data makes of it.
+  /// Checks each function that reads a file's data.
   void check_whole() {
     CHECK(sha256_file(path) == sha256(content));
     copy_sparse(path, copy);
@@ -67,7 +67,7 @@ struct HoledFile {
 
 using Ranges = std::vector<std::pair<off_t, off_t>>;
 
-/// copy_sparse() clones where the filesystem can, and asks for no holes then.
+/// Whether copy_sparse() clones the file, which does not query holes.
 bool clones(const HoledFile& file) {
   FakeSeek seek(seek_fails(SEEK_DATA, EIO));
   try {
@@ -85,7 +85,7 @@ TEST_CASE("a file's data without its holes") {
   HoledFile file;
   const Ranges found = file.ranges();
   CHECK((found == Ranges{{part, 2 * part}} ||
-         found == Ranges{{0, 3 * part}}));  // the latter where the filesystem knows no holes
+         found == Ranges{{0, 3 * part}}));  // the latter on filesystems without holes
   file.check_whole();
 }
 

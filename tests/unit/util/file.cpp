@@ -1,4 +1,4 @@
-// Whole files, atomic files, private folders and locks, on a real filesystem.
+// Tests reading and writing files, private folders and locks on a real filesystem.
 #include "util/file.hpp"
 
 #include <fcntl.h>
@@ -19,7 +19,7 @@ std::size_t entries(const fs::path& folder) {
   return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
 }
 
-/// Whether another process gets the lock right now.
+/// Whether another process can take the lock now.
 bool other_process_locks(const fs::path& file, FileLock::Mode mode) {
   const pid_t pid = ::fork();
   if (pid == 0) {

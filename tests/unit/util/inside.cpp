@@ -1,4 +1,4 @@
-// What a project may name, and what its links may not.
+// Tests which paths a project may name, and links that lead out of it.
 #include "util/inside.hpp"
 
 #include "support/catch.hpp"
@@ -46,7 +46,7 @@ TEST_CASE("links may lead about inside, and not out") {
   CHECK(refused("dangling") != "");
   CHECK(refused("loop") != "");
   CHECK(refused("../secret") != "");
-  // The root itself may be reached through a link: a project in a folder that is one.
+  // The root itself may be a link to the project's folder.
   fs::create_symlink(root, temp.path() / "alias");
   CHECK(refused("link/pc/file") == "");
   CHECK(read_file(inside(temp.path() / "alias", "link/pc/file")) == "file");

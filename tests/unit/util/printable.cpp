@@ -1,4 +1,4 @@
-// Text of others as a terminal gets it: nothing that it would obey, and everything else as it was.
+// Tests untrusted text for terminals: control characters are escaped, all others are unchanged.
 #include <nlohmann/json.hpp>
 
 #include "support/catch.hpp"
@@ -54,6 +54,6 @@ TEST_CASE("the end of a text begins with a character") {
   CHECK(last_bytes("\xe2\x97\x8f\xe2\x97\x8f", 5) == "\xe2\x97\x8f");
   CHECK(last_bytes("\xe2\x97\x8f\xe2\x97\x8f", 2).empty());
   CHECK(last_bytes("", 2).empty());
-  // Bytes that belong to no character are not taken for a part of one for ever.
+  // Many bytes that belong to no character are not treated as parts of one character.
   CHECK(last_bytes(std::string(10, '\x80'), 5).size() == 2);
 }

@@ -1,4 +1,4 @@
-// What is told of URLs, and what is not.
+// Tests which parts of URLs are printed.
 #include "support/catch.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"

@@ -1,4 +1,4 @@
-// Text functions: splitting, near misses, globs, sizes, durations, ${name}, base64, versions.
+// Tests text functions: splitting, nearest words, globs, sizes, durations, ${name}, base64, versions.
 #include "util/text.hpp"
 
 #include "support/catch.hpp"
@@ -34,7 +34,7 @@ TEST_CASE("nearest finds typing errors and nothing else") {
   CHECK_FALSE(nearest("", names));
   CHECK_FALSE(nearest("x", {"y"}));
   CHECK_FALSE(nearest("kernel", {}));
-  CHECK(nearest("kernels", {"kernel", "kernels2"}) == "kernel");  // the first of equals
+  CHECK(nearest("kernels", {"kernel", "kernels2"}) == "kernel");  // the first of equally near ones
 }
 
 TEST_CASE("glob: stars and folders") {
@@ -118,7 +118,7 @@ TEST_CASE("sizes and durations are written for people") {
 
 TEST_CASE("names in ${} are expanded; unknown ones are named with the place") {
   const std::vector<std::pair<std::string, std::string>> values{{"version", "1.37.1"}, {"arch", "${version}"}};
-  CHECK(expand("v${version}-${arch}$", values, "here") == "v1.37.1-${version}$");  // no second round
+  CHECK(expand("v${version}-${arch}$", values, "here") == "v1.37.1-${version}$");  // values are not expanded again
   CHECK(expand("$$ {x}", values, "here") == "$$ {x}");
   const auto error_of = [&](const char* text) {
     try {

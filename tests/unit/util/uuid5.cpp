@@ -1,4 +1,4 @@
-// UUIDs against the example of RFC 9562, and the promise that names keep their UUIDs.
+// Tests UUIDs with the example of RFC 9562, and that names keep their UUIDs.
 #include "util/uuid5.hpp"
 
 #include "support/catch.hpp"
