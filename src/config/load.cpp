@@ -55,6 +55,7 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
 
   auto chain = read_chain(project, ChainOf::Defconfigs, defconfig, names, diagnostics);
   const bool chain_is_whole = diagnostics.empty();
+  if (!chain_is_whole) reader.set_partial();
   if (!chain.empty())
     if (const Member* abstract = find_abstract(chain.front().document))
       throw Error(ErrorKind::Usage,
@@ -67,6 +68,7 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
   if (const Member* board = find_board(chain)) {
     boards = read_boards(project, *board, names, diagnostics);
     draft.boards = boards.names();
+    if (!boards.whole) reader.set_partial();
     for (auto link = boards.links.rbegin(); link != boards.links.rend(); ++link)
       reader.read(table, link->document, Board);
   } else if (chain_is_whole && !chain.empty() && !find(chain.front().document, "board")) {

@@ -55,6 +55,7 @@ void read_by_name(Reader& reader, const std::string& path, const std::string& id
   for (const auto& member : table.members) {
     std::string full = join_key(path, member.key);
     int index = list.find(member.key);
+    if (index < 0 && reader.partial()) continue;
     if (index < 0)
       reader.diagnostics().add(
           member.position, fmt::format("{}: no {} has this {}{}; to add one, write [[{}]] with {} = {}", full, path, id,

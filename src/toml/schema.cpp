@@ -173,6 +173,7 @@ void Reader::read_list(const std::string& path, const Value& value, std::vector<
       std::string unwanted = item.text.substr(1);
       auto found = find(unwanted);
       bool own = std::find(added.begin(), added.end(), unwanted) != added.end();
+      if (found == list.items.end() && partial_) continue;
       if (found == list.items.end() || own)
         diagnostics_.add(item.position, fmt::format("{}: {} removes an item that is not in the list{}", path,
                                                     quote(item.text), suggest(unwanted, inherited_texts)));

@@ -94,7 +94,11 @@ class Reader {
   void check_names(const std::string& path, const std::string& what, const std::vector<std::string>& names);
   std::vector<Setting> settings(const std::string& prefix = "") const;  ///< sorted by key
 
+  /// A document that others build on could not be read. Items and entries that are not there are no mistakes then.
+  void set_partial() { partial_ = true; }
+
   // For the code of fields:
+  bool partial() const { return partial_; }
   Diagnostics& diagnostics() { return diagnostics_; }
   void read_table(const Table& table, const std::string& path, const Value& value);
   void complete_table(const Table& table, const std::string& path, const SourcePosition& where);
@@ -122,6 +126,7 @@ class Reader {
   };
   Diagnostics& diagnostics_;
   std::string (*belongs_)(unsigned places);
+  bool partial_ = false;
   unsigned place_ = anywhere;
   bool replace_ = false;
   std::map<std::string, Scalar> scalars_;

@@ -94,7 +94,7 @@ TEST_CASE("FAT: a label too long, a size too small") {
   const std::string text = f.fat({.label = "BOOT", .size = 6 * mebibyte, .free = 2 * mebibyte});
   CHECK(contains(text, "a FAT partition of 6.0 MiB is too small"));
   CHECK(contains(text, "2.0 MiB must stay free"));
-  CHECK(contains(text, "or more"));
+  CHECK(contains(text, "or larger"));
 }
 
 TEST_CASE("ext4: a size too small says how much the tree needs") {

@@ -177,7 +177,7 @@ TEST_CASE("the kernel is there, whole, of the right width and within its limits"
   // In the first 128 MiB, and outside of the GPU's memory.
   p.file("kernel.img", zimage(4096, 4096));
   CHECK(contains(p.of("kernel_address=0x8000000\n"),
-                 "kernel.img takes 4.0 KiB from address 0x8000000; it must end before 128.0 MiB"));
+                 "kernel.img needs 4.0 KiB from address 0x8000000; it must end before 128.0 MiB"));
   CHECK(p.of("kernel_address=0x7fff000\n") == "");
   CHECK(contains(p.of("kernel_address=0x7fff001\n"), "must end before"));
   p.target.memory = 32 * mebibyte;
@@ -195,7 +195,7 @@ TEST_CASE("64-bit kernels say how much memory they take") {
   CHECK(contains(p.of(""), "a 64-bit kernel needs arm_64bit=1"));
   p.file("kernel8.img", image64(600 * mebibyte));
   CHECK(contains(p.of("arm_64bit=1\n"),
-                 "kernel8.img takes 600.0 MiB from address 0x200000; it must end before 496.0 MiB"));
+                 "kernel8.img needs 600.0 MiB from address 0x200000; it must end before 496.0 MiB"));
   p.file("kernel8.img", zimage(4096, 4096));
   CHECK(contains(p.of("arm_64bit=1\n"), "is a 32-bit kernel"));
   p.file("kernel8.img", image64(~std::uint64_t{0}));

@@ -71,7 +71,7 @@ TEST_CASE("a disk needs exactly one root and one partition to boot from") {
   CHECK(contains(refused([](Partitions& list) { list.erase(list.begin()); }), "0 vfat partitions to boot from"));
   CHECK(contains(refused([](Partitions& list) { list.push_back(list[0]); }), "2 vfat partitions to boot from"));
   CHECK(contains(refused([](Partitions& list) { list[1].create_on_device = true; }), "0 partitions mounted at /"));
-  CHECK(contains(refused([](Partitions& list) { list.clear(); }), "it needs exactly one"));
+  CHECK(contains(refused([](Partitions& list) { list.clear(); }), "but needs exactly one"));
 }
 
 TEST_CASE("mounts: outer ones first, what repart makes by its label") {
