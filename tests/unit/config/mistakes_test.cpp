@@ -142,9 +142,10 @@ TEST_CASE("unknown names are said with the nearest that exists") {
   }
   SECTION("partition") {
     project.append("defconfigs/node.toml", "[disk.partition.rot]\nfree = 0\n");
-    CHECK(project.mistakes() ==
-          "defconfigs/node.toml:13:17: disk.partition.rot: no disk.partition has this name (did you mean \"root\"?); to "
-          "add one, write [[disk.partition]] with name = \"rot\"");
+    CHECK(
+        project.mistakes() ==
+        "defconfigs/node.toml:13:17: disk.partition.rot: no disk.partition has this name (did you mean \"root\"?); to "
+        "add one, write [[disk.partition]] with name = \"rot\"");
   }
   SECTION("defconfig") {
     CHECK(project.mistakes({}, "nod") == "unknown defconfig \"nod\" (did you mean \"node\"?)");
