@@ -59,9 +59,10 @@ std::string fingerprint(const fs::path& file) {
   return fmt::format("{}:{}.{}", info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
 }
 
-/// The cache key of the appliance: kernel, supermin's input files, and the machine's packages.
-std::string appliance_key(const Kernel& kernel, const fs::path& recipe) {
-  std::string text = sha256_file(kernel.image).hex() + " " + fingerprint("/var/lib/dpkg/status");
+/// The cache key of the appliance: the tools tree, whose checkout has its digest as name, supermin's input files, and
+/// the machine's packages.
+std::string appliance_key(const fs::path& tools, const fs::path& recipe) {
+  std::string text = tools.filename().string() + " " + fingerprint("/var/lib/dpkg/status");
   for (const char* name :
        {"base.tar.gz", "daemon.tar.gz", "excludefiles", "hostfiles", "init.tar.gz", "packages", "udev-rules.tar.gz"})
     text += " " + fingerprint(recipe / name);
@@ -199,7 +200,7 @@ Appliance prepare_appliance(CommandRunner& runner, const fs::path& tools, const 
                             std::stop_token stop) {
   const Kernel kernel = find_kernel(tools);
   const fs::path recipe = recipe_folder();
-  const std::string name = kernel.version + "-" + appliance_key(kernel, recipe);
+  const std::string name = kernel.version + "-" + appliance_key(tools, recipe);
   fs::create_directories(cache);
   Appliance appliance{
       .folder = fs::absolute(cache) / name, .scratch = fs::absolute(scratch), .kvm = kvm, .rebuild = {}};

@@ -25,8 +25,8 @@ struct Appliance {
 
 /// Builds the appliance with the kernel of a checked-out tools tree (boot/vmlinuz-VERSION, usr/lib/modules/VERSION).
 /// supermin makes it in a sandbox from the packages that libguestfs depends on, in about half a minute; it is cached in
-/// `cache` until the kernel or the machine's packages change. Needs no root and neither kernel nor /lib/modules of the
-/// host. Temporary files are in `scratch`, a folder of the same filesystem that is emptied even if this process is
+/// `cache` until the tools tree or the machine's packages change. Needs no root and neither kernel nor /lib/modules of
+/// the host. Temporary files are in `scratch`, a folder of the same filesystem that is emptied even if this process is
 /// killed. `runner` and `progress` outlive the result, whose `rebuild` uses them. Error{Usage}: no kernel in the tools
 /// tree, or no supermin. Error{Step}: supermin or depmod failed.
 Appliance prepare_appliance(CommandRunner& runner, const std::filesystem::path& tools,
