@@ -9,6 +9,7 @@
 
 #include <cstdlib>
 #include <ctime>
+#include <future>
 #include <iostream>
 #include <map>
 #include <set>
@@ -174,7 +175,7 @@ class Comparison {
     for (const PackageSet& set : sets) {
       std::vector<std::string> asked = essential_names;
       asked.insert(asked.end(), set.packages.begin(), set.packages.end());
-      const auto theirs = apt.install(asked);
+      auto waiting = std::async(std::launch::async, [&] { return apt.install(asked); });
       const std::clock_t start = std::clock();  // processor time, since the machine may be busy
       std::optional<Versions> ours;
       std::string said;
@@ -189,7 +190,7 @@ class Comparison {
         said = error.message();
       }
       slowest_ = std::max(slowest_, static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC);
-      compare(set.name + " " + architecture, ours, theirs, said);
+      compare(set.name + " " + architecture, ours, waiting.get(), said);
     }
   }
 
