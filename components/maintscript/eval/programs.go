@@ -30,8 +30,8 @@ func init() {
 		"iconv": iconv, "setpriv": runAs, "runuser": runAs, "su": runAs})
 	register(false, map[string]func(*call) int{"py3versions": py3versions, "iscsi-iname": iscsiName,
 		"lighty-enable-mod": lightyEnable, "df": df, "ufw": ufw, "named-checkconf": nothing, "auditctl": notRunning,
-		"pg_conftool": pgConftool,
-		"resolvconf":  elsewhere("resolvconf runs on the node")})
+		"pg_conftool": pgConftool, "pam_getenv": pamGetenv,
+		"resolvconf": elsewhere("resolvconf runs on the node")})
 	runit := elsewhere("runit is not the init of an image")
 	register(true, map[string]func(*call) int{
 		"/usr/lib/runit-helper/runit-helper": runit, "/lib/runit-helper/runit-helper": runit, "dpkg-realpath": readlink,
@@ -292,4 +292,20 @@ func pgConftool(c *call) int {
 	}
 	c.print("%s\n", value)
 	return 0
+}
+
+// pamGetenv reads what PAM sets: "pam_getenv -l NAME" from the locale's file, otherwise from /etc/environment.
+func pamGetenv(c *call) int {
+	o := c.options("ls", "locale=l", "system=s")
+	file := "/etc/environment"
+	if o.has("l") {
+		file = "/etc/default/locale"
+	}
+	for _, line := range lines([]byte(c.m.FS.Text(file))) {
+		if name, value, found := strings.Cut(line, "="); found && len(o.rest) > 0 && strings.TrimSpace(name) == o.rest[0] {
+			c.print("%s\n", strings.Trim(strings.TrimSpace(value), `"'`))
+			return 0
+		}
+	}
+	return 1
 }
