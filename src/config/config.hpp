@@ -192,6 +192,13 @@ struct Config {
   std::vector<std::string> packages;          ///< target, to install
   bool essential_packages = true;             ///< every Essential package is installed too
   std::vector<std::string> exclude_packages;  ///< never installed although something depends on them, e.g. "perl-base"
+  /// What is left out unless a package is installed. `exclude`: packages or globs of paths.
+  struct Unless {
+    std::string package;
+    std::vector<std::string> exclude;
+  };
+  std::vector<Unless> exclude_packages_unless, exclude_paths_unless;
+  std::map<std::string, std::string> answers;  ///< to debconf's questions, for scripts that are evaluated
   std::vector<ToolSet>
       tools;  ///< one for each of tool_set_names, in that order; without packages where nothing needs it
   std::vector<ComponentConfig> components;
@@ -210,6 +217,7 @@ struct Config {
   struct AuditAllow {
     std::string path, reason;
   };
+  std::vector<AuditAllow> audit_no_interpreter;  ///< programs (globs) whose interpreter may be missing
   std::vector<AuditAllow> audit_allow;  ///< files (globs) that may say they need more than the board's processor: they
                                         ///< ask it before they use it
   struct Replace {

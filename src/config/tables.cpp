@@ -175,6 +175,13 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, cons
                             list("install", config.packages, Growth::Accumulate, package_choice()).require(),
                             flag("essential", config.essential_packages),
                             list("exclude", config.exclude_packages, Growth::Accumulate, package_name()),
+                            entries<Config::Unless>(
+                                "unless", "package", config.exclude_packages_unless, &Config::Unless::package,
+                                [](Config::Unless& unless) {
+                                  return Table{
+                                      {list("exclude", unless.exclude, Growth::Accumulate, package_name()).require()}};
+                                }),
+                            text_map("answers", config.answers, single_line()),
                         }})
           .require(),
       table("tools", tools_table(config)).require(),
@@ -185,6 +192,12 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, cons
       table("rootfs", {{
                           list("exclude", config.exclude_paths, Growth::Accumulate, target_glob()),
                           list("keep", config.keep_paths, Growth::Accumulate, target_glob()),
+                          entries<Config::Unless>(
+                              "unless", "package", config.exclude_paths_unless, &Config::Unless::package,
+                              [](Config::Unless& unless) {
+                                return Table{
+                                    {list("exclude", unless.exclude, Growth::Accumulate, target_glob()).require()}};
+                              }),
                           entries<Config::Replace>(
                               "replace", "path", config.replace, &Config::Replace::path,
                               [](Config::Replace& replace) {
@@ -201,11 +214,17 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, cons
                           text_map("alternatives", config.alternatives, absolute_path()),
                       }}),
       table("audit", {{entries<Config::AuditAllow>(
-                         "allow", "path", config.audit_allow, &Config::AuditAllow::path,
-                         [](Config::AuditAllow& allow) {
-                           return Table{{text("reason", allow.reason, single_line()).require()}};
-                         },
-                         target_glob())}}),
+                           "no-interpreter", "path", config.audit_no_interpreter, &Config::AuditAllow::path,
+                           [](Config::AuditAllow& allow) {
+                             return Table{{text("reason", allow.reason, single_line()).require()}};
+                           },
+                           target_glob()),
+                       entries<Config::AuditAllow>(
+                           "allow", "path", config.audit_allow, &Config::AuditAllow::path,
+                           [](Config::AuditAllow& allow) {
+                             return Table{{text("reason", allow.reason, single_line()).require()}};
+                           },
+                           target_glob())}}),
       of_machines(table(
           "system", {{
                         text("hostname", config.hostname, host_name()).require(),

@@ -22,9 +22,13 @@ struct AuditFinding {
 /// runs elsewhere and is left out. Also for the layers of container images.
 std::vector<AuditFinding> audit_tree(const Store& store, const Tree& tree, const IsaTarget& target);
 
+/// Every program whose "#!" names an interpreter that the tree lacks, in order of paths.
+std::vector<AuditFinding> missing_interpreters(const Store& store, const Tree& tree);
+
 /// rootfs/audit: its output `tree` is the very tree of `rootfs`, so whoever takes it from here gets nothing that was
 /// not audited. Error{Step} names every finding that [[audit.allow]] does not cover, and every entry of audit.allow
-/// that covers nothing.
+/// that covers nothing. So it does for missing interpreters, which [[audit.no-interpreter]] covers; its entries may
+/// cover nothing, since it depends on packages whether an interpreter is there.
 TreeHandle add_audit_step(StepGraph& graph, const Config& config, const TreeHandle& rootfs);
 
 }  // namespace k8simg

@@ -32,6 +32,7 @@ struct Pipeline {
   /// Tools trees by the name of their set; "files" and sets without packages have none.
   std::map<std::string, TreeHandle> tools;
   std::map<std::string, TreeHandle> programs;  ///< of each component, a tree of its binaries by name, checked
+  BlobHandle scripts;  ///< that the scripts of packages can be evaluated; refers to nothing where none are
   std::map<std::string, TreeHandle> patched;   ///< of each component with patches: the files that they change
   std::optional<ImageSteps> images;            ///< when a component makes any
   std::map<std::string, BlobHandle> releases;  ///< of an architecture: archives in upstream's layout, by file name

@@ -37,36 +37,47 @@ std::string indented(const std::string& text) {
 
 }  // namespace
 
-void check_scripts(const Store& store, const std::vector<PackageTree>& packages,
-                   const std::vector<Judgement>& judgements) {
+std::vector<UnjudgedScript> unjudged_scripts(const Store& store, const std::vector<PackageTree>& packages,
+                                             const std::vector<Judgement>& judgements) {
   check_table(judgements);
-  std::string unjudged;
-  int count = 0;
+  std::vector<UnjudgedScript> unjudged;
   for (const auto& package : packages) {
     for (const std::string script : {"preinst", "postinst"}) {
       const auto* node = package.tree.find("DEBIAN/" + script);
       if (node == nullptr) continue;
       const auto analysis = analyse_script(store.read(node->content), package.name, script);
       if (analysis.remainder.empty()) continue;
+      const auto is_of_it = [&](const Judgement& each) {
+        return each.package == package.name && each.script == script;
+      };
       const bool judged = std::any_of(judgements.begin(), judgements.end(), [&](const Judgement& each) {
-        return each.package == package.name && each.script == script && each.remainder == analysis.remainder_sha256;
+        return is_of_it(each) && each.remainder == analysis.remainder_sha256;
       });
       if (judged) continue;
-      ++count;
-      const bool known = std::any_of(judgements.begin(), judgements.end(), [&](const Judgement& each) {
-        return each.package == package.name && each.script == script;
-      });
-      unjudged += fmt::format("\n{} of {} {} ({}){}\n  remainder = \"{}\"\n{}", script, package.name, package.version,
-                              package.architecture, known ? ", which has changed since it was judged" : "",
-                              analysis.remainder_sha256, indented(analysis.remainder));
+      unjudged.push_back({package.name, package.version, package.architecture, script, analysis.remainder,
+                          analysis.remainder_sha256, std::any_of(judgements.begin(), judgements.end(), is_of_it)});
     }
+  }
+  return unjudged;
+}
+
+void check_scripts(const Store& store, const std::vector<PackageTree>& packages,
+                   const std::vector<Judgement>& judgements, const std::vector<std::string>& evaluated) {
+  std::string list;
+  int count = 0;
+  for (const auto& each : unjudged_scripts(store, packages, judgements)) {
+    if (std::find(evaluated.begin(), evaluated.end(), each.package) != evaluated.end()) continue;
+    ++count;
+    list += fmt::format("\n{} of {} {} ({}){}\n  remainder = \"{}\"\n{}", each.script, each.package, each.version,
+                        each.architecture, each.changed ? ", which has changed since it was judged" : "",
+                        each.remainder_sha256, indented(each.remainder));
   }
   if (count == 0) return;
   throw Error(ErrorKind::Resolve,
               fmt::format("{} maintainer script{} something that nobody has judged:{}", count,
-                          count == 1 ? " does" : "s do", unjudged),
-              "Read what is left of each script. Add a [[judgement]] to defconfigs/scripts.toml with package, script, "
-              "remainder, and either "
+                          count == 1 ? " does" : "s do", list),
+              "Run `k8simg lock NAME`, which evaluates these scripts. Where that fails, read what is left of each "
+              "script, and add a [[judgement]] to defconfigs/scripts.toml with package, script, remainder, and either "
               "the rule that models it or, when nothing of it matters for a fresh image, the reason alone.");
 }
 

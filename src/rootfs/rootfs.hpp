@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <string>
@@ -70,20 +71,42 @@ struct RootfsOptions {
   std::map<std::string, std::string> alternatives;
   std::vector<DiskMount> mounts;  ///< for /etc/fstab
   std::vector<Judgement> judgements;
+  std::vector<std::string> evaluate;           ///< packages whose scripts are evaluated where no judgement covers them
+  std::map<std::string, std::string> answers;  ///< to debconf's questions
 };
 
-/// Throws Error{Resolve} listing each remainder that no judgement covers, with its text and hash, and how to judge it;
-/// Error{Usage} when a judgement names a rule that does not exist or says neither rule nor reason. The blobs of the
-/// scripts are in `store`.
+/// Runs components/maintscript: takes its request as JSON, and gives the folder with its result. The request names
+/// contents of files by their place in the store's folder of blobs.
+using ScriptEvaluator = std::function<std::filesystem::path(const std::string& request)>;
+
+/// A script with something left that no judgement covers.
+struct UnjudgedScript {
+  std::string package, version, architecture, script;
+  std::string remainder, remainder_sha256;
+  bool changed = false;  ///< another text of it was judged
+};
+
+/// Scripts to evaluate, in the order of packages. Error{Usage} when a judgement names a rule that does not exist or
+/// says neither rule nor reason. The blobs of the scripts are in `store`.
+std::vector<UnjudgedScript> unjudged_scripts(const Store& store, const std::vector<PackageTree>& packages,
+                                             const std::vector<Judgement>& judgements);
+/// Throws Error{Resolve} listing each script that is neither judged nor of a package in `evaluated`.
 void check_scripts(const Store& store, const std::vector<PackageTree>& packages,
-                   const std::vector<Judgement>& judgements);
+                   const std::vector<Judgement>& judgements, const std::vector<std::string>& evaluated = {});
 
 /// Packages (in dependency-free, name order) are usr-merged, merged, then layers in order, then the rules; every node
 /// carries its origin. What a layer gives is never changed by a rule but [[rootfs.mode]]. Two packages with the same
 /// file: the one whose Replaces names the other wins, as with dpkg. Throws Error{Usage} for undeclared collisions, an
 /// unknown unit, alternative or time zone; Error{Resolve} for an account without a number.
+/// `evaluator` is needed if options.evaluate names packages; Error{Resolve} lists scripts that cannot be evaluated,
+/// each with package, script, line and command.
 Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std::vector<Layer>& layers,
-                     const RootfsOptions& options, const std::function<void(const std::string&)>& log);
+                     const RootfsOptions& options, const std::function<void(const std::string&)>& log,
+                     const ScriptEvaluator& evaluator = {});
+
+/// Evaluates the scripts over the packages alone, without layers: what `k8simg lock` asks. Errors as above.
+void evaluate_scripts(Store& store, std::vector<PackageTree> packages, const RootfsOptions& options,
+                      const std::function<void(const std::string&)>& log, const ScriptEvaluator& evaluator);
 
 /// A tools tree: the same packages-as-data merge with only the rules a build root needs (usr-merge, alternatives, mount
 /// points, accounts, no exclusions).

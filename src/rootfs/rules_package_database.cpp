@@ -114,8 +114,9 @@ void package_database(Assembly& assembly) {
   assembly.file_if_absent(rule, database + "diversions", "");
   // The rule owners sets what the scripts register here, so that a package that comes later to the node keeps it.
   if (assembly.package("dbus") != nullptr) {
-    assembly.file_if_absent(rule, database + "statoverride",
-                            "root messagebus 4754 /usr/lib/dbus-1.0/dbus-daemon-launch-helper\n");
+    const std::string line = "root messagebus 4754 /usr/lib/dbus-1.0/dbus-daemon-launch-helper\n";
+    const auto there = assembly.text(database + "statoverride");  // an evaluated script's
+    if (there.find(line) == std::string::npos) assembly.file(rule, database + "statoverride", line + there);
   }
   for (const auto* folder : {"alternatives", "parts", "updates", "triggers"})
     assembly.folder_if_absent(rule, database + folder);
