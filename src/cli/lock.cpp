@@ -61,13 +61,26 @@ std::map<std::string, std::string> control_files(Session& session, const Config&
   return controls;
 }
 
-/// Checks that every maintainer script of the target's packages has a judgement.
-void check_target_scripts(Session& session, const Config& config, const Lock& lock) {
+/// Packages with scripts that no judgement covers, sorted.
+std::vector<std::string> packages_to_evaluate(Session& session, const Config& config, const Lock& lock) {
   const auto trees = unpack(session, config, lock);
   std::vector<PackageTree> list;
   for (std::size_t i = 0; i < trees.size(); ++i)
     list.push_back({lock.target[i].name, lock.target[i].version, lock.target[i].architecture, trees[i]});
-  check_scripts(session.store(), list, rootfs_options(config, {}, lock.date).judgements);
+  std::vector<std::string> names;
+  for (const auto& script :
+       unjudged_scripts(session.store(), list, rootfs_options(config, lock, {}, lock.date).judgements))
+    if (names.empty() || names.back() != script.package) names.push_back(script.package);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// Fails if a script cannot be evaluated.
+void evaluate_target_scripts(Session& session, const Config& config, const Lock& lock) {
+  if (lock.evaluated.empty()) return;
+  session.reporter().message(fmt::format("evaluating the scripts of {}", join(lock.evaluated, ", ")));
+  Pipeline pipeline = session.pipeline(config, lock);
+  if (pipeline.scripts) session.build(pipeline, config.name, std::vector<OutputRef>{pipeline.scripts});
 }
 
 /// Checks that all patches apply.
@@ -141,14 +154,15 @@ int lock(Session& session, const Chosen& chosen) {
   };
   IndexLoader loader(fetcher, system_runner(), "/usr/share/keyrings/debian-archive-keyring.gpg", Clock::system(),
                      scratch);
-  const LockResult made =
+  LockResult made =
       make_lock(config, project_configs(session, config), request,
                 {.indexes = [&](const auto& repositories,
                                 const auto& architecture) { return loader.load(repositories, {architecture}); },
                  .now = Clock::system().now(),
                  .control_files = [&](const auto& packages) { return control_files(session, config, packages); },
                  .warn = [&](const std::string& text) { session.reporter().warning(text); }});
-  check_target_scripts(session, config, made.lock);
+  made.lock.evaluated = packages_to_evaluate(session, config, made.lock);
+  evaluate_target_scripts(session, config, made.lock);
   check_patches(session, config, made.lock);
 
   // The tools' lock is written first, so that an existing lock always matches it.

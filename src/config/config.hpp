@@ -127,7 +127,13 @@ struct Config {
   std::vector<std::string> packages;          ///< to install on the target
   bool essential_packages = true;             ///< every Essential package is installed too
   std::vector<std::string> exclude_packages;  ///< never installed, even if another package depends on them: "perl-base"
-  std::vector<ToolSet> tools;                 ///< one for each of tool_set_names, in that order; may have no packages
+  /// What is left out unless a package is installed. `exclude`: packages or globs of paths.
+  struct Unless {
+    std::string package;
+    std::vector<std::string> exclude;
+  };
+  std::vector<Unless> exclude_packages_unless, exclude_paths_unless;
+  std::vector<ToolSet> tools;  ///< one for each of tool_set_names, in that order; may have no packages
   std::vector<ComponentConfig> components;
   std::vector<std::string> overlays;  ///< overlays/NAME; a later one replaces files of an earlier one if declared
   KernelConfig kernel;
@@ -144,6 +150,7 @@ struct Config {
   struct AuditAllow {
     std::string path, reason;
   };
+  std::vector<AuditAllow> audit_no_interpreter;  ///< programs (globs) whose interpreter may be missing
   /// Globs of files that may contain instructions that the board's processor lacks, because they check the processor at
   /// run time.
   std::vector<AuditAllow> audit_allow;

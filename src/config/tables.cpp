@@ -183,6 +183,13 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, cons
                             list("install", config.packages, Growth::Accumulate, package_choice()).require(),
                             flag("essential", config.essential_packages),
                             list("exclude", config.exclude_packages, Growth::Accumulate, package_name()),
+                            entries<Config::Unless>(
+                                "unless", "package", config.exclude_packages_unless, &Config::Unless::package,
+                                [](Config::Unless& unless) {
+                                  return Table{
+                                      {list("exclude", unless.exclude, Growth::Accumulate, package_name()).require()}};
+                                }),
+                            text_map("answers", config.rootfs.answers, single_line()),
                         }})
           .require(),
       table("tools", tools_table(config)).require(),
@@ -193,6 +200,12 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, cons
       table("rootfs", {{
                           list("exclude", config.rootfs.exclude, Growth::Accumulate, target_glob()),
                           list("keep", config.rootfs.keep, Growth::Accumulate, target_glob()),
+                          entries<Config::Unless>(
+                              "unless", "package", config.exclude_paths_unless, &Config::Unless::package,
+                              [](Config::Unless& unless) {
+                                return Table{
+                                    {list("exclude", unless.exclude, Growth::Accumulate, target_glob()).require()}};
+                              }),
                           entries<PathReplacement>(
                               "replace", "path", config.rootfs.replace, &PathReplacement::path,
                               [](PathReplacement& replace) {
@@ -209,6 +222,12 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, cons
                           text_map("alternatives", config.rootfs.alternatives, absolute_path()),
                       }}),
       table("audit", {{entries<Config::AuditAllow>(
+                         "no-interpreter", "path", config.audit_no_interpreter, &Config::AuditAllow::path,
+                         [](Config::AuditAllow& allow) {
+                           return Table{{text("reason", allow.reason, single_line()).require()}};
+                         },
+                         target_glob()),
+                     entries<Config::AuditAllow>(
                          "allow", "path", config.audit_allow, &Config::AuditAllow::path,
                          [](Config::AuditAllow& allow) {
                            return Table{{text("reason", allow.reason, single_line()).require()}};

@@ -280,7 +280,13 @@ std::string Proof::chain(const Closure& closure, Id id) const {
 }
 
 void Proof::explain(const Closure& closure) const {
-  std::vector<std::string> causes, steps;
+  std::vector<std::string> causes, steps, in_the_way;
+  const auto was_asked_for = [&](Id id) {
+    const auto known = offer_.find(id);
+    if (known == offer_.end()) return false;
+    const auto parent = closure.parent.find(known->second);
+    return parent == closure.parent.end() || parent->second == nothing;
+  };
   const auto note = [](std::vector<std::string>& lines, std::string line) {
     if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(std::move(line));
   };
@@ -298,6 +304,8 @@ void Proof::explain(const Closure& closure) const {
         case SOLVER_RULE_PKG_CONFLICTS:
           note(causes, fmt::format("{} conflicts with {}, and both are needed{}", package(source), package(target),
                                    chain(closure, source)));
+          for (const Id each : {target, source})
+            if (was_asked_for(each)) note(in_the_way, std::string(catalogue_.name_of(offer_.at(each))));
           break;
         case SOLVER_RULE_PKG_SAME_NAME:
           note(causes, fmt::format("{} and {} cannot both be installed", package(source), package(target)));
@@ -318,9 +326,17 @@ void Proof::explain(const Closure& closure) const {
   std::stable_partition(causes.begin(), causes.end(),
                         [](const std::string& cause) { return cause.find("which no suite has") != std::string::npos; });
   if (causes.empty()) causes.push_back("the packages that were asked for cannot be installed together");
-  Error error(ErrorKind::Resolve, causes[0],
-              "Take the package out, ask for another version (name=version) or suite (name/suite), or exclude what is "
-              "not needed.");
+  std::string hint =
+      "Take the package out, ask for another version (name=version) or suite (name/suite), or exclude what is "
+      "not needed.";
+  if (!in_the_way.empty()) {
+    for (auto& name : in_the_way) name = fmt::format("`\"!{}\"`", name);
+    hint = fmt::format(
+        "Take one of them out: {} in packages.install takes out what an inherited list asks for. Or ask for another "
+        "version (name=version) or suite (name/suite).",
+        join(in_the_way, " or "));
+  }
+  Error error(ErrorKind::Resolve, causes[0], hint);
   for (std::size_t i = 1; i < causes.size() && i < 8; ++i) error.add_context(causes[i]);
   for (std::size_t i = 0; i < steps.size() && i < 12; ++i) error.add_context(steps[i]);
   throw error;

@@ -309,9 +309,10 @@ const LockedPackage* find_package(const std::vector<LockedPackage>& packages, co
 }  // namespace
 
 std::string Lock::serialise() const {
-  // The line is omitted if it would be empty.
-  const std::string without =
-      without_suites.empty() ? "" : fmt::format(" \"without_suites\": {},\n", list_names(without_suites));
+  // Lines are omitted if they would be empty.
+  std::string optional;
+  if (!without_suites.empty()) optional += fmt::format(" \"without_suites\": {},\n", list_names(without_suites));
+  if (!evaluated.empty()) optional += fmt::format(" \"evaluated\": {},\n", list_names(evaluated));
   auto sorted_components = components;
   std::sort(sorted_components.begin(), sorted_components.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -326,7 +327,7 @@ std::string Lock::serialise() const {
   return fmt::format(
       "{{\n \"format\": {},\n \"defconfig\": {},\n \"date\": {},\n \"suites\": {},\n{} \"target\": {},\n "
       "\"components\": {}\n}}\n",
-      format_version, quote(defconfig), quote(format_date(date)), list_suites(suites), without,
+      format_version, quote(defconfig), quote(format_date(date)), list_suites(suites), optional,
       list_packages(target, date), list(component_lines, " "));
 }
 
@@ -339,6 +340,7 @@ Lock Lock::parse(std::string_view text, const std::string& name) {
   lock.date = root.date("date");
   lock.suites = read_suites(root, name);
   if (root.has("without_suites")) lock.without_suites = read_names(root, "without_suites");
+  if (root.has("evaluated")) lock.evaluated = read_names(root, "evaluated");
   lock.target = read_packages(root, "target", name, lock.date);
   if (format == 1) {
     lock.tools.date = lock.date;

@@ -68,6 +68,7 @@ struct Lock {
   std::int64_t date = 0;  ///< newest suite date of the last full update: the default SOURCE_DATE_EPOCH
   std::vector<LockedSuite> suites;
   std::vector<std::string> without_suites;  ///< suites left out on request, sorted
+  std::vector<std::string> evaluated;       ///< packages whose maintainer scripts are evaluated, sorted
   std::vector<LockedPackage> target;        ///< sorted by name
   std::vector<LockedComponent> components;
   ToolsLock tools;  ///< from tools.lock

@@ -194,6 +194,31 @@ std::vector<LockedComponent> lock_components(const Config& config) {
   return components;
 }
 
+/// Excluded packages: what the configuration asks for itself is not, nor what belongs to a package that was chosen.
+std::vector<std::string> excluded_packages(const Config& config, const std::vector<LockedPackage>& chosen) {
+  std::vector<std::string> excluded = config.exclude_packages;
+  for (const auto& unless : config.exclude_packages_unless) {
+    const bool there = std::any_of(chosen.begin(), chosen.end(),
+                                   [&](const LockedPackage& package) { return package.name == unless.package; });
+    if (!there) merge(excluded, unless.exclude);
+  }
+  std::erase_if(excluded, [&](const std::string& name) { return contains(config.packages, name); });
+  return excluded;
+}
+
+std::vector<LockedPackage> choose_target(Chooser& chooser, const Config& config) {
+  std::vector<LockedPackage> chosen;
+  std::vector<std::string> excluded = excluded_packages(config, chosen);
+  // A package that was chosen may need what is otherwise excluded; fewer are excluded in each round.
+  while (true) {
+    chosen = chooser.choose({.install = config.packages, .essential = config.essential_packages, .exclude = excluded});
+    const std::vector<std::string> next = excluded_packages(config, chosen);
+    const bool fewer = next.size() < excluded.size();
+    if (!fewer) return chosen;
+    excluded = next;
+  }
+}
+
 std::vector<ToolSet> wanted_sets(const std::vector<Config>& project) {
   std::vector<ToolSet> wanted;
   for (const Config& config : project)
@@ -261,10 +286,7 @@ LockResult make_lock(const Config& config, const std::vector<Config>& project, c
   lock.components = lock_components(config);
   Chooser target =
       chooser(repositories_of(config, request.without, false), config.arch.debian, before.suites, before.target);
-  lock.target = with_context("while choosing the target's packages", [&] {
-    return target.choose(
-        {.install = config.packages, .essential = config.essential_packages, .exclude = config.exclude_packages});
-  });
+  lock.target = with_context("while choosing the target's packages", [&] { return choose_target(target, config); });
   if (lock.target != before.target || lock.without_suites != before.without_suites) lock.suites = target.suites();
   lock.date = date_of(before.date, target.suites());
   result.target = std::move(target).reasons();

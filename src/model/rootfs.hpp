@@ -37,6 +37,7 @@ struct RootfsConfig {
   std::vector<std::string> enable_units, disable_units, mask_units;
   std::map<std::string, std::string> alternatives;  ///< name → path chosen, "iptables" = "/usr/sbin/iptables-nft"
   std::vector<Judgement> judgements;
+  std::map<std::string, std::string> answers;  ///< to debconf's questions, for scripts that are evaluated
 };
 
 }  // namespace k8simg

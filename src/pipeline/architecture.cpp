@@ -97,9 +97,13 @@ void add_architecture_steps(Pipeline& pipeline, const PipelineInputs& in, Packag
                             const NamedTrees& programs, std::int64_t epoch) {
   const Config& config = in.config;
   StepGraph& graph = pipeline.graph;
-  if (takes_root_files(config))
-    pipeline.rootfs =
-        add_audit_step(graph, config, add_rootfs_tree(graph, rootfs_options(config, {}, epoch), packages.target(), {}));
+  if (takes_root_files(config)) {
+    const RootfsOptions options = rootfs_options(config, in.lock, {}, epoch);
+    const ScriptTools scripts = add_script_tools(graph, in.store, config, in.lock.evaluated,
+                                                 [&](const std::string& set) { return packages.tools(set); });
+    if (scripts) pipeline.scripts = add_script_check(graph, options, packages.target(), scripts);
+    pipeline.rootfs = add_audit_step(graph, config, add_rootfs_tree(graph, options, packages.target(), {}, scripts));
+  }
   if (has_images(config)) {
     pipeline.images = add_image_steps(graph, config, packages.tools("compression"), pipeline.rootfs, programs, epoch);
     pipeline.artifacts["images.tar.zst"] = pipeline.images->archive;

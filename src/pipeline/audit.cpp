@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 
@@ -31,13 +32,61 @@ std::vector<AuditFinding> audit_tree(const Store& store, const Tree& tree, const
 
 namespace {
 
+/// The program that a script's first line names, "env PROGRAM" read as PROGRAM; "" for anything else.
+std::string interpreter_of(std::string_view bytes) {
+  if (!bytes.starts_with("#!")) return {};
+  const auto words = split_words(bytes.substr(2, std::min<std::size_t>(bytes.find('\n'), 256) - 2));
+  if (words.empty() || !words[0].starts_with('/')) return {};
+  const std::string name = words[0].substr(words[0].rfind('/') + 1);
+  return name == "env" && words.size() > 1 && !words[1].starts_with('-') ? words[1] : words[0];
+}
+
+bool finds_program(const Tree& tree, const std::string& name) {
+  if (name.starts_with('/')) return tree.resolve(name.substr(1)).has_value();
+  for (const char* folder : {"usr/local/sbin/", "usr/local/bin/", "usr/sbin/", "usr/bin/"})
+    if (tree.resolve(folder + name)) return true;
+  return false;
+}
+
+}  // namespace
+
+std::vector<AuditFinding> missing_interpreters(const Store& store, const Tree& tree) {
+  std::vector<AuditFinding> findings;
+  for (const auto& [path, node] : tree.nodes()) {
+    if (node.type != NodeType::File || node.size < 4 || (node.mode & 0111) == 0) continue;
+    const std::string interpreter = interpreter_of(MappedFile(store.path(node.content)).bytes());
+    if (!interpreter.empty() && !finds_program(tree, interpreter))
+      findings.push_back({"/" + path, node.origin, "needs " + interpreter + ", which the image does not have"});
+  }
+  return findings;
+}
+
+namespace {
+
 const TreePort tree_port{"tree"};
 
 struct Audit {
   std::string goarch, goarm, board;
-  std::vector<AuditAllow> allow;
+  std::vector<AuditAllow> allow, no_interpreter;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Audit, goarch, goarm, board, allow)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Audit, goarch, goarm, board, allow, no_interpreter)
+
+void check_interpreters(StepContext& context, const Audit& parameters, const Tree& root) {
+  std::vector<std::string> mistakes;
+  for (const AuditFinding& finding : missing_interpreters(context.store(), root)) {
+    const auto entry = std::find_if(parameters.no_interpreter.begin(), parameters.no_interpreter.end(),
+                                    [&](const AuditAllow& each) { return glob_match(each.path, finding.path); });
+    const std::string what = fmt::format("{} ({}) {}", finding.path, finding.origin.text(), finding.what);
+    if (entry == parameters.no_interpreter.end())
+      mistakes.push_back(what);
+    else
+      context.log(fmt::format("allowed: {}: {}", what, entry->reason));
+  }
+  if (mistakes.empty()) return;
+  throw Error(ErrorKind::Step, "programs of the root filesystem lack their interpreter:\n  " + join(mistakes, "\n  "),
+              "add the package that has it, or leave the programs out with rootfs.exclude, or say with "
+              "[[audit.no-interpreter]], path and reason, why the image does not need them");
+}
 
 Outputs audit(StepContext& context, const Audit& parameters) {
   const IsaTarget target{parameters.goarch, parameters.goarm};
@@ -45,7 +94,9 @@ Outputs audit(StepContext& context, const Audit& parameters) {
   const Value root = tree_port.in(context);
   std::vector<bool> used(allowed.size());
   std::vector<std::string> mistakes;
-  for (const AuditFinding& finding : audit_tree(context.store(), get_tree(context.store(), root.digest), target)) {
+  const Tree tree = get_tree(context.store(), root.digest);
+  check_interpreters(context, parameters, tree);
+  for (const AuditFinding& finding : audit_tree(context.store(), tree, target)) {
     bool allow = false;
     for (std::size_t i = 0; i < allowed.size(); ++i) {
       if (!glob_match(allowed[i].path, finding.path)) continue;
@@ -78,7 +129,8 @@ TreeHandle add_audit_step(StepGraph& graph, const Config& config, const TreeHand
              .action = builtin<audit>("rootfs.audit", {.goarch = config.arch.go,
                                                        .goarm = config.arch.goarm,
                                                        .board = config.board,
-                                                       .allow = config.audit_allow})});
+                                                       .allow = config.audit_allow,
+                                                       .no_interpreter = config.audit_no_interpreter})});
   return tree_port.of(id);
 }
 

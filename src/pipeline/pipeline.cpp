@@ -17,6 +17,7 @@
 #include "pipeline/partitions.hpp"
 #include "pipeline/preload.hpp"
 #include "pipeline/root.hpp"
+#include "pipeline/scripts.hpp"
 #include "tree/archive.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
@@ -121,8 +122,11 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   }
   layers.emplace_back(Origin::board(config.board).text(),
                       TreeHandle(put_tree(in.store, repart_definitions(in.store, config, disk))));
-  const TreeHandle assembled =
-      add_rootfs_tree(graph, rootfs_options(config, disk_mounts(config, disk), epoch), packages.target(), layers);
+  const RootfsOptions options = rootfs_options(config, in.lock, disk_mounts(config, disk), epoch);
+  const ScriptTools scripts = add_script_tools(graph, in.store, config, in.lock.evaluated,
+                                               [&](const std::string& set) { return packages.tools(set); });
+  if (scripts) pipeline.scripts = add_script_check(graph, options, packages.target(), scripts);
+  const TreeHandle assembled = add_rootfs_tree(graph, options, packages.target(), layers, scripts);
   pipeline.rootfs = add_audit_step(graph, config, assembled);
   std::map<std::string, BlobHandle> published;
   if (has_images(config)) {

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "graph/builtin.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
@@ -15,20 +17,32 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DiskMount, source, path, filesystem, options,
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Judgement, package, script, remainder, rule, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RootfsOptions, architecture, triplet, source_date_epoch, exclude, keep, replace,
                                    modes, hostname, timezone, authorized_keys, enable_units, disable_units, mask_units,
-                                   alternatives, mounts, judgements)
+                                   alternatives, mounts, judgements, evaluate, answers)
 
 namespace {
 
 const TreePort built_kernel{"kernel"}, root_out{"tree"};
+const BlobPort checked_out{"report"};
 const TreeFamily layer_in{"layer/"};
 
 Outputs assemble(StepContext& context, const RootfsOptions& options) {
   Store& store = context.store();
   std::vector<Layer> layers;
   for (const auto& [origin, value] : layer_in.all(context)) layers.push_back({origin, get_tree(store, value.digest)});
-  const Tree tree = assemble_rootfs(store, read_packages(context), layers, options,
-                                    [&](const std::string& line) { context.log(line); });
+  const Tree tree = assemble_rootfs(
+      store, read_packages(context), layers, options, [&](const std::string& line) { context.log(line); },
+      script_evaluator(context));
   return {root_out.give(put_tree(store, tree))};
+}
+
+Outputs check_evaluation(StepContext& context, const RootfsOptions& options) {
+  std::string report;
+  const auto log = [&](const std::string& line) {
+    context.log(line);
+    report += line + "\n";
+  };
+  evaluate_scripts(context.store(), read_packages(context), options, log, script_evaluator(context));
+  return {checked_out.give(context.store().put(report))};
 }
 
 struct KernelLayer {
@@ -54,6 +68,11 @@ Outputs make_kernel_layer(StepContext& context, const KernelLayer& parameters) {
   return {root_out.give(put_tree(store, layer))};
 }
 
+bool has_package(const Lock& lock, const std::string& name) {
+  return std::any_of(lock.target.begin(), lock.target.end(),
+                     [&](const LockedPackage& package) { return package.name == name; });
+}
+
 }  // namespace
 
 std::vector<PackageTree> read_packages(StepContext& context) {
@@ -66,8 +85,14 @@ std::vector<PackageTree> read_packages(StepContext& context) {
   return packages;
 }
 
-RootfsOptions rootfs_options(const Config& config, std::vector<DiskMount> mounts, std::int64_t epoch) {
-  return {config.rootfs, config.arch.debian, config.arch.triplet, epoch, std::move(mounts)};
+RootfsOptions rootfs_options(const Config& config, const Lock& lock, std::vector<DiskMount> mounts,
+                             std::int64_t epoch) {
+  RootfsOptions options{config.rootfs, config.arch.debian, config.arch.triplet, epoch, std::move(mounts),
+                        lock.evaluated};
+  for (const auto& each : config.exclude_paths_unless)
+    if (!has_package(lock, each.package))
+      options.exclude.insert(options.exclude.end(), each.exclude.begin(), each.exclude.end());
+  return options;
 }
 
 TreeHandle add_kernel_layer(StepGraph& graph, const TreeHandle& kernel, std::int64_t epoch) {
@@ -79,13 +104,22 @@ TreeHandle add_kernel_layer(StepGraph& graph, const TreeHandle& kernel, std::int
 }
 
 TreeHandle add_rootfs_tree(StepGraph& graph, const RootfsOptions& options, const NamedTrees& packages,
-                           const NamedTrees& layers) {
+                           const NamedTrees& layers, const ScriptTools& scripts) {
   const std::string id = "rootfs/tree";
-  std::vector<Input> inputs;
+  std::vector<Input> inputs = script_inputs(scripts);
   for (const auto& [identity, tree] : packages) inputs.push_back(package_in[identity](tree));
   for (const auto& [origin, tree] : layers) inputs.push_back(layer_in[origin](tree));
   graph.add({.id = id, .inputs = std::move(inputs), .action = builtin<assemble>("rootfs.assemble", options)});
   return root_out.of(id);
+}
+
+BlobHandle add_script_check(StepGraph& graph, const RootfsOptions& options, const NamedTrees& packages,
+                            const ScriptTools& scripts) {
+  const std::string id = "rootfs/scripts";
+  std::vector<Input> inputs = script_inputs(scripts);
+  for (const auto& [identity, tree] : packages) inputs.push_back(package_in[identity](tree));
+  graph.add({.id = id, .inputs = std::move(inputs), .action = builtin<check_evaluation>("rootfs.scripts", options)});
+  return checked_out.of(id);
 }
 
 }  // namespace k8simg

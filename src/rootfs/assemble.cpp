@@ -20,6 +20,7 @@ const std::vector<Rule>& rules() {
       {"alternatives", alternatives, "update-alternatives"},
       {"pam", pam, "pam-auth-update"},
       {"nsswitch", nsswitch, "/etc/nsswitch.conf with the installed NSS modules"},
+      {"scripts", scripts, "maintainer scripts that are evaluated"},
       {"units", units, "systemd units that are enabled or masked"},
       {"certificates", certificates, "update-ca-certificates"},
       {"file-capabilities", file_capabilities, "setcap"},
@@ -56,22 +57,40 @@ void lay_over(Assembly& assembly, const std::vector<Layer>& layers) {
   if (!conflicts.empty()) throw_conflicts(conflicts);
 }
 
+Assembly merged(Store& store, std::vector<PackageTree> packages, const RootfsOptions& options,
+                const std::function<void(const std::string&)>& log, const ScriptEvaluator& evaluator) {
+  check_scripts(store, packages, options.judgements, options.evaluate);
+  Assembly assembly{store, options, log ? log : [](const std::string&) {}, take_apart(store, std::move(packages)), {},
+                    {},    {}};
+  assembly.evaluator = evaluator;
+  assembly.tree = merge_packages(assembly.packages);
+  assembly.log(fmt::format("{} packages merged: {} paths", assembly.packages.size(), assembly.tree.nodes().size()));
+  return assembly;
+}
+
+void apply(const Rule& rule, Assembly& assembly) {
+  with_context(fmt::format("while applying the rule {} ({})", rule.name, rule.what), [&] { rule.apply(assembly); });
+}
+
 }  // namespace
 
 }  // namespace rootfs
 
-Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std::vector<Layer>& layers,
-                     const RootfsOptions& options, const std::function<void(const std::string&)>& log) {
-  check_scripts(store, packages, options.judgements);
-  rootfs::Assembly assembly{
-      store, options, log ? log : [](const std::string&) {}, rootfs::take_apart(store, std::move(packages)), {},
-      {},    {}};
-  assembly.tree = rootfs::merge_packages(assembly.packages);
-  assembly.log(fmt::format("{} packages merged: {} paths", assembly.packages.size(), assembly.tree.nodes().size()));
-  rootfs::lay_over(assembly, layers);
+void evaluate_scripts(Store& store, std::vector<PackageTree> packages, const RootfsOptions& options,
+                      const std::function<void(const std::string&)>& log, const ScriptEvaluator& evaluator) {
+  rootfs::Assembly assembly = rootfs::merged(store, std::move(packages), options, log, evaluator);
   for (const auto& rule : rootfs::rules()) {
-    with_context(fmt::format("while applying the rule {} ({})", rule.name, rule.what), [&] { rule.apply(assembly); });
+    rootfs::apply(rule, assembly);
+    if (rule.apply == rootfs::scripts) return;
   }
+}
+
+Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std::vector<Layer>& layers,
+                     const RootfsOptions& options, const std::function<void(const std::string&)>& log,
+                     const ScriptEvaluator& evaluator) {
+  rootfs::Assembly assembly = rootfs::merged(store, std::move(packages), options, log, evaluator);
+  rootfs::lay_over(assembly, layers);
+  for (const auto& rule : rootfs::rules()) rootfs::apply(rule, assembly);
   assembly.tree.add_missing_parents(Origin::rule("base-files"), options.source_date_epoch);
   assembly.log(fmt::format("root filesystem: {} paths", assembly.tree.nodes().size()));
   return std::move(assembly.tree);

@@ -60,6 +60,10 @@ const Package* Assembly::package(std::string_view name) const {
   return found == packages.end() ? nullptr : &*found;
 }
 
+bool Assembly::evaluates(std::string_view name) const {
+  return std::find(options.evaluate.begin(), options.evaluate.end(), name) != options.evaluate.end();
+}
+
 const User& Assembly::user(const std::string& name) const {
   const auto found = std::find_if(users.begin(), users.end(), [&](const User& each) { return each.name == name; });
   if (found == users.end()) throw Error(ErrorKind::Internal, fmt::format("no rule created the account {}", name));
@@ -82,7 +86,9 @@ bool Assembly::exists(std::string_view path) const { return tree.resolve(path).h
 
 bool Assembly::from_layer(std::string_view path) const {
   const auto* node = tree.find(path);
-  return node != nullptr && node->origin.kind() != Origin::Kind::Package && node->origin.kind() != Origin::Kind::Rule;
+  if (node == nullptr) return false;
+  const auto kind = node->origin.kind();
+  return kind != Origin::Kind::Package && kind != Origin::Kind::Rule && kind != Origin::Kind::Script;
 }
 
 bool Assembly::excluded(std::string_view path) const {

@@ -46,7 +46,12 @@ struct Assembly {
   Tree tree;
   std::vector<User> users;
   std::vector<Group> groups;
+  ScriptEvaluator evaluator = {};
+  /// Units that evaluated scripts enable or mask.
+  std::vector<std::string> enable = {}, enable_user = {}, mask = {};
 
+  /// Some script of the package is evaluated.
+  bool evaluates(std::string_view package) const;
   const Package* package(std::string_view name) const;
   const User& user(const std::string& name) const;  ///< Error{Internal} if no rule created it
   const Group& group(const std::string& name) const;

@@ -37,35 +37,47 @@ std::string indented(const std::string& text) {
 
 }  // namespace
 
-void check_scripts(const Store& store, const std::vector<PackageTree>& packages,
-                   const std::vector<Judgement>& judgements) {
+std::vector<UnjudgedScript> unjudged_scripts(const Store& store, const std::vector<PackageTree>& packages,
+                                             const std::vector<Judgement>& judgements) {
   check_table(judgements);
-  std::string unjudged;
-  int count = 0;
+  std::vector<UnjudgedScript> unjudged;
   for (const auto& package : packages) {
     for (const std::string script : {"preinst", "postinst"}) {
       const auto* node = package.tree.find("DEBIAN/" + script);
       if (node == nullptr) continue;
       const auto analysis = analyse_script(store.read(node->content), package.name, script);
       if (analysis.remainder.empty()) continue;
+      const auto is_of_it = [&](const Judgement& each) {
+        return each.package == package.name && each.script == script;
+      };
       const bool judged = std::any_of(judgements.begin(), judgements.end(), [&](const Judgement& each) {
-        return each.package == package.name && each.script == script && each.remainder == analysis.remainder_sha256;
+        return is_of_it(each) && each.remainder == analysis.remainder_sha256;
       });
       if (judged) continue;
-      ++count;
-      const bool known = std::any_of(judgements.begin(), judgements.end(), [&](const Judgement& each) {
-        return each.package == package.name && each.script == script;
-      });
-      unjudged += fmt::format("\n{} of {} {} ({}){}\n  remainder = \"{}\"\n{}", script, package.name, package.version,
-                              package.architecture, known ? ", which has changed since it was judged" : "",
-                              analysis.remainder_sha256, indented(analysis.remainder));
+      unjudged.push_back({package.name, package.version, package.architecture, script, analysis.remainder,
+                          analysis.remainder_sha256, std::any_of(judgements.begin(), judgements.end(), is_of_it)});
     }
+  }
+  return unjudged;
+}
+
+void check_scripts(const Store& store, const std::vector<PackageTree>& packages,
+                   const std::vector<Judgement>& judgements, const std::vector<std::string>& evaluated) {
+  std::string list;
+  int count = 0;
+  for (const auto& each : unjudged_scripts(store, packages, judgements)) {
+    if (std::find(evaluated.begin(), evaluated.end(), each.package) != evaluated.end()) continue;
+    ++count;
+    list += fmt::format("\n{} of {} {} ({}){}\n  remainder = \"{}\"\n{}", each.script, each.package, each.version,
+                        each.architecture, each.changed ? ", which has changed since it was judged" : "",
+                        each.remainder_sha256, indented(each.remainder));
   }
   if (count == 0) return;
   throw Error(ErrorKind::Resolve,
-              fmt::format("{} maintainer script{} no judgement:{}", count, count == 1 ? " has" : "s have", unjudged),
-              "Read the remainder of each script. Add a [[judgement]] to defconfigs/scripts.toml with package, script, "
-              "remainder and reason, and with the rule that models it if it affects a new image.");
+              fmt::format("{} maintainer script{} no judgement:{}", count, count == 1 ? " has" : "s have", list),
+              "Run `k8simg lock NAME`, which evaluates these scripts. If that fails, read the remainder of each script. Add "
+              "a [[judgement]] to defconfigs/scripts.toml with package, script, remainder and reason, and with the rule "
+              "that models it if it affects a new image.");
 }
 
 }  // namespace k8simg

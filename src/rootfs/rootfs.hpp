@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <string>
@@ -54,19 +55,42 @@ struct RootfsOptions : RootfsConfig {
   std::string architecture, triplet;
   std::int64_t source_date_epoch = 0;
   std::vector<DiskMount> mounts;  ///< for /etc/fstab
+  std::vector<std::string> evaluate;  ///< packages whose scripts are evaluated where no judgement covers them
 };
 
-/// Error{Resolve} lists each remainder without a judgement, with its text, its hash and what to do. Error{Usage} if a
-/// judgement names an unknown rule or has no reason. The blobs of the scripts are in `store`.
+/// Runs components/maintscript: takes its request as JSON, and gives the folder with its result. The request names
+/// contents of files by their place in the store's folder of blobs.
+using ScriptEvaluator = std::function<std::filesystem::path(const std::string& request)>;
+
+/// A script whose remainder has no judgement.
+struct UnjudgedScript {
+  std::string package, version, architecture, script;
+  std::string remainder, remainder_sha256;
+  bool changed = false;  ///< another text of it has a judgement
+};
+
+/// Scripts to evaluate, in the order of packages. Error{Usage} if a judgement names an unknown rule or has no reason.
+/// The blobs of the scripts are in `store`.
+std::vector<UnjudgedScript> unjudged_scripts(const Store& store, const std::vector<PackageTree>& packages,
+                                             const std::vector<Judgement>& judgements);
+/// Error{Resolve} lists each script that has no judgement and whose package is not in `evaluated`, with its remainder,
+/// its hash and what to do.
 void check_scripts(const Store& store, const std::vector<PackageTree>& packages,
-                   const std::vector<Judgement>& judgements);
+                   const std::vector<Judgement>& judgements, const std::vector<std::string>& evaluated = {});
 
 /// Merges packages in the order of their names after the usr-merge, then layers in the given order, then applies the
 /// rules. Every node has its origin. Only the rule "modes" changes paths of layers. If two packages have the same file,
 /// that of the package with a Replaces for the other is used, as in dpkg. Error{Usage} for undeclared collisions and an
-/// unknown unit, alternative or time zone. Error{Resolve} for an account without a number.
+/// unknown unit, alternative or time zone.
+/// `evaluator` is needed if options.evaluate names packages. Error{Resolve} lists scripts that cannot be evaluated, each
+/// with package, script, line and command.
 Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std::vector<Layer>& layers,
-                     const RootfsOptions& options, const std::function<void(const std::string&)>& log);
+                     const RootfsOptions& options, const std::function<void(const std::string&)>& log,
+                     const ScriptEvaluator& evaluator = {});
+
+/// Evaluates the scripts over the packages alone, without layers: what `k8simg lock` asks. Errors as above.
+void evaluate_scripts(Store& store, std::vector<PackageTree> packages, const RootfsOptions& options,
+                      const std::function<void(const std::string&)>& log, const ScriptEvaluator& evaluator);
 
 /// Makes a tools tree: merges packages in the same way and applies only the rules that it needs (usr-merge,
 /// alternatives, mount points, accounts).

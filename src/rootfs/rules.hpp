@@ -2,6 +2,10 @@
 // name is used in origins ("rule:NAME") and in defconfigs/scripts.toml.
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +21,11 @@ struct Rule {
 
 /// In the order in which they run.
 const std::vector<Rule>& rules();
+/// The number that is set aside for an account, or nullopt.
+std::optional<std::uint32_t> fixed_number(std::string_view name);
+/// A number for an account for which none is set aside: from its name, so that it does not depend on the order of
+/// packages. eval.Derive of components/maintscript computes the same.
+std::uint32_t derived_number(std::string_view name, const std::function<bool(std::uint32_t)>& taken);
 bool is_rule(std::string_view name);
 
 void usr_merge(Assembly& assembly);          // rules_defaults.cpp
@@ -27,6 +36,7 @@ void owners(Assembly& assembly);             // rules_defaults.cpp
 void alternatives(Assembly& assembly);       // rules_alternatives.cpp
 void pam(Assembly& assembly);                // rules_pam.cpp
 void nsswitch(Assembly& assembly);           // rules_pam.cpp
+void scripts(Assembly& assembly);            // rules_scripts.cpp
 void units(Assembly& assembly);              // rules_units.cpp
 void certificates(Assembly& assembly);       // rules_certificates.cpp
 void file_capabilities(Assembly& assembly);  // rules_capabilities.cpp

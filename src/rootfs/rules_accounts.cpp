@@ -9,6 +9,7 @@
 #include "rootfs/debian.hpp"
 #include "rootfs/rules.hpp"
 #include "rootfs/shell_words.hpp"
+#include "util/digest.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
 
@@ -39,25 +40,28 @@ class Accounts {
     return found == assembly_.groups.end() ? nullptr : &*found;
   }
 
-  std::uint32_t fixed(const std::string& name, const std::string& asked_by) const {
-    const auto& numbers = debian().account_numbers;
-    if (const auto found = numbers.find(name); found != numbers.end()) return found->second;
-    throw Error(
-        ErrorKind::Resolve,
-        fmt::format("{} needs the account {} without a number, and no number is reserved for it", asked_by, name),
-        fmt::format("Set one in an overlay, /usr/lib/sysusers.d/zz-{}.conf with the line `u {} NUMBER`, or in "
-                    "[accounts.numbers] of src/rootfs/debian.toml.",
-                    name, name));
+  /// The number that is set aside for the name, or one that is derived from it.
+  std::uint32_t number_of(const std::string& name) {
+    if (const auto fixed = fixed_number(name)) return *fixed;
+    if (const auto* known = group(name)) return known->gid;
+    return derived_number(name, [&](std::uint32_t number) {
+      const auto& reserved = debian().account_numbers;
+      return std::any_of(reserved.begin(), reserved.end(), [&](const auto& each) { return each.second == number; }) ||
+             std::any_of(assembly_.users.begin(), assembly_.users.end(),
+                         [&](const User& user) { return user.uid == number && user.name != name; }) ||
+             std::any_of(assembly_.groups.begin(), assembly_.groups.end(),
+                         [&](const Group& each) { return each.gid == number && each.name != name; });
+    });
   }
 
-  void add_group(const std::string& name, std::optional<std::uint32_t> gid, const std::string& asked_by) {
+  void add_group(const std::string& name, std::optional<std::uint32_t> gid) {
     if (group(name) != nullptr) return;
-    assembly_.groups.push_back({name, gid ? *gid : fixed(name, asked_by), {}});
+    assembly_.groups.push_back({name, gid ? *gid : number_of(name), {}});
   }
 
-  void add_user(User user, std::optional<std::uint32_t> uid, const std::string& asked_by) {
+  void add_user(User user, std::optional<std::uint32_t> uid) {
     if (has_user(user.name)) return;
-    user.uid = uid ? *uid : fixed(user.name, asked_by);
+    user.uid = uid ? *uid : number_of(user.name);
     assembly_.users.push_back(std::move(user));
   }
 
@@ -132,7 +136,7 @@ void read_sysusers(Assembly& assembly, Accounts& accounts) {
     return found == said.end() ? std::nullopt : std::optional(found->second);
   };
   for (const auto& [words, source] : lines) {
-    if (words[0] == "g") accounts.add_group(words[1], number_of(words[1]), source);
+    if (words[0] == "g") accounts.add_group(words[1], number_of(words[1]));
   }
   for (const auto& [words, source] : lines) {
     if (words[0] != "u" && words[0] != "u!") continue;
@@ -148,17 +152,17 @@ void read_sysusers(Assembly& assembly, Accounts& accounts) {
     if (const auto gid = number(id.group)) {
       user.gid = *gid;
     } else if (!id.group.empty()) {
-      accounts.add_group(id.group, number_of(id.group), source);
+      accounts.add_group(id.group, number_of(id.group));
       user.gid = accounts.group(id.group)->gid;
     } else {
-      accounts.add_group(name, number_of(name), source);
+      accounts.add_group(name, number_of(name));
       user.gid = accounts.group(name)->gid;
     }
-    accounts.add_user(std::move(user), number_of(name), source);
+    accounts.add_user(std::move(user), number_of(name));
   }
   for (const auto& [words, source] : lines) {
     if (words[0] != "m" || words.size() < 3) continue;
-    accounts.add_group(words[2], number_of(words[2]), source);
+    accounts.add_group(words[2], number_of(words[2]));
     auto& members = accounts.group(words[2])->members;
     if (std::find(members.begin(), members.end(), words[1]) == members.end()) members.push_back(words[1]);
   }
@@ -167,8 +171,8 @@ void read_sysusers(Assembly& assembly, Accounts& accounts) {
 /// adduser --system and addgroup --system as in adduser(8): group nogroup without --group, no shell, locked.
 void read_adduser_calls(const Assembly& assembly, Accounts& accounts) {
   for (const auto& package : assembly.packages) {
+    if (assembly.evaluates(package.name)) continue;  // the evaluation makes them
     const auto& script = package.postinst.remainder;
-    const auto asked_by = fmt::format("the postinst of {}", package.name);
     for (const std::string program : {"addgroup", "adduser"}) {
       for (const auto& call : calls_of(script, program)) {
         User user{.home = "/nonexistent", .shell = "/usr/sbin/nologin", .password = "!"};
@@ -194,13 +198,13 @@ void read_adduser_calls(const Assembly& assembly, Accounts& accounts) {
             user.name = call[i];
         }
         if (!system || user.name.empty()) continue;
-        if (own_group) accounts.add_group(user.name, std::nullopt, asked_by);
+        if (own_group) accounts.add_group(user.name, std::nullopt);
         if (program == "addgroup") continue;
-        if (!group_name.empty()) accounts.add_group(group_name, std::nullopt, asked_by);
+        if (!group_name.empty()) accounts.add_group(group_name, std::nullopt);
         user.gid = own_group            ? accounts.group(user.name)->gid
                    : group_name.empty() ? nogroup
                                         : accounts.group(group_name)->gid;
-        accounts.add_user(std::move(user), std::nullopt, asked_by);
+        accounts.add_user(std::move(user), std::nullopt);
       }
     }
   }
@@ -226,6 +230,23 @@ void check_numbers(const Assembly& assembly) {
 }
 
 }  // namespace
+
+std::optional<std::uint32_t> fixed_number(std::string_view name) {
+  const auto& reserved = debian().account_numbers;
+  const auto found = reserved.find(std::string(name));
+  return found == reserved.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::uint32_t derived_number(std::string_view name, const std::function<bool(std::uint32_t)>& taken) {
+  constexpr std::uint32_t first = 200, count = 700;
+  const auto digest = sha256(name).hex();
+  const auto start = static_cast<std::uint32_t>(std::stoul(digest.substr(0, 8), nullptr, 16)) % count;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const auto number = first + (start + i) % count;
+    if (!taken(number)) return number;
+  }
+  throw Error(ErrorKind::Resolve, fmt::format("no number is left for the account {}", name));
+}
 
 void accounts(Assembly& assembly) {
   const std::string rule = "accounts";

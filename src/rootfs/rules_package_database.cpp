@@ -107,13 +107,16 @@ void package_database(Assembly& assembly) {
   assembly.file(rule, database + "info/format", "1\n");
   assembly.file(rule, database + "arch-native", assembly.options.architecture + "\n");
   assembly.file_if_absent(rule, database + "diversions", "");
-  // The rule owners sets these. dpkg applies them to packages that are installed later on the node.
+  // The rule owners sets these. dpkg applies them to packages that are installed later on the node. Evaluated scripts
+  // may have written some.
+  const auto registered = assembly.text(database + "statoverride");
   std::string overrides;
   for (const auto& owner : debian().owners) {
-    if (!owner.statoverride.empty() && assembly.package(owner.statoverride) != nullptr)
-      overrides += fmt::format("{} {} {:o} /{}\n", owner.user, owner.group, owner.mode, owner.path);
+    if (owner.statoverride.empty() || assembly.package(owner.statoverride) == nullptr) continue;
+    const auto line = fmt::format("{} {} {:o} /{}\n", owner.user, owner.group, owner.mode, owner.path);
+    if (registered.find(line) == std::string::npos) overrides += line;
   }
-  if (!overrides.empty()) assembly.file_if_absent(rule, database + "statoverride", overrides);
+  if (!overrides.empty()) assembly.file(rule, database + "statoverride", overrides + registered);
   for (const auto& folder : debian().dpkg_folders) assembly.folder_if_absent(rule, database + folder);
 }
 

@@ -154,6 +154,20 @@ void enable_what_packages_enable(Assembly& assembly, UnitSet& system, UnitSet& u
   }
 }
 
+/// What evaluated scripts enable, under the same presets.
+void enable_what_scripts_enable(Assembly& assembly, UnitSet& system, UnitSet& user) {
+  const auto enable = [&](const std::vector<std::string>& names, const char* scope, UnitSet& units) {
+    const auto presets = presets_of(assembly, scope, From::Packages);
+    for (const auto& unit : names) {
+      const auto* preset = first_match(presets, unit);
+      if (!units.file_of(unit).empty() && (preset == nullptr || preset->enable)) units.enable(unit);
+    }
+  };
+  enable(assembly.enable, "system", system);
+  enable(assembly.enable_user, "user", user);
+  for (const auto& unit : assembly.mask) system.mask(unit);
+}
+
 /// Presets of layers take precedence over packages. The first match counts, as with systemctl preset.
 void apply_presets_of_layers(Assembly& assembly, UnitSet& system) {
   const auto presets = presets_of(assembly, "system", From::Layers);
@@ -202,6 +216,7 @@ void units(Assembly& assembly) {
   if (assembly.tree.find("usr/lib/systemd/system") == nullptr) return;
   UnitSet system(assembly, "system"), user(assembly, "user");
   enable_what_packages_enable(assembly, system, user);
+  enable_what_scripts_enable(assembly, system, user);
   apply_presets_of_layers(assembly, system);
   for (const auto& unit : assembly.options.enable_units) {
     require(system, unit, "enable");

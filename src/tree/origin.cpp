@@ -9,11 +9,12 @@ namespace k8simg {
 namespace {
 
 constexpr std::string_view kernel_text = "kernel";
-constexpr std::array<std::pair<std::string_view, Origin::Kind>, 6> prefixes = {{{"package:", Origin::Kind::Package},
+constexpr std::array<std::pair<std::string_view, Origin::Kind>, 7> prefixes = {{{"package:", Origin::Kind::Package},
                                                                                 {"component:", Origin::Kind::Component},
                                                                                 {"overlay:", Origin::Kind::Overlay},
                                                                                 {"board:", Origin::Kind::Board},
                                                                                 {"rule:", Origin::Kind::Rule},
+                                                                                {"script:", Origin::Kind::Script},
                                                                                 {"archive:", Origin::Kind::Archive}}};
 
 std::string_view prefix_of(std::string_view text) {

@@ -8,11 +8,11 @@
 namespace k8simg {
 
 /// Its text is "package:NAME=VERSION:ARCH", "component:NAME", "kernel", "overlay:NAME", "board:NAME", "rule:NAME" (a
-/// rule of rootfs/), or "archive:NAME" for paths that exist only in an archive that k8simg writes. Trees, manifests and
-/// SBOMs contain the text.
+/// rule of rootfs/), "script:postinst of PACKAGE" (an evaluated maintainer script), or "archive:NAME" for paths that
+/// exist only in an archive that k8simg writes. Trees, manifests and SBOMs contain the text.
 class Origin {
  public:
-  enum class Kind { Unknown, Package, Component, Kernel, Overlay, Board, Rule, Archive };
+  enum class Kind { Unknown, Package, Component, Kernel, Overlay, Board, Rule, Script, Archive };
 
   Origin() = default;
   /// Keeps the text unchanged.

@@ -135,6 +135,13 @@ install = ["bash"]                       #> ["bash", "vim"]
 essential = true                         #> false
 exclude = ["perl-base"]                  #> []
 
+[[packages.unless]]
+package = "vim"                          #> "bash"
+exclude = ["tool"]                       #> ["make"]
+
+[packages.answers]
+question = "yes"                         #> "no"
+
 [components]
 enable = ["engine"]                      #> ["engine", "empty"]
 
@@ -155,6 +162,10 @@ use = ["base"]                           #> ["base", "more"]
 exclude = ["/usr/share/man/**"]          #> []
 keep = ["/usr/share/doc/*/copyright"]    #> []
 
+[[rootfs.unless]]
+package = "vim"                          #> "bash"
+exclude = ["/usr/share/vim/**"]          #> ["/usr/share/emacs/**"]
+
 [rootfs.alternatives]
 awk = "/usr/bin/mawk"                    #> "/usr/bin/gawk"
 
@@ -166,6 +177,10 @@ reason = "ours"                          #> "theirs"
 path = "/etc/a"                          #> "/etc/b"
 mode = "0600"                            #> "0640"
 owner = "root:adm"                       #> "root:root"
+
+[[audit.no-interpreter]]
+path = "/usr/bin/a"                      #> "/usr/bin/b"
+reason = "nobody runs it"                #> "nobody needs it"
 
 [[audit.allow]]
 path = "/usr/lib/a"                      #> "/usr/lib/b"

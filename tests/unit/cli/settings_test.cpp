@@ -73,11 +73,11 @@ IndexSet indexes(const std::vector<Repository>& repositories, const std::string&
       asked += fmt::format(" {}/{}/{}", r.name, suite, join(r.sections, "+"));
       std::string text;
       for (const char* name :
-           {"bash", "base", "perl-base", "vim", "gcc", "make", "go", "coreutils", "e2fsprogs", "zstd", "qemu",
+           {"bash", "base", "perl-base", "tool", "vim", "gcc", "make", "go", "coreutils", "e2fsprogs", "zstd", "qemu",
             "qemu-utils", "linux-image", "linux-source", "linux-source-7", "loader", "loader-2"})
         text += fmt::format(
             "Package: {0}\nVersion: 1\nArchitecture: {1}\n{2}{3}Filename: pool/{0}.deb\nSize: 10\nSHA256: {4}\n\n",
-            name, architecture, std::string_view(name) == "bash" ? "Depends: perl-base\n" : "",
+            name, architecture, std::string_view(name) == "bash" ? "Depends: perl-base, tool\n" : "",
             std::string_view(name) == "base" ? "Essential: yes\n" : "", sha256(name).hex());
       set.packages.push_back({r.name, suite, "main", architecture, text, suite.ends_with("-backports")});
     }
@@ -145,7 +145,7 @@ std::string without_names(std::string key) {
   key = std::regex_replace(
       key,
       std::regex(
-          R"((^|\.)(boot\.files|disk\.partition|repository|rootfs\.replace|rootfs\.mode|audit\.allow|binary|image|release)\.[^.]+\.)"),
+          R"((^|\.)(boot\.files|disk\.partition|repository|packages\.unless|rootfs\.unless|rootfs\.replace|rootfs\.mode|audit\.allow|audit\.no-interpreter|binary|image|release)\.[^.]+\.)"),
       "$1$2.");
   key = std::regex_replace(key, std::regex(R"(\.check\.[0-9]+\.)"), ".check.");
   key = std::regex_replace(key, std::regex(R"(^rootfs\.alternatives\..*)"), "rootfs.alternatives.awk");

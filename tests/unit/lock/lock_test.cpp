@@ -300,6 +300,16 @@ TEST_CASE("changes between two locks read as a list") {
   CHECK(describe_changes(before, dated).empty());
 }
 
+TEST_CASE("packages whose scripts are evaluated are named, and only then") {
+  Lock lock = sample();
+  lock.evaluated = {"nano", "sudo"};
+  const std::string text = lock.serialise();
+  CHECK(text.find("\n \"evaluated\": [\"nano\", \"sudo\"],\n \"target\"") != std::string::npos);
+  CHECK(Lock::parse(text, "x.lock").evaluated == lock.evaluated);
+  CHECK(Lock::parse(text, "x.lock").serialise() == text);
+  CHECK(sample().serialise().find("evaluated") == std::string::npos);
+}
+
 TEST_CASE("suites that were left out are named, and only then") {
   Lock lock = sample();
   lock.without_suites = {"trixie-security", "trixie-updates"};

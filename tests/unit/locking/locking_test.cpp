@@ -83,6 +83,24 @@ std::string changes(const Lock& before, const LockResult& after) {
 
 }  // namespace
 
+TEST_CASE("what is excluded unless a package is there is included with it, and so is what is asked for itself") {
+  Site site;
+  site.suites.at("trixie") += stanza("perl", "1", "Depends: perl-base\n") + stanza("perl-base", "1") +
+                              stanza("script", "1", "Depends: perl-base\n") + stanza("inxi", "1", "Depends: perl\n");
+  site.pc.exclude_packages_unless = {{"perl", {"perl-base"}}};
+  site.pc.packages = {"script"};
+  CHECK(words(site.lock(site.pc, {}).lock.target) == "script 1");
+  site.pc.packages = {"inxi", "script"};
+  CHECK(words(site.lock(site.pc, {}).lock.target) == "inxi 1, perl 1, perl-base 1, script 1");
+  site.pc.packages = {"perl-base", "script"};
+  CHECK(words(site.lock(site.pc, {}).lock.target) == "perl-base 1, script 1");
+  site.pc.exclude_packages = {"lib"};
+  site.pc.packages = {"app"};
+  CHECK(words(site.lock(site.pc, {}).lock.target) == "app 1");
+  site.pc.packages = {"app", "lib"};
+  CHECK(words(site.lock(site.pc, {}).lock.target) == "app 1, lib 1");
+}
+
 TEST_CASE("a new lock: the target's packages, and the tools of every configuration, each once") {
   Site site;
   const Lock lock = site.lock(site.pc, {}).lock;

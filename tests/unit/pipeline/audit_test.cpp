@@ -56,6 +56,8 @@ struct Fixture {
     file("usr/bin/script", "#!/bin/sh\n", "overlay:base");
     file("etc/empty", "", "overlay:base");
     root.add_symlink("usr/bin/false", "true", "package:coreutils=9.7-3:armel");
+    root.add_symlink("usr/bin/sh", "true", "package:coreutils=9.7-3:armel");
+    root.add_symlink("bin", "usr/bin", "package:base-files=1:armel");
     root.add_directory("usr/lib", 0755, "package:base-files=1:armel");
   }
   void file(const std::string& path, const std::string& content, const std::string& origin) {
@@ -122,6 +124,28 @@ TEST_CASE("every name of one program is told") {
   CHECK(findings[0].path == "/usr/bin/a");
   CHECK(findings[1].path == "/usr/bin/b");
   CHECK(findings[1].origin == "component:x");
+}
+
+TEST_CASE("a program without its interpreter fails the build, unless the defconfig says why nobody needs it") {
+  Fixture f;
+  f.file("usr/bin/inxi", "#! /usr/bin/perl -w\n", "package:inxi=1:all");
+  f.file("usr/bin/tool", "#!/usr/bin/env python3\nprint()\n", "package:tool=1:all");
+  f.file("usr/bin/shell", "#!/usr/bin/env sh\n", "package:tool=1:all");
+  f.root.find("usr/bin/tool")->mode = 0644;
+  const std::string text = f.mistakes();
+  INFO(text);
+  CHECK(contains(text, "/usr/bin/inxi (package:inxi=1:all) needs /usr/bin/perl, which the image does not have"));
+  CHECK_FALSE(contains(text, "/usr/bin/tool"));
+  CHECK_FALSE(contains(text, "/usr/bin/shell"));
+  f.root.find("usr/bin/tool")->mode = 0755;
+  CHECK(contains(f.mistakes(), "/usr/bin/tool (package:tool=1:all) needs python3"));
+  f.project.config.audit_no_interpreter = {
+      {"/usr/bin/inxi", "shown to nobody"}, {"/usr/bin/t*", "unused"}, {"/usr/bin/absent", "not there"}};
+  CHECK(f.run() == f.project.tree(f.root));
+  f.project.config.audit_no_interpreter.clear();
+  f.file("usr/bin/perl", arm_library(4), "package:perl-base=1:armel");
+  f.file("usr/bin/python3", arm_library(4), "package:python3=1:armel");
+  CHECK(f.run() == f.project.tree(f.root));
 }
 
 TEST_CASE("firmware of devices runs on the devices") {

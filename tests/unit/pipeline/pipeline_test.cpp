@@ -63,6 +63,32 @@ TEST_CASE("every step leads to an artifact, and the disk needs them all but what
     CHECK(disk.contains(id));
 }
 
+TEST_CASE("the program that evaluates scripts is compiled only for a lock that names packages to evaluate") {
+  Project p;
+  p.write("components/maintscript/go.mod", "module m\n");
+  p.write("components/maintscript/go.sum", "");
+  p.write("components/maintscript/main.go", "package main\n");
+  CHECK_FALSE(make_pipeline(p.inputs()).graph.find("component/maintscript/build"));
+  p.lock.evaluated = {"bash"};
+  const Pipeline pipeline = make_pipeline(p.inputs());
+  std::set<std::string> tree, check;
+  needed(pipeline.graph, "rootfs/tree", tree);
+  CHECK(tree.contains("component/maintscript/check"));
+  REQUIRE(pipeline.scripts);
+  needed(pipeline.graph, OutputRef(pipeline.scripts).step, check);
+  CHECK(check.contains("component/maintscript/check"));
+  CHECK(check.contains("unpack/bash_1_amd64"));
+  CHECK_FALSE(check.contains("kernel/build"));
+  CHECK_FALSE(check.contains("component/etcd/check"));
+  CHECK(parameters(pipeline.graph, "rootfs/tree").find("\"evaluate\":[\"bash\"]") != std::string::npos);
+}
+
+TEST_CASE("paths that are left out unless a package is there") {
+  Project p;
+  p.config.exclude_paths_unless = {{"bash", {"/usr/share/b/**"}}, {"man-db", {"/usr/share/man/**"}}};
+  CHECK(rootfs_options(p.config, p.lock, {}, 1).exclude == Names{"/usr/share/man/**"});
+}
+
 TEST_CASE("a package that target and tools share is fetched once, and only fetches may use the network of the host") {
   Project p;
   const Pipeline pipeline = make_pipeline(p.inputs());

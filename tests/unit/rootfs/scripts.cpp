@@ -160,6 +160,14 @@ TEST_CASE("a remainder nobody judged stops, with its text, its hash and what to 
     CHECK(error.hint().find("scripts.toml") != std::string::npos);
   }
   CHECK_NOTHROW(check_scripts(store, {package}, {{"thing", "postinst", hash, "", "only touches"}}));
+  CHECK_NOTHROW(check_scripts(store, {package}, {}, {"thing"}));
+  CHECK_THROWS_AS(check_scripts(store, {package}, {}, {"other"}), Error);
+  const auto unjudged = unjudged_scripts(store, {package}, {{"thing", "postinst", "another text", "", "x"}});
+  REQUIRE(unjudged.size() == 1);
+  CHECK(unjudged[0].package == "thing");
+  CHECK(unjudged[0].script == "postinst");
+  CHECK(unjudged[0].changed);
+  CHECK(unjudged_scripts(store, {package}, {{"thing", "postinst", hash, "", "only touches"}}).empty());
   CHECK_THROWS_AS(check_scripts(store, {package}, {{"other", "postinst", hash, "", "not this package"}}), Error);
   CHECK_THROWS_AS(check_scripts(store, {package}, {{"thing", "preinst", hash, "", "not this script"}}), Error);
   CHECK_THROWS_AS(check_scripts(store, {package}, {{"thing", "postinst", hash, "", " "}}), Error);

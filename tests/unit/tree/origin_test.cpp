@@ -19,6 +19,7 @@ TEST_CASE("an origin is read back from its text") {
                                                                {Origin::overlay("etcd"), Origin::Kind::Overlay},
                                                                {Origin::board("etcd"), Origin::Kind::Board},
                                                                {Origin::rule("etcd"), Origin::Kind::Rule},
+                                                               {"script:etcd", Origin::Kind::Script},
                                                                {Origin::archive("etcd"), Origin::Kind::Archive}};
   for (const auto& [origin, kind] : others) {
     INFO(origin.text());
