@@ -21,15 +21,21 @@ func TestExchange(t *testing.T) {
 		t.Fatal(err)
 	}
 	request := `{"date": 1700000000, "architecture": "armel", "multiarch": "arm-linux-gnueabi", "hostname": "node",
-"answers": {}, "numbers": {}, "limits": {}, "packages": [{"name": "p", "version": "1", "architecture": "all", "fields": {},
-"scripts": {"postinst": "echo x >/etc/new; rm /etc/gone; chmod 600 /etc/linked; mv /etc/latin* /etc/moved; echo $(hostname) >>/etc/link2"},
+"answers": {}, "numbers": {}, "limits": {}, "packages": [
+{"name": "p", "version": "1", "architecture": "all", "fields": {},
+"scripts": {
+"postinst": "echo x >/etc/new; rm /etc/gone; chmod 600 /etc/linked; mv /etc/latin* /etc/moved; hostname >>/etc/link2"},
 "evaluate": ["postinst"], "conffiles": [], "triggers": "", "templates": "", "files": []}],
 "nodes": [{"path": "etc", "type": "directory", "mode": 493, "mtime": 1},
-{"path": "etc/gone", "type": "file", "mode": 420, "size": 7, "source": "ed/7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"},
-{"path": "etc/same", "type": "file", "mode": 420, "size": 7, "source": "ed/7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73", "xattrs": {"user.x": "0001"}},
-{"path": "etc/linked", "type": "file", "mode": 420, "size": 7, "source": "ed/7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73", "mtime": 5},
+{"path": "etc/gone", "type": "file", "mode": 420, "size": 7,
+"source": "ed/7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"},
+{"path": "etc/same", "type": "file", "mode": 420, "size": 7,
+"source": "ed/7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73", "xattrs": {"user.x": "0001"}},
+{"path": "etc/linked", "type": "file", "mode": 420, "size": 7,
+"source": "ed/7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73", "mtime": 5},
 {"path": "etc/link2", "link": "etc/linked"},
-{"path": "etc/latin-é", "type": "file", "mode": 420, "size": 7, "source": "ed/7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"}]}`
+{"path": "etc/latin-é", "type": "file", "mode": 420, "size": 7,
+"source": "ed/7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"}]}`
 	file := filepath.Join(folder, "request")
 	if err := os.WriteFile(file, []byte(request), 0o644); err != nil {
 		t.Fatal(err)

@@ -84,8 +84,9 @@ void check_interpreters(StepContext& context, const Audit& parameters, const Tre
   }
   if (mistakes.empty()) return;
   throw Error(ErrorKind::Step, "programs of the root filesystem lack their interpreter:\n  " + join(mistakes, "\n  "),
-              "add the package that has it, or leave the programs out with rootfs.exclude, or say with "
-              "[[audit.no-interpreter]], path and reason, why the image does not need them");
+              "add the package that has it to packages.install (perl-base has /usr/bin/perl, python3-minimal "
+              "/usr/bin/python3), or exclude the programs with rootfs.exclude, or give the reason why the image does "
+              "not need them in [[audit.no-interpreter]]");
 }
 
 Outputs audit(StepContext& context, const Audit& parameters) {

@@ -73,11 +73,12 @@ void check_scripts(const Store& store, const std::vector<PackageTree>& packages,
                         each.remainder_sha256, indented(each.remainder));
   }
   if (count == 0) return;
-  throw Error(ErrorKind::Resolve,
-              fmt::format("{} maintainer script{} no judgement:{}", count, count == 1 ? " has" : "s have", list),
-              "Run `k8simg lock NAME`, which evaluates these scripts. If that fails, read the remainder of each script. Add "
-              "a [[judgement]] to defconfigs/scripts.toml with package, script, remainder and reason, and with the rule "
-              "that models it if it affects a new image.");
+  throw Error(
+      ErrorKind::Resolve,
+      fmt::format("{} maintainer script{} no judgement:{}", count, count == 1 ? " has" : "s have", list),
+      "Run `k8simg lock NAME`, which evaluates these scripts. If that fails, read the remainder of each script. "
+      "Add a [[judgement]] to defconfigs/scripts.toml with package, script, remainder and reason, and with the "
+      "rule that models it if it affects a new image.");
 }
 
 }  // namespace k8simg

@@ -54,7 +54,7 @@ struct DiskMount {
 struct RootfsOptions : RootfsConfig {
   std::string architecture, triplet;
   std::int64_t source_date_epoch = 0;
-  std::vector<DiskMount> mounts;  ///< for /etc/fstab
+  std::vector<DiskMount> mounts;      ///< for /etc/fstab
   std::vector<std::string> evaluate;  ///< packages whose scripts are evaluated where no judgement covers them
 };
 
@@ -82,8 +82,8 @@ void check_scripts(const Store& store, const std::vector<PackageTree>& packages,
 /// rules. Every node has its origin. Only the rule "modes" changes paths of layers. If two packages have the same file,
 /// that of the package with a Replaces for the other is used, as in dpkg. Error{Usage} for undeclared collisions and an
 /// unknown unit, alternative or time zone.
-/// `evaluator` is needed if options.evaluate names packages. Error{Resolve} lists scripts that cannot be evaluated, each
-/// with package, script, line and command.
+/// `evaluator` is needed if options.evaluate names packages. Error{Resolve} lists scripts that cannot be evaluated,
+/// each with package, script, line and command.
 Tree assemble_rootfs(Store& store, std::vector<PackageTree> packages, const std::vector<Layer>& layers,
                      const RootfsOptions& options, const std::function<void(const std::string&)>& log,
                      const ScriptEvaluator& evaluator = {});

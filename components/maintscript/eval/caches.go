@@ -5,8 +5,7 @@ import (
 	"strings"
 )
 
-// Programs of the target that make caches or start services. What they would make is left out and listed, or made
-// by a
+// Programs of the target that make caches or start services. What they would make is left out and listed, or made by a
 // rule of the build, or at the first boot.
 func init() {
 	leftOut := elsewhere("the cache is left out; the program that uses it works without, or makes it on the node")
@@ -18,7 +17,8 @@ func init() {
 		"update-info-dir", "update-menus", "update-gconf-defaults", "update-xmlcatalog", "update-catalog",
 		"texhash", "update-texmf", "mktexlsr", "updmap-sys", "rebuilddb", "apt-cache", "update-fonts-dir",
 		"update-fonts-scale", "update-fonts-alias", "appstreamcli", "update-python-modules", "vlc-cache-gen",
-		"/usr/lib/vlc/vlc-cache-gen", "update-command-not-found", "byte-compile", "gtk-query-immodules-3.0", "gtk-query-immodules-2.0"} {
+		"/usr/lib/vlc/vlc-cache-gen", "update-command-not-found", "byte-compile",
+		"gtk-query-immodules-3.0", "gtk-query-immodules-2.0"} {
 		list[name] = leftOut
 	}
 	for name, why := range map[string]string{
@@ -88,19 +88,19 @@ func gpg(c *call) int {
 // firstBoot moves a command to the first boot: it makes a key, which no two nodes may share.
 func firstBoot(c *call) int {
 	made := map[string]string{"mariadb-install-db": "/var/lib/mysql/mysql"}
-	return c.defer_(c.name, made[c.name])
+	return c.atFirstBoot(c.name, made[c.name])
 }
 
 func makeSSLCert(c *call) int {
 	if len(c.args) > 0 && c.args[0] == "generate-default-snakeoil" {
-		return c.defer_("make-ssl-cert", "/etc/ssl/private/ssl-cert-snakeoil.key")
+		return c.atFirstBoot("make-ssl-cert", "/etc/ssl/private/ssl-cert-snakeoil.key")
 	}
 	return c.refuseSecret("make-ssl-cert makes a key")
 }
 
-// defer_ writes a unit that runs the command once, before services start. `made`: a path that it makes, if that is
+// atFirstBoot writes a unit that runs the command once, before services start. `made`: a path that it makes, if that is
 // known; otherwise it runs at the first boot.
-func (c *call) defer_(program, made string) int {
+func (c *call) atFirstBoot(program, made string) int {
 	where := c.m.which(c.env("PATH"), program)
 	if where == "" {
 		return c.error("not found")
@@ -122,7 +122,8 @@ func (c *call) unit(what, command, made string) int {
 	text := "# Moved here from the postinst of " + c.m.pkg.Name + ": the build cannot do it for all nodes.\n" +
 		"[Unit]\nDescription=First start of " + c.m.pkg.Name + ": " + what + "\n" + condition + "\n" +
 		"DefaultDependencies=no\nRequires=local-fs.target\n" +
-		"After=local-fs.target systemd-sysusers.service systemd-tmpfiles-setup.service\nBefore=sysinit.target shutdown.target\n" +
+		"After=local-fs.target systemd-sysusers.service systemd-tmpfiles-setup.service\n" +
+		"Before=sysinit.target shutdown.target\n" +
 		"Conflicts=shutdown.target\n\n" +
 		"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=" + command + "\n\n[Install]\nWantedBy=sysinit.target\n"
 	name := "/usr/lib/systemd/system/" + unit

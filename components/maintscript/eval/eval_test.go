@@ -123,11 +123,14 @@ func TestOutput(t *testing.T) {
 		{"getent", `getent passwd root | cut -d: -f6; getent group nothing || echo $?`, "/root\n2"},
 		{"devices", `test -c /dev/null; echo x >/dev/null; cat /dev/null`, ""},
 		{"case and glob", `for f in /etc/*sh*; do case $f in *g*) echo $f;; esac; done`, "/etc/gshadow"},
-		{"a list at the end of a compound command", `if true; then [ -e /none ] && echo x; fi; case a in a) false && x=1;; esac; echo on`, "on"},
-		{"words of test that look like operators", `f() { [ "$1" = -R ] && echo R; [ ! "$1" = -d ] && echo no; }; f -R`, "R\nno"},
+		{"a list at the end of a compound command",
+			`if true; then [ -e /none ] && echo x; fi; case a in a) false && x=1;; esac; echo on`, "on"},
+		{"words of test that look like operators",
+			`f() { [ "$1" = -R ] && echo R; [ ! "$1" = -d ] && echo no; }; f -R`, "R\nno"},
 		{"aliases", `alias strip="sed -e 's/^ *//'"; echo "  x" | strip`, "x"},
 		{"an empty path", `[ -x "$(which none)" ] || echo none`, "none"},
-		{"another user", `su -s /bin/sh nobody -c 'touch /tmp/x'; setpriv --reuid nobody --regid adm -- touch /tmp/y; stat -c %U:%G /tmp/x /tmp/y`,
+		{"another user", `su -s /bin/sh nobody -c 'touch /tmp/x'
+setpriv --reuid nobody --regid adm -- touch /tmp/y; stat -c %U:%G /tmp/x /tmp/y`,
 			"nobody:nogroup\nnobody:adm"},
 		{"md5sum", `printf x | md5sum | cut -d' ' -f1`, "9dd4e461268c8034f5c8564e155c67a6"},
 	} {

@@ -13,7 +13,8 @@ func init() {
 	downloads := elsewhere("nothing is downloaded in a build")
 	leftOut := elsewhere("the cache is left out; the program that uses it works without, or makes it on the node")
 	register(false, map[string]func(*call) int{
-		"postconf": postconf, "mariadb-install-db": firstBoot, "python3": python, "python3.13": python, "python3.13-minimal": python,
+		"postconf": postconf, "mariadb-install-db": firstBoot, "python3": python,
+		"python3.13": python, "python3.13-minimal": python,
 		"icinga2": icinga, "chronyd": chronyd, "java": java, "keytool": java, "pg_createcluster": firstBoot,
 		"pg_lsclusters": nothing, "pg_updatedicts": leftOut, "pg_updateaptconfig": nothing, "update-gsfontmap": leftOut,
 		"helpztags": leftOut, "update-smart-drivedb": downloads, "freshclam": downloads, "iptables-save": nothing,

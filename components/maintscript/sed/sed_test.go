@@ -86,7 +86,8 @@ func TestExpressions(t *testing.T) {
 	}{
 		{"a*b", "aab", false, true}, {"*a", "*a", false, true}, {"a+", "a+", false, true}, {"a+", "aa", false, false},
 		{"a+$", "aa", true, true}, {`a\+$`, "aa", false, true}, {"a{2}", "a{2}", false, true}, {"a{2}", "aa", true, true},
-		{"[[:space:]]x", "\tx", false, true}, {"[]a]", "]", false, true}, {"[^]a]", "]", false, false}, {`[\.]`, `\`, false, true},
+		{"[[:space:]]x", "\tx", false, true}, {"[]a]", "]", false, true}, {"[^]a]", "]", false, false},
+		{`[\.]`, `\`, false, true},
 		{"^a\\|^b", "b", false, true}, {"a|b", "a|b", false, true}, {"a|b", "b", true, true}, {`\<ab\>`, "x ab", false, true},
 		{"a.c", "a\nc", false, true}, {"x^y$z", "x^y$z", false, true}, {`(`, "(", false, true}, {`\(a\)b`, "ab", false, true},
 		{"{a}", "{a}", true, true},

@@ -15,8 +15,9 @@ func tree(t *testing.T) *FS {
 			t.Fatal(err)
 		}
 	}
-	for name, target := range map[string]string{"/bin": "usr/bin", "/out": "../../../..", "/loop": "loop", "/a/up": "../etc",
-		"/abs": "/usr/bin", "/dangling": "/etc/none"} {
+	for name, target := range map[string]string{"/bin": "usr/bin", "/out": "../../../..", "/loop": "loop",
+		"/a/up": "../etc",
+		"/abs":  "/usr/bin", "/dangling": "/etc/none"} {
 		if err := fs.Symlink(target, name); err != nil {
 			t.Fatal(err)
 		}
@@ -30,13 +31,15 @@ func tree(t *testing.T) *FS {
 // TestPaths: links lead to places of the tree, however they are written.
 func TestPaths(t *testing.T) {
 	fs := tree(t)
-	for name, want := range map[string]string{"/bin/x": "/usr/bin/x", "/out/usr/bin/x": "/usr/bin/x", "/../../bin/x": "/usr/bin/x",
+	for name, want := range map[string]string{"/bin/x": "/usr/bin/x", "/out/usr/bin/x": "/usr/bin/x",
+		"/../../bin/x":     "/usr/bin/x",
 		"/a/b/../../abs/x": "/usr/bin/x", "/a/up/": "/etc", "/out": "/", "/a/up/..": "/", "//usr//./bin": "/usr/bin"} {
 		if got, err := fs.Real(name, false); err != nil || got != want {
 			t.Errorf("%s is %s (%v), wanted %s", name, got, err, want)
 		}
 	}
-	for name, want := range map[string]error{"/loop": syscall.ELOOP, "/loop/x": syscall.ELOOP, "/usr/bin/x/": syscall.ENOTDIR,
+	for name, want := range map[string]error{"/loop": syscall.ELOOP, "/loop/x": syscall.ELOOP,
+		"/usr/bin/x/":  syscall.ENOTDIR,
 		"/usr/bin/x/y": syscall.ENOTDIR, "/none/x": syscall.ENOENT, "/dangling": syscall.ENOENT} {
 		if _, err := fs.Stat(name, true); !errors.Is(err, want) {
 			t.Errorf("%s: %v, wanted %v", name, err, want)
