@@ -197,42 +197,41 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, cons
 
       // the root filesystem
       table("overlays", {{list("use", config.overlays, Growth::Accumulate)}}),
-      table("rootfs", {{
-                          list("exclude", config.rootfs.exclude, Growth::Accumulate, target_glob()),
-                          list("keep", config.rootfs.keep, Growth::Accumulate, target_glob()),
-                          entries<Config::Unless>(
-                              "unless", "package", config.exclude_paths_unless, &Config::Unless::package,
-                              [](Config::Unless& unless) {
-                                return Table{
-                                    {list("exclude", unless.exclude, Growth::Accumulate, target_glob()).require()}};
-                              }),
-                          entries<PathReplacement>(
-                              "replace", "path", config.rootfs.replace, &PathReplacement::path,
-                              [](PathReplacement& replace) {
-                                return Table{{text("reason", replace.reason, single_line()).require()}};
-                              },
-                              target_glob()),
-                          entries<PathMode>(
-                              "mode", "path", config.rootfs.modes, &PathMode::path,
-                              [](PathMode& mode) {
-                                return Table{
-                                    {octal("mode", mode.mode).require(), text("owner", mode.owner, owner_names())}};
-                              },
-                              target_glob()),
-                          text_map("alternatives", config.rootfs.alternatives, absolute_path()),
-                      }}),
+      table("rootfs",
+            {{
+                list("exclude", config.rootfs.exclude, Growth::Accumulate, target_glob()),
+                list("keep", config.rootfs.keep, Growth::Accumulate, target_glob()),
+                entries<Config::Unless>(
+                    "unless", "package", config.exclude_paths_unless, &Config::Unless::package,
+                    [](Config::Unless& unless) {
+                      return Table{{list("exclude", unless.exclude, Growth::Accumulate, target_glob()).require()}};
+                    }),
+                entries<PathReplacement>(
+                    "replace", "path", config.rootfs.replace, &PathReplacement::path,
+                    [](PathReplacement& replace) {
+                      return Table{{text("reason", replace.reason, single_line()).require()}};
+                    },
+                    target_glob()),
+                entries<PathMode>(
+                    "mode", "path", config.rootfs.modes, &PathMode::path,
+                    [](PathMode& mode) {
+                      return Table{{octal("mode", mode.mode).require(), text("owner", mode.owner, owner_names())}};
+                    },
+                    target_glob()),
+                text_map("alternatives", config.rootfs.alternatives, absolute_path()),
+            }}),
       table("audit", {{entries<Config::AuditAllow>(
-                         "no-interpreter", "path", config.audit_no_interpreter, &Config::AuditAllow::path,
-                         [](Config::AuditAllow& allow) {
-                           return Table{{text("reason", allow.reason, single_line()).require()}};
-                         },
-                         target_glob()),
-                     entries<Config::AuditAllow>(
-                         "allow", "path", config.audit_allow, &Config::AuditAllow::path,
-                         [](Config::AuditAllow& allow) {
-                           return Table{{text("reason", allow.reason, single_line()).require()}};
-                         },
-                         target_glob())}}),
+                           "no-interpreter", "path", config.audit_no_interpreter, &Config::AuditAllow::path,
+                           [](Config::AuditAllow& allow) {
+                             return Table{{text("reason", allow.reason, single_line()).require()}};
+                           },
+                           target_glob()),
+                       entries<Config::AuditAllow>(
+                           "allow", "path", config.audit_allow, &Config::AuditAllow::path,
+                           [](Config::AuditAllow& allow) {
+                             return Table{{text("reason", allow.reason, single_line()).require()}};
+                           },
+                           target_glob())}}),
       of_machines(
           table("system",
                 {{

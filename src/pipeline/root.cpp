@@ -87,8 +87,8 @@ std::vector<PackageTree> read_packages(StepContext& context) {
 
 RootfsOptions rootfs_options(const Config& config, const Lock& lock, std::vector<DiskMount> mounts,
                              std::int64_t epoch) {
-  RootfsOptions options{config.rootfs, config.arch.debian, config.arch.triplet, epoch, std::move(mounts),
-                        lock.evaluated};
+  RootfsOptions options{config.rootfs, config.arch.debian, config.arch.triplet,
+                        epoch,         std::move(mounts),  lock.evaluated};
   for (const auto& each : config.exclude_paths_unless)
     if (!has_package(lock, each.package))
       options.exclude.insert(options.exclude.end(), each.exclude.begin(), each.exclude.end());
