@@ -180,6 +180,7 @@ int lock(Session& session, const Chosen& chosen) {
     for (const auto& line : changes) print_out(fmt::format("{}\n", line));
     if (changes.empty()) print_out("no change\n");
   }
+  if (!made.lock.evaluated.empty()) print_out(fmt::format("scripts evaluated: {}\n", join(made.lock.evaluated, ", ")));
   print_out(fmt::format("{}: {} packages, {} components; {}: {} packages in {} sets\n", file.filename().string(),
                         made.lock.target.size(), made.lock.components.size(), tools.filename().string(),
                         made.lock.tools.packages.size(), made.lock.tools.sets.size()));

@@ -329,11 +329,13 @@ void Proof::explain(const Closure& closure) const {
   std::string hint =
       "Take the package out, ask for another version (name=version) or suite (name/suite), or exclude what is "
       "not needed.";
-  if (!in_the_way.empty())
+  if (!in_the_way.empty()) {
+    for (auto& name : in_the_way) name = fmt::format("`\"!{}\"`", name);
     hint = fmt::format(
-        "Take one of them out; `\"!{}\"` in packages.install takes out what an inherited list asks for. Or ask for "
-        "another version (name=version) or suite (name/suite).",
-        in_the_way[0]);
+        "Take one of them out: {} in packages.install takes out what an inherited list asks for. Or ask for another "
+        "version (name=version) or suite (name/suite).",
+        join(in_the_way, " or "));
+  }
   Error error(ErrorKind::Resolve, causes[0], hint);
   for (std::size_t i = 1; i < causes.size() && i < 8; ++i) error.add_context(causes[i]);
   for (std::size_t i = 0; i < steps.size() && i < 12; ++i) error.add_context(steps[i]);

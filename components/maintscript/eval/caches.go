@@ -88,19 +88,19 @@ func gpg(c *call) int {
 // firstBoot moves a command to the first boot: it makes a key, which no two nodes may share.
 func firstBoot(c *call) int {
 	made := map[string]string{"mariadb-install-db": "/var/lib/mysql/mysql"}
-	return c.defer_(c.name, made[c.name])
+	return c.atFirstBoot(c.name, made[c.name])
 }
 
 func makeSSLCert(c *call) int {
 	if len(c.args) > 0 && c.args[0] == "generate-default-snakeoil" {
-		return c.defer_("make-ssl-cert", "/etc/ssl/private/ssl-cert-snakeoil.key")
+		return c.atFirstBoot("make-ssl-cert", "/etc/ssl/private/ssl-cert-snakeoil.key")
 	}
 	return c.refuseSecret("make-ssl-cert makes a key")
 }
 
-// defer_ writes a unit that runs the command once, before services start. `made`: a path that it makes, if that is
+// atFirstBoot writes a unit that runs the command once, before services start. `made`: a path that it makes, if that is
 // known; otherwise it runs at the first boot.
-func (c *call) defer_(program, made string) int {
+func (c *call) atFirstBoot(program, made string) int {
 	where := c.m.which(c.env("PATH"), program)
 	if where == "" {
 		return c.error("not found")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"sort"
 	"strings"
 
 	"mvdan.cc/sh/v3/interp"
@@ -320,11 +321,17 @@ func (c *call) options(short string, long ...string) options {
 			name, value, has := strings.Cut(arg[2:], "=")
 			same, known := names[name]
 			if !known {
-				for full := range names {
-					if strings.HasPrefix(full, name) {
-						name, same, known = full, names[full], true
-						break
+				var full []string
+				for each := range names {
+					if strings.HasPrefix(each, name) {
+						full = append(full, each)
 					}
+				}
+				if sort.Strings(full); len(full) > 0 {
+					name, same, known = full[0], names[full[0]], true
+				}
+				for _, each := range full {
+					known = known && names[each] == same
 				}
 			}
 			if !known {

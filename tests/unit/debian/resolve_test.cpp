@@ -185,6 +185,19 @@ TEST_CASE("a package may conflict with what it provides itself") {
             .find("conflicts with") != std::string::npos);
 }
 
+TEST_CASE("a conflict of packages that are asked for says how to take one out of an inherited list") {
+  const auto set = trixie(stanza("timesyncd", "1", "Provides: time-daemon\nConflicts: time-daemon\n") +
+                          stanza("chrony", "1", "Provides: time-daemon\nConflicts: time-daemon\n"));
+  try {
+    resolved(set, {"timesyncd", "chrony"});
+    FAIL("resolved");
+  } catch (const Error& error) {
+    INFO(error.hint());
+    CHECK(error.hint().find("`\"!timesyncd\"`") != std::string::npos);
+    CHECK(error.hint().find("packages.install") != std::string::npos);
+  }
+}
+
 TEST_CASE("cycles end") {
   CHECK(resolved(trixie(stanza("a", "1", "Depends: b\n") + stanza("b", "1", "Depends: c\n") +
                         stanza("c", "1", "Depends: a, d | b\n") + stanza("d", "1")),
