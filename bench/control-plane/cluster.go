@@ -187,8 +187,8 @@ func environment(name, server string, set settings) []string {
 	return variables
 }
 
-// flags are kubeadm's of a static pod (cmd/kubeadm/app/phases/controlplane/manifests.go, .../etcd/local.go) and those of
-// components/kubernetes/node/config.go for a cluster of one machine, with other ports and folders.
+// flags are kubeadm's of a static pod (cmd/kubeadm/app/phases/controlplane/manifests.go, .../etcd/local.go) and those
+// of components/kubernetes/node/config.go for a cluster of one machine, with other ports and folders.
 func (c *cluster) flags(name string) []string {
 	file := c.pki.file
 	switch name {
