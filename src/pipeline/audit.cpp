@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 
@@ -41,9 +42,16 @@ std::string interpreter_of(std::string_view bytes) {
   return name == "env" && words.size() > 1 && !words[1].starts_with('-') ? words[1] : words[0];
 }
 
+constexpr std::array<const char*, 4> command_folders = {"usr/local/sbin/", "usr/local/bin/", "usr/sbin/", "usr/bin/"};
+
+bool is_command(std::string_view path) {
+  return std::any_of(command_folders.begin(), command_folders.end(),
+                     [&](const char* folder) { return path.starts_with(folder); });
+}
+
 bool finds_program(const Tree& tree, const std::string& name) {
   if (name.starts_with('/')) return tree.resolve(name.substr(1)).has_value();
-  for (const char* folder : {"usr/local/sbin/", "usr/local/bin/", "usr/sbin/", "usr/bin/"})
+  for (const char* folder : command_folders)
     if (tree.resolve(folder + name)) return true;
   return false;
 }
@@ -53,7 +61,7 @@ bool finds_program(const Tree& tree, const std::string& name) {
 std::vector<AuditFinding> missing_interpreters(const Store& store, const Tree& tree) {
   std::vector<AuditFinding> findings;
   for (const auto& [path, node] : tree.nodes()) {
-    if (node.type != NodeType::File || node.size < 4 || (node.mode & 0111) == 0) continue;
+    if (node.type != NodeType::File || node.size < 4 || (node.mode & 0111) == 0 || !is_command(path)) continue;
     const std::string interpreter = interpreter_of(MappedFile(store.path(node.content)).bytes());
     if (!interpreter.empty() && !finds_program(tree, interpreter))
       findings.push_back({"/" + path, node.origin, "needs " + interpreter + ", which the image does not have"});

@@ -22,7 +22,8 @@ struct AuditFinding {
 /// ignored. Also used for the layers of container images.
 std::vector<AuditFinding> audit_tree(const Store& store, const Tree& tree, const IsaTarget& target);
 
-/// Every program whose "#!" names an interpreter that the tree lacks, sorted by path.
+/// Every command (a program in a folder of PATH) whose "#!" names an interpreter that the tree lacks, sorted by path.
+/// Elsewhere, packages have helpers and examples for programs that they only suggest.
 std::vector<AuditFinding> missing_interpreters(const Store& store, const Tree& tree);
 
 /// rootfs/audit: its output `tree` is the unchanged tree of `rootfs`. Later steps take it from here, so they only use

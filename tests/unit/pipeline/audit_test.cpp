@@ -131,12 +131,14 @@ TEST_CASE("a program without its interpreter fails the build, unless the defconf
   f.file("usr/bin/inxi", "#! /usr/bin/perl -w\n", "package:inxi=1:all");
   f.file("usr/bin/tool", "#!/usr/bin/env python3\nprint()\n", "package:tool=1:all");
   f.file("usr/bin/shell", "#!/usr/bin/env sh\n", "package:tool=1:all");
+  f.file("usr/share/inxi/example", "#!/usr/bin/pike\n", "package:inxi=1:all");
   f.root.find("usr/bin/tool")->mode = 0644;
   const std::string text = f.mistakes();
   INFO(text);
   CHECK(contains(text, "/usr/bin/inxi (package:inxi=1:all) needs /usr/bin/perl, which the image does not have"));
   CHECK_FALSE(contains(text, "/usr/bin/tool"));
   CHECK_FALSE(contains(text, "/usr/bin/shell"));
+  CHECK_FALSE(contains(text, "pike"));
   f.root.find("usr/bin/tool")->mode = 0755;
   CHECK(contains(f.mistakes(), "/usr/bin/tool (package:tool=1:all) needs python3"));
   f.project.config.audit_no_interpreter = {
