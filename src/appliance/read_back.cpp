@@ -14,6 +14,7 @@
 #include "appliance/expected.hpp"
 #include "appliance/filesystems.hpp"
 #include "appliance/session.hpp"
+#include "util/bytes.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
 #include "util/text.hpp"
@@ -241,10 +242,8 @@ class Reader {
       const auto count = std::strtoul(std::string(head.attrval, head.attrval_len).c_str(), nullptr, 10);
       for (unsigned long i = 0; i < count && at < attributes->len; ++i, ++at) {
         const guestfs_xattr& attribute = attributes->val[at];
-        std::string hex;
-        for (std::uint32_t byte = 0; byte < attribute.attrval_len; ++byte)
-          hex += fmt::format("{:02x}", static_cast<unsigned char>(attribute.attrval[byte]));
-        paths[join_path(folder, name)].xattrs[attribute.attrname] = hex;
+        paths[join_path(folder, name)].xattrs[attribute.attrname] =
+            to_hex(std::string_view(attribute.attrval, attribute.attrval_len));
       }
     }
   }

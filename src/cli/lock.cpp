@@ -10,7 +10,6 @@
 #include "disk/formats.hpp"
 #include "locking/locking.hpp"
 #include "pipeline/packages.hpp"
-#include "pipeline/root.hpp"
 #include "report/output.hpp"
 #include "rootfs/rootfs.hpp"
 #include "tree/archive.hpp"
@@ -68,8 +67,7 @@ std::vector<std::string> packages_to_evaluate(Session& session, const Config& co
   for (std::size_t i = 0; i < trees.size(); ++i)
     list.push_back({lock.target[i].name, lock.target[i].version, lock.target[i].architecture, trees[i]});
   std::vector<std::string> names;
-  for (const auto& script :
-       unjudged_scripts(session.store(), list, rootfs_options(config, lock, {}, lock.date).judgements))
+  for (const auto& script : unjudged_scripts(session.store(), list, config.rootfs.judgements))
     if (names.empty() || names.back() != script.package) names.push_back(script.package);
   std::sort(names.begin(), names.end());
   return names;

@@ -14,24 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-const char* type_name(NodeType type) {
-  switch (type) {
-    case NodeType::File:
-      return "file";
-    case NodeType::Directory:
-      return "directory";
-    case NodeType::Symlink:
-      return "symlink";
-    case NodeType::CharDevice:
-      return "char";
-    case NodeType::BlockDevice:
-      return "block";
-    case NodeType::Fifo:
-      return "fifo";
-  }
-  return "";
-}
-
 json describe_area(const DiskArea& area) {
   json entry{{"name", area.name}, {"start", area.start}, {"size", area.size}};
   if (area.digest)

@@ -308,6 +308,10 @@ const LockedPackage* find_package(const std::vector<LockedPackage>& packages, co
 
 }  // namespace
 
+bool has_package(const std::vector<LockedPackage>& packages, const std::string& name) {
+  return find_package(packages, name) != nullptr;
+}
+
 std::string Lock::serialise() const {
   // Lines are omitted if they would be empty.
   std::string optional;

@@ -62,6 +62,9 @@ struct ToolsLock {
   const LockedPackage& package(const std::string& name) const;
 };
 
+/// Whether the packages, sorted by name, include one.
+bool has_package(const std::vector<LockedPackage>& packages, const std::string& name);
+
 /// File: defconfigs/NAME.lock, JSON with one package per line, sorted by name, for readable diffs.
 struct Lock {
   std::string defconfig;

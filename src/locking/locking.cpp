@@ -197,11 +197,8 @@ std::vector<LockedComponent> lock_components(const Config& config) {
 /// Excluded packages: what the configuration asks for itself is not, nor what belongs to a package that was chosen.
 std::vector<std::string> excluded_packages(const Config& config, const std::vector<LockedPackage>& chosen) {
   std::vector<std::string> excluded = config.exclude_packages;
-  for (const auto& unless : config.exclude_packages_unless) {
-    const bool there = std::any_of(chosen.begin(), chosen.end(),
-                                   [&](const LockedPackage& package) { return package.name == unless.package; });
-    if (!there) merge(excluded, unless.exclude);
-  }
+  for (const auto& unless : config.exclude_packages_unless)
+    if (!has_package(chosen, unless.package)) merge(excluded, unless.exclude);
   std::erase_if(excluded, [&](const std::string& name) { return contains(config.packages, name); });
   return excluded;
 }
@@ -212,10 +209,9 @@ std::vector<LockedPackage> choose_target(Chooser& chooser, const Config& config)
   // A package that was chosen may need what is otherwise excluded; fewer are excluded in each round.
   while (true) {
     chosen = chooser.choose({.install = config.packages, .essential = config.essential_packages, .exclude = excluded});
-    const std::vector<std::string> next = excluded_packages(config, chosen);
-    const bool fewer = next.size() < excluded.size();
-    if (!fewer) return chosen;
-    excluded = next;
+    std::vector<std::string> next = excluded_packages(config, chosen);
+    if (next.size() >= excluded.size()) return chosen;
+    excluded = std::move(next);
   }
 }
 

@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "graph/builtin.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
@@ -68,11 +66,6 @@ Outputs make_kernel_layer(StepContext& context, const KernelLayer& parameters) {
   return {root_out.give(put_tree(store, layer))};
 }
 
-bool has_package(const Lock& lock, const std::string& name) {
-  return std::any_of(lock.target.begin(), lock.target.end(),
-                     [&](const LockedPackage& package) { return package.name == name; });
-}
-
 }  // namespace
 
 std::vector<PackageTree> read_packages(StepContext& context) {
@@ -90,7 +83,7 @@ RootfsOptions rootfs_options(const Config& config, const Lock& lock, std::vector
   RootfsOptions options{config.rootfs, config.arch.debian, config.arch.triplet,
                         epoch,         std::move(mounts),  lock.evaluated};
   for (const auto& each : config.exclude_paths_unless)
-    if (!has_package(lock, each.package))
+    if (!has_package(lock.target, each.package))
       options.exclude.insert(options.exclude.end(), each.exclude.begin(), each.exclude.end());
   return options;
 }

@@ -1,5 +1,4 @@
 // What components/maintscript is asked: packages, tree and accounts' numbers.
-#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -7,6 +6,7 @@
 #include "rootfs/evaluation.hpp"
 #include "rootfs/evaluation_text.hpp"
 #include "rootfs/rules.hpp"
+#include "util/bytes.hpp"
 #include "util/text.hpp"
 
 namespace k8simg::rootfs {
@@ -14,13 +14,6 @@ namespace k8simg::rootfs {
 namespace {
 
 using nlohmann::json;
-
-bool is_judged(const std::vector<Judgement>& judgements, const Package& package, const std::string& script,
-               const ScriptAnalysis& analysis) {
-  return std::any_of(judgements.begin(), judgements.end(), [&](const Judgement& each) {
-    return each.package == package.name && each.script == script && each.remainder == analysis.remainder_sha256;
-  });
-}
 
 json package_entry(const Assembly& assembly, const Package& package) {
   const auto member = [&](const std::string& name) {
@@ -31,7 +24,7 @@ json package_entry(const Assembly& assembly, const Package& package) {
        conffiles = json::array();
   if (assembly.evaluates(package.name)) {
     const auto add = [&](const std::string& script, const ScriptAnalysis& analysis) {
-      if (analysis.remainder.empty() || is_judged(assembly.options.judgements, package, script, analysis)) return;
+      if (analysis.remainder.empty() || is_judged(assembly.options.judgements, package.name, script, analysis)) return;
       scripts[script] = member(script);
       evaluate.push_back(script);
     };
@@ -80,7 +73,7 @@ json node_entry(const Assembly& assembly, const std::string& path, const Node& n
   if (!node.target.empty()) entry["target"] = as_text(node.target);
   if (node.type == NodeType::CharDevice || node.type == NodeType::BlockDevice)
     entry["device"] = (static_cast<std::uint64_t>(node.major) << 32) | node.minor;
-  for (const auto& [name, value] : node.xattrs) entry["xattrs"][as_text(name)] = hex_of(value);
+  for (const auto& [name, value] : node.xattrs) entry["xattrs"][as_text(name)] = to_hex(value);
   return entry;
 }
 

@@ -1,17 +1,14 @@
 // Bytes as characters, and names of types.
 #include "rootfs/evaluation_text.hpp"
 
-#include <array>
-
 #include <fmt/format.h>
 
+#include "util/bytes.hpp"
 #include "util/error.hpp"
 
 namespace k8simg::rootfs {
 
 namespace {
-
-constexpr std::array<const char*, 6> type_names = {"file", "directory", "symlink", "char", "block", "fifo"};
 
 [[noreturn]] void malformed(std::string_view what) {
   throw Error(ErrorKind::Internal, fmt::format("the result of an evaluation has \"{}\"", what));
@@ -48,25 +45,16 @@ std::string as_bytes(std::string_view text) {
   return bytes;
 }
 
-std::string hex_of(std::string_view bytes) {
-  std::string hex;
-  for (const char each : bytes) hex += fmt::format("{:02x}", static_cast<unsigned char>(each));
-  return hex;
-}
-
 std::string bytes_of(std::string_view hex) {
-  if (hex.size() % 2 != 0 || hex.find_first_not_of("0123456789abcdef") != hex.npos) malformed(hex);
-  std::string bytes;
-  for (std::size_t i = 0; i < hex.size(); i += 2)
-    bytes += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
-  return bytes;
+  const auto bytes = from_hex(hex);
+  if (!bytes || to_hex(*bytes) != hex) malformed(hex);
+  return *bytes;
 }
-
-const char* type_name(NodeType type) { return type_names.at(static_cast<std::size_t>(type)); }
 
 NodeType type_of(std::string_view name) {
-  for (std::size_t i = 0; i < type_names.size(); ++i)
-    if (name == type_names[i]) return static_cast<NodeType>(i);
+  for (const auto type : {NodeType::File, NodeType::Directory, NodeType::Symlink, NodeType::CharDevice,
+                          NodeType::BlockDevice, NodeType::Fifo})
+    if (name == type_name(type)) return type;
   malformed(name);
 }
 

@@ -11,9 +11,7 @@ namespace k8simg::rootfs {
 
 std::string as_text(std::string_view bytes);   ///< "\xe9" → "é"
 std::string as_bytes(std::string_view text);   ///< Error{Internal} for a character above U+00FF
-std::string hex_of(std::string_view bytes);    ///< two digits a byte
-std::string bytes_of(std::string_view hex);    ///< Error{Internal} for anything else
-const char* type_name(NodeType type);          ///< "file", "directory", ...
+std::string bytes_of(std::string_view hex);    ///< Error{Internal} for anything but pairs of lower-case digits
 NodeType type_of(std::string_view type_name);  ///< Error{Internal} for another name
 
 }  // namespace k8simg::rootfs

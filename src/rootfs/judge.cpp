@@ -37,6 +37,13 @@ std::string indented(const std::string& text) {
 
 }  // namespace
 
+bool rootfs::is_judged(const std::vector<Judgement>& judgements, std::string_view package, std::string_view script,
+                       const ScriptAnalysis& analysis) {
+  return std::any_of(judgements.begin(), judgements.end(), [&](const Judgement& each) {
+    return each.package == package && each.script == script && each.remainder == analysis.remainder_sha256;
+  });
+}
+
 std::vector<UnjudgedScript> unjudged_scripts(const Store& store, const std::vector<PackageTree>& packages,
                                              const std::vector<Judgement>& judgements) {
   check_table(judgements);
@@ -47,15 +54,12 @@ std::vector<UnjudgedScript> unjudged_scripts(const Store& store, const std::vect
       if (node == nullptr) continue;
       const auto analysis = analyse_script(store.read(node->content), package.name, script);
       if (analysis.remainder.empty()) continue;
-      const auto is_of_it = [&](const Judgement& each) {
+      if (rootfs::is_judged(judgements, package.name, script, analysis)) continue;
+      const bool changed = std::any_of(judgements.begin(), judgements.end(), [&](const Judgement& each) {
         return each.package == package.name && each.script == script;
-      };
-      const bool judged = std::any_of(judgements.begin(), judgements.end(), [&](const Judgement& each) {
-        return is_of_it(each) && each.remainder == analysis.remainder_sha256;
       });
-      if (judged) continue;
       unjudged.push_back({package.name, package.version, package.architecture, script, analysis.remainder,
-                          analysis.remainder_sha256, std::any_of(judgements.begin(), judgements.end(), is_of_it)});
+                          analysis.remainder_sha256, changed});
     }
   }
   return unjudged;

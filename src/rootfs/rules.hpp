@@ -27,6 +27,9 @@ std::optional<std::uint32_t> fixed_number(std::string_view name);
 /// packages. eval.Derive of components/maintscript computes the same.
 std::uint32_t derived_number(std::string_view name, const std::function<bool(std::uint32_t)>& taken);
 bool is_rule(std::string_view name);
+/// Whether a judgement covers the remainder of the script.
+bool is_judged(const std::vector<Judgement>& judgements, std::string_view package, std::string_view script,
+               const ScriptAnalysis& analysis);
 
 void usr_merge(Assembly& assembly);          // rules_defaults.cpp
 void base_files(Assembly& assembly);         // rules_defaults.cpp

@@ -10,6 +10,24 @@
 
 namespace k8simg {
 
+const char* type_name(NodeType type) {
+  switch (type) {
+    case NodeType::File:
+      return "file";
+    case NodeType::Directory:
+      return "directory";
+    case NodeType::Symlink:
+      return "symlink";
+    case NodeType::CharDevice:
+      return "char";
+    case NodeType::BlockDevice:
+      return "block";
+    case NodeType::Fifo:
+      return "fifo";
+  }
+  return "";
+}
+
 namespace {
 
 /// Everything below a folder sorts into [folder + "/", folder + "0"): '0' follows '/' in ASCII.

@@ -16,6 +16,8 @@
 namespace k8simg {
 
 enum class NodeType { File, Directory, Symlink, CharDevice, BlockDevice, Fifo };
+/// "file", "directory", "symlink", "char", "block", "fifo": the names of manifest.json.
+const char* type_name(NodeType type);
 
 struct Node {
   NodeType type = NodeType::File;

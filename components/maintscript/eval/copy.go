@@ -35,17 +35,10 @@ func copyCommand(c *call) int {
 		seen:        map[string]string{},
 	}
 	how.follow = !how.recursive && !o.has("d") && !o.has("P") || o.has("L")
-	sources, destination := o.rest, o.value("t", "")
-	if destination == "" {
-		if len(sources) < 2 {
-			return c.error("missing file operand")
-		}
-		destination, sources = sources[len(sources)-1], sources[:len(sources)-1]
+	sources, destination, status := c.operands(o, "")
+	if status != 0 {
+		return status
 	}
-	if len(sources) > 1 && !c.m.FS.IsDir(c.path(destination)) {
-		return c.error("target '%s' is not a directory", destination)
-	}
-	status := 0
 	for _, source := range sources {
 		to := c.into(destination, source, o.has("T"))
 		if o.has("l") || o.has("s") {
@@ -74,7 +67,7 @@ func (c *call) copy(from, to string, how copying) error {
 	m := c.m
 	n, err := m.FS.Stat(from, how.follow)
 	if err != nil {
-		if from == "/dev/null" || path.Clean(from) == "/dev/null" {
+		if path.Clean(from) == "/dev/null" {
 			return m.FS.WriteFile(to, nil, 0o666&^c.umask)
 		}
 		return err
@@ -107,12 +100,8 @@ func (c *call) copy(from, to string, how copying) error {
 		if strings.HasPrefix(path.Clean(to)+"/", path.Clean(from)+"/") {
 			return errors.New("cannot be copied into itself")
 		}
-		below := how
-		if !how.follow {
-			below.follow = false
-		}
 		for _, name := range names {
-			if err := c.copy(from+"/"+name, to+"/"+name, below); err != nil {
+			if err := c.copy(from+"/"+name, to+"/"+name, how); err != nil {
 				return err
 			}
 		}
@@ -161,17 +150,10 @@ func moveCommand(c *call) int {
 	if o.has("backup") || o.has("exchange") {
 		return c.refuse("this option of mv is not modelled")
 	}
-	sources, destination := o.rest, o.value("t", "")
-	if destination == "" {
-		if len(sources) < 2 {
-			return c.error("missing file operand")
-		}
-		destination, sources = sources[len(sources)-1], sources[:len(sources)-1]
+	sources, destination, status := c.operands(o, "")
+	if status != 0 {
+		return status
 	}
-	if len(sources) > 1 && !c.m.FS.IsDir(c.path(destination)) {
-		return c.error("target '%s' is not a directory", destination)
-	}
-	status := 0
 	for _, source := range sources {
 		to := c.into(destination, source, o.has("T"))
 		if o.has("n") && c.m.FS.Lexists(to) {

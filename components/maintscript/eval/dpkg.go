@@ -170,24 +170,24 @@ func dpkgQuery(c *call) int {
 		format, verb = verb[3:], "-W"
 	}
 	status := 0
-	missing := func(name string) {
-		c.error("no packages found matching %s", name)
-		status = 1
-	}
-	switch verb {
-	case "-W", "--show":
+	// list calls show for the packages that match the names, or for all.
+	list := func(show func(*Package)) {
 		if len(names) == 0 {
 			names = []string{"*"}
 		}
 		for _, name := range names {
 			found := c.m.matching(name)
 			if len(found) == 0 {
-				missing(name)
+				status = c.error("no packages found matching %s", name)
 			}
 			for _, p := range found {
-				c.print("%s", showPackage(p, format))
+				show(p)
 			}
 		}
+	}
+	switch verb {
+	case "-W", "--show":
+		list(func(p *Package) { c.print("%s", showPackage(p, format)) })
 	case "-s", "--status", "-p", "--print-avail":
 		for _, name := range names {
 			p := c.m.installed(name)
@@ -200,23 +200,14 @@ func dpkgQuery(c *call) int {
 				p.Architecture, p.Version)
 		}
 	case "-l", "--list":
-		if len(names) == 0 {
-			names = []string{"*"}
-		}
-		for _, name := range names {
-			found := c.m.matching(name)
-			if len(found) == 0 {
-				missing(name)
-			}
-			for _, p := range found {
-				c.print("ii  %s %s %s %s\n", p.Name, p.Version, p.Architecture, p.Fields["Description"])
-			}
-		}
+		list(func(p *Package) {
+			c.print("ii  %s %s %s %s\n", p.Name, p.Version, p.Architecture, p.Fields["Description"])
+		})
 	case "-L", "--listfiles":
 		for _, name := range names {
 			p := c.m.installed(name)
 			if p == nil {
-				missing(name)
+				status = c.error("no packages found matching %s", name)
 				continue
 			}
 			c.print("/.\n%s\n", strings.Join(p.Files, "\n"))

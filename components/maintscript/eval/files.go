@@ -46,6 +46,26 @@ func (c *call) into(destination, source string, asFile bool) string {
 	return c.path(destination)
 }
 
+// operands gives the sources and the destination of cp, mv and ln: option -t or the last operand. alone is the
+// destination of a single operand; "" means that one is not enough. The status is not 0 after an error.
+func (c *call) operands(o options, alone string) (sources []string, destination string, status int) {
+	sources, destination = o.rest, o.value("t", "")
+	if destination == "" {
+		switch {
+		case len(sources) > 1:
+			destination, sources = sources[len(sources)-1], sources[:len(sources)-1]
+		case len(sources) == 1 && alone != "":
+			destination = alone
+		default:
+			return nil, "", c.error("missing file operand")
+		}
+	}
+	if len(sources) > 1 && !c.m.FS.IsDir(c.path(destination)) {
+		return nil, "", c.error("target '%s' is not a directory", destination)
+	}
+	return sources, destination, 0
+}
+
 func removeCommand(c *call) int {
 	o := c.options("rRfdivI", "recursive=r", "force=f", "dir=d", "verbose=v", "one-file-system=x", "preserve-root=x",
 		"interactive::=i")
@@ -133,25 +153,14 @@ func linkCommand(c *call) int {
 	if o.has("b") {
 		return c.refuse("option -b of ln is not modelled")
 	}
-	sources, destination := o.rest, o.value("t", "")
-	if destination == "" {
-		switch len(sources) {
-		case 0:
-			return c.error("missing file operand")
-		case 1:
-			destination = "."
-		default:
-			destination, sources = sources[len(sources)-1], sources[:len(sources)-1]
-		}
+	sources, destination, status := c.operands(o, ".")
+	if status != 0 {
+		return status
 	}
 	asFile := o.has("T")
 	if n, err := c.m.FS.Stat(c.path(destination), false); err == nil && n.Type == vfs.Symlink && o.has("n") {
 		asFile = true
 	}
-	if len(sources) > 1 && !c.m.FS.IsDir(c.path(destination)) {
-		return c.error("target '%s' is not a directory", destination)
-	}
-	status := 0
 	for _, source := range sources {
 		to := c.into(destination, source, asFile)
 		if c.m.FS.Lexists(to) && o.has("f") && !c.m.FS.IsDir(to) || o.has("f") && asFile && c.m.FS.Lexists(to) {

@@ -23,22 +23,15 @@ func dpkgTrigger(c *call) int {
 	return 0
 }
 
-func (p *Package) interests() []string {
-	var names []string
-	for _, line := range strings.Split(p.Triggers, "\n") {
-		words := strings.Fields(line)
-		if len(words) > 1 && strings.HasPrefix(words[0], "interest") {
-			names = append(names, words[1])
-		}
-	}
-	return names
-}
+func (p *Package) interests() []string { return p.triggersOf("interest") }
+func (p *Package) activates() []string { return p.triggersOf("activate") }
 
-func (p *Package) activates() []string {
+// triggersOf lists the triggers of all directives that begin with a word: "interest" and "interest-noawait".
+func (p *Package) triggersOf(directive string) []string {
 	var names []string
 	for _, line := range strings.Split(p.Triggers, "\n") {
 		words := strings.Fields(line)
-		if len(words) > 1 && strings.HasPrefix(words[0], "activate") {
+		if len(words) > 1 && strings.HasPrefix(words[0], directive) {
 			names = append(names, words[1])
 		}
 	}
@@ -46,8 +39,7 @@ func (p *Package) activates() []string {
 }
 
 // runTriggers runs each interested postinst once, with the names of its triggers. A file trigger is activated by
-// every
-// path below its name that another package ships.
+// every path below its name that another package ships.
 func (m *Machine) runTriggers() {
 	activated := map[string]bool{}
 	for name := range m.triggers.activated {

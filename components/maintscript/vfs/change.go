@@ -109,16 +109,22 @@ func (f *FS) Link(old, name string) error {
 	return f.add(p, from.node)
 }
 
+// removable finds what Remove and RemoveAll take away: anything but the root.
+func (f *FS) removable(name string) (place, error) {
+	p, err := f.find("remove", strings.TrimRight(name, "/"), false)
+	if err == nil && p.parent == nil {
+		err = pathError("remove", name, syscall.EBUSY)
+	}
+	return p, err
+}
+
 // Remove takes a name away. A directory must be empty.
 func (f *FS) Remove(name string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p, err := f.find("remove", strings.TrimRight(name, "/"), false)
+	p, err := f.removable(name)
 	if err != nil {
 		return err
-	}
-	if p.parent == nil {
-		return pathError("remove", name, syscall.EBUSY)
 	}
 	if len(p.node.children) > 0 {
 		return pathError("remove", name, syscall.ENOTEMPTY)
@@ -131,12 +137,9 @@ func (f *FS) Remove(name string) error {
 func (f *FS) RemoveAll(name string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p, err := f.find("remove", strings.TrimRight(name, "/"), false)
+	p, err := f.removable(name)
 	if err != nil {
 		return err
-	}
-	if p.parent == nil {
-		return pathError("remove", name, syscall.EBUSY)
 	}
 	f.dropBelow(p)
 	f.drop(p)
