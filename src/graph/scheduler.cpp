@@ -320,6 +320,15 @@ class Scheduler {
     return damage;
   }
 
+  static void add_damage(std::vector<Damage>& damage, const std::vector<Damage>& more) {
+    for (const Damage& one : more) {
+      const auto same = [&](const Damage& other) {
+        return other.digest == one.digest && other.checkout == one.checkout;
+      };
+      if (std::none_of(damage.begin(), damage.end(), same)) damage.push_back(one);
+    }
+  }
+
   // Verifies the targets before the caller reads them from the store. Damaged ones are made again.
   bool targets_are_whole() {
     std::vector<RecordedInput> taken;
@@ -379,8 +388,9 @@ class Scheduler {
     taken.close();
     auto damage = verifying.get();
     if (stopped.stop_requested()) std::rethrow_exception(failure);
-    // With damaged inputs, neither a failure nor a success of the step is valid.
-    if (failure && damage.empty()) damage = damage_of(inputs);
+    // With damaged inputs, neither a failure nor a success of the step is valid. A step may have failed at the first
+    // damaged file, so all that it could have used is verified.
+    if (failure || !damage.empty()) add_damage(damage, damage_of(inputs));
     if (!damage.empty()) {
       mend("step " + step.id, damage);
       return std::nullopt;

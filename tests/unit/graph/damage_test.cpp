@@ -69,6 +69,22 @@ Step careless_step(const std::string& id, std::vector<Input> inputs, const std::
   return {.id = id, .inputs = std::move(inputs), .action = action};
 }
 
+// A step that reads file by file and fails at the first damaged one.
+Step strict_step(const std::string& id, std::vector<Input> inputs, const std::string& text) {
+  BuiltinAction action{.function = "test.strict", .parameters = text};
+  action.run = [text](StepContext& context) {
+    std::string result = text;
+    const Tree tree = get_tree(context.store(), context.inputs().front().value.digest);
+    for (const auto& [path, node] : tree.nodes()) {
+      context.store().note_taken({ValueKind::Blob, node.content, node.size});
+      if (context.store().check(node.content) != Condition::Whole) throw Error(ErrorKind::Step, path + " is malformed");
+      result += context.store().read(node.content);
+    }
+    return std::map<std::string, Value>{{"out", context.store().put(result)}};
+  };
+  return {.id = id, .inputs = std::move(inputs), .action = action};
+}
+
 }  // namespace
 
 TEST_CASE("an input with other bytes of the same size is made again before its step is recorded") {
@@ -116,6 +132,25 @@ TEST_CASE("a file of a tree that is damaged or missing comes from the package th
     CHECK(shop.started() == Ids{"fetch/p", "unpack/p", "image"});
   }
   REQUIRE(warnings(shop.reporter).size() >= 1);
+}
+
+TEST_CASE("all damaged files of an input are reported, although the step failed at the first one") {
+  Workshop shop;
+  const auto graph = [&](const std::string& text) {
+    return graph_of(
+        {unpack_step("unpack/p", {}, "p"), unpack_step("unpack/q", {}, "q"),
+         merge_step("merge", {from("unpack/p"), from("unpack/q")}), strict_step("image", {from("merge")}, text)},
+        {"image"});
+  };
+  CHECK(shop.text(graph("1"), "image") == "1papbqaqb");
+  shop.store.damage(sha256("pa"), "PA");
+  shop.store.damage(sha256("qb"), "Q");  // its size tells that it is lost, so only the verification reports it
+  CHECK(shop.text(graph("2"), "image") == "2papbqaqb");
+  CHECK(shop.started() == Ids{"unpack/p", "unpack/q", "image"});
+  const auto said = warnings(shop.reporter);
+  REQUIRE(said.size() == 2);
+  CHECK(said[0].find("unpack/p/a, blob " + sha256("pa").hex()) != std::string::npos);
+  CHECK(said[1].find("unpack/q/b, blob " + sha256("qb").hex()) != std::string::npos);
 }
 
 TEST_CASE("a damaged target is made again before it is taken out") {
