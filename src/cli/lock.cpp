@@ -9,6 +9,7 @@
 #include "debian/deb.hpp"
 #include "disk/formats.hpp"
 #include "locking/locking.hpp"
+#include "pipeline/interpreters.hpp"
 #include "pipeline/packages.hpp"
 #include "report/output.hpp"
 #include "rootfs/rootfs.hpp"
@@ -41,23 +42,44 @@ std::vector<Tree> unpack(Session& session, const Config& config, const Lock& loc
   return trees;
 }
 
+Lock lock_of(const Config& config, const std::vector<LockedPackage>& packages) {
+  Lock lock;
+  lock.defconfig = config.name;
+  lock.target = packages;
+  return lock;
+}
+
 /// Reads the control files of packages that the suites no longer have from their .debs, which the lock identifies.
 std::map<std::string, std::string> control_files(Session& session, const Config& config,
                                                  const std::vector<LockedPackage>& packages) {
   session.reporter().message(fmt::format(
       "the suites no longer have {} locked packages: reading their control files from the packages", packages.size()));
-  const auto trees = unpack(session, config,
-                            Lock{.defconfig = config.name,
-                                 .date = 0,
-                                 .suites = {},
-                                 .without_suites = {},
-                                 .target = packages,
-                                 .components = {},
-                                 .tools = {}});
+  const auto trees = unpack(session, config, lock_of(config, packages));
   std::map<std::string, std::string> controls;
   for (std::size_t i = 0; i < packages.size(); ++i)
     controls[packages[i].name] = split_deb_tree(session.store(), trees[i]).control_files.at("control");
   return controls;
+}
+
+/// As LockServices::needed_interpreters. Commands that are left out, or may lack their interpreter, need none.
+std::map<std::string, std::string> needed_interpreters(Session& session, const Config& config,
+                                                       const std::vector<LockedPackage>& packages,
+                                                       const std::vector<std::string>& interpreters) {
+  const auto is_left_out = [&](const std::string& path) {
+    const auto matches = [&](const std::string& glob) { return glob_match(glob, path); };
+    return (std::any_of(config.rootfs.exclude.begin(), config.rootfs.exclude.end(), matches) &&
+            std::none_of(config.rootfs.keep.begin(), config.rootfs.keep.end(), matches)) ||
+           std::any_of(config.audit_no_interpreter.begin(), config.audit_no_interpreter.end(),
+                       [&](const auto& entry) { return matches(entry.path); });
+  };
+  const auto trees = unpack(session, config, lock_of(config, packages));
+  std::map<std::string, std::string> needed;
+  for (std::size_t i = 0; i < packages.size(); ++i)
+    for (const auto& command : commands_with_interpreter(session.store(), trees[i]))
+      for (const auto& interpreter : interpreters)
+        if (calls_program(command.interpreter, interpreter) && !is_left_out(command.path))
+          needed.try_emplace(interpreter, packages[i].name);
+  return needed;
 }
 
 /// Packages with scripts that no judgement covers, sorted.
@@ -158,6 +180,10 @@ int lock(Session& session, const Chosen& chosen) {
                                 const auto& architecture) { return loader.load(repositories, {architecture}); },
                  .now = Clock::system().now(),
                  .control_files = [&](const auto& packages) { return control_files(session, config, packages); },
+                 .needed_interpreters =
+                     [&](const auto& packages, const auto& interpreters) {
+                       return needed_interpreters(session, config, packages, interpreters);
+                     },
                  .warn = [&](const std::string& text) { session.reporter().warning(text); }});
   made.lock.evaluated = packages_to_evaluate(session, config, made.lock);
   evaluate_target_scripts(session, config, made.lock);

@@ -131,6 +131,7 @@ struct Config {
   struct Unless {
     std::string package;
     std::vector<std::string> exclude;
+    std::string interpreter;  ///< of packages: not left out either if commands of others need this: "/usr/bin/perl"
   };
   std::vector<Unless> exclude_packages_unless, exclude_paths_unless;
   std::vector<ToolSet> tools;  ///< one for each of tool_set_names, in that order; may have no packages

@@ -187,7 +187,8 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, cons
                                 "unless", "package", config.exclude_packages_unless, &Config::Unless::package,
                                 [](Config::Unless& unless) {
                                   return Table{
-                                      {list("exclude", unless.exclude, Growth::Accumulate, package_name()).require()}};
+                                      {list("exclude", unless.exclude, Growth::Accumulate, package_name()).require(),
+                                       text("interpreter", unless.interpreter, absolute_path())}};
                                 }),
                             text_map("answers", config.rootfs.answers, single_line()),
                         }})

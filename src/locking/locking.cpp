@@ -123,6 +123,11 @@ class Chooser {
     return std::move(resolution.packages);
   }
 
+  /// Replaces the reason of a package that is new or changed.
+  void explain(const std::string& name, std::string reason) {
+    if (const auto found = reasons_.find(name); found != reasons_.end()) found->second = std::move(reason);
+  }
+
   /// Keeps this version from now on.
   void prefer(const LockedPackage& package) {
     std::erase_if(keep_, [&](const LockedPackage& kept) { return kept.name == package.name; });
@@ -194,25 +199,40 @@ std::vector<LockedComponent> lock_components(const Config& config) {
   return components;
 }
 
-/// Excluded packages: what the configuration asks for itself is not, nor what belongs to a package that was chosen.
-std::vector<std::string> excluded_packages(const Config& config, const std::vector<LockedPackage>& chosen) {
+using NeededInterpreters = std::map<std::string, std::string>;  // interpreter → package
+
+/// Excluded packages: what the configuration asks for itself is not, nor what belongs to a package that was chosen, nor
+/// an interpreter that one needs.
+std::vector<std::string> excluded_packages(const Config& config, const std::vector<LockedPackage>& chosen,
+                                           const NeededInterpreters& interpreters) {
   std::vector<std::string> excluded = config.exclude_packages;
   for (const auto& unless : config.exclude_packages_unless)
-    if (!has_package(chosen, unless.package)) merge(excluded, unless.exclude);
+    if (!has_package(chosen, unless.package) && !interpreters.contains(unless.interpreter))
+      merge(excluded, unless.exclude);
   std::erase_if(excluded, [&](const std::string& name) { return contains(config.packages, name); });
   return excluded;
 }
 
-std::vector<LockedPackage> choose_target(Chooser& chooser, const Config& config) {
+std::vector<LockedPackage> choose_target(Chooser& chooser, const Config& config, const LockServices& services) {
   std::vector<LockedPackage> chosen;
-  std::vector<std::string> excluded = excluded_packages(config, chosen);
+  NeededInterpreters interpreters;
+  std::vector<std::string> excluded = excluded_packages(config, chosen, interpreters);
   // A package that was chosen may need what is otherwise excluded; fewer are excluded in each round.
   while (true) {
     chosen = chooser.choose({.install = config.packages, .essential = config.essential_packages, .exclude = excluded});
-    std::vector<std::string> next = excluded_packages(config, chosen);
-    if (next.size() >= excluded.size()) return chosen;
+    std::vector<std::string> open;  // interpreters whose packages are excluded
+    for (const auto& unless : config.exclude_packages_unless)
+      if (!unless.interpreter.empty() && !has_package(chosen, unless.package)) open.push_back(unless.interpreter);
+    if (!open.empty()) interpreters.merge(services.needed_interpreters(chosen, open));
+    std::vector<std::string> next = excluded_packages(config, chosen, interpreters);
+    if (next.size() >= excluded.size()) break;
     excluded = std::move(next);
   }
+  for (const auto& unless : config.exclude_packages_unless)
+    if (const auto needed = interpreters.find(unless.interpreter); needed != interpreters.end())
+      for (const auto& name : unless.exclude)
+        chooser.explain(name, fmt::format("{} is the interpreter of a command of {}", needed->first, needed->second));
+  return chosen;
 }
 
 std::vector<ToolSet> wanted_sets(const std::vector<Config>& project) {
@@ -282,7 +302,8 @@ LockResult make_lock(const Config& config, const std::vector<Config>& project, c
   lock.components = lock_components(config);
   Chooser target =
       chooser(repositories_of(config, request.without, false), config.arch.debian, before.suites, before.target);
-  lock.target = with_context("while choosing the target's packages", [&] { return choose_target(target, config); });
+  lock.target =
+      with_context("while choosing the target's packages", [&] { return choose_target(target, config, services); });
   if (lock.target != before.target || lock.without_suites != before.without_suites) lock.suites = target.suites();
   lock.date = date_of(before.date, target.suites());
   result.target = std::move(target).reasons();

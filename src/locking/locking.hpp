@@ -36,6 +36,11 @@ struct LockServices {
   /// The control files, by name, of packages that no suite has any more, from their .debs. Error{Fetch} if one is not
   /// available.
   std::function<std::map<std::string, std::string>(const std::vector<LockedPackage>&)> control_files;
+  /// Of those interpreters (absolute paths), the ones that commands of the packages need, with the name of such a
+  /// package. Error{Fetch} if a package is not available.
+  std::function<std::map<std::string, std::string>(const std::vector<LockedPackage>&,
+                                                   const std::vector<std::string>& interpreters)>
+      needed_interpreters;
   std::function<void(const std::string&)> warn;
 };
 

@@ -4,11 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <optional>
 
 #include "graph/builtin.hpp"
+#include "pipeline/interpreters.hpp"
 #include "tree/mapped_file.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
@@ -33,44 +33,6 @@ std::vector<AuditFinding> audit_tree(const Store& store, const Tree& tree, const
 
 namespace {
 
-/// The program that a script's first line names, "env PROGRAM" read as PROGRAM; "" for anything else.
-std::string interpreter_of(std::string_view bytes) {
-  if (!bytes.starts_with("#!")) return {};
-  const auto words = split_words(bytes.substr(2, std::min<std::size_t>(bytes.find('\n'), 256) - 2));
-  if (words.empty() || !words[0].starts_with('/')) return {};
-  const std::string name = words[0].substr(words[0].rfind('/') + 1);
-  return name == "env" && words.size() > 1 && !words[1].starts_with('-') ? words[1] : words[0];
-}
-
-constexpr std::array<const char*, 4> command_folders = {"usr/local/sbin/", "usr/local/bin/", "usr/sbin/", "usr/bin/"};
-
-bool is_command(std::string_view path) {
-  return std::any_of(command_folders.begin(), command_folders.end(),
-                     [&](const char* folder) { return path.starts_with(folder); });
-}
-
-bool finds_program(const Tree& tree, const std::string& name) {
-  if (name.starts_with('/')) return tree.resolve(name.substr(1)).has_value();
-  for (const char* folder : command_folders)
-    if (tree.resolve(folder + name)) return true;
-  return false;
-}
-
-}  // namespace
-
-std::vector<AuditFinding> missing_interpreters(const Store& store, const Tree& tree) {
-  std::vector<AuditFinding> findings;
-  for (const auto& [path, node] : tree.nodes()) {
-    if (node.type != NodeType::File || node.size < 4 || (node.mode & 0111) == 0 || !is_command(path)) continue;
-    const std::string interpreter = interpreter_of(MappedFile(store.path(node.content)).bytes());
-    if (!interpreter.empty() && !finds_program(tree, interpreter))
-      findings.push_back({"/" + path, node.origin, "needs " + interpreter + ", which the image does not have"});
-  }
-  return findings;
-}
-
-namespace {
-
 const TreePort tree_port{"tree"};
 
 struct Audit {
@@ -81,10 +43,12 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Audit, goarch, goarm, board, allow, no_interp
 
 void check_interpreters(StepContext& context, const Audit& parameters, const Tree& root) {
   std::vector<std::string> mistakes;
-  for (const AuditFinding& finding : missing_interpreters(context.store(), root)) {
+  for (const ScriptCommand& command : commands_with_interpreter(context.store(), root)) {
+    if (finds_program(root, command.interpreter)) continue;
     const auto entry = std::find_if(parameters.no_interpreter.begin(), parameters.no_interpreter.end(),
-                                    [&](const AuditAllow& each) { return glob_match(each.path, finding.path); });
-    const std::string what = fmt::format("{} ({}) {}", finding.path, finding.origin.text(), finding.what);
+                                    [&](const AuditAllow& each) { return glob_match(each.path, command.path); });
+    const std::string what = fmt::format("{} ({}) needs {}, which the image does not have", command.path,
+                                         command.origin.text(), command.interpreter);
     if (entry == parameters.no_interpreter.end())
       mistakes.push_back(what);
     else

@@ -22,14 +22,10 @@ struct AuditFinding {
 /// ignored. Also used for the layers of container images.
 std::vector<AuditFinding> audit_tree(const Store& store, const Tree& tree, const IsaTarget& target);
 
-/// Every command (a program in a folder of PATH) whose "#!" names an interpreter that the tree lacks, sorted by path.
-/// Elsewhere, packages have helpers and examples for programs that they only suggest.
-std::vector<AuditFinding> missing_interpreters(const Store& store, const Tree& tree);
-
 /// rootfs/audit: its output `tree` is the unchanged tree of `rootfs`. Later steps take it from here, so they only use
 /// an audited tree. Error{Step} lists every finding that [[audit.allow]] does not cover, and every entry of audit.allow
-/// without a finding; and missing interpreters that [[audit.no-interpreter]] does not cover. Its entries may be without
-/// a finding, since packages decide which interpreters there are.
+/// without a finding; and commands whose interpreter is missing, if [[audit.no-interpreter]] does not cover them. Its
+/// entries may be without a finding, since packages decide which interpreters there are.
 TreeHandle add_audit_step(StepGraph& graph, const Config& config, const TreeHandle& rootfs);
 
 }  // namespace k8simg

@@ -138,6 +138,7 @@ exclude = ["perl-base"]                  #> []
 [[packages.unless]]
 package = "vim"                          #> "bash"
 exclude = ["tool"]                       #> ["make"]
+interpreter = "/usr/bin/vim"             #> "/usr/bin/perl"
 
 [packages.answers]
 question = "yes"                         #> "no"

@@ -93,6 +93,12 @@ std::string fingerprint(const fs::path& project, const std::string& name) {
   services.indexes = [&](const std::vector<Repository>& repositories, const std::string& architecture) {
     return indexes(repositories, architecture, text);
   };
+  services.needed_interpreters = [](const auto&, const std::vector<std::string>& interpreters) {
+    std::map<std::string, std::string> needed;
+    for (const auto& each : interpreters)
+      if (each == "/usr/bin/perl") needed[each] = "bash";
+    return needed;
+  };
   services.warn = [](const std::string&) {};
   const Lock lock =
       make_lock(config, {config}, {.before = {}, .update = {}, .allow_older = false, .without = {}}, services).lock;

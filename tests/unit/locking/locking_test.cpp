@@ -31,6 +31,7 @@ struct Site {
   Config pc = config("pc", {"gcc"}), pi = config("pi", {"cross"});
   Names loaded, warnings;
   std::map<std::string, std::string> debs;
+  std::map<std::string, std::string> interpreters;  // package → interpreter of a command
   TempDir folder{std::filesystem::temp_directory_path(), "locking"};
 
   static Config config(const std::string& name, const Names& compilers) {
@@ -65,6 +66,14 @@ struct Site {
       for (const auto& package : packages) controls[package.name] = debs.at(package.name + " " + package.version);
       return controls;
     };
+    services.needed_interpreters = [&](const std::vector<LockedPackage>& packages, const Names& wanted) {
+      std::map<std::string, std::string> needed;
+      for (const auto& package : packages)
+        if (const auto found = interpreters.find(package.name); found != interpreters.end())
+          for (const auto& interpreter : wanted)
+            if (found->second == interpreter) needed.try_emplace(interpreter, package.name);
+      return needed;
+    };
     services.warn = [&](const std::string& text) { warnings.push_back(text); };
     return make_lock(of, {pc, pi}, {.before = before, .update = update, .allow_older = allow_older, .without = {}},
                      services);
@@ -87,7 +96,7 @@ TEST_CASE("what is excluded unless a package is there is included with it, and s
   Site site;
   site.suites.at("trixie") += stanza("perl", "1", "Depends: perl-base\n") + stanza("perl-base", "1") +
                               stanza("script", "1", "Depends: perl-base\n") + stanza("inxi", "1", "Depends: perl\n");
-  site.pc.exclude_packages_unless = {{"perl", {"perl-base"}}};
+  site.pc.exclude_packages_unless = {{"perl", {"perl-base"}, ""}};
   site.pc.packages = {"script"};
   CHECK(words(site.lock(site.pc, {}).lock.target) == "script 1");
   site.pc.packages = {"inxi", "script"};
@@ -99,6 +108,25 @@ TEST_CASE("what is excluded unless a package is there is included with it, and s
   CHECK(words(site.lock(site.pc, {}).lock.target) == "app 1");
   site.pc.packages = {"app", "lib"};
   CHECK(words(site.lock(site.pc, {}).lock.target) == "app 1, lib 1");
+}
+
+TEST_CASE("an excluded package is included if a command needs its interpreter, and the reason says so") {
+  Site site;
+  site.suites.at("trixie") += stanza("perl-base", "1", "Essential: yes\n") + stanza("fish", "1");
+  site.pc.essential_packages = true;
+  site.pc.exclude_packages_unless = {{"perl", {"perl-base"}, "/usr/bin/perl"}};
+  site.interpreters = {{"fish", "/usr/bin/perl"}, {"htop", "/usr/bin/python3"}};
+  site.pc.packages = {"app", "htop"};
+  const Lock before = site.lock(site.pc, {}).lock;
+  CHECK(words(before.target) == "app 1, htop 1, lib 1, ncurses 1");
+  site.pc.packages = {"app", "fish"};
+  const LockResult after = site.lock(site.pc, before);
+  CHECK(words(after.lock.target) == "app 1, fish 1, lib 1, perl-base 1");
+  CHECK(changes(before, after).find("perl-base 1 (/usr/bin/perl is the interpreter of a command of fish)") !=
+        std::string::npos);
+  // It goes with the package.
+  site.pc.packages = {"app"};
+  CHECK(words(site.lock(site.pc, after.lock).lock.target) == "app 1, lib 1");
 }
 
 TEST_CASE("a new lock: the target's packages, and the tools of every configuration, each once") {

@@ -1,6 +1,7 @@
 // Tests the audit step: findings, allowed files, and that later steps only get an audited tree.
 #include "pipeline/audit.hpp"
 
+#include "pipeline/interpreters.hpp"
 #include "project.hpp"
 #include "support/catch.hpp"
 
@@ -148,6 +149,14 @@ TEST_CASE("a program without its interpreter fails the build, unless the defconf
   f.file("usr/bin/perl", arm_library(4), "package:perl-base=1:armel");
   f.file("usr/bin/python3", arm_library(4), "package:python3=1:armel");
   CHECK(f.run() == f.project.tree(f.root));
+}
+
+TEST_CASE("an interpreter is called by its path, by /bin or through PATH") {
+  CHECK(calls_program("/usr/bin/perl", "/usr/bin/perl"));
+  CHECK(calls_program("/bin/perl", "/usr/bin/perl"));
+  CHECK(calls_program("perl", "/usr/bin/perl"));
+  CHECK_FALSE(calls_program("erl", "/usr/bin/perl"));
+  CHECK_FALSE(calls_program("/opt/perl", "/usr/bin/perl"));
 }
 
 TEST_CASE("firmware of devices runs on the devices") {
