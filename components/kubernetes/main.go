@@ -60,8 +60,6 @@ type program struct {
 	// package are cAdvisor's, for the kubelet, and CoreDNS' own. pflag has --version, which the servers use. All other
 	// programs drop them, or their help would list them.
 	goFlags, pFlags bool
-	// parallel is set for the program that may use several processors on a small machine; see startup.UseFewProcessors.
-	parallel bool
 }
 
 // The commands are constructed only when they run: constructing a command registers flags, feature gates and signal
@@ -72,7 +70,7 @@ var programs = []program{
 	{name: "etcdctl", run: func() int { etcdctl.MustStart(); return 0 }},
 	{name: "flanneld", run: runFlanneld},
 	{name: "k8simg-node", run: runNode},
-	{name: "kube-apiserver", run: runAPIServer, pFlags: true, parallel: true},
+	{name: "kube-apiserver", run: runAPIServer, pFlags: true},
 	{name: "kube-controller-manager", run: afterAPI(runControllerManager), pFlags: true},
 	{name: "kube-proxy", run: func() int { return cli.Run(proxy.NewProxyCommand()) }, pFlags: true},
 	{name: "kube-scheduler", run: afterAPI(runScheduler), pFlags: true},
@@ -212,9 +210,6 @@ func main() {
 	}
 	if !selected.pFlags {
 		pflag.CommandLine = pflag.NewFlagSet(os.Args[0], pflag.ExitOnError)
-	}
-	if !selected.parallel {
-		startup.UseFewProcessors()
 	}
 	os.Exit(selected.run())
 }

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"runtime"
 	"time"
 )
 
@@ -95,17 +93,4 @@ func await(ctx context.Context, url string, words io.Writer, pause, answer, pati
 		say("%s answered after %.1f s: %s", url, time.Since(began).Seconds(), last)
 	}
 	return nil
-}
-
-// few is the largest number of processors with which UseFewProcessors has an effect.
-const few = 4
-
-// UseFewProcessors limits the program to one processor at a time on a machine with up to four processors, unless the
-// environment has GOMAXPROCS. A cluster on one machine consists of a dozen programs that wait for each other. With more
-// than one processor, Go wakes another thread whenever there is work, and the machine spends most of its time switching
-// between programs.
-func UseFewProcessors() {
-	if os.Getenv("GOMAXPROCS") == "" && runtime.NumCPU() <= few {
-		runtime.GOMAXPROCS(1)
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -115,20 +114,5 @@ func TestWhatIsNoURL(t *testing.T) {
 		if err := AwaitAPI(bad, nil); err == nil || !strings.Contains(err.Error(), APIReady) {
 			t.Errorf("%q: %v", bad, err)
 		}
-	}
-}
-
-func TestProcessors(t *testing.T) {
-	before := runtime.GOMAXPROCS(2)
-	defer runtime.GOMAXPROCS(before)
-	t.Setenv("GOMAXPROCS", "2")
-	UseFewProcessors()
-	if now := runtime.GOMAXPROCS(0); now != 2 {
-		t.Errorf("%d processors, and GOMAXPROCS said 2", now)
-	}
-	t.Setenv("GOMAXPROCS", "")
-	UseFewProcessors()
-	if now := runtime.GOMAXPROCS(0); runtime.NumCPU() <= few && now != 1 {
-		t.Errorf("%d processors of %d", now, runtime.NumCPU())
 	}
 }
