@@ -93,17 +93,12 @@ void check_capabilities(const ImageTools& tools, const Tree& tree, const std::fi
   }
 }
 
-/// Runs mke2fs -d TAR and checks the file capabilities of the result. Error{Usage} with the needed size if the given
-/// size is too small.
+/// Runs mke2fs with the tree as a tar on standard input, and checks the file capabilities of the result. Error{Usage}
+/// with the needed size if the given size is too small.
 Value make_ext4(const ImageTools& tools, const Tree& tree, const FilesystemSpec& options) {
   StepContext& context = tools.context;
   check_attributes(tree);
-  const auto scratch = context.scratch();
-  const auto tar = scratch / "root.tar", image = scratch / "image.ext4";
-  {
-    const Fd fd = Fd::open(tar, O_WRONLY | O_CREAT | O_TRUNC);
-    write_tar(context.store(), tree, fd.get(), {.clamp_mtime = options.source_date_epoch});
-  }
+  const auto image = context.scratch() / "image.ext4";
   const Need need = need_of(tree);
   // Metadata: inode tables, bitmaps and group descriptors (2 %), the journal, reserved descriptors for growth.
   const std::uint64_t overhead = 40 * mebibyte;
@@ -123,7 +118,7 @@ Value make_ext4(const ImageTools& tools, const Tree& tree, const FilesystemSpec&
     const std::uint64_t ratio =
         std::clamp<std::uint64_t>(size / (need.inodes * 3 / 2) / block_size * block_size, block_size, 16384);
     make_empty_file(image, size);
-    const auto result = try_tool(
+    const auto result = try_tool_with_input(
         tools,
         {"/usr/sbin/mke2fs",
          "-q",
@@ -147,9 +142,10 @@ Value make_ext4(const ImageTools& tools, const Tree& tree, const FilesystemSpec&
          "-E",
          "hash_seed=" + uuid5(options.uuid.text() + "/hash").text() + ",lazy_itable_init=0,assume_storage_prezeroed=1",
          "-d",
-         "/in/root.tar",
+         "-",
          "/in/image.ext4"},
-        {{tar, "/in/root.tar"}, {image, "/in/image.ext4", true}}, options.source_date_epoch);
+        {{image, "/in/image.ext4", true}}, options.source_date_epoch,
+        [&](int fd) { write_tar(context.store(), tree, fd, {.clamp_mtime = options.source_date_epoch}); });
     const std::uint64_t left = result.exit_code == 0 ? user_free(image) : 0;
     if (result.exit_code == 0 && left >= options.free) {
       context.log(fmt::format("{} bytes, {} of them free without reserved blocks", size, left));
@@ -166,7 +162,6 @@ Value make_ext4(const ImageTools& tools, const Tree& tree, const FilesystemSpec&
     size += round_up(std::max(options.free - std::min(left, options.free), size / 20), mebibyte);
   }
   check_capabilities(tools, tree, image, options.source_date_epoch);
-  fs::remove(tar);
   return context.store().put_file(image, true);
 }
 

@@ -1,6 +1,7 @@
 // Runs a program of the tools tree on files of a step's scratch folder.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,11 @@ CommandResult run_tool(const ImageTools& tools, const std::vector<std::string>& 
 /// The same, but returns any exit code.
 CommandResult try_tool(const ImageTools& tools, const std::vector<std::string>& argv,
                        const std::vector<SandboxBind>& binds, std::int64_t source_date_epoch, bool capture = false);
+/// The same; `write` provides standard input. It gets the descriptor of a pipe, and runs in a thread of its own. Its
+/// error is thrown, unless the program closed the pipe.
+CommandResult try_tool_with_input(const ImageTools& tools, const std::vector<std::string>& argv,
+                                  const std::vector<SandboxBind>& binds, std::int64_t source_date_epoch,
+                                  const std::function<void(int fd)>& write);
 
 /// Makes `file` exactly `size` bytes of zeros (a hole).
 void make_empty_file(const std::filesystem::path& file, std::uint64_t size);
