@@ -1,6 +1,8 @@
 // Merges one tree into another, and reports conflicts.
 #include <fmt/format.h>
 
+#include <set>
+
 #include "tree/path.hpp"
 #include "tree/tree.hpp"
 #include "util/error.hpp"
@@ -84,13 +86,22 @@ void throw_conflicts(const std::vector<Conflict>& conflicts) {
                                               : fmt::format("{} paths come from two sources:", conflicts.size());
   for (const auto& conflict : conflicts)
     message += fmt::format("\n  /{}: {} and {}", conflict.path, conflict.first.text(), conflict.second.text());
+  // Packages against a component or an overlay: the defconfig can do without the package.
+  std::set<std::string> packages;
+  for (const auto& conflict : conflicts) {
+    const auto is_package = [](const Origin& origin) { return origin.kind() == Origin::Kind::Package; };
+    if (is_package(conflict.first) != is_package(conflict.second))
+      packages.emplace((is_package(conflict.first) ? conflict.first : conflict.second).name());
+  }
+  std::string without;
+  for (const auto& name : packages) without += (without.empty() ? "\"" : ", \"") + name + "\"";
   throw Error(
       ErrorKind::Usage, message,
       fmt::format(
           "If the later one should replace the earlier one, declare it in the defconfig: [[rootfs.replace]] path = "
-          "\"{}\" with a reason; "
-          "otherwise remove one of the two.",
-          conflicts.empty() ? "" : conflicts.front().path));
+          "\"{}\" with a reason; otherwise remove one of the two{}.",
+          conflicts.empty() ? "" : conflicts.front().path,
+          without.empty() ? "" : fmt::format(", for example with packages.exclude = [{}]", without)));
 }
 
 }  // namespace k8simg

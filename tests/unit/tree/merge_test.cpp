@@ -67,6 +67,7 @@ TEST_CASE("anything else is a conflict and changes nothing") {
     CHECK(error.kind() == ErrorKind::Usage);
     CHECK(error.message().find("/other/deep/x: package:a=1:all and overlay:o") != std::string::npos);
     CHECK(error.hint().find("replace") != std::string::npos);
+    CHECK(error.hint().find("packages.exclude = [\"a\"]") != std::string::npos);
   }
 }
 
