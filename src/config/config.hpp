@@ -148,6 +148,7 @@ struct Config {
   bool images_preload = false;  ///< the root filesystem contains the container images of its components
 
   RootfsConfig rootfs;
+  std::vector<std::string> ca_certificates;  ///< files of the project with certificates of authorities to trust
   struct AuditAllow {
     std::string path, reason;
   };

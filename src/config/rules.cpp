@@ -30,6 +30,7 @@ class Rules {
     check_qemu();
     check_packages();
     check_units();
+    check_certificates();
   }
 
  private:
@@ -192,6 +193,16 @@ class Rules {
         if (wanted.text.substr(0, wanted.text.find_first_of("=/")) == item.text)
           reader_.diagnostics().add(item.position, fmt::format("packages.exclude: {} is in packages.install too ({})",
                                                                quote(item.text), describe(wanted.position)));
+  }
+
+  void check_certificates() {
+    std::set<std::string> names;
+    for (const auto& item : reader_.items("system.ca-certificates")) {
+      check_file("system.ca-certificates", item, item.text);
+      if (!names.insert(std::filesystem::path(item.text).stem()).second)
+        reader_.diagnostics().add(item.position, fmt::format("system.ca-certificates: two files are called {}",
+                                                             quote(std::filesystem::path(item.text).stem().string())));
+    }
   }
 
   void check_units() {

@@ -239,12 +239,33 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, cons
                     text("hostname", config.rootfs.hostname, host_name()).require(),
                     text("timezone", config.rootfs.timezone, relative_path()).require(),
                     list("authorized-keys", config.rootfs.authorized_keys, Growth::Accumulate, single_line()),
+                    list("ca-certificates", config.ca_certificates, Growth::Accumulate, relative_path()),
+                    table("proxy",
+                          {{
+                              text("http", config.rootfs.proxy.http, proxy_url()),
+                              text("https", config.rootfs.proxy.https, proxy_url()),
+                              list("no-proxy", config.rootfs.proxy.no_proxy, Growth::Accumulate, no_proxy_entry()),
+                          }}),
                     table("services", {{
                                           list("enable", config.rootfs.enable_units, Growth::Accumulate, unit_name()),
                                           list("disable", config.rootfs.disable_units, Growth::Accumulate, unit_name()),
                                           list("mask", config.rootfs.mask_units, Growth::Accumulate, unit_name()),
                                       }}),
                 }})),
+      entries<AccountConfig>(
+          "user", "name", config.rootfs.users, &AccountConfig::name,
+          [](AccountConfig& user) {
+            return Table{{
+                text("comment", user.comment, comment_field()),
+                number("uid", user.uid, 1000, 59999),
+                text("shell", user.shell, absolute_path()),
+                list("groups", user.groups, Growth::Accumulate, account_name()),
+                list("authorized-keys", user.authorized_keys, Growth::Accumulate, single_line()),
+                secret("password-hash", user.password_hash, password_hash()),
+            }};
+          },
+          account_name()),
+      table("containerd", {{list_map("mirrors", config.rootfs.registry_mirrors, registry_name(), http_url())}}),
       table("build", {{number("source-date-epoch", config.source_date_epoch, 0, latest_epoch)}}),
   }};
 }

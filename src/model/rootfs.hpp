@@ -28,6 +28,21 @@ struct PathMode {
   std::string owner;       ///< "user:group", names of the image or numbers; "" for unchanged
 };
 
+/// An account for people, or a change of an account that packages bring.
+struct AccountConfig {
+  std::string name, comment;
+  int uid = 0;        ///< 0: the next free number from 1000
+  std::string shell;  ///< "": bash, else sh
+  std::vector<std::string> groups;
+  std::vector<std::string> authorized_keys;
+  std::string password_hash;  ///< of crypt(5); "": no password
+};
+
+struct ProxyConfig {
+  std::string http, https;            ///< URLs
+  std::vector<std::string> no_proxy;  ///< hosts, domains and networks
+};
+
 struct RootfsConfig {
   std::vector<std::string> exclude, keep;  ///< globs on the target; keep wins
   std::vector<PathReplacement> replace;
@@ -37,6 +52,9 @@ struct RootfsConfig {
   std::vector<std::string> enable_units, disable_units, mask_units;
   std::map<std::string, std::string> alternatives;  ///< name → path chosen, "iptables" = "/usr/sbin/iptables-nft"
   std::vector<Judgement> judgements;
+  std::vector<AccountConfig> users;
+  std::map<std::string, std::vector<std::string>> registry_mirrors;  ///< "docker.io" or "*" → URLs in their order
+  ProxyConfig proxy;
   std::map<std::string, std::string> answers;  ///< to debconf's questions, for scripts that are evaluated
 };
 

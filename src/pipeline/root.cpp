@@ -3,8 +3,11 @@
 
 #include <fmt/format.h>
 
+#include "config/node_schema.hpp"
 #include "graph/builtin.hpp"
 #include "util/error.hpp"
+#include "util/file.hpp"
+#include "util/inside.hpp"
 #include "util/text.hpp"
 
 namespace k8simg {
@@ -13,9 +16,12 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PathReplacement, path, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PathMode, path, mode, owner)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DiskMount, source, path, filesystem, options, fsck_pass, grow)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Judgement, package, script, remainder, rule, reason)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AccountConfig, name, comment, uid, shell, groups, authorized_keys, password_hash)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ProxyConfig, http, https, no_proxy)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RootfsOptions, architecture, triplet, source_date_epoch, exclude, keep, replace,
                                    modes, hostname, timezone, authorized_keys, enable_units, disable_units, mask_units,
-                                   alternatives, mounts, judgements, evaluate, answers)
+                                   alternatives, mounts, judgements, evaluate, answers, users, registry_mirrors, proxy,
+                                   trusted)
 
 namespace {
 
@@ -80,8 +86,17 @@ std::vector<PackageTree> read_packages(StepContext& context) {
 
 RootfsOptions rootfs_options(const Config& config, const Lock& lock, std::vector<DiskMount> mounts,
                              std::int64_t epoch) {
-  RootfsOptions options{config.rootfs, config.arch.debian, config.arch.triplet,
-                        epoch,         std::move(mounts),  lock.evaluated};
+  RootfsOptions options{config.rootfs, config.arch.debian, config.arch.triplet, epoch, std::move(mounts), {},
+                        lock.evaluated};
+  for (const auto& file : config.ca_certificates)
+    options.trusted[std::filesystem::path(file).stem()] = read_file(inside(config.project, file));
+  if (!options.proxy.http.empty() || !options.proxy.https.empty()) {
+    // Traffic inside of the machine and the cluster. The networks are those of a node.toml without others.
+    std::vector<std::string> local = {"localhost", "127.0.0.0/8", "::1", ".svc", ".cluster.local"};
+    for (const char* key : {"pod-network", "service-network"})
+      local.push_back(config::node_schema().find(key)->fallback);
+    options.proxy.no_proxy.insert(options.proxy.no_proxy.begin(), local.begin(), local.end());
+  }
   for (const auto& each : config.exclude_paths_unless)
     if (!has_package(lock.target, each.package))
       options.exclude.insert(options.exclude.end(), each.exclude.begin(), each.exclude.end());

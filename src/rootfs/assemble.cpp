@@ -25,6 +25,8 @@ const std::vector<Rule>& rules() {
       {"certificates", certificates, "update-ca-certificates"},
       {"file-capabilities", file_capabilities, "setcap"},
       {"identity", identity, "host name, machine id, root's keys"},
+      {"users", users, "accounts of [[user]]"},
+      {"registries", registries, "registry mirrors and the proxy of containerd"},
       {"time-zone", time_zone, "/etc/localtime"},
       {"disk-mounts", disk_mounts, "/etc/fstab"},
       {"exclusions", exclusions, "paths that the defconfig excludes"},

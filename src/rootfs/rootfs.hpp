@@ -54,8 +54,9 @@ struct DiskMount {
 struct RootfsOptions : RootfsConfig {
   std::string architecture, triplet;
   std::int64_t source_date_epoch = 0;
-  std::vector<DiskMount> mounts;      ///< for /etc/fstab
-  std::vector<std::string> evaluate;  ///< packages whose scripts are evaluated where no judgement covers them
+  std::vector<DiskMount> mounts;               ///< for /etc/fstab
+  std::map<std::string, std::string> trusted;  ///< certificates of authorities: file name without suffix → PEM
+  std::vector<std::string> evaluate;           ///< packages whose scripts are evaluated where no judgement covers them
 };
 
 /// Runs components/maintscript: takes its request as JSON, and gives the folder with its result. The request names

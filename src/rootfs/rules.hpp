@@ -41,6 +41,8 @@ void pam(Assembly& assembly);                // rules_pam.cpp
 void nsswitch(Assembly& assembly);           // rules_pam.cpp
 void scripts(Assembly& assembly);            // rules_scripts.cpp
 void units(Assembly& assembly);              // rules_units.cpp
+void users(Assembly& assembly);              // rules_users.cpp
+void registries(Assembly& assembly);         // rules_registries.cpp
 void certificates(Assembly& assembly);       // rules_certificates.cpp
 void file_capabilities(Assembly& assembly);  // rules_capabilities.cpp
 void identity(Assembly& assembly);           // rules_identity.cpp

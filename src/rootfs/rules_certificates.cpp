@@ -7,6 +7,7 @@
 
 #include "rootfs/openssl.hpp"
 #include "rootfs/rules.hpp"
+#include "util/error.hpp"
 #include "util/text.hpp"
 
 namespace k8simg::rootfs {
@@ -21,10 +22,44 @@ std::string link_name(const std::string& path) {
   return name + ".pem";
 }
 
+/// The certificates of a PEM text, each with its first and last line.
+std::vector<std::string> certificates_of(const std::string& pem) {
+  constexpr std::string_view begin = "-----BEGIN CERTIFICATE-----", end = "-----END CERTIFICATE-----";
+  std::vector<std::string> list;
+  for (auto at = pem.find(begin); at != pem.npos; at = pem.find(begin, at + 1)) {
+    const auto last = pem.find(end, at);
+    if (last == pem.npos) break;
+    list.push_back(pem.substr(at, last + end.size() - at) + "\n");
+  }
+  return list;
+}
+
+/// system.ca-certificates: as files of update-ca-certificates(8), which takes one certificate from each.
+void add_trusted(Assembly& assembly) {
+  for (const auto& [name, pem] : assembly.options.trusted) {
+    const auto list = certificates_of(pem);
+    const bool readable = !list.empty() && std::all_of(list.begin(), list.end(), [](const std::string& each) {
+      return subject_hash(each).has_value();
+    });
+    if (!readable)
+      throw Error(ErrorKind::Usage, fmt::format("system.ca-certificates: {} has no certificate that can be read", name),
+                  "Give files with certificates in PEM: `openssl x509 -inform der -in FILE` converts one.");
+    if (pem.find("PRIVATE KEY-----") != pem.npos)
+      throw Error(ErrorKind::Usage, fmt::format("system.ca-certificates: {} has a private key", name),
+                  "Remove the key from the file. Machines that trust an authority do not need its key.");
+    for (std::size_t i = 0; i < list.size(); ++i)
+      assembly.file("certificates",
+                    fmt::format("usr/local/share/ca-certificates/{}{}.crt", name,
+                                list.size() == 1 ? "" : fmt::format("-{}", i + 1)),
+                    list[i]);
+  }
+}
+
 }  // namespace
 
 void certificates(Assembly& assembly) {
   const std::string rule = "certificates";
+  add_trusted(assembly);
   std::vector<std::string> sources;
   const std::string shipped = "usr/share/ca-certificates/", local = "usr/local/share/ca-certificates/";
   for (const auto& [path, node] : assembly.tree.nodes()) {

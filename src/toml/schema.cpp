@@ -202,7 +202,18 @@ Field text(const std::string& key, std::string& target, Check check) {
             auto text = reader.as_text(path, member.value);
             if (!text || !reader.passes(check, *text, path, member.value.position)) return;
             target = *text;
-            reader.record(path, member.value, quote(*text));
+            reader.record(path, member.value, quote(without_secrets(*text)));
+          },
+          {}};
+}
+
+Field secret(const std::string& key, std::string& target, Check check) {
+  return {key,
+          [&target, check](Reader& reader, const std::string& path, const Member& member) {
+            auto text = reader.as_text(path, member.value);
+            if (!text || !reader.passes(check, *text, path, member.value.position)) return;
+            target = *text;
+            reader.record(path, member.value, "***");
           },
           {}};
 }
@@ -292,6 +303,20 @@ Field text_map(const std::string& key, std::map<std::string, std::string>& targe
             if (!reader.expect(Kind::Table, "a table", path, member.value)) return;
             for (const auto& entry : member.value.members)
               text(entry.key, target[entry.key], check).read(reader, join_key(path, entry.key), entry);
+          },
+          {}};
+}
+
+Field list_map(const std::string& key, std::map<std::string, std::vector<std::string>>& target, Check key_check,
+               Check check) {
+  return {key,
+          [&target, key_check, check](Reader& reader, const std::string& path, const Member& member) {
+            if (!reader.expect(Kind::Table, "a table", path, member.value)) return;
+            for (const auto& entry : member.value.members) {
+              const std::string below = join_key(path, entry.key);
+              if (reader.passes(key_check, entry.key, below, entry.position))
+                list(entry.key, target[entry.key], Growth::Replace, check).read(reader, below, entry);
+            }
           },
           {}};
 }

@@ -47,6 +47,8 @@ struct Table {
 
 // --- types; each binds a key to its destination ---
 Field text(const std::string& key, std::string& target, Check check = {});
+/// A text that settings() does not show.
+Field secret(const std::string& key, std::string& target, Check check);
 Field list(const std::string& key, std::vector<std::string>& target, Growth growth = Growth::Accumulate,
            Check check = {});
 Field number(const std::string& key, int& target, std::int64_t least, std::int64_t most);
@@ -55,6 +57,8 @@ Field size(const std::string& key, std::uint64_t& target);   ///< bytes: a whole
 Field octal(const std::string& key, std::uint32_t& target);  ///< a mode: "0644"
 Field flag(const std::string& key, bool& target);
 Field text_map(const std::string& key, std::map<std::string, std::string>& target, Check check = {});
+Field list_map(const std::string& key, std::map<std::string, std::vector<std::string>>& target, Check key_check,
+               Check check);
 Field table(const std::string& key, Table table);
 /// A list of tables, identified by one of their keys. [[key]] adds an entry or changes the entry of that name;
 /// [key.NAME] changes an entry.

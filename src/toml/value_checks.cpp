@@ -113,6 +113,79 @@ Check host_name() {
       "a host name: up to 63 of a-z, 0-9 and -");
 }
 
+Check account_name() {
+  return check(
+      [](const std::string& text) {
+        return !text.empty() && text.size() <= 32 && text.front() >= 'a' && text.front() <= 'z' &&
+               only(text, "-_", false);
+      },
+      "an account's name: up to 32 of a-z, 0-9, \"-\" and \"_\", beginning with a letter");
+}
+
+Check password_hash() {
+  const auto good = [](const std::string& text) {
+    const auto end = text.find('$', 1);
+    if (!text.starts_with('$') || end == std::string::npos) return false;
+    const std::vector<std::string> methods = {"y", "gy", "7", "2b", "2y", "6", "5"};
+    return std::find(methods.begin(), methods.end(), text.substr(1, end - 1)) != methods.end() &&
+           text.size() > end + 20 && only(text, "$./=,_-", true);
+  };
+  // The message does not repeat the value, which may be the password.
+  return [good](const std::string& text) -> std::string {
+    return good(text) ? "" : "must be a password's hash, as `openssl passwd -6` or `mkpasswd` prints it";
+  };
+}
+
+Check comment_field() {
+  return check(
+      [](const std::string& text) {
+        return !text.empty() && std::none_of(text.begin(), text.end(),
+                                             [](unsigned char c) { return c < 0x20 || c == 0x7f || c == ':'; });
+      },
+      "one line without \":\"");
+}
+
+namespace {
+
+bool is_http_url(const std::string& text, bool with_user) {
+  const std::string_view rest = text.starts_with("https://")  ? std::string_view(text).substr(8)
+                                : text.starts_with("http://") ? std::string_view(text).substr(7)
+                                                              : std::string_view();
+  const auto host = rest.substr(0, rest.find('/'));
+  return !host.empty() && (with_user || host.find('@') == host.npos) &&
+         std::all_of(rest.begin(), rest.end(), [](unsigned char c) {
+           return c > 0x20 && c < 0x7f &&
+                  std::string_view("\"'\\?#<>`").find(static_cast<char>(c)) == std::string_view::npos;
+         });
+}
+
+}  // namespace
+
+Check http_url() {
+  return check([](const std::string& text) { return is_http_url(text, false); },
+               "a URL such as \"https://mirror.example\", without a user or a query");
+}
+
+Check proxy_url() {
+  // The message does not repeat the value, which may have a password.
+  return [](const std::string& text) -> std::string {
+    return is_http_url(text, true) ? "" : "must be a URL such as \"http://proxy.example:3128\"";
+  };
+}
+
+Check no_proxy_entry() {
+  return check([](const std::string& text) { return !text.empty() && only(text, ".-_:/*", true); },
+               "a host, a domain or a network, such as \"registry.example\", \".example\" or \"10.0.0.0/8\"");
+}
+
+Check registry_name() {
+  return check(
+      [](const std::string& text) {
+        return text == "*" || (!text.empty() && text.front() != '.' && text.front() != '-' && only(text, ".-:", false));
+      },
+      "a registry such as \"docker.io\" or \"registry.example:5000\", or \"*\" for all others");
+}
+
 Check single_line() {
   return check(
       [](const std::string& text) { return !trim(text).empty() && text.find_first_of("\r\n") == std::string::npos; },

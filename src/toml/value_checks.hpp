@@ -16,6 +16,13 @@ Check package_choice();  ///< as apt: NAME, NAME=VERSION or NAME/SUITE
 Check image_tag();       ///< OCI Distribution Specification, "Pulling manifests"
 Check unit_name();       ///< systemd.unit(5), with its suffix
 Check host_name();       ///< a label of RFC 1123
+Check account_name();    ///< adduser.conf(5), NAME_REGEX
+Check password_hash();   ///< crypt(5): yescrypt, SHA-512, SHA-256 or bcrypt
+Check comment_field();   ///< the comment of passwd(5)
+Check http_url();        ///< "https://mirror.example:5000/path", without a user or a query
+Check proxy_url();       ///< the same, but it may have a user
+Check no_proxy_entry();  ///< "example.com", ".svc", "10.0.0.0/8"
+Check registry_name();   ///< "docker.io", "registry.example:5000"; "*" for all others
 Check single_line();     ///< not empty, no line breaks
 Check kernel_symbol();   ///< "CONFIG_OVERLAY_FS"
 Check hex_digest();      ///< SHA-256 as 64 lower-case digits

@@ -192,6 +192,25 @@ hostname = "node"                        #> "other"
 timezone = "Etc/UTC"                     #> "Europe/Berlin"
 authorized-keys = []                     #> ["ssh-ed25519 AAAA me"]
 
+ca-certificates = []                     #> ["ca/site.pem"]
+
+[system.proxy]
+http = "http://proxy.example:3128"       #> "http://other.example:3128"
+https = "http://proxy.example:3128"      #> "http://other.example:3128"
+no-proxy = ["registry.example"]          #> []
+
+[[user]]
+name = "anna"                            #> "berta"
+comment = "Anna"                         #> "A."
+uid = 1001                               #> 1002
+shell = "/bin/sh"                        #> "/bin/bash"
+groups = ["sudo"]                        #> ["adm"]
+authorized-keys = []                     #> ["ssh-ed25519 AAAA me"]
+password-hash = "$6$0123456789$0123456789abcdef" #> "$5$0123456789$0123456789abcdef"
+
+[containerd.mirrors]
+localhost = ["https://a.example"]        #> ["https://b.example"]
+
 [system.services]
 enable = ["a.service"]                   #> []
 disable = ["b.service"]                  #> []

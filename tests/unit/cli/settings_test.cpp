@@ -51,6 +51,7 @@ struct Projects {
       {"kernel-fragments/requirements.toml", ""},
       {"defconfigs/scripts.toml", ""},
       {"overlays/base/etc/motd", "hello\n"},
+      {"ca/site.pem", "PEM\n"},
       {"overlays/more/etc/more", "more\n"},
   };
 
@@ -151,7 +152,7 @@ std::string without_names(std::string key) {
   key = std::regex_replace(
       key,
       std::regex(
-          R"((^|\.)(boot\.files|disk\.partition|repository|packages\.unless|rootfs\.unless|rootfs\.replace|rootfs\.mode|audit\.allow|audit\.no-interpreter|binary|image|release)\.[^.]+\.)"),
+          R"((^|\.)(boot\.files|disk\.partition|repository|packages\.unless|rootfs\.unless|rootfs\.replace|rootfs\.mode|audit\.allow|audit\.no-interpreter|binary|image|release|user)\.[^.]+\.)"),
       "$1$2.");
   key = std::regex_replace(key, std::regex(R"(\.check\.[0-9]+\.)"), ".check.");
   key = std::regex_replace(key, std::regex(R"(^rootfs\.alternatives\..*)"), "rootfs.alternatives.awk");

@@ -312,3 +312,21 @@ TEST_CASE("the project's own defconfigs load") {
     for (const auto& fragment : config.kernel.fragments) CHECK(std::filesystem::exists(config.project / fragment));
   }
 }
+
+TEST_CASE("a password's hash and the password of a proxy are not shown") {
+  Project project;
+  project.append("defconfigs/node.toml",
+                 "\n[[user]]\nname = \"anna\"\npassword-hash = \"$6$salt$0123456789abcdef0123456789\"\n[system.proxy]\n"
+                 "https = \"http://"
+                 "u:word@proxy.example:3128\"\n");
+  const Config config = project.load();
+  REQUIRE(config.rootfs.users.size() == 1);
+  CHECK(config.rootfs.users[0].password_hash == "$6$salt$0123456789abcdef0123456789");
+  CHECK(config.rootfs.proxy.https ==
+        "http://"
+        "u:word@proxy.example:3128");
+  const std::string text = shown(config);
+  CHECK(text.find("user.anna.password-hash = ***") != std::string::npos);
+  CHECK(text.find("system.proxy.https = \"http://***@proxy.example:3128\"") != std::string::npos);
+  CHECK(text.find("0123456789") == std::string::npos);
+}

@@ -318,3 +318,26 @@ TEST_CASE("entries of the root filesystem are called after absolute paths") {
   CHECK(text.find("rootfs.replace.path must be an absolute path") != std::string::npos);
   CHECK(text.find("audit.allow.path must be an absolute path") != std::string::npos);
 }
+
+TEST_CASE("users, certificates, mirrors and proxies are checked") {
+  Project project;
+  project.append(
+      "defconfigs/node.toml",
+      "\n[[user]]\nname = \"Anna\"\n[[user]]\nname = \"berta\"\nuid = 10\npassword-hash = \"secret\"\n"
+      "comment = \"a:b\"\n[containerd.mirrors]\n\"docker.io/library\" = [\"https://a.example\"]\n"
+      "\"docker.io\" = [\"a.example\"]\n[system.proxy]\nhttps = \"proxy.example:3128\"\nno-proxy = [\"a b\"]\n"
+      "[system]\nca-certificates = [\"ca/absent.pem\"]\n");
+  const std::string mistakes = project.mistakes();
+  INFO(mistakes);
+  const auto has = [&](const std::string& text) { return mistakes.find(text) != std::string::npos; };
+  CHECK(has("user.name must be an account's name"));
+  CHECK(has("user.berta.uid must be from 1000 to 59999, not 10"));
+  CHECK(has("user.berta.password-hash must be a password's hash"));
+  CHECK(has("user.berta.comment must be one line without \":\""));
+  CHECK(has("containerd.mirrors.\"docker.io/library\" must be a registry"));
+  CHECK(has("containerd.mirrors.\"docker.io\" must be a URL"));
+  CHECK(has("system.proxy.https must be a URL"));
+  CHECK(has("system.proxy.no-proxy must be a host"));
+  CHECK(has("system.ca-certificates: ca/absent.pem is missing"));
+  CHECK_FALSE(has("secret"));
+}
