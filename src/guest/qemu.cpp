@@ -131,7 +131,9 @@ MachineResult run_machine(CommandRunner& runner, const Machine& machine, const B
   const auto add = [&](std::initializer_list<std::string> words) { argv.insert(argv.end(), words); };
   std::vector<SandboxBind> binds{{boot.image, "/in/disk.img"}};
   if (boot.kvm) binds.push_back({"/dev/kvm", "/dev/kvm", true, true});
-  add({"-m", std::to_string(machine.memory_mib), "-smp", std::to_string(machine.cpus), "-no-reboot", "-nodefaults"});
+  add({"-m", std::to_string(machine.memory_mib), "-smp", std::to_string(machine.cpus), "-nodefaults"});
+  // A test counts a guest that restarts by itself as ended. A person may restart it.
+  if (!boot.interactive) add({"-no-reboot"});
   add({"-drive",
        fmt::format("if={},format=qcow2,file=/build/overlay.qcow2,cache=unsafe", machine.sd_card() ? "sd" : "virtio")});
   for (std::size_t i = 0; i < boot.drives.size(); ++i) {

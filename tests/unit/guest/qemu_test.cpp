@@ -69,7 +69,8 @@ TEST_CASE("the image is bound read-only and written through an overlay") {
   }
   CHECK(contains(line, "format=qcow2,file=/build/overlay.qcow2"));
   CHECK(contains(line, " -machine q35 -accel tcg -cpu max "));
-  CHECK(contains(line, " -m 2048 -smp 2 -no-reboot "));
+  CHECK(contains(line, " -m 2048 -smp 2 -nodefaults "));
+  CHECK(contains(line, " -no-reboot "));
   CHECK(contains(line, " -netdev user,id=net0 "));
   CHECK(contains(line, " virtio-net-pci,netdev=net0 "));
   CHECK(contains(line, " -serial file:/build/console.log "));
@@ -186,6 +187,7 @@ TEST_CASE("a machine that nobody sits at has a monitor to be asked by, one at a 
   const std::string line = f.line();
   CHECK_FALSE(contains(line, "monitor"));
   CHECK(contains(line, " -nographic "));
+  CHECK_FALSE(contains(line, "-no-reboot"));
   CHECK(f.runner.commands[1].log == f.boot.scratch / "qemu.log");
 }
 
