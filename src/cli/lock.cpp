@@ -160,7 +160,7 @@ LockRequest request_of(Session& session, const Config& config, const Chosen& cho
 
 int lock(Session& session, const Chosen& chosen) {
   const Config config = session.config(chosen.name);
-  const LockRequest request = request_of(session, config, chosen);
+  LockRequest request = request_of(session, config, chosen);
   const Mirrors& mirrors = session.mirrors();
   const auto scratch = session.store().folder("scratch");
   const IndexFetcher fetcher = [&](const std::string& repository, const std::string& path,
@@ -172,8 +172,8 @@ int lock(Session& session, const Chosen& chosen) {
       return fetch_text(session.downloader(), mirrors, repository, path, limit, scratch, session.stop());
     });
   };
-  IndexLoader loader(fetcher, system_runner(), "/usr/share/keyrings/debian-archive-keyring.gpg", Clock::system(),
-                     scratch);
+  IndexLoader loader(fetcher, system_runner(), debian_keyring, Clock::system(), scratch);
+  request.files = read_package_files(config, session.store());
   LockResult made =
       make_lock(config, project_configs(session, config), request,
                 {.indexes = [&](const auto& repositories,

@@ -40,9 +40,10 @@ std::string where_set(const std::vector<Setting>& settings, const std::string& t
 
 struct RepositoryConfig {
   std::string name;
-  std::vector<std::string> suites;        ///< for the target and for the tools
+  std::vector<std::string> suites;        ///< for the target; without a keyring of its own also for the tools
   std::vector<std::string> tools_suites;  ///< for the tools only
-  std::vector<std::string> sections;      ///< main, contrib, non-free-firmware
+  std::vector<std::string> sections;      ///< main, contrib, non-free-firmware; none for flat suites
+  std::string keyring;                    ///< project-relative; "": Debian's archive keyring
 };
 
 struct ArchConfig {
@@ -124,8 +125,9 @@ struct Config {
   std::vector<std::string> parents;  ///< the extends chain, nearest first
   ArchConfig arch;
   std::vector<RepositoryConfig> repositories;
-  std::vector<std::string> packages;          ///< to install on the target
-  bool essential_packages = true;             ///< every Essential package is installed too
+  std::vector<std::string> packages;                 ///< to install on the target
+  std::vector<std::filesystem::path> package_files;  ///< .debs to install too, project-relative, sorted
+  bool essential_packages = true;                    ///< every Essential package is installed too
   std::vector<std::string> exclude_packages;  ///< never installed, even if another package depends on them: "perl-base"
   /// What is left out unless a package is installed. `exclude`: packages or globs of paths.
   struct Unless {

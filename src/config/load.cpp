@@ -8,6 +8,7 @@
 #include "config/chain.hpp"
 #include "config/config.hpp"
 #include "config/files.hpp"
+#include "config/package_files.hpp"
 #include "config/rules.hpp"
 #include "util/error.hpp"
 #include "util/text.hpp"
@@ -109,6 +110,7 @@ Config load_config(const std::string& defconfig, const ConfigOptions& options) {
     if (auto component = read_component(project, name, choice, diagnostics, config.settings))
       config.components.push_back(std::move(*component));
   }
+  config.package_files = find_package_files(project, reader.items("packages.files"), diagnostics);
   config.rootfs.judgements = read_judgements(project, diagnostics);
   config.kernel.requirements = "kernel-fragments/requirements.toml";
   config.kernel.required = read_requirements(project, config.kernel.requirements.string(), diagnostics);

@@ -8,6 +8,11 @@
 #include <set>
 
 #include "config/chain.hpp"
+#include "lock/lock.hpp"
+#include "util/error.hpp"
+#include "util/file.hpp"
+#include "util/inside.hpp"
+#include "util/keyring.hpp"
 #include "util/text.hpp"
 
 namespace k8simg::config {
@@ -28,6 +33,7 @@ class Rules {
     check_disk();
     check_boot_files();
     check_qemu();
+    check_repositories();
     check_packages();
     check_units();
     check_certificates();
@@ -185,6 +191,33 @@ class Rules {
     }
     if (std::find(names.begin(), names.end(), qemu.dtb) == names.end())
       wrong("qemu.dtb", fmt::format("is {}, which is not in boot.files{}", quote(qemu.dtb), suggest(qemu.dtb, names)));
+  }
+
+  void check_repositories() {
+    for (const auto& repository : config_.repositories) {
+      const std::string key = join_key("repository", repository.name);
+      std::vector<std::string> suites = repository.suites;
+      suites.insert(suites.end(), repository.tools_suites.begin(), repository.tools_suites.end());
+      if (suites.empty()) continue;  // reported already
+      const bool all_flat = std::all_of(suites.begin(), suites.end(), is_flat_suite);
+      if (all_flat && !repository.sections.empty())
+        wrong(key + ".sections", "is not used: all suites are flat repositories, which have no sections");
+      if (!all_flat && !reader_.attempted(key + ".sections"))
+        wrong_entry(key, "needs sections, such as [\"main\"]; a flat repository has suites = [\"./\"]");
+      if (const auto* at = reader_.position(key + ".keyring"))
+        check_keyring(key + ".keyring", {repository.keyring, *at});
+    }
+  }
+  void check_keyring(const std::string& key, const Reader::Item& item) {
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(config_.project / item.text, ignored))
+      return check_file(key, item, item.text);
+    try {
+      binary_keyring(read_file(inside(config_.project, item.text)), item.text);
+    } catch (const Error& error) {
+      const std::string hint = error.hint().empty() ? "" : ". " + error.hint();
+      reader_.diagnostics().add(item.position, fmt::format("{}: {}{}", key, error.message(), hint));
+    }
   }
 
   void check_packages() {

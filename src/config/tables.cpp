@@ -173,14 +173,16 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, cons
       entries<RepositoryConfig>("repository", "name", config.repositories, &RepositoryConfig::name,
                                 [](RepositoryConfig& repository) {
                                   return Table{{
-                                      list("suites", repository.suites, Growth::Accumulate, file_name()).require(),
-                                      list("tools-suites", repository.tools_suites, Growth::Accumulate, file_name()),
-                                      list("sections", repository.sections, Growth::Accumulate, file_name()).require(),
+                                      list("suites", repository.suites, Growth::Accumulate, suite_name()).require(),
+                                      list("tools-suites", repository.tools_suites, Growth::Accumulate, suite_name()),
+                                      list("sections", repository.sections, Growth::Accumulate, file_name()),
+                                      text("keyring", repository.keyring, relative_path()),
                                   }};
                                 })
           .require(),
       table("packages", {{
                             list("install", config.packages, Growth::Accumulate, package_choice()).require(),
+                            list("files", draft.package_files, Growth::Accumulate, deb_glob()),
                             flag("essential", config.essential_packages),
                             list("exclude", config.exclude_packages, Growth::Accumulate, package_name()),
                             entries<Config::Unless>(

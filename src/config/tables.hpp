@@ -29,6 +29,7 @@ struct Draft {
   std::vector<std::string> fragments, board_fragments;  ///< names in kernel-fragments/; paths relative to the board
   std::vector<std::string> cmdline;                     ///< words
   std::vector<std::string> components;
+  std::vector<std::string> package_files;                   ///< globs
   std::map<std::string, std::string> links;                 ///< component → "multicall" or "separate"
   std::map<std::string, std::vector<std::string>> patches;  ///< component → names; only components with a choice
 };

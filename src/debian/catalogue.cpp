@@ -117,6 +117,9 @@ NameId Catalogue::intern(std::string_view name) {
 
 void Catalogue::refuse(std::uint32_t file, std::size_t line, const std::string& what) const {
   const IndexSet::Packages& packages = indexes_.packages[file];
+  if (packages.repository.empty())
+    throw Error(ErrorKind::Fetch, fmt::format("{}: its control file, line {}: {}", packages.section, line, what),
+                "Build the package again, or take it out of packages.files.");
   throw Error(ErrorKind::Fetch,
               fmt::format("the Packages index of {} {}, {}, line {}: {}", packages.suite, packages.section,
                           packages.architecture, line, what),
@@ -246,6 +249,7 @@ LockedPackage Catalogue::locked(OfferId id) const {
   package.repository = file.repository;
   package.suite = file.suite;
   package.path = paragraph->get("Filename");
+  while (package.path.starts_with("./")) package.path.erase(0, 2);  // as dpkg-scanpackages writes it
   // The path is appended to a mirror's URL and used for file names, so it must not leave the mirror.
   bool safe = !package.path.empty() && package.path.front() != '/';
   for (const std::string& part : split(package.path, '/')) safe = safe && !part.empty() && part != "." && part != "..";

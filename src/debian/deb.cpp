@@ -20,6 +20,9 @@ constexpr std::string_view ar_magic = "!<arch>\n";
 constexpr std::string_view control_folder = "DEBIAN";
 constexpr std::size_t ar_header_size = 60;
 constexpr std::uint64_t max_control_bytes = 64ull << 20;
+// Debian's packages unpack to less than 30 times their size. Small ones may have a large file of zeros.
+constexpr std::uint64_t always_allowed_bytes = 256ull << 20, most_growth = 100;
+constexpr std::size_t longest_name = 255, longest_path = 4095;  // of Linux' filesystems
 
 [[noreturn]] void fail(const std::string& name, const std::string& what) {
   throw Error(ErrorKind::Fetch, fmt::format("{}: {}", name, what),
@@ -83,6 +86,19 @@ struct Parts {
   Tree control, data;
 };
 
+/// What Debian's policy forbids (device files), what no filesystem can hold, and the name of the control files.
+void check_files(const Tree& data, const std::string& file) {
+  for (const auto& [path, node] : data.nodes()) {
+    if (path.substr(0, path.find('/')) == control_folder)
+      fail(file, fmt::format("ships /{}, a name reserved for the package's control files", path));
+    if (node.type == NodeType::CharDevice || node.type == NodeType::BlockDevice)
+      fail(file, fmt::format("ships the device file /{}, which Debian's policy forbids", path));
+    const std::size_t name = path.size() - path.rfind('/') - 1;  // npos + 1 is 0
+    if (name > longest_name || path.size() > longest_path)
+      fail(file, fmt::format("ships a path that is too long for a filesystem: /{}...", path.substr(0, 80)));
+  }
+}
+
 Parts read_parts(Store& store, std::string_view bytes, const Origin& origin, const std::string& file) {
   ArReader members(bytes, file);
   const auto format = members.next();
@@ -109,7 +125,9 @@ Parts read_parts(Store& store, std::string_view bytes, const Origin& origin, con
   Parts parts;
   ReadOptions options;
   options.origin = origin;
+  options.max_bytes = always_allowed_bytes + most_growth * data->bytes.size();
   parts.data = read_tar_bytes(store, data->bytes, options, fmt::format("{}: {}", file, data->name));
+  check_files(parts.data, file);
   options.max_bytes = max_control_bytes;
   parts.control = read_tar_bytes(store, control->bytes, options, fmt::format("{}: {}", file, control->name));
   for (const auto& [path, node] : parts.control.nodes()) {
@@ -125,8 +143,7 @@ Parts read_parts(Store& store, std::string_view bytes, const Origin& origin, con
 
 DebPackage read_deb_bytes(Store& store, std::string_view bytes, const Origin& origin,
                           const std::string& name_for_errors) {
-  auto parts = with_context("while unpacking " + origin.text(),
-                            [&] { return read_parts(store, bytes, origin, name_for_errors); });
+  auto parts = read_parts(store, bytes, origin, name_for_errors);
   DebPackage package;
   for (const auto& [name, node] : parts.control.nodes()) package.control_files[name] = store.read(node.content);
   package.data = std::move(parts.data);
@@ -144,10 +161,6 @@ Tree deb_tree(Store& store, const std::filesystem::path& deb, const Origin& orig
   // A blob's file name is a digest, so errors name the origin.
   auto parts =
       with_context("while unpacking " + origin.text(), [&] { return read_parts(store, file.bytes(), origin, name); });
-  for (const auto& [path, node] : parts.data.nodes()) {
-    if (path.substr(0, path.find('/')) == control_folder)
-      fail(name, fmt::format("ships /{}, a name reserved for the package's control files", path));
-  }
   for (const auto& [path, node] : parts.control.nodes())
     parts.data.set(fmt::format("{}/{}", control_folder, path), node);
   return std::move(parts.data);

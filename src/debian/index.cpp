@@ -14,16 +14,22 @@ namespace k8simg {
 
 namespace {
 
+/// The folder of a suite on the mirror: "dists/trixie/". Of a flat suite: "" or "FOLDER/".
+std::string folder_of(const std::string& suite) {
+  if (!is_flat_suite(suite)) return "dists/" + suite + "/";
+  return suite == "/" || suite == "./" ? "" : suite;
+}
+
 /// A Packages index listed in the release.
 struct Listed {
-  std::string path;  ///< "main/binary-amd64/Packages.xz"
+  std::string path;  ///< "main/binary-amd64/Packages.xz"; of a flat suite "Packages.xz"
   IndexFile file;
   std::uint64_t unpacked = 0;  ///< bytes, from the entry of the uncompressed file; 0: not listed
   bool compressed = false;
 };
 
-std::optional<Listed> find_index(const Release& release, const std::string& section, const std::string& architecture) {
-  const std::string plain = fmt::format("{}/binary-{}/Packages", section, architecture);
+/// `plain`: the path of the uncompressed index.
+std::optional<Listed> find_index(const Release& release, const std::string& plain) {
   const auto plain_entry = release.files.find(plain);
   for (const char* suffix : {".xz", ".gz", ""}) {
     const auto entry = release.files.find(plain + suffix);
@@ -85,15 +91,18 @@ std::vector<std::string> places_of(const Release& release, const Listed& listed)
     if (file.sha256 == listed.file.sha256 && path != listed.path && path.find('/') != std::string::npos)
       paths.push_back(path);
   if (release.acquire_by_hash)
-    for (const std::string& path : paths)
-      places.push_back(path.substr(0, path.rfind('/')) + "/by-hash/SHA256/" + listed.file.sha256.hex());
+    for (const std::string& path : paths) {
+      const auto slash = path.rfind('/');
+      const std::string folder = slash == std::string::npos ? "" : path.substr(0, slash + 1);
+      places.push_back(folder + "by-hash/SHA256/" + listed.file.sha256.hex());
+    }
   places.insert(places.end(), paths.begin(), paths.end());
   return places;
 }
 
 std::string fetch_index(const IndexFetcher& fetch, const std::string& repository, const std::string& suite,
                         const Release& release, const Listed& listed) {
-  const std::string base = "dists/" + suite + "/";
+  const std::string base = folder_of(suite);
   const std::string name = fmt::format("{} of {}", base + listed.path, repository);
   std::string wrong;
   for (const std::string& place : places_of(release, listed)) {
@@ -129,30 +138,61 @@ bool has_section(const Release& release, const std::string& section) {
 
 constexpr std::uint64_t most_release_bytes = 16 << 20;  // read before its signature is verified; Debian's have 0.2 MB
 
-const IndexLoader::Suite& IndexLoader::suite(const std::string& repository, const std::string& name) {
-  const auto found = suites_.find({repository, name});
-  if (found != suites_.end()) return found->second;
-  const std::string path = "dists/" + name + "/InRelease", place = path + " of " + repository;
-  const std::optional<std::string> inrelease = fetch_(repository, path, most_release_bytes);
-  if (!inrelease)
+/// The verified text. `place`: of InRelease, for messages. `digest`: that of the signed file.
+std::string IndexLoader::signed_release(const Repository& repository, const std::string& suite,
+                                        const std::string& place, Digest& digest) {
+  const std::filesystem::path& keyring = repository.keyring.empty() ? keyring_ : repository.keyring;
+  const std::string folder = folder_of(suite);
+  if (const auto inrelease = fetch_(repository.name, folder + "InRelease", most_release_bytes)) {
+    digest = sha256(*inrelease);
+    return verify_inrelease(*inrelease, place, runner_, keyring, scratch_);
+  }
+  auto release = fetch_(repository.name, folder + "Release", most_release_bytes);
+  if (!release)
     throw Error(
         ErrorKind::Fetch, place + " is not on the mirror",
-        fmt::format("Check the suite's name and the mirror; or lock without the suite: --without-suite {}", name));
-  const std::string text = verify_inrelease(*inrelease, place, runner_, keyring_, scratch_);
-  auto release = parse_release(text);
+        fmt::format("Check the suite's name and the mirror; or lock without the suite: --without-suite {}", suite));
+  const std::string name = fmt::format("{}Release of {}", folder, repository.name);
+  const auto signature = fetch_(repository.name, folder + "Release.gpg", most_release_bytes);
+  if (!signature)
+    throw Error(ErrorKind::Fetch, name + " is not signed: beside it is neither InRelease nor Release.gpg",
+                "Sign it with `gpg --clear-sign --output InRelease Release`: unsigned repositories are not used.");
+  verify_release(*release, *signature, name, runner_, keyring, scratch_);
+  digest = sha256(*release);
+  return std::move(*release);
+}
+
+const IndexLoader::Suite& IndexLoader::suite(const Repository& repository, const std::string& name) {
+  const auto found = suites_.find({repository.name, name});
+  if (found != suites_.end()) return found->second;
+  const std::string place = fmt::format("{}InRelease of {}", folder_of(name), repository.name);
+  LockedSuite locked{repository.name, name, 0, {}};
+  auto release = parse_release(signed_release(repository, name, place, locked.inrelease));
   if (!release)
     throw Error(ErrorKind::Fetch, fmt::format("{}, line {}: {}", place, release.error().line, release.error().message));
   check_release(*release, name, place, clock_);
-  LockedSuite locked{repository, name, release->date, sha256(*inrelease)};
-  return suites_.emplace(std::pair(repository, name), Suite{std::move(locked), *std::move(release)}).first->second;
+  locked.date = release->date;
+  return suites_.emplace(std::pair(repository.name, name), Suite{std::move(locked), *std::move(release)}).first->second;
 }
 
 IndexSet IndexLoader::load(const std::vector<Repository>& repositories, const std::vector<std::string>& architectures) {
   IndexSet set;
   for (const Repository& repository : repositories) {
     for (const std::string& suite_name : repository.suites) {
-      const auto& [locked, release] = suite(repository.name, suite_name);
+      const auto& [locked, release] = suite(repository, suite_name);
       set.suites.push_back(locked);
+      if (is_flat_suite(suite_name)) {
+        const auto listed = find_index(release, "Packages");
+        if (!listed)
+          throw Error(ErrorKind::Fetch,
+                      fmt::format("{}Release of {} lists no index: neither Packages.xz, Packages.gz nor Packages",
+                                  folder_of(suite_name), repository.name),
+                      "Make Packages first, and then Release with its SHA-256.");
+        const std::string text = fetch_index(fetch_, repository.name, suite_name, release, *listed);
+        for (const std::string& architecture : architectures)
+          set.packages.push_back({repository.name, suite_name, "flat", architecture, text, release.not_automatic});
+        continue;
+      }
       for (const std::string& section : repository.sections) {
         if (!has_section(release, section))
           throw Error(ErrorKind::Fetch, fmt::format("suite {} of {} has no section \"{}\"; it has {}", suite_name,
@@ -160,7 +200,7 @@ IndexSet IndexLoader::load(const std::vector<Repository>& repositories, const st
         std::vector<std::string> wanted = architectures;
         if (release.separate_all_index) wanted.push_back("all");
         for (const std::string& architecture : wanted)
-          if (const auto listed = find_index(release, section, architecture))
+          if (const auto listed = find_index(release, fmt::format("{}/binary-{}/Packages", section, architecture)))
             set.packages.push_back({repository.name, suite_name, section, architecture,
                                     fetch_index(fetch_, repository.name, suite_name, release, *listed),
                                     release.not_automatic});

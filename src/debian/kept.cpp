@@ -75,8 +75,8 @@ std::map<std::string, std::string> superseded_by_security(const IndexSet& indexe
 void add_offer(IndexSet& indexes, const std::string& architecture, const LockedPackage& package,
                const std::string& control) {
   indexes.packages.push_back({.repository = package.repository,
-                              .suite = package.suite,
-                              .section = "kept",
+                              .suite = package.is_file() ? "the project" : package.suite,
+                              .section = package.is_file() ? package.path : "kept",
                               .architecture = architecture,
                               .text = stanza(package, control),
                               .not_automatic = true});

@@ -10,8 +10,10 @@
 #include <cstdlib>
 
 #include "control/version.hpp"
+#include "lock/lock.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
+#include "util/keyring.hpp"
 #include "util/text.hpp"
 
 namespace k8simg {
@@ -119,7 +121,6 @@ tl::expected<Release, ParseError> parse_release(std::string_view text) {
   release.origin = paragraph->get("Origin");
   release.suite = paragraph->get("Suite");
   release.codename = paragraph->get("Codename");
-  if (release.suite.empty() && release.codename.empty()) return fail("neither Suite nor Codename");
   const auto date = paragraph->find("Date");
   if (!date) return fail("no Date");
   auto seconds = parse_release_date(*date);
@@ -146,35 +147,28 @@ tl::expected<Release, ParseError> parse_release(std::string_view text) {
   return release;
 }
 
-std::string verify_inrelease(std::string_view inrelease, const std::string& name, CommandRunner& runner,
-                             const std::filesystem::path& keyring, const std::filesystem::path& scratch) {
-  check_shape(inrelease, name);
+namespace {
+
+/// Runs gpgv on files in `folder`. Requires a good signature by a key of `keyring`, and no bad one. `most_messages`: of
+/// signed messages in the files; 0 for a detached signature.
+void check_signature(const std::string& name, CommandRunner& runner, const std::filesystem::path& keyring,
+                     const std::filesystem::path& folder, const std::vector<std::string>& arguments,
+                     std::size_t most_messages) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(keyring, ignored))
     throw Error(ErrorKind::Fetch,
                 fmt::format("the keyring {} is missing, so that {} cannot be checked", keyring.string(), name),
                 "Install the package debian-archive-keyring.");
-  TempDir folder(scratch, "gpgv");
-  const std::filesystem::path input = folder.path() / "InRelease", output = folder.path() / "Release",
-                              log = folder.path() / "log";
-  write_file_atomically(input, inrelease);
-
+  const std::filesystem::path keys = folder / "keyring.gpg", log = folder / "log";
+  write_file_atomically(keys, binary_keyring(read_file(keyring), keyring.string()));
   Command command;
-  command.argv = {"gpgv",
-                  "--status-fd",
-                  "1",
-                  "--weak-digest",
-                  "SHA1",
-                  "--keyring",
-                  std::filesystem::absolute(keyring).string(),
-                  "--output",
-                  output.string(),
-                  input.string()};
+  command.argv = {"gpgv", "--status-fd", "1", "--weak-digest", "SHA1", "--keyring", keys.string()};
+  command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
   const char* path = std::getenv("PATH");
   command.environment = {{"PATH", path ? path : "/usr/bin:/bin"},
                          {"LC_ALL", "C"},
-                         {"HOME", folder.path().string()},
-                         {"GNUPGHOME", folder.path().string()}};
+                         {"HOME", folder.string()},
+                         {"GNUPGHOME", folder.string()}};
   command.log = log;
   command.capture_stdout = true;
   command.timeout_seconds = 60;
@@ -202,23 +196,53 @@ std::string verify_inrelease(std::string_view inrelease, const std::string& name
   if (bad.empty() && result.timed_out) bad = "gpgv did not end";
   if (bad.empty() && !good_key) bad = weak;
   if (bad.empty() && (good == 0 || !good_key)) bad = "no signature is by a key of " + keyring.string();
-  if (bad.empty() && messages > 1) bad = "it contains more than one signed message";
+  if (bad.empty() && messages > most_messages)
+    bad = most_messages == 0 ? "Release.gpg has a message of its own: it must have the signature of Release alone"
+                             : "it contains more than one signed message";
   // gpgv exits with 2 when a key is unknown; other codes except 0 are failures.
   if (bad.empty() && result.exit_code != 0 && result.exit_code != 2)
     bad = fmt::format("gpgv ended with {}", result.exit_code);
   if (!bad.empty()) {
-    Error error(ErrorKind::Fetch, name + " is refused: " + bad,
-                "The mirror may be broken or tampered with; or the keyring is too old: update debian-archive-keyring.");
+    Error error(
+        ErrorKind::Fetch, name + " is refused: " + bad,
+        "The mirror may be broken or tampered with, or the keyring lacks the key: update debian-archive-keyring, "
+        "or set the keyring of a repository of your own with repository.NAME.keyring.");
     const std::string said = tail_of(log, 12);
     for (const std::string& line : split(said, '\n'))
       if (!trim(line).empty()) error.add_context(std::string(trim(line)));
     throw error;
   }
+}
+
+}  // namespace
+
+std::string verify_inrelease(std::string_view inrelease, const std::string& name, CommandRunner& runner,
+                             const std::filesystem::path& keyring, const std::filesystem::path& scratch) {
+  check_shape(inrelease, name);
+  const TempDir folder(scratch, "gpgv");
+  const std::filesystem::path input = folder.path() / "InRelease", output = folder.path() / "Release";
+  write_file_atomically(input, inrelease);
+  check_signature(name, runner, keyring, std::filesystem::absolute(folder.path()),
+                  {"--output", std::filesystem::absolute(output).string(), std::filesystem::absolute(input).string()},
+                  1);
   return read_file(output);
 }
 
+void verify_release(std::string_view release, std::string_view signature, const std::string& name,
+                    CommandRunner& runner, const std::filesystem::path& keyring, const std::filesystem::path& scratch) {
+  const TempDir folder(scratch, "gpgv");
+  const std::filesystem::path text = folder.path() / "Release", signed_by = folder.path() / "Release.gpg";
+  write_file_atomically(text, release);
+  write_file_atomically(signed_by, signature);
+  check_signature(name, runner, keyring, std::filesystem::absolute(folder.path()),
+                  {std::filesystem::absolute(signed_by).string(), std::filesystem::absolute(text).string()}, 0);
+}
+
 void check_release(const Release& release, const std::string& suite, const std::string& name, const Clock& clock) {
-  if (release.suite != suite && release.codename != suite)
+  if (!is_flat_suite(suite) && release.suite.empty() && release.codename.empty())
+    throw Error(ErrorKind::Fetch, fmt::format("{} has neither Suite nor Codename", name),
+                "A repository below dists/ says its suite. One without is a flat repository: suites = [\"./\"]");
+  if (!is_flat_suite(suite) && release.suite != suite && release.codename != suite)
     throw Error(ErrorKind::Fetch,
                 fmt::format("{} is of another suite: asked for \"{}\", signed for suite \"{}\", codename \"{}\"", name,
                             suite, release.suite, release.codename),

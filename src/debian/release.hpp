@@ -35,8 +35,7 @@ struct Release {
 };
 
 /// Format: Debian's repository format (wiki.debian.org/DebianRepository/Format) over deb822. Refused: no SHA256
-/// section, no Date, no Suite and no Codename, malformed dates, hashes and sizes, a path listed twice with different
-/// hashes.
+/// section, no Date, malformed dates, hashes and sizes, a path listed twice with different hashes.
 tl::expected<Release, ParseError> parse_release(std::string_view text);
 
 /// "Sat, 12 Sep 2026 07:55:41 UTC" (also GMT, Z, +0000) → seconds since 1970.
@@ -44,11 +43,16 @@ tl::expected<std::int64_t, ParseError> parse_release_date(std::string_view text)
 
 /// The signed text of `inrelease` as output by gpgv; text outside of the signature is never returned. Requires at least
 /// one good signature by a key of `keyring` and no bad one. Signatures by unknown, expired or revoked keys, and those
-/// that cannot be checked, are ignored. Error{Fetch} with `name` and gpgv's messages.
+/// that cannot be checked, are ignored. Error{Fetch} with `name` and gpgv's messages. `keyring`: binary or armored;
+/// Error{Usage} if it is none.
 std::string verify_inrelease(std::string_view inrelease, const std::string& name, CommandRunner& runner,
                              const std::filesystem::path& keyring, const std::filesystem::path& scratch);
+/// The same for a Release file with its detached signature, Release.gpg.
+void verify_release(std::string_view release, std::string_view signature, const std::string& name,
+                    CommandRunner& runner, const std::filesystem::path& keyring, const std::filesystem::path& scratch);
 
-/// Error{Fetch} when the release is of another suite, has expired, or is dated more than a day in the future.
+/// Error{Fetch} when the release is of another suite, has expired, or is dated more than a day in the future. A flat
+/// repository need not say its suite.
 void check_release(const Release& release, const std::string& suite, const std::string& name, const Clock& clock);
 
 }  // namespace k8simg

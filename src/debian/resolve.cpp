@@ -53,6 +53,8 @@ class Request {
 
   Wanted read() {
     std::vector<OfferId> asked;
+    for (const LockedPackage& package : request_.pinned)
+      if (const OfferId offer = pin(package); offer != nothing) asked.push_back(offer);
     for (const std::string& text : request_.install)
       if (const OfferId offer = find(parse_asked(text)); offer != nothing) asked.push_back(offer);
     if (!mistakes_.empty()) {
@@ -67,7 +69,30 @@ class Request {
     return std::move(wanted_);
   }
 
+  /// nullptr for an offer that is not pinned.
+  const LockedPackage* find_pinned(OfferId offer) const {
+    for (const LockedPackage& package : request_.pinned)
+      if (package.name == catalogue_.name_of(offer) && pinned_.at(catalogue_.offer(offer).name) == offer)
+        return &package;
+    return nullptr;
+  }
+
  private:
+  OfferId pin(const LockedPackage& package) {
+    const auto id = catalogue_.find(package.name);
+    if (id && wanted_.excluded[*id]) return refuse(fmt::format("{} is both asked for and excluded", package.name));
+    if (id)
+      for (OfferId offer : catalogue_.name(*id).offers) {
+        if (catalogue_.file_of(offer).repository != package.repository ||
+            catalogue_.locked(offer).sha256 != package.sha256)
+          continue;
+        pinned_[*id] = offer;
+        catalogue_.set_candidate(*id, offer);
+        return offer;
+      }
+    throw Error(ErrorKind::Internal, fmt::format("no index has the pinned package {}", package.name));
+  }
+
   OfferId refuse(std::string mistake) {
     mistakes_.push_back(std::move(mistake));
     return nothing;
@@ -101,6 +126,10 @@ class Request {
     if (!asked.suite.empty() && kept_.is_kept(name.candidate) &&
         catalogue_.file_of(name.candidate).suite == asked.suite)
       return name.candidate;
+    if (const auto pinned = pinned_.find(id);
+        pinned != pinned_.end() && !asked.version.empty() &&
+        compare_versions(catalogue_.offer(pinned->second).version, asked.version) == 0)
+      return pinned->second;
     for (OfferId offer : name.offers) {
       const std::string& suite = catalogue_.file_of(offer).suite;
       if (!asked.version.empty() && compare_versions(catalogue_.offer(offer).version, asked.version) == 0) return offer;
@@ -238,8 +267,9 @@ Resolution resolve(Catalogue& catalogue, const ResolveRequest& request) {
   Kept kept(catalogue, request.keep);
   Wanted wanted;
   std::vector<OfferId> proven;
+  std::optional<Request> reading;
   for (;;) {
-    wanted = Request(catalogue, request, kept).read();
+    wanted = reading.emplace(catalogue, request, kept).read();
     try {
       proven = prove(catalogue, wanted, choose_as_apt(catalogue, wanted));
       break;
@@ -249,8 +279,9 @@ Resolution resolve(Catalogue& catalogue, const ResolveRequest& request) {
   }
   Resolution resolution{.packages = {}, .needed_by = needs(catalogue, wanted, proven), .released = kept.released()};
   for (OfferId offer : proven) {
-    const LockedPackage* before = kept.find(offer);
-    resolution.packages.push_back(before ? *before : catalogue.locked(offer));
+    const LockedPackage* known = kept.find(offer);
+    if (!known) known = reading->find_pinned(offer);
+    resolution.packages.push_back(known ? *known : catalogue.locked(offer));
   }
   std::sort(resolution.packages.begin(), resolution.packages.end(),
             [](const LockedPackage& a, const LockedPackage& b) { return a.name < b.name; });

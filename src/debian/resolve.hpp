@@ -19,8 +19,9 @@ namespace k8simg {
 
 struct Repository {
   std::string name;                   ///< "debian", "debian-security"
-  std::vector<std::string> suites;    ///< in order of preference
-  std::vector<std::string> sections;  ///< "main", ...
+  std::vector<std::string> suites;    ///< in order of preference; see is_flat_suite()
+  std::vector<std::string> sections;  ///< "main", ...; not used for flat suites
+  std::filesystem::path keyring;      ///< with the keys that sign it; empty: Debian's archive keyring
 };
 
 /// Fetches a path such as "dists/trixie/InRelease" of repository "debian" and returns at most `limit` bytes; nullopt
@@ -38,9 +39,9 @@ struct IndexSet {
   std::vector<Packages> packages;
 };
 
-/// Loads the signed InRelease of suites and their Packages indexes. Each suite is fetched and verified once (gpgv with
-/// `keyring`; Valid-Until against `clock`; Suite or Codename must match), so that all index sets have the same state of
-/// it.
+/// Loads the signed releases of suites (InRelease, otherwise Release with Release.gpg) and their Packages indexes. Each
+/// suite is fetched and verified once (gpgv with the repository's keyring, otherwise `keyring`; Valid-Until against
+/// `clock`; Suite or Codename must match), so that all index sets have the same state of it.
 class IndexLoader {
  public:
   /// `runner` and `clock` must outlive the loader.
@@ -53,9 +54,9 @@ class IndexLoader {
         scratch_(std::move(scratch)) {}
 
   /// The Packages indexes of each section for `architectures` (and "all"); size and SHA-256 must match the signed file.
-  /// A section or architecture that InRelease does not list (armel in backports' non-free-firmware) is skipped. An
-  /// index that is listed but missing on the mirror is Error{Fetch} with the hint `k8simg lock --without-suite`. A
-  /// modified, expired or unsigned file is Error{Fetch} too.
+  /// A section or architecture that the release does not list (armel in backports' non-free-firmware) is skipped. A
+  /// flat suite has one index for all architectures. An index that is listed but missing on the mirror is Error{Fetch}
+  /// with the hint `k8simg lock --without-suite`. A modified, expired or unsigned file is Error{Fetch} too.
   IndexSet load(const std::vector<Repository>& repositories, const std::vector<std::string>& architectures);
 
  private:
@@ -63,7 +64,9 @@ class IndexLoader {
     LockedSuite locked;
     Release release;
   };
-  const Suite& suite(const std::string& repository, const std::string& name);
+  const Suite& suite(const Repository& repository, const std::string& name);
+  std::string signed_release(const Repository& repository, const std::string& suite, const std::string& place,
+                             Digest& digest);
 
   IndexFetcher fetch_;
   CommandRunner& runner_;
@@ -80,12 +83,14 @@ struct ResolveRequest {
   std::vector<std::string> exclude;        ///< treated as installed, never added, e.g. "perl-base"
   std::vector<std::string> prefer_suites;  ///< suites used only for name/suite requests: backports
   std::vector<LockedPackage> keep;         ///< versions to keep where possible; those not in any index are ignored
+  std::vector<LockedPackage> pinned;       ///< to install in exactly these versions, all of add_offer()
 };
 
 /// The packages in `packages` whose .deb no index of the architecture has any more.
 std::vector<LockedPackage> not_offered(const IndexSet& indexes, const std::string& architecture,
                                        const std::vector<LockedPackage>& packages);
-/// Adds such a package to `indexes`. `control`: the control file of its .deb. Only ResolveRequest::keep selects it.
+/// Adds such a package, or a file of the project, to `indexes`. `control`: the control file of its .deb. It is no
+/// candidate: only ResolveRequest::keep and `pinned` select it.
 void add_offer(IndexSet& indexes, const std::string& architecture, const LockedPackage& package,
                const std::string& control);
 
@@ -94,7 +99,7 @@ std::map<std::string, std::string> superseded_by_security(const IndexSet& indexe
                                                           const std::vector<LockedPackage>& packages);
 
 struct Resolution {
-  std::vector<LockedPackage> packages;  ///< sorted by name; kept ones are as in `keep`, others have no date
+  std::vector<LockedPackage> packages;  ///< sorted by name; kept and pinned ones as in the request, others undated
   std::map<std::string, std::string>
       needed_by;  ///< package → a package that depends on it; "" if requested or essential
   std::map<std::string, std::string>

@@ -44,8 +44,15 @@ FileLock wait_for_lock(const fs::path& file, const std::stop_token& stop) {
   }
 }
 
+/// Paths are as an index has them: "foo_1%3a2.deb" is a name with a percent sign.
 std::string join_url(const std::string& base, const std::string& path) {
-  return base + (base.ends_with('/') ? "" : "/") + path;
+  std::string url = base + (base.ends_with('/') ? "" : "/");
+  for (const char c : path) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       std::string_view("/-._~+:@!$&'()*,;=").find(c) != std::string_view::npos;
+    url += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return url;
 }
 
 /// Downloads with retries. nullopt: not found.
@@ -68,8 +75,10 @@ std::vector<std::string> bases_of(const Mirrors& mirrors, const std::string& rep
   if (found == mirrors.bases.end() || found->second.empty()) {
     throw Error(
         ErrorKind::Fetch, "no mirror is known for repository " + repository,
-        fmt::format("give --mirror {}=URL, K8SIMG_MIRROR, or [mirrors] {} = \"URL\" in the user's configuration",
-                    repository, repository));
+        fmt::format(
+            "give --mirror {0}=URL, K8SIMG_MIRROR={0}=URL, [mirrors] {0} = \"URL\" in the user's configuration, "
+            "or apt's source in sources.list.d/{0}.sources",
+            repository));
   }
   return found->second;
 }

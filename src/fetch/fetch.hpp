@@ -15,6 +15,9 @@
 
 namespace k8simg {
 
+/// The keys that sign Debian's archive.
+inline constexpr const char* debian_keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
 /// Repository name → base URLs, tried in order (http, https, file).
 struct Mirrors {
   std::map<std::string, std::vector<std::string>> bases;
@@ -28,11 +31,13 @@ struct MirrorOptions {
   std::map<std::string, std::vector<std::string>> user;  ///< from the user's configuration (config/user_config.hpp)
   std::optional<std::string> archive;                    ///< archive-mirror of the user's configuration
   std::filesystem::path apt_folder = "/etc/apt";         ///< sources.list, sources.list.d/*.{list,sources}
+  std::filesystem::path archive_keyring = debian_keyring;
 };
 /// Precedence: arguments, environment, user configuration, the machine's apt sources (the first URIs with Debian
 /// suites: *-security belongs to "debian-security", other Debian suites to "debian"; third-party sources are skipped:
-/// their suite is not Debian's, they lack "main", or they are signed by another key). Error{Usage} naming the four ways
-/// when nothing is found.
+/// their suite is not Debian's, they lack "main", or Signed-By names no key of Debian's archive). The URIs of
+/// sources.list.d/NAME.{list,sources} are also those of a repository NAME. Error{Usage} naming the four ways when
+/// nothing is found.
 Mirrors find_mirrors(const MirrorOptions& options);
 
 class Downloader {

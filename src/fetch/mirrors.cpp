@@ -6,12 +6,14 @@
 #include <charconv>
 #include <iterator>
 #include <limits>
+#include <optional>
 #include <set>
 
 #include "fetch/fetch.hpp"
 #include "fetch/mirror_list.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
+#include "util/keyring.hpp"
 #include "util/text.hpp"
 
 namespace k8simg {
@@ -42,7 +44,71 @@ bool has(const std::vector<std::string>& words, std::string_view word) {
 /// their own keys.
 struct Source {
   std::vector<std::string> uris, suites, components;
-  std::string signed_by;
+  std::string signed_by;  ///< paths and fingerprints, or an armored key
+  bool trusted = false;   ///< apt does not check its signature
+  std::string file;       ///< of sources.list.d, without its suffix: "docker"
+};
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return result;
+}
+std::string upper(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return text;
+}
+
+/// The keys of Debian's archive, read when a source names keys of its own.
+class ArchiveKeys {
+ public:
+  explicit ArchiveKeys(fs::path keyring) : keyring_(std::move(keyring)) {}
+
+  /// Whether Signed-By allows a key of Debian's archive.
+  bool accept(const std::string& signed_by) {
+    if (trim(signed_by).empty()) return true;
+    if (signed_by.find("-----BEGIN PGP") != std::string::npos) return has_one_of(read_embedded(signed_by));
+    for (const std::string& word : split_words(replace_all(signed_by, ",", " "))) {
+      if (word.front() == '/') {
+        if (fs::path(word).filename().string().find("debian-archive") != std::string::npos) return true;
+        if (has_one_of(read(word))) return true;
+      } else if (fingerprints().contains(upper(word.substr(0, word.find('!'))))) {  // "!": no subkeys of it
+        return true;
+      }
+    }
+    return false;
+  }
+
+ private:
+  using Fingerprints = std::set<std::string, std::less<>>;
+
+  /// No key of a file that is missing, cannot be read, or is no keyring.
+  static Fingerprints read(const fs::path& file) {
+    std::error_code ignored;
+    if (!fs::is_regular_file(file, ignored)) return {};
+    try {
+      return key_fingerprints(binary_keyring(read_file(file), file.string()));
+    } catch (const Error&) {
+      return {};
+    }
+  }
+  static Fingerprints read_embedded(const std::string& text) {
+    try {
+      return key_fingerprints(binary_keyring(text, "Signed-By"));
+    } catch (const Error&) {
+      return {};
+    }
+  }
+  const Fingerprints& fingerprints() {
+    if (!fingerprints_) fingerprints_ = read(keyring_);
+    return *fingerprints_;
+  }
+  bool has_one_of(const Fingerprints& keys) {
+    return std::any_of(keys.begin(), keys.end(), [&](const std::string& key) { return fingerprints().contains(key); });
+  }
+
+  fs::path keyring_;
+  std::optional<Fingerprints> fingerprints_;
 };
 
 }  // namespace
@@ -92,45 +158,46 @@ std::vector<std::string> usable(const std::vector<std::string>& uris) {
   return all;
 }
 
-void offer(Bases& bases, const Source& source) {
-  if (!has(source.components, "main")) return;
-  if (!source.signed_by.empty() && source.signed_by.find("debian-archive") == std::string::npos) return;
-  const auto& [uris, suites, components, signed_by] = source;
-  for (const auto& suite : suites) {
-    const auto repository = repository_of(suite);
-    if (!repository) continue;
-    for (const auto& uri : usable(uris)) {
-      auto& list = bases[*repository];
-      if (std::find(list.begin(), list.end(), uri) == list.end()) list.push_back(uri);
-    }
-  }
+void add_bases(Bases& bases, const std::string& repository, const std::vector<std::string>& uris) {
+  auto& list = bases[repository];
+  for (const auto& uri : usable(uris))
+    if (!has(list, uri)) list.push_back(uri);
+  if (list.empty()) bases.erase(repository);
 }
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return result;
+void offer(Bases& bases, const Source& source, ArchiveKeys& keys) {
+  if (!has(source.components, "main") || !keys.accept(source.signed_by)) return;
+  for (const auto& suite : source.suites)
+    if (const auto repository = repository_of(suite)) add_bases(bases, *repository, source.uris);
+}
+
+bool says_no(const std::string& value) {
+  static const std::set<std::string, std::less<>> no{"no", "false", "without", "off", "disable", "0"};  // as in apt
+  return no.contains(lower(value));
+}
+bool says_yes(const std::string& value) {
+  static const std::set<std::string, std::less<>> yes{"yes", "true", "with", "on", "enable", "1"};
+  return yes.contains(lower(value));
 }
 
 /// deb822 style (sources.list(5)): paragraphs with Types, URIs, Suites, Components. A line that starts with a blank
-/// continues the field; field names are case-insensitive.
-void read_sources(Bases& bases, const std::string& text) {
+/// continues the field; field names are case-insensitive. An embedded key has "." for an empty line.
+void read_sources(std::vector<Source>& sources, const std::string& text, const std::string& file) {
   std::map<std::string, std::string> fields;
   std::string last;
   const auto flush = [&] {
-    const std::set<std::string, std::less<>> no{"no", "false", "without", "off", "disable", "0"};  // as in apt
-    if (has(split_words(fields["types"]), "deb") && !no.contains(lower(fields["enabled"]))) {
-      offer(bases, {split_words(fields["uris"]), split_words(fields["suites"]), split_words(fields["components"]),
-                    fields["signed-by"]});
-    }
+    if (has(split_words(fields["types"]), "deb") && !says_no(fields["enabled"]))
+      sources.push_back({split_words(fields["uris"]), split_words(fields["suites"]), split_words(fields["components"]),
+                         fields["signed-by"], says_yes(fields["trusted"]), file});
     fields.clear();
   };
   for (const std::string& line : split(text, '\n')) {
+    const std::string_view words = trim(line);
     if (line.starts_with('#')) continue;
-    if (trim(line).empty()) {
+    if (words.empty()) {
       flush();
     } else if (line.front() == ' ' || line.front() == '\t') {
-      fields[last] += " " + std::string(trim(line));
+      fields[last] += "\n" + (words == "." ? "" : std::string(words));
     } else if (const auto colon = line.find(':'); colon != std::string::npos) {
       last = lower(line.substr(0, colon));
       fields[last] = std::string(trim(std::string_view(line).substr(colon + 1)));
@@ -139,37 +206,65 @@ void read_sources(Bases& bases, const std::string& text) {
   flush();
 }
 
-/// One-line style: deb [options] URI SUITE SECTIONS...
-void read_list(Bases& bases, const std::string& text) {
-  for (const std::string& raw : split(text, '\n')) {
-    std::string line(raw.substr(0, raw.find('#')));
-    std::string signed_by;
-    if (const auto open = line.find('['), close = line.find(']');
-        open != std::string::npos && close != std::string::npos && open < close) {
-      for (const auto& option : split_words(line.substr(open + 1, close - open - 1))) {
-        if (lower(option).starts_with("signed-by=")) signed_by = option.substr(10);
+/// One-line style: deb [option=value ...] URI SUITE SECTIONS... The brackets may have blanks inside.
+void read_list(std::vector<Source>& sources, const std::string& text, const std::string& file) {
+  for (const std::string& line : split(text, '\n')) {
+    auto words = split_words(line.substr(0, line.find('#')));
+    if (words.size() < 3 || words[0] != "deb") continue;
+    Source source;
+    source.file = file;
+    words.erase(words.begin());
+    if (words[0].starts_with('[')) {
+      const auto last = std::find_if(words.begin(), words.end(), [](const auto& word) { return word.ends_with(']'); });
+      if (last == words.end()) continue;
+      const std::string options = join({words.begin(), last + 1}, " ");
+      for (const auto& option : split_words(std::string_view(options).substr(1, options.size() - 2))) {
+        const auto equals = option.find('=');
+        if (equals == std::string::npos) continue;
+        const std::string name = lower(option.substr(0, equals)), value = option.substr(equals + 1);
+        if (name == "signed-by") source.signed_by = value;
+        if (name == "trusted") source.trusted = says_yes(value);
       }
-      line.erase(open, close - open + 1);
+      words.erase(words.begin(), last + 1);
     }
-    const auto words = split_words(line);
-    if (words.size() >= 4 && words[0] == "deb")
-      offer(bases, {{words[1]}, {words[2]}, {words.begin() + 3, words.end()}, signed_by});
+    if (words.size() < 2) continue;
+    source.uris = {words[0]}, source.suites = {words[1]}, source.components = {words.begin() + 2, words.end()};
+    sources.push_back(std::move(source));
   }
 }
 
-Bases machine_bases(const fs::path& folder) {
-  Bases bases;
+std::vector<Source> machine_sources(const fs::path& folder) {
   std::vector<fs::path> files{folder / "sources.list"};
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder / "sources.list.d", ignored)) files.push_back(entry.path());
   std::sort(files.begin(), files.end());
+  std::vector<Source> sources;
   for (const auto& file : files) {
     if (!fs::is_regular_file(file, ignored)) continue;
+    const std::string name = file.parent_path() == folder ? "" : file.stem().string();
     if (file.extension() == ".sources")
-      read_sources(bases, read_file(file));
+      read_sources(sources, read_file(file), name);
     else if (file.extension() == ".list")
-      read_list(bases, read_file(file));
+      read_list(sources, read_file(file), name);
   }
+  // A source whose signature apt does not check may be no mirror of Debian at all.
+  std::stable_partition(sources.begin(), sources.end(), [](const Source& source) { return !source.trusted; });
+  return sources;
+}
+
+Bases debian_bases(const std::vector<Source>& sources, const fs::path& keyring) {
+  Bases bases;
+  ArchiveKeys keys(keyring);
+  for (const Source& source : sources) offer(bases, source, keys);
+  return bases;
+}
+
+/// The mirrors of repositories of one's own: NAME.sources and NAME.list are those of the repository NAME.
+Bases own_bases(const std::vector<Source>& sources) {
+  Bases bases;
+  for (const Source& source : sources)
+    if (!source.file.empty() && source.file != "debian" && source.file != "debian-security")
+      add_bases(bases, source.file, source.uris);
   return bases;
 }
 
@@ -203,16 +298,21 @@ Mirrors find_mirrors(const MirrorOptions& options) {
   Mirrors mirrors;
   mirrors.archive = options.archive;
   // For each repository the first source wins, so --mirror for one repository keeps the others.
-  for (const Bases& source : {arguments, environment, options.user, machine_bases(options.apt_folder)}) {
+  const std::vector<Source> machine = machine_sources(options.apt_folder);
+  const auto add = [&](const Bases& source) {
     for (const auto& [repository, bases] : source) mirrors.bases.try_emplace(repository, bases);
-  }
+  };
+  for (const Bases& source : {arguments, environment, options.user, debian_bases(machine, options.archive_keyring)})
+    add(source);
+  const bool none = mirrors.bases.empty();
+  add(own_bases(machine));
   // libcurl needs file:///path; apt also has file:/path.
   for (auto& [repository, bases] : mirrors.bases) {
     for (auto& base : bases) {
       if (base.starts_with("file:/") && !base.starts_with("file://")) base = "file://" + base.substr(5);
     }
   }
-  if (mirrors.bases.empty()) {
+  if (none) {
     throw Error(ErrorKind::Usage, "no Debian mirror is known",
                 fmt::format("give --mirror URL, or K8SIMG_MIRROR=URL, or [mirrors] debian = \"URL\" in the user's "
                             "configuration (~/.config/k8simg/config.toml), or apt sources in {}",

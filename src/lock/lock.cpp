@@ -11,7 +11,6 @@
 
 #include "lock/document.hpp"
 #include "util/error.hpp"
-#include "util/file.hpp"
 #include "util/text.hpp"
 
 namespace k8simg {
@@ -94,13 +93,13 @@ std::string list_packages(std::vector<LockedPackage> packages, std::int64_t date
     line.add("name", package.name)
         .add("version", package.version)
         .add("architecture", package.architecture)
-        .add("source", package.source)
-        .add("repository", package.repository)
-        .add("suite", package.suite)
-        .add("path", package.path)
-        .add("size", package.size)
-        .add("sha256", package.sha256);
-    if (package.date != date) line.add("date", format_date(package.date));
+        .add("source", package.source);
+    if (package.is_file())
+      line.add("file", package.path);
+    else
+      line.add("repository", package.repository).add("suite", package.suite).add("path", package.path);
+    line.add("size", package.size).add("sha256", package.sha256);
+    if (!package.is_file() && package.date != date) line.add("date", format_date(package.date));
     lines.push_back(line.text());
   }
   return list(lines, " ");
@@ -204,9 +203,9 @@ class Fields {
   std::vector<std::string> taken_;
 };
 
-/// A path below a mirror: "pool/...", without host and parent folders.
-bool is_mirror_path(const std::string& path) {
-  if (path.front() == '/' || path.find(':') != std::string::npos) return false;
+/// A path below a mirror or the project: "pool/...", without host and parent folders.
+bool is_path_below(const std::string& path) {
+  if (path.front() == '/') return false;
   for (const auto& part : split(path, '/'))
     if (part.empty() || part == "." || part == "..") return false;
   return true;
@@ -268,15 +267,19 @@ std::vector<LockedPackage> read_packages(Fields& root, const char* key, const st
     package.version = fields.text("version");
     package.architecture = fields.text("architecture");
     package.source = fields.text("source");
-    package.repository = fields.text("repository");
-    package.suite = fields.text("suite");
-    package.path = fields.text("path");
+    const bool is_file = fields.has("file");
+    package.path = fields.text(is_file ? "file" : "path");
+    if (!is_file) {
+      package.repository = fields.text("repository");
+      package.suite = fields.text("suite");
+      package.date = fields.has("date") ? fields.date("date") : date;
+    }
     package.size = fields.size("size");
     package.sha256 = fields.digest("sha256");
-    package.date = fields.has("date") ? fields.date("date") : date;
     fields.finish();
-    if (!is_mirror_path(package.path))
-      fields.fail("path", "must be a path below the mirror's root: relative, no \"..\", no host");
+    if (!is_path_below(package.path))
+      fields.fail(is_file ? "file" : "path", fmt::format("must be a path below the {}: relative, no \"..\", no host",
+                                                         is_file ? "project's folder" : "mirror's root"));
     if (package.size == 0) fields.fail("size", "must be more than 0");
     if (!packages.empty() && !(packages.back().name < package.name))
       fields.fail(fields.line(), fmt::format("package {} must come after {} only once: \"{}\" is sorted by name",
@@ -422,22 +425,5 @@ const LockedPackage& ToolsLock::package(const std::string& name) const {
 }
 
 std::string format_lock_date(std::int64_t seconds) { return format_date(seconds); }
-
-ToolsLock load_tools_lock(const std::filesystem::path& file) {
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(file, ignored)) return {};
-  return ToolsLock::parse(read_file(file), file.filename().string());
-}
-
-Lock load_lock(const std::filesystem::path& file, const std::filesystem::path& tools_file) {
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(file, ignored))
-    throw Error(ErrorKind::Usage,
-                fmt::format("{} is missing: it has the packages and modules of the build", file.string()),
-                fmt::format("make it with `k8simg lock {}`", file.stem().string()));
-  Lock lock = Lock::parse(read_file(file), file.filename().string());
-  if (std::filesystem::is_regular_file(tools_file, ignored)) lock.tools = load_tools_lock(tools_file);
-  return lock;
-}
 
 }  // namespace k8simg

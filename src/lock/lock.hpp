@@ -14,23 +14,29 @@
 
 namespace k8simg {
 
+/// A suite whose name ends in "/" is a flat repository: its indexes are in that folder of the mirror; "./" and "/" name
+/// the mirror itself. Others are folders below dists/.
+inline bool is_flat_suite(std::string_view suite) { return suite.ends_with('/'); }
+
 struct LockedSuite {
   std::string repository;  ///< the mirror: "debian" or "debian-security"
   std::string suite;       ///< "trixie"
   std::int64_t date = 0;   ///< Date of its InRelease: the archive mirror (snapshot) of this date has the packages
-  Digest inrelease;        ///< SHA-256 of the verified signed file
+  Digest inrelease;        ///< SHA-256 of the verified signed file: InRelease, or Release
 };
 
 struct LockedPackage {
   std::string name, version, architecture;  ///< as in the control fields; architecture may be "all"
   std::string source;                       ///< source package name
-  std::string repository, suite;
-  std::string path;        ///< "pool/main/s/systemd/systemd_257.9-1_amd64.deb"
+  std::string repository, suite;            ///< "" for a file of the project
+  std::string path;        ///< "pool/main/s/systemd/systemd_257.9-1_amd64.deb"; of a file, in the project
   std::uint64_t size = 0;  ///< bytes of the .deb
   Digest sha256;
   /// A date at which its suite had the package: the archive mirror (snapshot) of this date has it. Written only if it
   /// differs from the lock's date.
   std::int64_t date = 0;
+  /// A file of the project (packages.files). It has no date.
+  bool is_file() const { return repository.empty(); }
   bool operator==(const LockedPackage&) const = default;
 };
 

@@ -36,9 +36,11 @@ std::vector<Repository> repositories_of(const Config& config, const std::vector<
       std::copy_if(more.begin(), more.end(), std::back_inserter(suites),
                    [&](const std::string& suite) { return !contains(without, suite); });
     };
-    add(r.suites);
+    // The tools are those of all defconfigs. A repository of one's own gives tools only where that is asked for.
+    if (!tools || r.keyring.empty()) add(r.suites);
     if (tools) add(r.tools_suites);
-    if (!suites.empty()) list.push_back({r.name, suites, r.sections});
+    const auto keyring = r.keyring.empty() ? std::filesystem::path() : inside(config.project, r.keyring);
+    if (!suites.empty()) list.push_back({r.name, suites, r.sections, keyring});
   }
   return list;
 }
@@ -60,6 +62,11 @@ std::vector<Repository> tools_repositories(const std::vector<Config>& project,
         all.push_back(r);
         continue;
       }
+      if (known->keyring != r.keyring)
+        throw Error(
+            ErrorKind::Usage,
+            fmt::format("repository {} has another keyring in {} than in other defconfigs", r.name, config.name),
+            "The defconfigs share the tools: name repositories with different keys differently.");
       merge(known->suites, r.suites);
       merge(known->sections, r.sections);
     }
@@ -80,13 +87,21 @@ std::int64_t newest(const std::vector<LockedSuite>& suites) {
   return date;
 }
 
+bool is_file_named(const std::vector<PackageFile>& files, const std::string& name) {
+  return std::any_of(files.begin(), files.end(), [&](const PackageFile& file) { return file.package.name == name; });
+}
+
 /// Locks lists of packages from one set of indexes, and keeps versions where possible.
 class Chooser {
  public:
-  /// `before`: the locked packages.
+  /// `before`: the locked packages. `files`: packages to install beside those that are asked for.
   Chooser(IndexSet indexes, const std::string& architecture, const std::vector<Repository>& repositories,
-          const std::vector<LockedPackage>& before, const LockUpdate& update, const LockServices& services)
-      : indexes_(std::move(indexes)) {
+          std::vector<LockedPackage> before, const LockUpdate& update, const LockServices& services,
+          const std::vector<PackageFile>& files)
+      : indexes_(std::move(indexes)), files_(files) {
+    // A file replaces what the suites have under its name.
+    std::erase_if(
+        before, [&](const LockedPackage& package) { return package.is_file() || is_file_named(files, package.name); });
     std::map<std::string, std::string> security;
     if (update.what == What::Security) security = superseded_by_security(indexes_, architecture, before);
     for (const auto& package : before) {
@@ -103,15 +118,18 @@ class Chooser {
       const auto controls = services.control_files(missing);
       for (const auto& package : missing) add_offer(indexes_, architecture, package, controls.at(package.name));
     }
+    for (const auto& file : files_) add_offer(indexes_, architecture, file.package, file.control);
     catalogue_.emplace(indexes_, architecture, backports_of(repositories));
   }
   Chooser(const Chooser&) = delete;  // the catalogue refers to the indexes
 
   std::vector<LockedPackage> choose(ResolveRequest request) {
     request.keep = keep_;
+    for (const auto& file : files_) request.pinned.push_back(file.package);
     Resolution resolution = resolve(*catalogue_, request);
     for (auto& package : resolution.packages) {
-      if (package.date != 0) continue;  // kept
+      if (package.is_file()) reasons_[package.name] = package.path;
+      if (package.date != 0 || package.is_file()) continue;  // kept
       package.date = newest(indexes_.suites);
       const auto released = resolution.released.find(package.name);
       const std::string& by = resolution.needed_by[package.name];
@@ -139,6 +157,7 @@ class Chooser {
 
  private:
   IndexSet indexes_;
+  const std::vector<PackageFile>& files_;
   std::optional<Catalogue> catalogue_;  ///< built from indexes_, after the kept packages were added
   std::vector<LockedPackage> keep_;
   Reasons reasons_;
@@ -146,11 +165,17 @@ class Chooser {
 
 /// Refuses older suites, as apt does: an outdated or manipulated mirror would provide packages with known
 /// vulnerabilities.
-void check_dates(const LockServices& services, const LockRequest& request, const std::vector<LockedSuite>& before,
-                 const std::vector<LockedSuite>& suites) {
+void check_dates(const LockServices& services, const LockRequest& request, const std::vector<Repository>& repositories,
+                 const std::vector<LockedSuite>& before, const std::vector<LockedSuite>& suites) {
+  // A repository of one's own may be published once and never again.
+  const auto is_own = [&](const LockedSuite& suite) {
+    return std::any_of(repositories.begin(), repositories.end(), [&](const Repository& repository) {
+      return repository.name == suite.repository && !repository.keyring.empty();
+    });
+  };
   for (const auto& suite : suites) {
     const std::int64_t days = (services.now - suite.date) / a_day;
-    if (days > stale_days)
+    if (days > stale_days && !is_own(suite))
       services.warn(
           fmt::format("suite {} of {} is {} days old: the mirror may be behind", suite.suite, suite.repository, days));
   }
@@ -168,7 +193,8 @@ void check_dates(const LockServices& services, const LockRequest& request, const
 
 void check_without(const Config& config, const std::vector<std::string>& without) {
   std::vector<std::string> known;
-  for (const auto& r : repositories_of(config, {}, true)) merge(known, r.suites);
+  for (const bool tools : {false, true})
+    for (const auto& r : repositories_of(config, {}, tools)) merge(known, r.suites);
   for (const auto& suite : without)
     if (!contains(known, suite))
       throw Error(ErrorKind::Usage, fmt::format("--without-suite {}: {} has no such suite", suite, config.name),
@@ -203,20 +229,23 @@ using NeededInterpreters = std::map<std::string, std::string>;  // interpreter â
 
 /// Excluded packages: what the configuration asks for itself is not, nor what belongs to a package that was chosen, nor
 /// an interpreter that one needs.
-std::vector<std::string> excluded_packages(const Config& config, const std::vector<LockedPackage>& chosen,
+std::vector<std::string> excluded_packages(const Config& config, const std::vector<PackageFile>& files,
+                                           const std::vector<LockedPackage>& chosen,
                                            const NeededInterpreters& interpreters) {
   std::vector<std::string> excluded = config.exclude_packages;
   for (const auto& unless : config.exclude_packages_unless)
     if (!has_package(chosen, unless.package) && !interpreters.contains(unless.interpreter))
       merge(excluded, unless.exclude);
-  std::erase_if(excluded, [&](const std::string& name) { return contains(config.packages, name); });
+  std::erase_if(excluded,
+                [&](const std::string& name) { return contains(config.packages, name) || is_file_named(files, name); });
   return excluded;
 }
 
-std::vector<LockedPackage> choose_target(Chooser& chooser, const Config& config, const LockServices& services) {
+std::vector<LockedPackage> choose_target(Chooser& chooser, const Config& config, const std::vector<PackageFile>& files,
+                                         const LockServices& services) {
   std::vector<LockedPackage> chosen;
   NeededInterpreters interpreters;
-  std::vector<std::string> excluded = excluded_packages(config, chosen, interpreters);
+  std::vector<std::string> excluded = excluded_packages(config, files, chosen, interpreters);
   // A package that was chosen may need what is otherwise excluded; fewer are excluded in each round.
   while (true) {
     chosen = chooser.choose({.install = config.packages, .essential = config.essential_packages, .exclude = excluded});
@@ -224,7 +253,7 @@ std::vector<LockedPackage> choose_target(Chooser& chooser, const Config& config,
     for (const auto& unless : config.exclude_packages_unless)
       if (!unless.interpreter.empty() && !has_package(chosen, unless.package)) open.push_back(unless.interpreter);
     if (!open.empty()) interpreters.merge(services.needed_interpreters(chosen, open));
-    std::vector<std::string> next = excluded_packages(config, chosen, interpreters);
+    std::vector<std::string> next = excluded_packages(config, files, chosen, interpreters);
     if (next.size() >= excluded.size()) break;
     excluded = std::move(next);
   }
@@ -285,10 +314,11 @@ LockResult make_lock(const Config& config, const std::vector<Config>& project, c
   check_without(config, request.without);
   check_update(config, request.update, before);
   const auto chooser = [&](const std::vector<Repository>& repositories, const std::string& architecture,
-                           const std::vector<LockedSuite>& suites, const std::vector<LockedPackage>& packages) {
+                           const std::vector<LockedSuite>& suites, const std::vector<LockedPackage>& packages,
+                           const std::vector<PackageFile>& files) {
     IndexSet indexes = services.indexes(repositories, architecture);
-    check_dates(services, request, suites, indexes.suites);
-    return Chooser(std::move(indexes), architecture, repositories, packages, request.update, services);
+    check_dates(services, request, repositories, suites, indexes.suites);
+    return Chooser(std::move(indexes), architecture, repositories, packages, request.update, services, files);
   };
   // An existing lock keeps its date, which is the images' date: an added package does not change the kernel.
   const auto date_of = [&](std::int64_t date, const std::vector<LockedSuite>& suites) {
@@ -300,10 +330,10 @@ LockResult make_lock(const Config& config, const std::vector<Config>& project, c
   lock.defconfig = config.name;
   lock.without_suites = request.without;
   lock.components = lock_components(config);
-  Chooser target =
-      chooser(repositories_of(config, request.without, false), config.arch.debian, before.suites, before.target);
-  lock.target =
-      with_context("while choosing the target's packages", [&] { return choose_target(target, config, services); });
+  Chooser target = chooser(repositories_of(config, request.without, false), config.arch.debian, before.suites,
+                           before.target, request.files);
+  lock.target = with_context("while choosing the target's packages",
+                             [&] { return choose_target(target, config, request.files, services); });
   if (lock.target != before.target || lock.without_suites != before.without_suites) lock.suites = target.suites();
   lock.date = date_of(before.date, target.suites());
   result.target = std::move(target).reasons();
@@ -314,7 +344,8 @@ LockResult make_lock(const Config& config, const std::vector<Config>& project, c
   // A suite that lacks another architecture may still have the build architecture.
   const auto repositories = tools_repositories(
       project, config.arch.debian == build_architecture ? request.without : std::vector<std::string>{});
-  Chooser tools = chooser(repositories, build_architecture, before.tools.suites, before.tools.packages);
+  const std::vector<PackageFile> no_files;
+  Chooser tools = chooser(repositories, build_architecture, before.tools.suites, before.tools.packages, no_files);
   lock.tools = choose_tools(tools, wanted_sets(project), date_of(before.tools.date, tools.suites()));
   result.tools = std::move(tools).reasons();
   return result;

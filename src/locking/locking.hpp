@@ -10,6 +10,7 @@
 #include "config/config.hpp"
 #include "debian/resolve.hpp"
 #include "lock/lock.hpp"
+#include "store/store.hpp"
 
 namespace k8simg {
 
@@ -21,11 +22,21 @@ struct LockUpdate {
   std::vector<std::string> packages;  ///< What::Packages: packages of the target or the tools
 };
 
+/// A package that is a file of the project.
+struct PackageFile {
+  LockedPackage package;
+  std::string control;  ///< its control file
+};
+/// The packages that packages.files names. All of each file is read. Error{Fetch} for a damaged or hostile package,
+/// Error{Usage} for one of another architecture and for two packages of one name.
+std::vector<PackageFile> read_package_files(const Config& config, Store& store);
+
 struct LockRequest {
   Lock before;  ///< including the tools' lock; without a date if it does not exist yet
   LockUpdate update;
   bool allow_older = false;          ///< suites may be older than those of `before`
   std::vector<std::string> without;  ///< suites to leave out, sorted
+  std::vector<PackageFile> files;    ///< of read_package_files(); all are installed
 };
 
 /// Services for make_lock().

@@ -7,6 +7,7 @@
 
 #include "util/digest.hpp"
 #include "util/error.hpp"
+#include "util/inside.hpp"
 #include "util/text.hpp"
 
 namespace k8simg {
@@ -20,6 +21,25 @@ bool is_locked(const std::vector<LockedPackage>& packages, const std::string& as
                      [&](const LockedPackage& package) { return package.name == name; });
 }
 
+/// What differs between the .debs of packages.files and those of the lock.
+std::string compare_package_files(const Config& config, const Lock& lock) {
+  std::string list;
+  for (const auto& file : config.package_files) {
+    const auto locked = std::find_if(lock.target.begin(), lock.target.end(), [&](const LockedPackage& package) {
+      return package.is_file() && package.path == file.generic_string();
+    });
+    if (locked == lock.target.end())
+      list += fmt::format("\n  the package {} is not in it", file.generic_string());
+    else if (sha256_file(inside(config.project, file)) != locked->sha256)
+      list += fmt::format("\n  the package {} changed", file.generic_string());
+  }
+  for (const auto& package : lock.target)
+    if (package.is_file() &&
+        std::find(config.package_files.begin(), config.package_files.end(), package.path) == config.package_files.end())
+      list += fmt::format("\n  packages.files does not name its package {}, or the file is gone", package.path);
+  return list;
+}
+
 }  // namespace
 
 void check_agreement(const Config& config, const Lock& lock) {
@@ -27,6 +47,7 @@ void check_agreement(const Config& config, const Lock& lock) {
   for (const auto& asked : config.packages) {
     if (!is_locked(lock.target, asked)) list += fmt::format("\n  package {} is not in it", asked);
   }
+  list += compare_package_files(config, lock);
   for (const ToolSet& set : config.tools) {
     if (set.packages.empty() || lock.tools.find(set)) continue;
     list += fmt::format("\n  the tool set {} ({}) is not in defconfigs/tools.lock", set.name, join(set.packages, ", "));

@@ -11,6 +11,7 @@
 #include "rootfs/rootfs.hpp"
 #include "tree/archive.hpp"
 #include "util/error.hpp"
+#include "util/inside.hpp"
 
 namespace k8simg {
 
@@ -62,26 +63,40 @@ std::string package_identity(const LockedPackage& package) { return std::string(
 
 PackageSteps::PackageSteps(StepGraph& graph, const PipelineInputs& inputs) : graph_(graph), inputs_(inputs) {}
 
-TreeHandle PackageSteps::add(const LockedPackage& package) {
-  const std::string name = fmt::format("{}_{}_{}", package.name, package.version, package.architecture);
-  const std::string fetch_id = "fetch/" + name, unpack_id = "unpack/" + name;
-  const auto [found, fresh] = unpacked_.try_emplace(name, packages_out.of(unpack_id));
-  if (!fresh) return found->second;
+BlobHandle PackageSteps::file(const LockedPackage& package) {
+  const Value value = inputs_.store.put_file(inside(inputs_.config.project, package.path), false);
+  if (value.digest == package.sha256) return BlobHandle(value);
+  throw Error(ErrorKind::Usage,
+              fmt::format("{} is not the file that was locked: its SHA-256 is {}, the lock says {}", package.path,
+                          value.digest.hex(), package.sha256.hex()),
+              fmt::format("run `k8simg lock {}`", inputs_.config.name));
+}
 
+BlobHandle PackageSteps::fetched(const LockedPackage& package, const std::string& id) {
   const FetchRequest request{.repository = package.repository,
                              .path = package.path,
                              .size = package.size,
                              .sha256 = package.sha256,
                              .name = package_identity(package),
                              .date = package.date};
-  graph_.add({.id = fetch_id,
+  graph_.add({.id = id,
               .action = builtin_with<fetch_package>("fetch", request, {inputs_.downloader, inputs_.mirrors}),
               .resource = Resource::Network,
               .known_outputs = {deb.give(Value{ValueKind::Blob, package.sha256, package.size})}});
+  return deb.of(id);
+}
+
+TreeHandle PackageSteps::add(const LockedPackage& package) {
+  std::string name = fmt::format("{}_{}_{}", package.name, package.version, package.architecture);
+  const auto key = std::pair(name, package.sha256);
+  if (const auto known = unpacked_.find(key); known != unpacked_.end()) return known->second;
+  // Repositories may have different packages of one name and version.
+  if (graph_.find("unpack/" + name)) name += "_" + package.sha256.hex();
+  const std::string unpack_id = "unpack/" + name;
   graph_.add({.id = unpack_id,
-              .inputs = {deb(deb.of(fetch_id))},
+              .inputs = {deb(package.is_file() ? file(package) : fetched(package, "fetch/" + name))},
               .action = builtin<unpack>("debian.unpack", {.origin = origin_of(package).text()})});
-  return found->second;
+  return unpacked_.emplace(key, packages_out.of(unpack_id)).first->second;
 }
 
 TreeHandle PackageSteps::unpacked(const std::string& name) {

@@ -1,8 +1,9 @@
-// Steps for locked packages: fetch, unpack, and tools trees.
+// Steps for locked packages: fetch, unpack, and tools trees. Packages that are files of the project are not fetched.
 #pragma once
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "graph/graph.hpp"
@@ -29,10 +30,12 @@ class PackageSteps {
 
  private:
   TreeHandle add(const LockedPackage& package);
+  BlobHandle file(const LockedPackage& package);  ///< of the project; Error{Usage} if its bytes are not the locked ones
+  BlobHandle fetched(const LockedPackage& package, const std::string& id);
 
   StepGraph& graph_;
   PipelineInputs inputs_;
-  std::map<std::string, TreeHandle> unpacked_;  // by file name of the .deb
+  std::map<std::pair<std::string, Digest>, TreeHandle> unpacked_;  // by name with version and architecture, and .deb
 };
 
 Origin origin_of(const LockedPackage& package);

@@ -70,6 +70,25 @@ Check file_name() {
       "a file name");
 }
 
+Check suite_name() {
+  return check(
+      [](const std::string& text) {
+        if (text == "./" || text == "/") return true;
+        if (text.ends_with('/')) return clean_parts(std::string_view(text).substr(0, text.size() - 1));
+        return text != "." && text != ".." && !text.empty() && text.find('/') == std::string::npos;
+      },
+      "a suite such as \"trixie\", or the folder of a flat repository with a \"/\" at its end, such as \"./\"");
+}
+
+Check deb_glob() {
+  return check(
+      [](const std::string& text) {
+        return text.ends_with(".deb") && text.front() != '/' && clean_parts(text) &&
+               text.find("**") == std::string::npos;
+      },
+      "a relative path or glob that ends in \".deb\", without \"..\" and \"**\"");
+}
+
 Check image_tag() {
   return check(
       [](const std::string& text) {

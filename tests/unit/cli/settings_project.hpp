@@ -130,8 +130,14 @@ suites = ["trixie"]                      #> ["forky"]
 tools-suites = ["trixie-backports"]      #> []
 sections = ["main"]                      #> ["main", "contrib"]
 
+[[repository]]
+name = "own"
+suites = ["./"]                          #> ["folder/"]
+keyring = "keys/own.asc"                 #> "keys/other.asc"
+
 [packages]
 install = ["bash"]                       #> ["bash", "vim"]
+files = ["debs/own.deb"]                 #> ["debs/*.deb"]
 essential = true                         #> false
 exclude = ["perl-base"]                  #> []
 

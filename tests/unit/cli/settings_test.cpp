@@ -12,6 +12,8 @@
 #include "settings_project.hpp"
 #include "store/store.hpp"
 #include "support/catch.hpp"
+#include "support/deb.hpp"
+#include "support/keys.hpp"
 #include "support/recipe.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
@@ -53,6 +55,10 @@ struct Projects {
       {"overlays/base/etc/motd", "hello\n"},
       {"ca/site.pem", "PEM\n"},
       {"overlays/more/etc/more", "more\n"},
+      {"keys/own.asc", test::armored_key},
+      {"keys/other.asc", test::armored_key},
+      {"debs/own.deb", test::small_deb("own", "1", "", "all")},
+      {"debs/other.deb", test::small_deb("other", "1", "", "all")},
   };
 
   Projects() {
@@ -71,7 +77,7 @@ IndexSet indexes(const std::vector<Repository>& repositories, const std::string&
   for (const auto& r : repositories)
     for (const auto& suite : r.suites) {
       set.suites.push_back({r.name, suite, 1763195591, sha256(suite)});
-      asked += fmt::format(" {}/{}/{}", r.name, suite, join(r.sections, "+"));
+      asked += fmt::format(" {}/{}/{}/{}", r.name, suite, join(r.sections, "+"), r.keyring.filename().string());
       std::string text;
       for (const char* name :
            {"bash", "base", "perl-base", "tool", "vim", "gcc", "make", "go", "coreutils", "e2fsprogs", "zstd", "qemu",
@@ -101,10 +107,11 @@ std::string fingerprint(const fs::path& project, const std::string& name) {
     return needed;
   };
   services.warn = [](const std::string&) {};
-  const Lock lock =
-      make_lock(config, {config}, {.before = {}, .update = {}, .allow_older = false, .without = {}}, services).lock;
-  text += lock.serialise() + lock.tools.serialise();
   MemoryStore store;
+  const LockRequest request{
+      .before = {}, .update = {}, .allow_older = false, .without = {}, .files = read_package_files(config, store)};
+  const Lock lock = make_lock(config, {config}, request, services).lock;
+  text += lock.serialise() + lock.tools.serialise();
   test::NoDownloads downloader;
   const Mirrors mirrors;
   const Pipeline pipeline = make_pipeline({.config = config,

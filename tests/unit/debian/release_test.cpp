@@ -89,7 +89,6 @@ TEST_CASE("a malformed release says what is wrong") {
   CHECK(parse_release(replace_all(text, "Date: Sat, 12", "Date: Sat, 42")).error().line == 4);
   CHECK(error_of("Valid-Until: Sat", "Valid-Until: never").starts_with("Valid-Until is not a date"));
   CHECK(error_of("SHA256:", "SHA1:") == "no SHA256 section");
-  CHECK(error_of("Suite: stable\nCodename: trixie\n", "") == "neither Suite nor Codename");
   CHECK(error_of("e3b0c442", "e3b0c44x").find("malformed hash of main/binary-amd64/Packages") != std::string::npos);
   CHECK(error_of(" 0 main", " -1 main").find("malformed size") != std::string::npos);
   CHECK(error_of(" 0 main", " main").find("not \"hash size path\"") != std::string::npos);
@@ -145,6 +144,43 @@ TEST_CASE("only what was signed is taken") {
   }
 }
 
+TEST_CASE("a detached signature is of the text beside it, and has no text of its own") {
+  const TempDir folder(std::filesystem::temp_directory_path(), "detached");
+  const auto verdict = [&](const std::string& release, const std::string& signature) -> std::string {
+    try {
+      verify_release(release, signature, "Release of test", system_runner(), shared_key().keyring(), folder.path());
+    } catch (const Error& error) {
+      CHECK(error.kind() == ErrorKind::Fetch);
+      return error.message();
+    }
+    return "accepted";
+  };
+  const std::string signature = shared_key().detached_signature(text);
+  CHECK(verdict(text, signature) == "accepted");
+  CHECK(verdict(text + "\n", signature).find("its signature does not match its text") != std::string::npos);
+  CHECK(verdict(text, "").starts_with("Release of test is refused: "));
+  CHECK(verdict(text, "-----BEGIN PGP SIGNATURE-----\n").starts_with("Release of test is refused: "));
+  // A good signature, but of the text that it contains.
+  CHECK(verdict("Suite: evil\n", shared_key().clear_sign(text)).starts_with("Release of test is refused: "));
+  const SigningKey stranger;
+  CHECK(verdict(text, stranger.detached_signature(text)).find("no signature is by a key of") != std::string::npos);
+}
+
+TEST_CASE("a keyring may be armored, and what is no keyring is named") {
+  const TempDir folder(std::filesystem::temp_directory_path(), "keyring");
+  const std::string signed_text = shared_key().clear_sign(text);
+  write_file_atomically(folder.path() / "own.asc", shared_key().armored());
+  CHECK(verify(signed_text, folder.path() / "own.asc") == text);
+  write_file_atomically(folder.path() / "own.asc", "<html>404</html>");
+  try {
+    verify(signed_text, folder.path() / "own.asc");
+    FAIL("it was verified");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::Usage);
+    CHECK(error.message().find("own.asc is no keyring: it does not begin with a public key") != std::string::npos);
+  }
+}
+
 TEST_CASE("age and name of a release") {
   CHECK(check_at(date + 60, "trixie") == "accepted");
   CHECK(check_at(date + 60, "stable") == "accepted");
@@ -154,6 +190,11 @@ TEST_CASE("age and name of a release") {
         std::string::npos);
   CHECK(check_at(date - 3600, "trixie") == "accepted");
   CHECK(check_at(date - 2 * 86400, "trixie").find("is dated in the future") != std::string::npos);
+  const std::string nameless = replace_all(text, "Suite: stable\nCodename: trixie\n", "");
+  CHECK(check_at(date + 60, "trixie", nameless) == "InRelease has neither Suite nor Codename");
+  CHECK(check_at(date + 60, "./", nameless) == "accepted");
+  CHECK(check_at(date + 60, "./") == "accepted");
+  CHECK(check_at(date + 8 * 86400, "./").find("has expired") != std::string::npos);
   const std::string endless = replace_all(text, "Valid-Until: Sat, 19 Sep 2026 07:55:41 UTC\n", "");
   CHECK(check_at(date + 900 * 86400LL, "trixie", endless) == "accepted");
 }

@@ -371,3 +371,64 @@ TEST_CASE("security suites say which locked versions are superseded") {
   CHECK(superseded_by_security(set, "amd64", {kept("a", "1"), kept("b", "3")}) ==
         std::map<std::string, std::string>{{"a", "trixie-security"}});
 }
+
+namespace {
+
+/// A package of the project, with this control file.
+LockedPackage add_file(IndexSet& set, const std::string& name, const std::string& version,
+                       const std::string& more = "") {
+  const LockedPackage package{
+      name, version, "amd64", name, "", "", "debs/" + name + ".deb", 7, sha256("file of " + name)};
+  add_offer(
+      set, "amd64", package,
+      fmt::format("Package: {}\nVersion: {}\nArchitecture: amd64\n{}Description: x\n .\n y\n", name, version, more));
+  return package;
+}
+
+std::string with_files(const IndexSet& set, const std::vector<LockedPackage>& files,
+                       const std::vector<std::string>& install, const std::vector<std::string>& exclude = {}) {
+  try {
+    std::vector<std::string> lines;
+    for (const auto& package :
+         resolve(set,
+                 {.architecture = "amd64", .install = install, .essential = false, .exclude = exclude, .pinned = files})
+             .packages)
+      lines.push_back(package.name + " " + package.version + (package.is_file() ? " of " + package.path : ""));
+    return join(lines, ", ");
+  } catch (const Error& error) {
+    return error.describe();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("files of the project are installed, win over every version of the suites, and bring what they need") {
+  IndexSet set = trixie(stanza("tool", "9", "Depends: old\n") + stanza("old", "1") + stanza("lib", "2") +
+                        stanza("app", "1", "Depends: tool, virtual (>= 2)\n"));
+  const std::string more = "Depends: lib (>= 1)\nProvides: virtual (= 2.5)\nMulti-Arch: foreign\nReplaces: old\n";
+  const std::vector<LockedPackage> files{add_file(set, "tool", "1:0.1~rc1-1", more)};
+  CHECK(with_files(set, files, {}) == "lib 2, tool 1:0.1~rc1-1 of debs/tool.deb");
+  // Also as a dependency, through its versioned Provides, and when its name is asked for.
+  CHECK(with_files(set, files, {"app", "tool"}) == "app 1, lib 2, tool 1:0.1~rc1-1 of debs/tool.deb");
+  CHECK(with_files(set, {}, {"tool"}) == "old 1, tool 9");
+  // An equal version of a suite is another package.
+  CHECK(with_files(set, files, {"tool=9"}).find("tool is asked for twice: tool 1:0.1~rc1-1 and tool 9") !=
+        std::string::npos);
+  CHECK(with_files(set, files, {}, {"tool"}).find("tool is both asked for and excluded") != std::string::npos);
+}
+
+TEST_CASE("a file whose version is also in a suite is taken from the project") {
+  IndexSet set = trixie(stanza("tool", "1"));
+  const std::vector<LockedPackage> files{add_file(set, "tool", "1")};
+  CHECK(with_files(set, files, {"tool"}) == "tool 1 of debs/tool.deb");
+  CHECK(with_files(set, files, {"tool=1"}) == "tool 1 of debs/tool.deb");
+  CHECK(with_files(set, {}, {"tool=1"}) == "tool 1");
+}
+
+TEST_CASE("what a file needs and no suite has, or a malformed dependency, is said of the file") {
+  IndexSet set = trixie(stanza("lib", "1"));
+  const LockedPackage needy = add_file(set, "needy", "1", "Depends: lib (>= 2)\n");
+  CHECK(with_files(set, {needy}, {}).find("needy 1 depends on lib (>= 2), which no suite has") != std::string::npos);
+  const LockedPackage broken = add_file(set, "broken", "1", "Depends: lib (>> \n");
+  CHECK(with_files(set, {broken}, {}).starts_with("debs/broken.deb: its control file, line 4: Depends of broken 1"));
+}

@@ -58,6 +58,18 @@ std::string SigningKey::clear_sign(const std::string& text) const {
   return read_file(output);
 }
 
+std::string SigningKey::armored() const {
+  const std::filesystem::path output = home_.path() / "public.asc";
+  gpg({"--output", output.string(), "--armor", "--export"}, "");
+  return read_file(output);
+}
+
+std::string SigningKey::detached_signature(const std::string& text) const {
+  const std::filesystem::path output = home_.path() / "signature";
+  gpg({"--passphrase", "", "--output", output.string(), "--armor", "--detach-sign"}, text);
+  return read_file(output);
+}
+
 const SigningKey& shared_key() {
   static const SigningKey key;
   return key;
@@ -108,6 +120,13 @@ std::string publish_indexes(Archive& archive, const SuiteText& suite) {
                            sha256(packed).hex(), packed.size(), folder);
   }
   return release;
+}
+
+std::string publish_flat_index(Archive& archive, const FlatText& flat) {
+  const std::string bytes = flat.suffix.empty() ? flat.packages : compress_xz(flat.packages);
+  archive.files[fmt::format("{}/{}Packages{}", flat.repository, flat.folder, flat.suffix)] = bytes;
+  return fmt::format("Date: {}\n{}SHA256:\n {} {:>8} Packages{}\n", flat.date, flat.more, sha256(bytes).hex(),
+                     bytes.size(), flat.suffix);
 }
 
 void publish(Archive& archive, const SuiteText& suite, const SigningKey& key) {

@@ -31,7 +31,9 @@ class SigningKey {
   SigningKey& operator=(const SigningKey&) = delete;
 
   const std::filesystem::path& keyring() const { return keyring_; }  ///< the public key, in gpgv's format
+  std::string armored() const;                                       ///< the public key as text
   std::string clear_sign(const std::string& text) const;
+  std::string detached_signature(const std::string& text) const;
 
  private:
   void gpg(const std::vector<std::string>& arguments, const std::string& input) const;
@@ -63,5 +65,15 @@ struct SuiteText {
 std::string publish_indexes(Archive& archive, const SuiteText& suite);
 /// The same, and adds the signed text to the archive as InRelease.
 void publish(Archive& archive, const SuiteText& suite, const SigningKey& key);
+
+/// A flat repository as `apt-ftparchive release` describes it: without suite, code name and architectures.
+struct FlatText {
+  std::string repository = "own", folder;  ///< "" or "FOLDER/"
+  std::string date = "Sat, 12 Sep 2026 07:55:41 UTC", more;
+  std::string packages;     ///< text of Packages
+  std::string suffix = "";  ///< of the index that is there: "", ".xz"
+};
+/// Adds the index to the archive and returns the Release text.
+std::string publish_flat_index(Archive& archive, const FlatText& flat);
 
 }  // namespace k8simg::test

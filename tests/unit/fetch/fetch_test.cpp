@@ -312,3 +312,23 @@ TEST_CASE("a download may have the size that the lock says, and no more") {
   CHECK(fetch(f.store, f.downloader, f.mirrors, f.request).digest == sha256(mirrored));
   CHECK(f.downloader.limits == std::vector<std::uint64_t>{mirrored.size(), mirrored.size()});
 }
+
+TEST_CASE("a path is encoded for its URL, and Debian's paths stay as they are") {
+  FetchFixture f;
+  const auto url_of = [&](const std::string& path) {
+    f.downloader.calls.clear();
+    f.downloader.answers["http://a.example/debian/" + path] = {missing()};
+    const std::string base = "http://a.example/debian";
+    f.mirrors.bases["debian"] = {base};
+    try {
+      fetch_text(f.downloader, f.mirrors, "debian", path, 1 << 20, f.folder.path());
+    } catch (const Error&) {
+      // Nobody expected the encoded URL: it was asked for all the same.
+    }
+    return f.downloader.calls.at(0).first.substr(base.size() + 1);
+  };
+  for (const char* plain : {"pool/main/g/g++/libstdc++6_14.2.0-1~deb13u1_amd64.deb", "dists/trixie/InRelease"})
+    CHECK(url_of(plain) == plain);
+  CHECK(url_of("foo_1%3a2_amd64.deb") == "foo_1%253a2_amd64.deb");
+  CHECK(url_of("a b#c?d\xe9.deb") == "a%20b%23c%3Fd%E9.deb");
+}

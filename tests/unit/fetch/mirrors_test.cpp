@@ -1,7 +1,10 @@
 // Tests the sources of mirrors: command line, environment, the user's configuration, the machine's apt sources.
 #include "fetch/fetch.hpp"
 #include "support/catch.hpp"
+#include "support/keys.hpp"
 #include "support/step_context.hpp"
+#include "util/keyring.hpp"
+#include "util/text.hpp"
 
 using namespace k8simg;
 using test::contains;
@@ -121,8 +124,9 @@ Components: main non-free-firmware
 Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp)");
   apt.write("sources.list.d/ignored.sources.save",
             "Types: deb\nURIs: http://saved.example/debian\nSuites: trixie\nComponents: main\n");
-  CHECK(apt.mirrors().bases ==
-        std::map<std::string, List>{{"debian", {"http://one.example/debian", "http://two.example/debian"}}});
+  CHECK(apt.mirrors().bases.at("debian") == List{"http://one.example/debian", "http://two.example/debian"});
+  CHECK(apt.mirrors().bases.at("b") == List{"http://one.example/debian", "http://two.example/debian"});
+  CHECK(apt.mirrors().bases.size() == 2);
 }
 
 TEST_CASE("third-party sources are not Debian's, though they use its suite names") {
@@ -141,7 +145,8 @@ TEST_CASE("third-party sources are not Debian's, though they use its suite names
       "sources.list.d/e.list",
       "deb http://e.example/deb nodistro main\ndeb http://f.example/ ./\ndeb http://g.example/ubuntu noble main\n");
   apt.write("sources.list.d/z.list", "deb http://debian.example/debian bookworm main\n");
-  CHECK(apt.mirrors().bases == std::map<std::string, List>{{"debian", {"http://debian.example/debian"}}});
+  CHECK(apt.mirrors().bases.at("debian") == List{"http://debian.example/debian"});
+  CHECK_FALSE(apt.mirrors().bases.contains("debian-security"));
 }
 
 TEST_CASE("no mirror at all: the message names the four ways") {
@@ -200,4 +205,87 @@ TEST_CASE("sources that only apt can ask are passed over, and the error names th
   CHECK(contains(text, "--mirror URL"));
   apt.write("sources.list", "deb copy:/srv/debian trixie main\n");
   CHECK(apt.mirrors().bases.at("debian") == List{"file:///srv/debian"});
+}
+
+TEST_CASE("Signed-By with Debian's keys in any form is Debian's; others are third parties") {
+  AptFolder apt;
+  MirrorOptions options;
+  options.archive_keyring = apt.folder.path() / "archive.gpg";
+  write_file_atomically(options.archive_keyring, binary_keyring(test::armored_key, "key"));
+  // A key of somebody else: the same packets with another byte in the key.
+  std::string foreign = binary_keyring(test::armored_key, "key");
+  foreign[30] ^= 1;
+  apt.write("foreign.gpg", foreign);
+  apt.write("copy.asc", test::armored_key);
+  const auto mirror_of = [&](const std::string& signed_by) {
+    apt.write("sources.list.d/x.sources",
+              "Types: deb\nURIs: http://one.example/debian http://two.example/debian\nSuites: trixie trixie-updates\n"
+              "Components: main\n" +
+                  signed_by);
+    apt.write("sources.list.d/z.list", "deb http://z.example/debian trixie main\n");
+    return apt.mirrors(options).bases.at("debian").front();
+  };
+  const std::string one = "http://one.example/debian", z = "http://z.example/debian";
+  const std::string folder = apt.folder.path().string(), fingerprint = test::key_fingerprint;
+  std::string embedded = "Signed-By:\n";
+  for (const auto& line : split(trim(test::armored_key), '\n')) embedded += " " + (line.empty() ? "." : line) + "\n";
+  CHECK(mirror_of("") == one);
+  CHECK(mirror_of(embedded) == one);
+  CHECK(mirror_of(replace_all(embedded, "Signed-By:\n ", "Signed-By: ")) == one);
+  CHECK(mirror_of(replace_all(embedded, "mDME", "mDMF")) == z);
+  CHECK(mirror_of("Signed-By: " + folder + "/copy.asc\n") == one);
+  CHECK(mirror_of("Signed-By: " + folder + "/foreign.gpg\n") == z);
+  CHECK(mirror_of("Signed-By: " + folder + "/foreign.gpg, " + folder + "/copy.asc\n") == one);
+  CHECK(mirror_of("Signed-By: /nonexistent/keys/debian-archive-keyring.pgp\n") == one);
+  CHECK(mirror_of("Signed-By: /nonexistent/other.pgp\n") == z);
+  CHECK(mirror_of("Signed-By: " + fingerprint + "!\n") == one);
+  CHECK(mirror_of("Signed-By: 0123456789012345678901234567890123456789\n") == z);
+  // Without Debian's keyring nothing can be compared.
+  fs::remove(options.archive_keyring);
+  CHECK(mirror_of(embedded) == z);
+  CHECK(mirror_of("") == one);
+}
+
+TEST_CASE("one-line options in every form, and sources that apt does not check come last") {
+  AptFolder apt;
+  apt.write("sources.list",
+            "deb [trusted=yes] http://unchecked.example/debian trixie main\n"
+            "deb [ arch=amd64,arm64 lang=none ] http://one.example/debian trixie main\n"
+            "deb [arch+=armel Signed-By=/usr/share/keyrings/debian-archive-keyring.gpg\t] "
+            "http://two.example/debian trixie-updates main\n"
+            "deb [signed-by=/etc/apt/keyrings/none.gpg trusted=no] http://third.example/debian trixie main\n"
+            "deb [arch=amd64 http://unclosed.example/debian trixie main\n"
+            "deb [check-valid-until=no] http://four.example/debian trixie main\n");
+  CHECK(apt.mirrors().bases.at("debian") == List{"http://one.example/debian", "http://two.example/debian",
+                                                 "http://four.example/debian", "http://unchecked.example/debian"});
+  apt.write("sources.list", "");
+  apt.write("sources.list.d/a.sources",
+            "Types: deb\nURIs: http://unchecked.example/debian\nSuites: trixie\nComponents: main\nTrusted: yes\n\n"
+            "Types: deb\nEnabled: no\nURIs: http://off.example/debian\nSuites: trixie\nComponents: main\n\n"
+            "Types: deb\nURIs: http://one.example/debian\nSuites: trixie\nComponents: main\nTrusted: no\n");
+  CHECK(apt.mirrors().bases.at("debian") == List{"http://one.example/debian", "http://unchecked.example/debian"});
+}
+
+TEST_CASE("a repository of one's own has its mirror in each of the four ways") {
+  AptFolder apt;
+  apt.write("sources.list", "deb http://debian.example/debian trixie main\n");
+  apt.write("sources.list.d/own.list",
+            "deb [signed-by=/etc/apt/keyrings/own.gpg] http://own.example/apt ./\n"
+            "deb [signed-by=/etc/apt/keyrings/own.gpg] file:/srv/own stable main\n");
+  apt.write("sources.list.d/vendor.sources",
+            "Types: deb\nURIs: https://vendor.example/apt\nSuites: /\nSigned-By: /etc/apt/keyrings/vendor.asc\n\n"
+            "Types: deb\nEnabled: no\nURIs: https://off.example/apt\nSuites: /\n");
+  apt.write("sources.list.d/debian.sources", "Types: deb\nURIs: https://other.example/apt\nSuites: ./\n");
+  MirrorOptions options;
+  CHECK(apt.mirrors(options).bases ==
+        std::map<std::string, List>{{"debian", {"http://debian.example/debian"}},
+                                    {"own", {"http://own.example/apt", "file:///srv/own"}},
+                                    {"vendor", {"https://vendor.example/apt"}}});
+  options.user["own"] = {"http://user.example/own"};
+  CHECK(apt.mirrors(options).bases.at("own") == List{"http://user.example/own"});
+  options.environment = "own=http://env.example/own";
+  CHECK(apt.mirrors(options).bases.at("own") == List{"http://env.example/own"});
+  options.arguments = {"own=file:///srv/argument"};
+  CHECK(apt.mirrors(options).bases.at("own") == List{"file:///srv/argument"});
+  CHECK(apt.mirrors(options).bases.at("vendor") == List{"https://vendor.example/apt"});
 }

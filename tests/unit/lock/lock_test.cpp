@@ -1,6 +1,7 @@
 // Tests lock files: the exact text, the round trip, damage, format 1, and the list of changes.
 #include "lock/lock.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 
@@ -250,6 +251,34 @@ TEST_CASE("a locked path cannot leave the mirror or name a host") {
     INFO(path);
     CHECK(contains(failure_after("pool/main/bash_5.2.37-2+b5_amd64.deb", path), "pc.lock:10: \"path\" of package 1"));
   }
+}
+
+TEST_CASE("a file of the project has a path in the project, and neither repository nor date") {
+  Lock lock = sample();
+  LockedPackage file = package("own", "1:2.0-1");
+  file.repository = file.suite = "", file.path = "debs/own_2.0-1_amd64.deb", file.date = 0;
+  lock.target.push_back(file);
+  const std::string text = lock.serialise();
+  CHECK(contains(text, "\"source\": \"own\", \"file\": \"debs/own_2.0-1_amd64.deb\", \"size\": "));
+  CHECK_FALSE(contains(text, "\"date\": \"1970"));
+  const Lock read = Lock::parse(text, "pc.lock");
+  CHECK(read.serialise() == text);
+  const auto& own =
+      *std::find_if(read.target.begin(), read.target.end(), [](const auto& p) { return p.name == "own"; });
+  CHECK(own == file);
+  CHECK(own.is_file());
+  CHECK_FALSE(read.target.front().is_file());
+  for (const char* path : {"/etc/passwd", "../x.deb", "debs//x.deb", "./x.deb"}) {
+    INFO(path);
+    CHECK(contains(failure(replace_all(text, "debs/own_2.0-1_amd64.deb", path)), "\"file\" of package"));
+  }
+  CHECK(contains(failure(replace_all(text, "\"file\": ", "\"suite\": \"x\", \"file\": ")), "unknown field \"suite\""));
+}
+
+TEST_CASE("a package of a flat repository may have a version's colon in its name") {
+  CHECK(Lock::parse(replace_all(expected_text(), "pool/main/bash_5.2.37-2+b5_amd64.deb", "bash_1:5.2_amd64.deb"), "x")
+            .target.front()
+            .path == "bash_1:5.2_amd64.deb");
 }
 
 TEST_CASE("a lock of a newer format says to use a newer k8simg") {

@@ -21,7 +21,7 @@ constexpr std::int64_t first_day = 1763195591, a_day = 86400;
 
 /// A mirror whose suites change daily, and a project with two configurations.
 struct Site {
-  std::int64_t today = first_day;
+  std::int64_t today = first_day, age = 0;
   std::map<std::string, std::string> suites{
       {"trixie", stanza("app", "1", "Depends: lib\n") + stanza("lib", "1") +
                      stanza("htop", "1", "Depends: lib, ncurses\n") + stanza("ncurses", "1") +
@@ -29,7 +29,8 @@ struct Site {
                      stanza("cross", "1", "Depends: gcc (= 1), libc\n") + stanza("zstd", "1", "Depends: libc\n")},
       {"trixie-security", ""}};
   Config pc = config("pc", {"gcc"}), pi = config("pi", {"cross"});
-  Names loaded, warnings;
+  Names loaded, warnings, without;
+  std::map<std::string, std::filesystem::path> keyrings;  // of the repositories that were loaded
   std::map<std::string, std::string> debs;
   std::map<std::string, std::string> interpreters;  // package → interpreter of a command
   TempDir folder{std::filesystem::temp_directory_path(), "locking"};
@@ -47,15 +48,17 @@ struct Site {
     return config;
   }
 
-  LockResult lock(const Config& of, const Lock& before, const LockUpdate& update = {}, bool allow_older = false) {
+  LockResult lock(const Config& of, const Lock& before, const LockUpdate& update = {}, bool allow_older = false,
+                  const std::vector<PackageFile>& files = {}) {
     loaded.clear();
     LockServices services;
-    services.now = today;
+    services.now = today + age;
     services.indexes = [&](const std::vector<Repository>& repositories, const std::string& architecture) {
       IndexSet set;
       for (const auto& r : repositories)
         for (const auto& suite : r.suites) {
           loaded.push_back(suite);
+          keyrings[r.name] = r.keyring;
           set.suites.push_back({r.name, suite, today, sha256(suite)});
           set.packages.push_back({r.name, suite, "main", architecture, suites.at(suite)});
         }
@@ -75,8 +78,9 @@ struct Site {
       return needed;
     };
     services.warn = [&](const std::string& text) { warnings.push_back(text); };
-    return make_lock(of, {pc, pi}, {.before = before, .update = update, .allow_older = allow_older, .without = {}},
-                     services);
+    return make_lock(
+        of, {pc, pi},
+        {.before = before, .update = update, .allow_older = allow_older, .without = without, .files = files}, services);
   }
 };
 
@@ -253,4 +257,93 @@ TEST_CASE("suites to leave out must be suites") {
   CHECK_THROWS_AS(
       make_lock(site.pc, {site.pc}, {.before = {}, .update = {}, .allow_older = false, .without = {"sid"}}, services),
       Error);
+}
+
+namespace {
+
+PackageFile package_file(const std::string& name, const std::string& version, const std::string& more = "") {
+  return {
+      .package = {name, version, "amd64", name, "", "", "debs/" + name + ".deb", 7, sha256(name + version + "file")},
+      .control = fmt::format("Package: {}\nVersion: {}\nArchitecture: amd64\n{}", name, version, more)};
+}
+
+}  // namespace
+
+TEST_CASE("files of the project are in the lock, with what they need of the suites") {
+  Site site;
+  const Lock before = site.lock(site.pc, {}).lock;
+  site.today += a_day;
+  const LockResult after = site.lock(site.pc, before, {}, false, {package_file("lib", "0.5", "Depends: ncurses\n")});
+  CHECK(words(after.lock.target) == "app 1, lib 0.5, ncurses 1");
+  CHECK(changes(before, after) == "lib 1 → 0.5 (debs/lib.deb); + ncurses 1 (needed by lib)");
+  CHECK(after.lock.target[1].path == "debs/lib.deb");
+  CHECK(after.lock.target[1].date == 0);
+  CHECK(Lock::parse(after.lock.serialise(), "pc.lock").serialise() == after.lock.serialise());
+  CHECK(after.lock.tools.serialise() == before.tools.serialise());
+
+  // Nothing moves when it is locked again, nor when all is updated; other bytes of one version are a change.
+  Lock locked = Lock::parse(after.lock.serialise(), "pc.lock");
+  locked.tools = after.lock.tools;
+  const Lock again = site.lock(site.pc, locked, {}, false, {package_file("lib", "0.5", "Depends: ncurses\n")}).lock;
+  CHECK(again.serialise() == after.lock.serialise());
+  CHECK(words(site.lock(site.pc, locked, {What::Security, {}}, false, {package_file("lib", "0.5")}).lock.target) ==
+        "app 1, lib 0.5");
+  PackageFile rebuilt = package_file("lib", "0.5", "Depends: ncurses\n");
+  rebuilt.package.sha256 = sha256("rebuilt");
+  CHECK(changes(locked, site.lock(site.pc, locked, {}, false, {rebuilt})) ==
+        "lib 0.5: same version, different bytes (debs/lib.deb)");
+
+  // Without the file, the suite's package comes back. The file need not exist for that.
+  CHECK(words(site.lock(site.pc, locked).lock.target) == "app 1, lib 1");
+}
+
+TEST_CASE("a file is installed although its name is excluded, and without that anything asks for it") {
+  Site site;
+  site.pc.exclude_packages = {"own"};
+  site.pc.exclude_packages_unless = {{"perl", {"own"}, ""}};
+  CHECK(words(site.lock(site.pc, {}, {}, false, {package_file("own", "1")}).lock.target) == "app 1, lib 1, own 1");
+}
+
+TEST_CASE("a repository with a keyring of its own gives tools only from its tools-suites") {
+  Site site;
+  write_file_atomically(site.folder.path() / "own.asc", "");
+  site.pc.project = site.folder.path();
+  site.pc.repositories.push_back(
+      {.name = "own", .suites = {"./"}, .tools_suites = {}, .sections = {}, .keyring = "own.asc"});
+  site.suites["./"] = stanza("lib", "3") + stanza("zstd", "3");
+  const Lock lock = site.lock(site.pc, {}).lock;
+  CHECK(words(lock.target) == "app 1, lib 3");
+  CHECK(lock.target[1].repository == "own");
+  CHECK(words(lock.tools.packages) == "cross 1, gcc 1, libc 1, zstd 1");
+  CHECK(site.keyrings.at("own") == site.folder.path() / "own.asc");
+  CHECK(site.keyrings.at("debian").empty());
+  site.pc.repositories.back().tools_suites = {"./"};
+  CHECK(words(site.lock(site.pc, {}).lock.tools.packages) == "cross 1, gcc 1, libc 1, zstd 3");
+  site.without = {"./"};
+  CHECK(words(site.lock(site.pc, {}).lock.target) == "app 1, lib 1");
+  site.without.clear();
+  // The tools are those of all configurations, so one name has one keyring.
+  write_file_atomically(site.folder.path() / "other.asc", "");
+  site.pi.project = site.pc.project;
+  site.pi.repositories.push_back(site.pc.repositories.back());
+  site.pi.repositories.back().keyring = "other.asc";
+  try {
+    site.lock(site.pc, {});
+    FAIL("it was locked");
+  } catch (const Error& error) {
+    CHECK(error.message() == "repository own has another keyring in pi than in other defconfigs");
+  }
+}
+
+TEST_CASE("only a repository of the archive is warned of when it is old") {
+  Site site;
+  write_file_atomically(site.folder.path() / "own.asc", "");
+  site.pc.project = site.folder.path();
+  site.pc.repositories.push_back(
+      {.name = "own", .suites = {"./"}, .tools_suites = {}, .sections = {}, .keyring = "own.asc"});
+  site.suites["./"] = "";
+  site.age = 300 * a_day;
+  site.lock(site.pc, {});
+  REQUIRE_FALSE(site.warnings.empty());
+  for (const auto& warning : site.warnings) CHECK(warning.find("of debian") != std::string::npos);
 }

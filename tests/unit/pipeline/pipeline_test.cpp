@@ -6,6 +6,8 @@
 #include "pipeline/root.hpp"
 #include "project.hpp"
 #include "support/catch.hpp"
+#include "support/deb.hpp"
+#include "tree/archive.hpp"
 
 using namespace k8simg;
 using namespace k8simg::test;
@@ -101,6 +103,56 @@ TEST_CASE("a package that target and tools share is fetched once, and only fetch
     CHECK((step.resource == Resource::Network) == (fetch || (command && command->network)));
   }
   CHECK(fetches == 6);  // bash, systemd; gcc, go, mke2fs; linux-source
+}
+
+TEST_CASE("a package that is a file of the project is read from there, and never fetched") {
+  Project p;
+  const std::string bytes = small_deb("own", "1");
+  p.write("debs/own.deb", bytes);
+  p.config.package_files = {"debs/own.deb"};
+  CHECK(contains(failure([&] { make_pipeline(p.inputs()); }), "the package debs/own.deb is not in it"));
+  LockedPackage own = locked("own");
+  own.repository = own.suite = "", own.path = "debs/own.deb", own.size = bytes.size(), own.sha256 = sha256(bytes);
+  p.lock.target.insert(p.lock.target.begin() + 1, own);
+  const Pipeline pipeline = make_pipeline(p.inputs());
+  CHECK_FALSE(pipeline.graph.find("fetch/own_1_amd64"));
+  const Step* unpack = pipeline.graph.find("unpack/own_1_amd64");
+  REQUIRE(unpack);
+  CHECK(std::get<Value>(unpack->inputs.at(0).source) == Value{ValueKind::Blob, sha256(bytes), bytes.size()});
+  // The step gives the package's tree.
+  const auto outputs = p.context.run(*unpack, {{"deb", std::get<Value>(unpack->inputs.at(0).source)}});
+  const Tree tree = get_tree(p.context.store(), outputs.at("tree").digest);
+  REQUIRE(tree.find("usr/share/own"));
+  CHECK(tree.find("usr/share/own")->origin == "package:own=1:amd64");
+
+  p.write("debs/own.deb", small_deb("own", "1", "Section: other\n"));
+  const std::string text = failure([&] { make_pipeline(p.inputs()); });
+  CHECK(contains(text, "the package debs/own.deb changed"));
+  CHECK(contains(text, "run `k8simg lock pc`"));
+  // The lock alone is no reason to read another file.
+  const PipelineInputs inputs = p.inputs();
+  StepGraph graph;
+  CHECK(
+      contains(failure([&] { PackageSteps(graph, inputs).target(); }), "debs/own.deb is not the file that was locked"));
+  p.config.package_files.clear();
+  CHECK(contains(failure([&] { make_pipeline(p.inputs()); }), "packages.files does not name its package debs/own.deb"));
+}
+
+TEST_CASE("a package of the target is no tool, although name and version are equal") {
+  Project p;
+  p.lock.target[0].repository = "own", p.lock.target[0].sha256 = sha256("rebuilt");
+  const Pipeline pipeline = make_pipeline(p.inputs());
+  const auto unpacked = [&](const std::string& step) {
+    for (const auto& input : pipeline.graph.find(step)->inputs)
+      if (input.name == "package/bash=1:amd64") return std::get<OutputRef>(input.source).step;
+    return std::string();
+  };
+  const auto fetched = [&](const std::string& step) {
+    const auto from = std::get<OutputRef>(pipeline.graph.find(unpacked(step))->inputs.at(0).source).step;
+    return pipeline.graph.find(from)->known_outputs.at("deb").digest;
+  };
+  CHECK(fetched("rootfs/tree") == sha256("rebuilt"));
+  CHECK(fetched("tools/programs") == sha256("bash1"));
 }
 
 TEST_CASE("a step sees the tools of its set: another compiler runs no step of images again") {
