@@ -13,6 +13,7 @@ Check relative_path();   ///< no "..", so it stays in its base folder
 Check file_name();       ///< one path part
 Check package_name();    ///< Debian Policy 5.6.1
 Check package_choice();  ///< as apt: NAME, NAME=VERSION or NAME/SUITE
+Check image_name();      ///< NAME:TAG of a container image
 Check image_tag();       ///< OCI Distribution Specification, "Pulling manifests"
 Check unit_name();       ///< systemd.unit(5), with its suffix
 Check host_name();       ///< a label of RFC 1123
