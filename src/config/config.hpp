@@ -32,6 +32,7 @@ inline constexpr std::array tool_set_names{
     "go",           ///< the Go compiler
     "programs",     ///< env, and an emulator if the target's programs need one
     "qemu",         ///< emulated machines for `test` and `run`
+    "registry",     ///< skopeo, for container images of registries
 };
 
 /// The position, such as "defconfigs/pc.toml:12", that last set a value of `entry` in the list of tables `table`
@@ -80,6 +81,12 @@ struct ImageConfig {
       programs;                   ///< binaries of the component, or names of its multi-call binary; in /usr/local/bin
   std::vector<std::string> root;  ///< globs of the root filesystem; targets of links and libraries are added
   std::string user;               ///< "65532:65532", or "" for root
+};
+
+/// A container image that is not of a component: [[image.extra]].
+struct ExtraImage {
+  std::string from;  ///< "oci:FILE", "docker-archive:FILE" (paths in the project), "docker://NAME[:TAG]@sha256:DIGEST"
+  std::string name;  ///< "NAME:TAG" under which pods ask for it; "": the name in the archive or the reference
 };
 
 /// An archive NAME-linux-ARCH.tar.gz of a component's programs in upstream's layout: [[release]] of component.toml.
@@ -147,7 +154,8 @@ struct Config {
   HardwareConfig hardware;
   std::string node_role;        ///< the role at the first start: "single", "control-plane", "worker",
                                 ///< "standalone"; "": none
-  bool images_preload = false;  ///< the root filesystem contains the container images of its components
+  bool images_preload = false;  ///< the root filesystem contains the images of its components, and `extra_images`
+  std::vector<ExtraImage> extra_images;
 
   RootfsConfig rootfs;
   std::vector<std::string> ca_certificates;  ///< files of the project with certificates of authorities to trust

@@ -9,6 +9,7 @@
 
 #include "config/chain.hpp"
 #include "lock/lock.hpp"
+#include "toml/value_checks.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
 #include "util/inside.hpp"
@@ -37,6 +38,7 @@ class Rules {
     check_packages();
     check_units();
     check_certificates();
+    check_extra_images();
   }
 
  private:
@@ -245,6 +247,35 @@ class Rules {
           if (wanted.text == item.text)
             reader_.diagnostics().add(item.position, fmt::format("{}: {} is in system.services.enable too ({})",
                                                                  against, quote(item.text), describe(wanted.position)));
+  }
+
+  void check_extra_images() {
+    for (const auto& image : config_.extra_images) {
+      const std::string key = join_key("image.extra", image.from);
+      if (!config_.images_preload) wrong_entry(key, "needs images.preload = true");
+      if (image.from.starts_with("docker://")) {
+        const auto at = image.from.rfind("@sha256:");
+        if (at == std::string::npos || !hex_digest()(image.from.substr(at + 8)).empty())
+          wrong_entry(key,
+                      "needs the digest of the image: docker://NAME:TAG@sha256:DIGEST; `skopeo inspect --format "
+                      "\"{{.Digest}}\" docker://NAME:TAG` prints it");
+        continue;
+      }
+      const bool is_oci = image.from.starts_with("oci:");
+      if (!is_oci && !image.from.starts_with("docker-archive:")) {
+        wrong_entry(key, "must be \"oci:FILE\", \"docker-archive:FILE\" or \"docker://NAME:TAG@sha256:DIGEST\"");
+        continue;
+      }
+      const std::string file = image.from.substr(image.from.find(':') + 1);
+      if (const std::string complaint = relative(file); !complaint.empty()) {
+        wrong_entry(key, complaint);
+        continue;
+      }
+      std::error_code ignored;
+      const auto path = config_.project / file;
+      if (!std::filesystem::is_regular_file(path, ignored) && !(is_oci && std::filesystem::is_directory(path, ignored)))
+        wrong_entry(key, fmt::format("{} is missing", file));
+    }
   }
 
   static std::string relative(const std::string& path) {

@@ -166,6 +166,9 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, cons
       of_machines(table("qemu", qemu_table(config.qemu))),
       table("hardware", {{number("memory", config.hardware.memory_mib, 32, 1 << 20),
                           number("cpus", config.hardware.cpus, 1, 256)}}),
+      table("image",
+            {{entries<ExtraImage>("extra", "from", config.extra_images, &ExtraImage::from,
+                                  [](ExtraImage& image) { return Table{{text("name", image.name, image_name())}}; })}}),
       table("images", {{flag("preload", config.images_preload)}}),
       table("node", {{text("role", config.node_role, one_of({"single", "control-plane", "worker", "standalone"}))}}),
 

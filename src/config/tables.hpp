@@ -37,8 +37,8 @@ struct Draft {
 /// A machine has a kernel, a disk and a system, all of which are required. An architecture has none of them.
 enum class BoardKind { Machine, Architecture };
 /// The sections that only a machine has. A board with one of the first four is a machine.
-inline constexpr const char* machine_sections[] = {"kernel", "boot", "disk",     "qemu",  "imager",
-                                                   "images", "node", "overlays", "system"};
+inline constexpr const char* machine_sections[] = {"kernel", "boot",   "disk", "qemu",     "imager",
+                                                   "image",  "images", "node", "overlays", "system"};
 BoardKind board_kind(const toml::Value& board);
 
 /// The table of board.toml, defconfigs and --set. They share one table because a defconfig may change values of its

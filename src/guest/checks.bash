@@ -337,6 +337,31 @@ by_name() {
   kubectl -n kube-system logs deployment/coredns --tail=10
   return 1
 }
+has_manifests() { compgen -G '/etc/k8simg/manifests/*.yaml' >/dev/null; }
+manifests_done() {
+  local unit=k8simg-manifests.service
+  [ "$(systemctl show -p ActiveState --value $unit)" = inactive ] &&
+    [ "$(systemctl show -p Result --value $unit)" = success ] && has 'objects applied' "$node_program" status
+}
+node_program=/usr/libexec/k8simg-node
+# All objects of the user's manifests are applied. Each attempt starts a large program.
+manifests_applied() {
+  wait_until 900 15 manifests_done || { "$node_program" status; journal k8simg-manifests 25; return 1; }
+}
+# A connection to each of their Services, which refuses it unless a pod behind it is ready.
+manifest_services() {
+  local address port reached='' services path='jsonpath={range .items[*]}'
+  path+='{.spec.clusterIP} {.spec.ports[0].port}{"\n"}{end}'
+  services=$(kubectl get services -A -l k8simg/origin=manifests -o "$path") || { echo "$services"; return 1; }
+  while read -r address port; do
+    [ -n "$address" ] && [ "$address" != None ] || continue
+    # shellcheck disable=SC2016  # the inner shell expands them
+    timeout 120 bash -c 'until (exec 3<>"/dev/tcp/$0/$1") 2>/dev/null; do sleep 1; done' "$address" "$port" ||
+      { echo "$address:$port does not answer"; kubectl get pods,services -A -o wide; return 1; }
+    reached+="$address:$port "
+  done <<<"$services"
+  echo "reached: $reached"
+}
 two_run() { [ "$(ctr -n k8s.io tasks list | grep -c RUNNING)" -ge 2 ]; }
 pod_here() { ctr -n k8s.io containers list | grep -F "$ready_image"; }
 pod_gone() { local list; list=$(ctr -n k8s.io containers list) && ! grep -F "$ready_image" <<<"$list"; }
@@ -546,7 +571,9 @@ node_checks() {
   figure login_seconds "$(started getty.target)"
   case $ready in
     cluster)
+      if has_manifests; then check manifests-applied manifests_applied; fi
       check pods-ready retried pods_ready
+      if has_manifests; then check manifest-services retried manifest_services; fi
       check first-objects retried first_objects
       check hello retried hello
       check service-by-name retried by_name

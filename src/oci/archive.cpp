@@ -123,6 +123,21 @@ std::string platform_name(const json& platform) {
          (variant.empty() ? "" : "/" + variant);
 }
 
+json read_index(const Store& store, const Tree& layout) {
+  const Node* index = layout.find("index.json");
+  if (!index) throw Error(ErrorKind::Internal, "an image layout without index.json");
+  return json::parse(store.read(index->content));
+}
+
+/// The entries of images, without artifacts, by reference.
+std::map<std::string, json> images_of(const Store& store, const Tree& layout) {
+  std::map<std::string, json> images;
+  const json index = read_index(store, layout);
+  for (const json& entry : index.at("manifests"))
+    if (!entry.contains("artifactType")) images[entry.at("annotations").at(reference_name)] = entry;
+  return images;
+}
+
 }  // namespace
 
 std::string oci_variant(const std::string& goarch, const std::string& goarm) {
@@ -178,12 +193,10 @@ Tree merge_oci_layouts(Store& store, const std::vector<Tree>& layouts) {
   std::map<std::string, std::map<std::string, json>> images;  // by reference, then platform
   std::map<std::string, json> artifacts;                      // by digest
   for (const Tree& each : layouts) {
-    const Node* index = each.find("index.json");
-    if (!index) throw Error(ErrorKind::Internal, "an image layout without index.json");
+    const json listed = read_index(store, each);
     for (const auto& [path, node] : each.nodes()) {
       if (path.starts_with("blobs/sha256/")) joined.blob(path, node);
     }
-    const json listed = json::parse(store.read(index->content));
     for (json entry : listed.at("manifests")) {
       if (!entry.contains("platform")) {
         artifacts[entry.at("digest")] = entry;
@@ -210,6 +223,33 @@ Tree merge_oci_layouts(Store& store, const std::vector<Tree>& layouts) {
   for (const auto& [digest, entry] : artifacts) entries.push_back(entry);
   joined.file("index.json", json{{"schemaVersion", 2}, {"mediaType", index_type}, {"manifests", entries}}.dump());
   return std::move(joined).tree();
+}
+
+Tree join_oci_layouts(Store& store, const std::vector<Tree>& layouts, std::int64_t epoch) {
+  Layout joined(store, epoch);
+  std::map<std::string, json> images;
+  for (const Tree& layout : layouts) {
+    for (const auto& [path, node] : layout.nodes()) {
+      if (path.starts_with("blobs/sha256/")) joined.blob(path, node);
+    }
+    for (const auto& [reference, entry] : images_of(store, layout)) {
+      const auto [found, fresh] = images.try_emplace(reference, entry);
+      if (!fresh && found->second.at("digest") != entry.at("digest")) {
+        throw Error(ErrorKind::Usage, fmt::format("two container images have the name {}", reference),
+                    "remove one [[image.extra]], or set `name` in it");
+      }
+    }
+  }
+  json entries = json::array();
+  for (const auto& [reference, entry] : images) entries.push_back(entry);
+  joined.file("index.json", json{{"schemaVersion", 2}, {"mediaType", index_type}, {"manifests", entries}}.dump());
+  return std::move(joined).tree();
+}
+
+std::vector<std::string> layout_references(const Store& store, const Tree& layout) {
+  std::vector<std::string> references;
+  for (const auto& [reference, entry] : images_of(store, layout)) references.push_back(reference);
+  return references;
 }
 
 }  // namespace k8simg

@@ -41,4 +41,11 @@ Value make_oci_archive(Store& store, const Tree& layout, std::int64_t source_dat
 /// Error{Usage} when two layouts have an image for the same platform.
 Tree merge_oci_layouts(Store& store, const std::vector<Tree>& layouts);
 
+/// Joins layouts of one platform; images are sorted by name, and SBOMs are left out. Error{Usage} when different images
+/// have the same name.
+Tree join_oci_layouts(Store& store, const std::vector<Tree>& layouts, std::int64_t source_date_epoch);
+
+/// The references of the images of a layout, sorted.
+std::vector<std::string> layout_references(const Store& store, const Tree& layout);
+
 }  // namespace k8simg

@@ -11,6 +11,7 @@
 #include "pipeline/architecture.hpp"
 #include "pipeline/audit.hpp"
 #include "pipeline/boot.hpp"
+#include "pipeline/extra_images.hpp"
 #include "pipeline/images.hpp"
 #include "pipeline/node_program.hpp"
 #include "pipeline/packages.hpp"
@@ -132,9 +133,13 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   if (has_images(config)) {
     pipeline.images = add_image_steps(graph, config, packages.tools("compression"), pipeline.rootfs, programs, epoch);
     published["images.tar.zst"] = pipeline.images->archive;
-    if (config.images_preload)
-      pipeline.rootfs = add_preload_steps(graph, config, packages.tools("programs"), pipeline.rootfs, *pipeline.images,
-                                          programs, epoch);
+  }
+  if (config.images_preload && (pipeline.images || !config.extra_images.empty())) {
+    const PreloadedImages images = add_extra_image_steps(
+        graph, in.store, config, pipeline.images ? &*pipeline.images : nullptr,
+        [&] { return packages.tools("registry"); }, epoch);
+    pipeline.rootfs =
+        add_preload_steps(graph, config, packages.tools("programs"), pipeline.rootfs, images, programs, epoch);
   }
 
   pipeline.boot = add_boot_tree(graph, in, packages, kernel, disk, epoch);

@@ -11,8 +11,10 @@
 
 #include "component/steps.hpp"
 #include "graph/builtin.hpp"
+#include "oci/snapshots.hpp"
 #include "pipeline/programs.hpp"
 #include "tree/archive.hpp"
+#include "tree/mapped_file.hpp"
 #include "util/error.hpp"
 
 namespace k8simg {
@@ -102,6 +104,10 @@ Outputs preload(StepContext& context, const Preload& parameters) {
     root.set(folder + path, std::move(copy));
   }
   set_directory(folder + snapshots_folder, 0700);
+  SnapshotFolders folders(epoch);
+  const auto dropped = [&](const std::string& path, const std::string& attribute) {
+    context.log(fmt::format("{}: the extended attribute {} is left out", path, attribute));
+  };
   for (const auto& snapshot : snapshots) {
     const std::string id = snapshot.at("id"), layer = snapshot.at("layer");
     const Node* blob = layout.find("blobs/sha256/" + layer.substr(layer.find(':') + 1));
@@ -111,8 +117,10 @@ Outputs preload(StepContext& context, const Preload& parameters) {
     const std::string at = fmt::format("{}{}/{}", folder, snapshots_folder, id);
     set_directory(at, 0700);
     set_directory(at + "/fs", 0755);
-    const Tree content = read_tar(store, store.path(blob->content), {.origin = preload_origin});
-    for (const auto& [path, node] : content.nodes()) files.set(at + "/fs/" + path, node);
+    const Tree content = read_tar_bytes(store, MappedFile(store.path(blob->content)).bytes(),
+                                        {.origin = preload_origin}, "layer " + layer);
+    for (const auto& [path, node] : folders.add(id, snapshot.value("parent", ""), content, dropped).nodes())
+      files.set(at + "/fs/" + path, node);
     context.log(fmt::format("snapshot {}: {} paths of layer {}", id, content.nodes().size(), layer));
   }
   const auto set_file = [&](const std::string& name, const Value& content) {
@@ -144,7 +152,7 @@ std::string preload_checksums(const Tree& tree) {
 }
 
 TreeHandle add_preload_steps(StepGraph& graph, const Config& config, const TreeHandle& tools, const TreeHandle& root,
-                             const ImageSteps& images, const NamedTrees& programs, std::int64_t epoch) {
+                             const PreloadedImages& images, const NamedTrees& programs, std::int64_t epoch) {
   const auto provider =
       std::find_if(config.components.begin(), config.components.end(), [](const ComponentConfig& component) {
         return std::any_of(component.binaries.begin(), component.binaries.end(),

@@ -6,7 +6,7 @@
 
 #include "config/config.hpp"
 #include "graph/graph.hpp"
-#include "pipeline/images.hpp"
+#include "pipeline/extra_images.hpp"
 
 namespace k8simg {
 
@@ -15,7 +15,7 @@ namespace k8simg {
 /// usr/share/k8simg/{images.list,images.sha256}. Equal files below /usr and in layers are one inode, so that they are
 /// stored and cached in memory once. Error{Usage} if no component has the program that prepares the folder.
 TreeHandle add_preload_steps(StepGraph& graph, const Config& config, const TreeHandle& tools, const TreeHandle& root,
-                             const ImageSteps& images, const NamedTrees& programs, std::int64_t epoch);
+                             const PreloadedImages& images, const NamedTrees& programs, std::int64_t epoch);
 
 /// Checksums of the files that containerd only reads, in the format of `sha256sum --check` with paths relative to the
 /// root. They detect a damaged SD card before a container runs.

@@ -69,7 +69,7 @@ std::vector<Finding> preflight(const PreflightInputs& inputs) {
   rules::Findings findings;
   for (const auto rule :
        {rules::machine, rules::versions, rules::free_paths, rules::services, rules::swap, rules::programs,
-        rules::kernel, rules::host_name, rules::settings, rules::container_runtime, rules::images}) {
+        rules::kernel, rules::host_name, rules::settings, rules::container_runtime, rules::images, rules::manifests}) {
     rule(image, findings);
   }
   for (Finding& finding : findings.list) {

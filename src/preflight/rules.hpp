@@ -75,6 +75,11 @@ void host_name(const Image& image, Findings& findings);   ///< Hostname
 void settings(const Image& image, Findings& findings);    ///< FileContent
 void kernel(const Image& image, Findings& findings);      ///< SystemVerification
 void container_runtime(const Image& image, Findings& findings);
-void images(const Image& image, Findings& findings);  ///< ImagePull
+void images(const Image& image, Findings& findings);     ///< ImagePull
+void manifests(const Image& image, Findings& findings);  ///< what the node applies, and its images
+
+/// The references of the preloaded images; empty if there are none.
+std::vector<std::string> carried(const Image& image);
+constexpr const char* image_list = "/usr/share/k8simg/images.list";
 
 }  // namespace k8simg::rules

@@ -12,7 +12,6 @@ namespace k8simg::rules {
 namespace {
 
 constexpr const char* config_file = "/etc/containerd/config.toml";
-constexpr const char* image_list = "/usr/share/k8simg/images.list";
 constexpr const char* socket = "/run/containerd/containerd.sock";  // the default of kubeadm and the kubelet
 constexpr const char* check = "containerd-config";
 
@@ -34,9 +33,6 @@ std::string text_at(const TomlValue& document, std::initializer_list<const char*
   const TomlValue* value = at(document, keys);
   return value && value->kind == Kind::String ? value->text : otherwise;
 }
-
-/// The references of the preloaded images; empty if there are none.
-std::vector<std::string> carried(const Image& image) { return split_words(image.text(image_list).value_or("")); }
 
 bool among(const std::vector<std::string>& list, const std::string& word) {
   return std::find(list.begin(), list.end(), word) != list.end();
@@ -158,6 +154,8 @@ class ContainerdConfig {
 };
 
 }  // namespace
+
+std::vector<std::string> carried(const Image& image) { return split_words(image.text(image_list).value_or("")); }
 
 void container_runtime(const Image& image, Findings& findings) {
   const auto text = image.text(config_file);

@@ -45,6 +45,8 @@ void read_written_out(Reader& reader, const std::string& path, const std::string
       index = list.add(*text);
       reader.open(full, item.position);
     }
+    // `show` and messages find an entry by a value of it.
+    if (item.members.size() == 1) reader.record(join_key(full, id), name->value, quote(*text));
     reader.read_table(list.table(index), full, without(item, id));
   }
 }

@@ -28,6 +28,10 @@ bool is_package_name(const std::string& name) {
          name.front() != '-';
 }
 
+bool is_image_tag(const std::string& text) {
+  return !text.empty() && text.size() <= 128 && text.front() != '.' && text.front() != '-' && only(text, "._-", true);
+}
+
 Check check(std::function<bool(const std::string&)> good, std::string wanted) {
   return [good = std::move(good), wanted = std::move(wanted)](const std::string& text) {
     return good(text) ? "" : fmt::format("must be {}, not {}", wanted, quote(text));
@@ -89,14 +93,17 @@ Check deb_glob() {
       "a relative path or glob that ends in \".deb\", without \"..\" and \"**\"");
 }
 
-Check image_tag() {
+Check image_name() {
   return check(
       [](const std::string& text) {
-        return !text.empty() && text.size() <= 128 && text.front() != '.' && text.front() != '-' &&
-               only(text, "._-", true);
+        const auto colon = text.rfind(':');
+        return colon != std::string::npos && colon > 0 && is_image_tag(text.substr(colon + 1)) &&
+               only(text.substr(0, colon), "/:._-[]", true);
       },
-      "a tag: letters, digits, \".\", \"_\" and \"-\"");
+      "the name of a container image with its tag, such as \"registry.example/app:1.0\"");
 }
+
+Check image_tag() { return check(is_image_tag, "a tag: letters, digits, \".\", \"_\" and \"-\""); }
 
 Check package_name() { return check(is_package_name, "the name of a Debian package"); }
 

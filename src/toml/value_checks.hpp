@@ -15,6 +15,7 @@ Check package_name();    ///< Debian Policy 5.6.1
 Check package_choice();  ///< as apt: NAME, NAME=VERSION or NAME/SUITE
 Check suite_name();      ///< a suite of a repository, or the folder of a flat one: "trixie", "./", "folder/"
 Check deb_glob();        ///< a relative path or glob, without "**", that ends in ".deb"
+Check image_name();      ///< NAME:TAG of a container image
 Check image_tag();       ///< OCI Distribution Specification, "Pulling manifests"
 Check unit_name();       ///< systemd.unit(5), with its suffix
 Check host_name();       ///< a label of RFC 1123

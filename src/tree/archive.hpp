@@ -26,6 +26,11 @@ Tree read_tar(Store& store, const std::filesystem::path& archive, const ReadOpti
 Tree read_tar_bytes(Store& store, std::string_view bytes, const ReadOptions& options,
                     const std::string& name_for_errors);
 
+/// SHA-256 of a file's content after decompression (plain, gzip, bzip2, xz, lzma, zstd). Error{Fetch} for a damaged or
+/// empty file, and for one that unpacks to more than `max_bytes`.
+Digest decompressed_digest(const std::filesystem::path& file, std::uint64_t max_bytes,
+                           const std::string& name_for_errors);
+
 /// Versions of the host's libarchive and its decompressors, since the result of reading a tar depends on them.
 std::string archive_library();
 

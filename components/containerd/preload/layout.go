@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/containerd/containerd/v2/core/snapshots"
+	"github.com/containerd/containerd/v2/pkg/archive/compression"
 	digest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -89,7 +90,12 @@ func (l *layout) usage(layer digest.Digest) (snapshots.Usage, error) {
 	}
 	const block = 4096
 	usage := snapshots.Usage{Size: block, Inodes: 1} // the root folder
-	for members := tar.NewReader(io.NewSectionReader(l.file, at.offset, at.size)); ; {
+	stream, err := compression.DecompressStream(io.NewSectionReader(l.file, at.offset, at.size))
+	if err != nil {
+		return snapshots.Usage{}, fmt.Errorf("layer %s: %w", layer, err)
+	}
+	defer stream.Close() //nolint:errcheck // read only
+	for members := tar.NewReader(stream); ; {
 		header, err := members.Next()
 		if errors.Is(err, io.EOF) {
 			return usage, nil

@@ -4,9 +4,9 @@
 //
 //	containerd-preload ARCHIVE FOLDER SECONDS
 //
-// ARCHIVE is an OCI image layout as a tar archive with uncompressed layers. Into FOLDER, the command writes
-// containerd's metadata, the manifests and configurations of the images, the metadata of the snapshotter, and
-// snapshots.json, which maps snapshots to layers. The caller adds the files of the layers below
+// ARCHIVE is an OCI image layout as an uncompressed tar archive; its layers may be compressed. Into FOLDER, the command
+// writes containerd's metadata, the manifests and configurations of the images, the metadata of the snapshotter, and
+// snapshots.json, which maps snapshots to layers and parents. The caller adds the files of the layers below
 // io.containerd.snapshotter.v1.overlayfs/snapshots/ID/fs. Layers are not stored as blobs, as with containerd's setting
 // discard_unpacked_layers. SECONDS is the time in all timestamps. The databases are rewritten in the order of their
 // keys, so that the same archive always gives the same bytes.
@@ -46,10 +46,11 @@ const (
 // imageLabels are the labels of an image that the kubelet uses and does not collect as garbage.
 var imageLabels = map[string]string{"io.cri-containerd.image": "managed", "io.cri-containerd.pinned": "pinned"}
 
-// snapshot says which layer's files belong below snapshots/ID/fs.
+// snapshot says which layer's files belong below snapshots/ID/fs, and above which snapshot.
 type snapshot struct {
-	ID    string        `json:"id"`
-	Layer digest.Digest `json:"layer"`
+	ID     string        `json:"id"`
+	Parent string        `json:"parent,omitempty"`
+	Layer  digest.Digest `json:"layer"`
 }
 
 func main() {
@@ -59,7 +60,7 @@ func main() {
 	}
 	if len(os.Args) != 4 {
 		fmt.Fprintln(os.Stderr, "Usage: containerd-preload ARCHIVE FOLDER SECONDS\n"+
-			"Writes containerd's folder with the images of an OCI image layout (a tar with uncompressed layers).\n"+
+			"Writes containerd's folder with the images of an OCI image layout (an uncompressed tar).\n"+
 			"SECONDS since 1970 are the time in all timestamps.")
 		os.Exit(2)
 	}
@@ -161,10 +162,7 @@ func addImage(ctx context.Context, db *metadata.DB, backend *recorder, layout *l
 	keep := map[string]string{"containerd.io/gc.ref.content.config": manifest.Config.Digest.String()}
 	for i, layer := range manifest.Layers {
 		keep[fmt.Sprintf("containerd.io/gc.ref.content.l.%d", i)] = layer.Digest.String()
-		if layer.Digest != config.RootFS.DiffIDs[i] {
-			return fmt.Errorf("layer %s is compressed; the archive must have uncompressed layers", layer.Digest)
-		}
-		if err := addSnapshot(ctx, db, backend, layout, config.RootFS.DiffIDs[:i+1]); err != nil {
+		if err := addSnapshot(ctx, db, backend, layout, layer.Digest, config.RootFS.DiffIDs[:i+1]); err != nil {
 			return err
 		}
 	}
@@ -191,9 +189,10 @@ func plain(of ocispec.Descriptor) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: of.MediaType, Digest: of.Digest, Size: of.Size}
 }
 
-// addSnapshot records the last layer of a chain as a snapshot on top of the others, unless another image has added it.
-func addSnapshot(ctx context.Context, db *metadata.DB, backend *recorder, layout *layout, chain []digest.Digest) error {
-	layer := chain[len(chain)-1]
+// addSnapshot records a layer, the last one of a chain, as a snapshot on top of the others, unless another image has
+// added it. The chain consists of the digests of uncompressed layers.
+func addSnapshot(ctx context.Context, db *metadata.DB, backend *recorder, layout *layout, layer digest.Digest,
+	chain []digest.Digest) error {
 	name := identity.ChainID(chain).String()
 	snapshots := db.Snapshotter(snapshotter)
 	if _, err := snapshots.Stat(ctx, name); err == nil {

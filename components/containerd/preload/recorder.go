@@ -37,7 +37,11 @@ func (r *recorder) Prepare(ctx context.Context, key, parent string, opts ...snap
 	return nil, r.books.WithTransaction(ctx, true, func(ctx context.Context) error {
 		made, err := storage.CreateSnapshot(ctx, snapshots.KindActive, key, parent, opts...)
 		if err == nil {
-			r.made = append(r.made, snapshot{ID: made.ID, Layer: r.layer})
+			above := snapshot{ID: made.ID, Layer: r.layer}
+			if len(made.ParentIDs) > 0 {
+				above.Parent = made.ParentIDs[0] // the nearest
+			}
+			r.made = append(r.made, above)
 		}
 		return err
 	})

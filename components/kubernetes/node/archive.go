@@ -19,8 +19,8 @@ import (
 // are masked.
 var reportFiles = []string{
 	"/boot/firmware/node.toml", "/boot/node.toml", stateFile, imageFile, imageListFile, lastErrorFile, kubeadmFile,
-	kubeletConfig, "/var/lib/kubelet/kubeadm-flags.env", joinFile, "/etc/hostname", "/etc/hosts", "/etc/os-release",
-	"/etc/containerd/config.toml", "/etc/cni/net.d/*.conflist", "/etc/kubernetes/manifests/*.yaml",
+	kubeletConfig, "/var/lib/kubelet/kubeadm-flags.env", joinFile, inventoryFile, "/etc/hostname", "/etc/hosts",
+	"/etc/os-release", "/etc/containerd/config.toml", "/etc/cni/net.d/*.conflist", "/etc/kubernetes/manifests/*.yaml",
 	"/proc/cmdline", "/proc/meminfo", "/proc/mounts", "/proc/uptime", "/proc/net/route",
 }
 

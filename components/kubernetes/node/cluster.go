@@ -18,6 +18,7 @@ func (n *Node) runCluster(ctx context.Context) error {
 	n.startKubelet(ctx)
 	n.forgetToken()
 	n.show(fmt.Sprintf("%s node %s, API at %s:6443", n.state.Role, n.state.Hostname, n.state.Address))
+	n.startManifests(ctx)
 	return nil
 }
 
@@ -167,10 +168,13 @@ func (n *Node) finishCluster(ctx context.Context) error {
 	defer cancel()
 	if err := n.Cluster.AwaitReady(waiting, n.path(adminFile), n.state.Hostname); err != nil {
 		n.tell("the node %s is not Ready yet: `kubectl describe node` shows the reason", n.state.Hostname)
-		return ctx.Err()
+	} else {
+		n.tell("%s node %s is Ready, API at %s:6443", n.state.Role, n.state.Hostname, n.state.Address)
 	}
-	n.tell("%s node %s is Ready, API at %s:6443", n.state.Role, n.state.Hostname, n.state.Address)
-	return nil
+	if ctx.Err() == nil {
+		n.startManifests(ctx)
+	}
+	return ctx.Err()
 }
 
 // applyNetwork applies the manifest of the pods' network. It tries for some minutes, because the API server may be

@@ -67,6 +67,12 @@ log: journalctl -u k8simg-node`},
 		help: `Renews certificates that are due, and makes sure that an interface has the
 address of the control plane. k8simg-prepare.service runs this verb before the
 kubelet starts.`},
+	{name: "apply", run: (*Node).Apply, unit: true, summary: "apply the manifests in /etc/k8simg/manifests",
+		help: `Waits until the node of a control plane is Ready, applies the manifests
+/etc/k8simg/manifests/*.yaml in the order of their names, and deletes the
+objects of manifests that were removed. k8simg-manifests.service runs this verb.
+It exits with 3 when it has failed so often that no further attempt follows. To
+see its log: journalctl -u k8simg-manifests`},
 	{name: "shutdown", run: (*Node).Shutdown, unit: true, summary: "stop the pods, then the control plane",
 		help: `Stops the user's pods, the other pods of the cluster, the clients of the API
 server, the API server, and etcd, in this order. k8simg-shutdown.service runs
@@ -99,7 +105,8 @@ func usage(out io.Writer) {
 		}
 	}
 	text.WriteString("\n`k8simg-node VERB --help` describes a verb.\n" +
-		"Exit codes: 0 success, 1 failure, 2 wrong arguments or mistakes in node.toml.\n")
+		"Exit codes: 0 success, 1 failure, 2 wrong arguments or mistakes in node.toml,\n" +
+		"3 failure after the last attempt.\n")
 	io.WriteString(out, text.String()) //nolint:errcheck // the error could not be reported
 }
 
@@ -176,6 +183,9 @@ func exitCode(err error, out io.Writer) int {
 			hint = ". Run k8simg-node as root"
 		}
 		fmt.Fprintf(out, "k8simg-node: %v%s\n", err, hint) //nolint:errcheck // the exit code says it too
+	}
+	if errors.As(err, &gaveUp{}) {
+		return 3
 	}
 	return 1
 }

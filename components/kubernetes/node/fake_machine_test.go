@@ -224,7 +224,12 @@ func (c boardCluster) Apply(ctx context.Context, kubeconfig, ready string, manif
 
 func (c boardCluster) AwaitReady(_ context.Context, _, node string) error {
 	c.call("await %s", node)
-	return nil
+	return c.notReady
+}
+
+func (c boardCluster) Objects(kubeconfig string) (Objects, error) {
+	c.call("objects with %s", filepath.Base(kubeconfig))
+	return boardObjects{c.board}, nil
 }
 
 func (c boardCluster) CreateToken(_ context.Context, kubeconfig, token string, expires time.Time) error {

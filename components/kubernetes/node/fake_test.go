@@ -93,10 +93,14 @@ type board struct {
 	failsAt   string    // step of kubeadm that fails
 	words     error     // error of this step
 	noAPI     bool
-	noKubelet bool   // kubeadm does not call KubeletStarted
-	cutAt     string // step at which the power fails
-	cluster   string // data that etcd has stored
-	made      bool   // kubeadm init has succeeded
+	noKubelet bool                            // kubeadm does not call KubeletStarted
+	cutAt     string                          // step at which the power fails
+	cluster   string                          // data that etcd has stored
+	notReady  error                           // result of Cluster.AwaitReady
+	objects   map[ObjectKey]map[string]string // objects in the cluster with their labels
+	refused   map[string]error                // names of objects that the API server refuses
+	onApply   func(name string)
+	made      bool // kubeadm init has succeeded
 
 	calls   []string
 	applied []byte
@@ -237,6 +241,7 @@ func (b *board) process(ctx context.Context, verb string) (again bool) {
 			"reset": func() error { return n.Reset(ctx) }, "token": func() error { return n.Token(ctx) },
 			"verify": n.VerifyImages, "shutdown": func() error { return n.Shutdown(ctx) },
 			"renew":      func() error { return n.Renew(ctx) },
+			"apply":      func() error { return n.Apply(ctx) },
 			"status":     func() error { return n.Status(ctx) },
 			"kubeconfig": func() error { return n.Kubeconfig(ctx) }, "report": func() error { return n.Report(ctx) },
 		}

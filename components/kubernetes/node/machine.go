@@ -130,6 +130,8 @@ type Cluster interface {
 	Apply(ctx context.Context, kubeconfig, ready string, manifest []byte) error
 	// AwaitReady returns when the node is Ready.
 	AwaitReady(ctx context.Context, kubeconfig, node string) error
+	// Objects returns access to the objects of the cluster.
+	Objects(kubeconfig string) (Objects, error)
 	// CreateToken creates a bootstrap token.
 	CreateToken(ctx context.Context, kubeconfig, token string, expires time.Time) error
 }

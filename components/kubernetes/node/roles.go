@@ -201,7 +201,7 @@ func (n *Node) undo(ctx context.Context) error {
 	}
 	for _, name := range []string{
 		flannelFile, standaloneFile, kubeletEnvFile, kubeletConfig, etcdFolder, kubeletFile, joinFile, kubeadmFile,
-		"/root/.kube/config", journalFolder, draftFolder,
+		"/root/.kube/config", journalFolder, draftFolder, inventoryFile,
 	} {
 		if err := n.Files.Remove(n.path(name)); err != nil {
 			return err

@@ -183,6 +183,7 @@ func (n *Node) statusLines(ctx context.Context) [][2]string {
 	add("versions", "Kubernetes %s, image %s", version.Get().GitVersion,
 		strings.TrimSpace(n.image.Name+" for "+n.image.Board))
 	n.certificateLines(add)
+	n.manifestLines(add)
 	if space, err := n.Files.Free(n.path("/var/lib")); err == nil {
 		add("disk", "%d MB free of %d MB", space.Free>>20, space.Total>>20)
 	}

@@ -115,6 +115,9 @@ essential = true                         #> false
 [tools.appliance]
 packages = ["linux-image"]               #> ["linux-image", "make"]
 essential = true                         #> false
+[tools.registry]
+packages = ["skopeo"]                    #> ["skopeo", "make"]
+essential = true                         #> false
 [tools.files]
 packages = ["linux-source", "linux-source-7", "loader", "loader-2"]  #> ["linux-source", "linux-source-7", "loader", "loader-2", "make"]
 essential = true                         #> false
@@ -279,8 +282,8 @@ folder = "engine/bin"                    #> "engine/sbin"
 programs = ["containerd-preload"]        #> ["link"]
 )";
 
-/// The machine with a partition that systemd-repart creates, which an MBR does not support, and a smaller machine of
-/// the board.
+/// The machine with a partition that systemd-repart creates, which an MBR does not support, a smaller machine of the
+/// board, and images that need images.preload.
 inline constexpr const char* data_defconfig = R"(extends = "toy"
 description = "With data"
 
@@ -295,6 +298,13 @@ filesystem = "ext4"                      #> "vfat"
 mount = "/srv"
 size = "1G"                              #> "2G"
 create-on-device = true                  #= with false the image has no content for it, and that is an error
+
+[[image.extra]]
+from = "docker://registry.example/app:1@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"  #> "docker://registry.example/app:1@sha256:1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+name = "registry.example/mine:1"         #> "registry.example/mine:2"
+
+[[image.extra]]
+from = "oci:images/app.tar"              #> "docker-archive:images/app.tar"
 )";
 
 /// An architecture, for keys that a machine does not use: releases, and a Go architecture without goarm.

@@ -52,6 +52,7 @@ struct Projects {
       {"kernel-fragments/more.config", "CONFIG_MORE=y\n"},
       {"kernel-fragments/requirements.toml", ""},
       {"defconfigs/scripts.toml", ""},
+      {"images/app.tar", "not read before a step runs"},
       {"overlays/base/etc/motd", "hello\n"},
       {"ca/site.pem", "PEM\n"},
       {"overlays/more/etc/more", "more\n"},
@@ -81,7 +82,7 @@ IndexSet indexes(const std::vector<Repository>& repositories, const std::string&
       std::string text;
       for (const char* name :
            {"bash", "base", "perl-base", "tool", "vim", "gcc", "make", "go", "coreutils", "e2fsprogs", "zstd", "qemu",
-            "qemu-utils", "linux-image", "linux-source", "linux-source-7", "loader", "loader-2"})
+            "qemu-utils", "linux-image", "skopeo", "linux-source", "linux-source-7", "loader", "loader-2"})
         text += fmt::format(
             "Package: {0}\nVersion: 1\nArchitecture: {1}\n{2}{3}Filename: pool/{0}.deb\nSize: 10\nSHA256: {4}\n\n",
             name, architecture, std::string_view(name) == "bash" ? "Depends: perl-base, tool\n" : "",
@@ -159,7 +160,7 @@ std::string without_names(std::string key) {
   key = std::regex_replace(
       key,
       std::regex(
-          R"((^|\.)(boot\.files|disk\.partition|repository|packages\.unless|rootfs\.unless|rootfs\.replace|rootfs\.mode|audit\.allow|audit\.no-interpreter|binary|image|release|user)\.[^.]+\.)"),
+          R"((^|\.)(boot\.files|disk\.partition|repository|packages\.unless|rootfs\.unless|rootfs\.replace|rootfs\.mode|audit\.allow|audit\.no-interpreter|binary|image\.extra|image|release|user)\.[^.]+\.)"),
       "$1$2.");
   key = std::regex_replace(key, std::regex(R"(\.check\.[0-9]+\.)"), ".check.");
   key = std::regex_replace(key, std::regex(R"(^rootfs\.alternatives\..*)"), "rootfs.alternatives.awk");

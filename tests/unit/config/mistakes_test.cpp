@@ -244,6 +244,41 @@ TEST_CASE("values that do not fit each other") {
             .find("system.services.mask: \"a.service\" is in system.services.enable too") != std::string::npos);
 }
 
+TEST_CASE("an image of the user's: where it is from, and what it needs") {
+  const std::string digest(64, 'a');
+  const auto mistakes = [&](const std::string& lines) {
+    Project project;
+    project.append("defconfigs/node.toml", "\n[images]\npreload = true\n[[image.extra]]\n" + lines + "\n");
+    return project.mistakes();
+  };
+  const auto has = [&](const std::string& lines, const std::string& message) {
+    INFO(lines << "\n" << mistakes(lines));
+    CHECK(mistakes(lines).find("defconfigs/node.toml:16:") == 0);
+    CHECK(mistakes(lines).find(message) != std::string::npos);
+  };
+  CHECK(mistakes("from = \"docker://registry.example/app:1@sha256:" + digest + "\"") == "");
+  CHECK(mistakes("from = \"oci:boards/toy\"") == "");
+  CHECK(mistakes("from = \"docker-archive:boards/toy/entry.conf\"\nname = \"app:1\"") == "");
+  has("from = \"docker://registry.example/app:1\"", "needs the digest of the image");
+  has("from = \"docker://registry.example/app@sha256:" + digest.substr(1) + "\"", "needs the digest of the image");
+  has("from = \"registry.example/app\"", "must be \"oci:FILE\", \"docker-archive:FILE\" or");
+  has("from = \"oci:none.tar\"", "none.tar is missing");
+  has("from = \"docker-archive:boards/toy\"", "boards/toy is missing");
+  has("from = \"oci:../app.tar\"", "must be a relative path");
+  has("from = \"oci:/app.tar\"", "must be a relative path");
+  has("from = \"oci:\"", "must be a relative path");
+  CHECK(mistakes("from = \"oci:boards/toy\"\nname = \"app\"")
+            .find("must be the name of a container image with its tag") != std::string::npos);
+  CHECK(mistakes("name = \"app:1\"").find("from is missing in this [[image.extra]]") != std::string::npos);
+  Project project;
+  project.append("defconfigs/node.toml", "\n[[image.extra]]\nfrom = \"oci:boards/toy\"\n");
+  CHECK(project.mistakes().find("defconfigs/node.toml:14:") == 0);
+  CHECK(project.mistakes().find("image.extra.\"oci:boards/toy\" needs images.preload = true") != std::string::npos);
+  project.append("defconfigs/node.toml", "[images]\npreload = true\n");
+  // `show` prints it, and an error of a step finds its place.
+  CHECK(where_set(project.load().settings, "image.extra", "oci:boards/toy") == "defconfigs/node.toml:15");
+}
+
 TEST_CASE("what the audit allows needs a reason, and is known by its path") {
   Project project;
   const std::string allow = "[[audit.allow]]\npath = \"/usr/lib/libfast.so.1\"\n";

@@ -1,9 +1,12 @@
 // Tests containerd's folder in the root filesystem: paths of files, shared inodes, and checksums for the first start.
 #include "pipeline/preload.hpp"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "oci/archive.hpp"
+#include "process/command.hpp"
 #include "project.hpp"
 #include "support/catch.hpp"
 
@@ -13,8 +16,9 @@ using namespace k8simg::test;
 namespace {
 
 constexpr std::int64_t epoch = 1763195591;
-const ImageSteps image_steps{BlobPort{"archive"}.of("images/compressed"), BlobPort{"list"}.of("images/archive"),
-                             TreePort{"layout"}.of("images/archive"), BlobPort{"archive"}.of("images/archive")};
+const PreloadedImages image_steps{.layout = TreePort{"layout"}.of("images/archive"),
+                                  .tar = BlobPort{"archive"}.of("images/archive"),
+                                  .list = BlobPort{"list"}.of("images/archive")};
 
 Config containerd_config(const std::string& go) {
   Config config;
@@ -138,6 +142,61 @@ TEST_CASE("the snapshots have the files of their layers, and a file that is ther
         line("manifest", folder + "io.containerd.content.v1.content/blobs/sha256/ab") +
             line(std::string(5000, 'h'), snapshots + "1/fs/usr/local/bin/hyperkube") +
             line("tcp", snapshots + "2/fs/etc/protocols") + line("nft", snapshots + "2/fs/usr/sbin/nft"));
+}
+
+TEST_CASE("a layer of somebody else: compressed, with a removed file, and refused if it points outside") {
+  TestContext context;
+  Store& store = context.store();
+  const auto run = [&](const Tree& lower, const std::string& upper) {
+    Tree layout, prepared;
+    const Value base = make_oci_archive(store, lower, epoch);
+    layout.set("blobs/sha256/" + base.digest.hex(), Node{.size = base.size, .content = base.digest});
+    layout.add_file(store, "blobs/sha256/" + sha256(upper).hex(), upper, 0644, "test");
+    prepared.add_file(store, "snapshots.json",
+                      nlohmann::json{{{"id", "1"}, {"layer", "sha256:" + base.digest.hex()}},
+                                     {{"id", "2"}, {"parent", "1"}, {"layer", "sha256:" + sha256(upper).hex()}}}
+                          .dump(),
+                      0644, "step");
+    StepGraph graph;
+    add_sources(graph, {"tools", "root", "programs", "images/archive", "images/compressed"});
+    add_preload_steps(graph, containerd_config("arm"), TreePort{"tree"}.of("tools"), TreePort{"tree"}.of("root"),
+                      image_steps, {{"containerd", TreePort{"p"}.of("programs")}}, epoch);
+    const auto outputs =
+        context.run(*graph.find("rootfs/preloaded"), {{"root", put_tree(store, Tree())},
+                                                      {"store", put_tree(store, prepared)},
+                                                      {"layout", put_tree(store, layout)},
+                                                      {"list", store.put("")},
+                                                      {"programs/containerd", put_tree(store, Tree())}});
+    return get_tree(store, outputs.at("tree").digest);
+  };
+  Tree upper;
+  upper.add_file(store, "etc/.wh.protocols", "", 0644, "");
+  upper.add_file(store, "etc/own", "mine", 0644, "");
+  const auto compressed = system_runner().run({.argv = {"gzip", "--no-name"},
+                                               .environment = {{"PATH", "/usr/bin:/bin"}},
+                                               .working_folder = context.folder(),
+                                               .capture_stdout = true,
+                                               .input = store.read(make_oci_archive(store, upper, epoch).digest)});
+  REQUIRE(compressed.exit_code == 0);
+  const Tree tree = run(userland_layer(store), compressed.output);
+  const std::string fs = "var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/2/fs/";
+  REQUIRE(tree.find(fs + "etc/protocols"));
+  CHECK(tree.find(fs + "etc/protocols")->type == NodeType::CharDevice);
+  CHECK(store.read(tree.find(fs + "etc/own")->content) == "mine");
+  CHECK_FALSE(tree.find(fs + "etc/.wh.protocols"));
+
+  // A tar header with a name outside of the folder; libarchive's own writer would refuse it.
+  std::string outside = store.read(make_oci_archive(store, upper, epoch).digest);
+  const auto at = outside.find("etc/own");
+  REQUIRE(at != std::string::npos);
+  outside.replace(at, 7, "../../x");
+  unsigned sum = 8 * ' ';
+  const std::size_t header = at / 512 * 512;
+  for (std::size_t i = 0; i < 512; ++i)
+    if (i < 148 || i >= 156) sum += static_cast<unsigned char>(outside[header + i]);
+  outside.replace(header + 148, 8, fmt::format("{:06o}", sum) + std::string("\0 ", 2));
+  CHECK(
+      contains(failure([&] { run(userland_layer(store), outside); }), "'../../x' is outside of the archive's folder"));
 }
 
 TEST_CASE("the program that prepares the folder runs by itself or emulated, and has to be there") {

@@ -53,7 +53,8 @@ struct Project {
                     tool_set("filesystems", {"bash", "mke2fs"}),
                     tool_set("go", {"go/trixie-backports"}),
                     tool_set("programs", {"bash"}),
-                    tool_set("qemu", {})};
+                    tool_set("qemu", {}),
+                    tool_set("registry", {})};
     config.disk.file = "disk.img", config.disk.table = "gpt", config.disk.compress = "zstd",
     config.disk.compress_level = 3;
     config.disk.partitions = {partition("esp", "esp", "vfat", "/boot"), partition("root", "root", "ext4", "/")};

@@ -128,6 +128,7 @@ const std::vector<Library>& libraries() {
       {"libcurl", std::regex("curl/.*"), {"fetch"}},
       {"toml++", std::regex("toml\\+\\+.*"), {"toml"}},
       {"libxml2", std::regex("libxml/.*"), {"flash", "disk"}},
+      {"yaml-cpp", std::regex("yaml-cpp/.*"), {"preflight"}},
       {"CLI11", std::regex("CLI/.*"), {"cli"}},
       {"nlohmann-json", std::regex("nlohmann/.*"), {}},
       {"OpenSSL", std::regex("openssl/.*"), {"util", "rootfs"}}};
