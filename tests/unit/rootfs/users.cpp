@@ -104,7 +104,11 @@ TEST_CASE("registries: mirrors in their order, and the proxy of containerd") {
   f.chosen.registry_mirrors = {{"docker.io", {"https://a.example", "https://b.example/v2/proxy"}},
                                {"*", {"http://all.example:5000"}},
                                {"none.example", {}}};
-  f.chosen.proxy = {.http = "http://u:p%40@proxy.example:3128", .https = "", .no_proxy = {"localhost", ".svc"}};
+  f.chosen.proxy = {.http =
+                        "http://"
+                        "u:p%40@proxy.example:3128",
+                    .https = "",
+                    .no_proxy = {"localhost", ".svc"}};
   const Tree tree = f.tree();
   CHECK(text(f.store, tree, "etc/containerd/certs.d/docker.io/hosts.toml") ==
         "# From containerd.mirrors. The mirrors are asked in this order, then the registry itself.\n"
@@ -114,7 +118,8 @@ TEST_CASE("registries: mirrors in their order, and the proxy of containerd") {
   CHECK(tree.find("etc/containerd/certs.d/none.example") == nullptr);
   CHECK(text(f.store, tree, "etc/systemd/system/containerd.service.d/20-proxy.conf") ==
         "# From system.proxy. Pods do not inherit it.\n[Service]\n"
-        "Environment=\"HTTP_PROXY=http://u:p%%40@proxy.example:3128\"\nEnvironment=\"NO_PROXY=localhost,.svc\"\n");
+        "Environment=\"HTTP_PROXY=http://"
+        "u:p%%40@proxy.example:3128\"\nEnvironment=\"NO_PROXY=localhost,.svc\"\n");
 }
 
 TEST_CASE("certificates: authorities of the project are trusted like those of ca-certificates") {
