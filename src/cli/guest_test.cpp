@@ -75,9 +75,10 @@ constexpr std::uint64_t disk_size = 4ull << 30;
 
 }  // namespace
 
-Guest open_guest(Session& session, const std::string& name, const std::string& accel) {
+Guest open_guest(Session& session, const std::string& name, const std::string& accel, const Devices& devices) {
   Guest guest{.name = name, .image = open_image(session, name, "test"), .machine = {}, .kvm = false, .container = {}};
   guest.machine = guest.image.config.qemu;
+  use_devices(guest.machine, devices);
   guest.container = container_archive(session, guest.image);
   const TempDir scratch(session.store().folder("scratch"), "kvm");
   guest.kvm = choose_kvm(session, guest.machine, guest.image.tools, scratch.path(), accel);

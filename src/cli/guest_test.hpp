@@ -22,7 +22,7 @@ struct Guest {
   ///< program for one
 };
 /// `accel`: as for choose_kvm(). Error{Usage} if the image is not built.
-Guest open_guest(Session& session, const std::string& name, const std::string& accel);
+Guest open_guest(Session& session, const std::string& name, const std::string& accel, const Devices& devices = {});
 
 /// The expectations of every boot.
 Expectations expectations_of(const Guest& guest, const std::string& firmware);

@@ -2,13 +2,16 @@
 #include "cli/machine.hpp"
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <nlohmann/json.hpp>
 
 #include "disk/raspberrypi.hpp"
+#include "guest/devices.hpp"
 #include "tree/archive.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
+#include "util/text.hpp"
 
 namespace k8simg {
 
@@ -53,6 +56,19 @@ BuiltImage open_image(Session& session, const std::string& defconfig, const std:
   built.tools = checkout(session.store(), values.at(qemu));
   built.root = get_tree(session.store(), values.at(pipeline.rootfs).digest);
   return built;
+}
+
+void add_devices(CLI::App& verb, Devices& devices) {
+  verb.add_option("--disk", devices.disk,
+                  "the disk's controller, instead of the board's: " + join(disk_controllers(), ", "))
+      ->check(CLI::IsMember(disk_controllers()));
+  verb.add_option("--network-card", devices.network_card,
+                  "the network card, instead of the board's: a device of QEMU such as e1000, rtl8139, usb-net");
+}
+
+void use_devices(Machine& machine, const Devices& devices) {
+  if (!devices.disk.empty()) use_disk(machine, devices.disk);
+  if (!devices.network_card.empty()) use_network_card(machine, devices.network_card);
 }
 
 bool choose_kvm(Session& session, const Machine& machine, const std::filesystem::path& tools,

@@ -8,6 +8,10 @@
 #include "guest/qemu.hpp"
 #include "tree/tree.hpp"
 
+namespace CLI {
+class App;
+}
+
 namespace k8simg {
 
 struct BuiltImage {
@@ -24,6 +28,14 @@ struct BuiltImage {
 /// Error{Usage} with the hint `k8simg build NAME` if the image does not exist. `verb`: for the error message if the
 /// defconfig is an architecture.
 BuiltImage open_image(Session& session, const std::string& defconfig, const std::string& verb);
+
+/// Devices of the emulated machine instead of the board's; "" for the board's.
+struct Devices {
+  std::string disk, network_card;
+};
+/// Adds --disk and --network-card.
+void add_devices(CLI::App& verb, Devices& devices);
+void use_devices(Machine& machine, const Devices& devices);
 
 /// Whether KVM is used. `wish`: "auto", "kvm" or "tcg". Reports why "auto" does not use KVM.
 bool choose_kvm(Session& session, const Machine& machine, const std::filesystem::path& tools,

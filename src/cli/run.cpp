@@ -14,6 +14,7 @@ void add_run(CLI::App& app, Options& options, Verb& run) {
       app.add_subcommand("run", "boot the built image in QEMU, console on this terminal (leave with Ctrl-A X)");
   struct Chosen {
     std::string name, firmware, disk_size, accel = "auto";
+    Devices devices;
     int memory = 0, cpus = 0, ssh = 0;
   };
   auto chosen = std::make_shared<Chosen>();
@@ -25,12 +26,14 @@ void add_run(CLI::App& app, Options& options, Verb& run) {
   verb->add_option("--cpus", chosen->cpus, "number of processors")->check(CLI::PositiveNumber);
   verb->add_option("--ssh-port", chosen->ssh, "forward this port of 127.0.0.1 to the machine's SSH")
       ->check(CLI::Range(1, 65535));
+  add_devices(*verb, chosen->devices);
   verb->add_option("--accel", chosen->accel, "auto, kvm or tcg")->check(CLI::IsMember({"auto", "kvm", "tcg"}));
   verb->add_option("--lock", options.lock_file, "the lock of the built image, if not defconfigs/NAME.lock");
   verb->callback([=, &run] {
     run = [=](Session& session) {
       const BuiltImage image = open_image(session, chosen->name, "run");
       Machine machine = image.config.qemu;
+      use_devices(machine, chosen->devices);
       if (chosen->memory) machine.memory_mib = chosen->memory;
       if (chosen->cpus) machine.cpus = chosen->cpus;
       std::uint64_t disk_size = 2 * image.size;
@@ -43,7 +46,7 @@ void add_run(CLI::App& app, Options& options, Verb& run) {
                       "write 8G or 16384M");
         disk_size = *size;
       }
-      if (image.config.qemu.power_of_two) disk_size = card_size(disk_size);
+      if (machine.power_of_two) disk_size = card_size(disk_size);
       const TempDir scratch(session.store().folder("scratch"), "run");
       Boot boot{
           .tools = image.tools,

@@ -18,6 +18,7 @@ namespace {
 struct Chosen {
   std::string name, accel = "auto";
   std::vector<std::string> firmware, cluster;
+  Devices devices;
   int timeout = 0;
   bool ready = false, move_clock = false;
   double timeout_seconds() const {
@@ -27,7 +28,7 @@ struct Chosen {
 
 /// Whether all checks of all boots passed.
 bool test_machine(Session& session, const Chosen& chosen) {
-  const Guest guest = open_guest(session, chosen.name, chosen.accel);
+  const Guest guest = open_guest(session, chosen.name, chosen.accel, chosen.devices);
   const Config& config = guest.image.config;
   if (chosen.ready && config.node_role != "single" && config.node_role != "standalone") {
     throw Error(ErrorKind::Usage,
@@ -90,6 +91,7 @@ void add_test(CLI::App& app, Options& options, Verb& run) {
   auto chosen = std::make_shared<Chosen>();
   auto* name = verb->add_option("defconfig", chosen->name, "name");
   verb->add_option("--firmware", chosen->firmware, "bios, uefi or kernel (default: all of the board)")->needs(name);
+  add_devices(*verb, chosen->devices);
   verb->add_option("--timeout", chosen->timeout,
                    "seconds for each boot (default: 900, with --ready or --cluster 2400, with --move-clock 7200)")
       ->check(CLI::PositiveNumber);

@@ -199,7 +199,7 @@ std::vector<KernelRequirement> read_requirements(const fs::path& project, const 
       diagnostics.add(where, fmt::format("requirement.{} needs either symbol or any_of", i + 1));
     }
     if (!entry.symbol.empty()) entry.any_of = {entry.symbol};
-    requirements.push_back({entry.any_of, entry.by, entry.level == "required", entry.note});
+    requirements.push_back({entry.any_of, entry.by, entry.level == "required", entry.note, entry.program});
   }
   return requirements;
 }

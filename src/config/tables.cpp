@@ -344,6 +344,7 @@ Table requirements_table(std::vector<RequirementEntry>& requirements) {
         list("by", requirement.by, Growth::Replace, single_line()).require(),
         text("level", requirement.level, one_of({"required", "recommended"})).require(),
         text("note", requirement.note, single_line()),
+        text("program", requirement.program, absolute_path()),
     }};
   })}};
 }

@@ -52,7 +52,7 @@ toml::Table component_table(ComponentConfig& component);
 toml::Table judgements_table(std::vector<Judgement>& judgements);
 /// One [[requirement]] of kernel-fragments/requirements.toml. It has either `symbol` or `any_of`.
 struct RequirementEntry {
-  std::string symbol, level, note;
+  std::string symbol, level, note, program;
   std::vector<std::string> any_of, by;
 };
 toml::Table requirements_table(std::vector<RequirementEntry>& requirements);

@@ -9,6 +9,7 @@
 #include <bit>
 #include <chrono>
 
+#include "guest/devices.hpp"
 #include "process/sandbox.hpp"
 #include "util/error.hpp"
 #include "util/file.hpp"
@@ -109,7 +110,9 @@ Firmware parse_firmware(const std::string& name) {
 }
 
 std::string drive_name(const Machine& machine, std::size_t index) {
-  return (machine.sd_card() ? "sd" : "vd") + std::string(1, static_cast<char>((machine.sd_card() ? 'a' : 'b') + index));
+  // The first virtio disk is the machine's own, unless it has another controller.
+  const char first = machine.disk == "virtio" ? 'b' : 'a';
+  return (machine.sd_card() ? "sd" : "vd") + std::string(1, static_cast<char>(first + index));
 }
 
 std::uint64_t card_size(std::uint64_t bytes) { return std::bit_ceil(bytes); }
@@ -134,8 +137,12 @@ MachineResult run_machine(CommandRunner& runner, const Machine& machine, const B
   add({"-m", std::to_string(machine.memory_mib), "-smp", std::to_string(machine.cpus), "-nodefaults"});
   // A test counts a guest that restarts by itself as ended. A person may restart it.
   if (!boot.interactive) add({"-no-reboot"});
-  add({"-drive",
-       fmt::format("if={},format=qcow2,file=/build/overlay.qcow2,cache=unsafe", machine.sd_card() ? "sd" : "virtio")});
+  const auto controller = controller_arguments(machine.disk);
+  add({"-drive", fmt::format("if={},format=qcow2,file=/build/overlay.qcow2,cache=unsafe", machine.sd_card() ? "sd"
+                                                                                          : controller.empty()
+                                                                                              ? "virtio"
+                                                                                              : "none,id=disk0")});
+  argv.insert(argv.end(), controller.begin(), controller.end());
   for (std::size_t i = 0; i < boot.drives.size(); ++i) {
     const std::string inside = fmt::format("/in/drive{}", i);
     binds.push_back({boot.drives[i], inside});

@@ -9,8 +9,9 @@ namespace k8simg {
 struct Machine {
   std::string binary, model, cpu;  ///< "qemu-system-x86_64", "q35", "max"
   int memory_mib = 0, cpus = 0;
-  std::string disk;  ///< "virtio": all disks are virtio (/dev/vda, ...); "sd": the disk is an SD card and further
-                     ///< drives are USB sticks (/dev/sda, ...)
+  /// "virtio": all disks are virtio (/dev/vda, ...); "sd": the disk is an SD card and further drives are USB sticks
+  /// (/dev/sda, ...). With any other controller (guest/devices.hpp), further drives are virtio disks.
+  std::string disk = "virtio";
   std::vector<std::string> arguments;  ///< further devices; the network device uses netdev "net0"
   std::vector<std::string> firmware;   ///< "bios", "uefi", "kernel" (take kernel and DTB from the boot partition): how
                                        ///< `test` boots, first is `run`'s default

@@ -71,6 +71,7 @@ void symbols(const Image& image, Findings& findings, const std::string& check, c
   bool well = true;
   for (const auto& requirement : image.config.kernel.required) {
     if (!belongs(requirement)) continue;
+    if (!requirement.program.empty() && !image.exists(requirement.program)) continue;
     if (unmet_requirements({requirement}, image.kernel).empty()) {
       ++met;
       continue;
@@ -82,9 +83,12 @@ void symbols(const Image& image, Findings& findings, const std::string& check, c
     }
     well = false;
     findings.error(check, names,
-                   fmt::format("the kernel does not have it; needed by {}{}", join(requirement.by, ", "),
+                   fmt::format("the kernel does not have it; needed by {}{}",
+                               requirement.program.empty() ? join(requirement.by, ", ") : requirement.program,
                                requirement.note.empty() ? "" : ": " + requirement.note),
-                   "set it in a fragment of kernel.fragments", verdict ? std::optional(Severity::Error) : not_kubeadm);
+                   requirement.program.empty() ? "set it in a fragment of kernel.fragments"
+                                               : "set it in a fragment of kernel.fragments, or leave the program out",
+                   verdict ? std::optional(Severity::Error) : not_kubeadm);
   }
   if (!well || met == 0) return;
   findings.ok(check, image.config.kernel.requirements.string(),

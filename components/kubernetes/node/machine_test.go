@@ -1,6 +1,7 @@
 package node
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -13,11 +14,62 @@ func TestNoNetworkAtAll(t *testing.T) {
 	b.phase(done)
 	b.called("address add 172.31.255.1 dev k8simg0", "route add default dev k8simg0")
 	b.says("without one, as 172.31.255.1")
+	b.says("this machine has no network device that the kernel can use")
 	if b.slept >= 20*time.Second {
 		t.Errorf("waited %v for a card that is not there", b.slept)
 	}
 	b.starts()
 	b.notCalled("kubeadm")
+}
+
+// Only a single node works without a network.
+func TestControlPlaneWaitsForANetwork(t *testing.T) {
+	b := newBoard(t, 1000)
+	b.nodeFile(`role = "control-plane"`)
+	route, addresses := b.route, b.addresses
+	b.route, b.addresses = "", nil
+	b.remove("/sys/class/net/eth0")
+	b.onSleep = func(slept time.Duration) {
+		if slept >= 10*time.Minute {
+			b.route, b.addresses = route, addresses
+		}
+	}
+	b.patience = time.Hour
+	b.starts()
+	b.says("waiting for a network: this machine has no network device that the kernel can use, and a control-plane needs")
+	b.notCalled("link add")
+	b.holds(kubeadmFile, "advertiseAddress: 10.0.2.15")
+}
+
+func TestDevicesWithoutDriver(t *testing.T) {
+	b := newBoard(t, 1000)
+	const pci, usb = "/sys/bus/pci/devices/0000:02:00.0/", "/sys/bus/usb/devices/1-1"
+	b.put(pci+"class", "0x020000\n")
+	b.put(pci+"vendor", "0x14e4\n")
+	b.put(pci+"device", "0x1657\n")
+	b.put("/sys/bus/pci/devices/0000:03:00.0/class", "0x030000\n") // a screen
+	b.put(usb+"/idVendor", "2001\n")
+	b.put(usb+"/idProduct", "4a00\n")
+	b.put(usb+"/product", "DUB-1312\n")
+	b.put(usb+":1.0/bInterfaceClass", "ff\n")
+	b.starts()
+	b.says("no driver, or no firmware for it: PCI 14e4:1657. ")
+	if strings.Contains(b.journal.String(), "2001:4a00") {
+		t.Error("a USB device that may be anything was reported although a network card works")
+	}
+
+	b.put(usb+":1.0/bInterfaceClass", "02\n")
+	b.put(usb+":1.0/bInterfaceSubClass", "0d\n")
+	b.put(pci+"driver/module", "")
+	b.starts()
+	b.says("no driver, or no firmware for it: USB 2001:4a00 (DUB-1312). ")
+
+	b.put(usb+":1.0/bInterfaceClass", "ff\n")
+	b.put(usb+"/product", "Adapter\n")
+	b.remove("/sys/class/net/eth0")
+	b.starts()
+	b.says("no driver, or no firmware for it: USB 2001:4a00 (Adapter). ")
+	b.says("this machine has no network device that the kernel can use")
 }
 
 func TestNetworkThatComesLate(t *testing.T) {

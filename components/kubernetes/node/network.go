@@ -111,7 +111,7 @@ func (n *Node) holdAddress(address string) error {
 }
 
 // findAddress finds the address of the API server. A single node without a network uses a private address, and keeps
-// it.
+// it. The other roles need a network, and wait for it.
 func (n *Node) findAddress(ctx context.Context) error {
 	wanted := n.file.Address
 	const step = 2 * time.Second
@@ -130,7 +130,7 @@ func (n *Node) findAddress(ctx context.Context) error {
 		} else if len(n.cards(false)) == 0 {
 			patience = 6 * time.Second
 		}
-		if waited >= patience && (n.file.Role == single || len(n.cards(false)) == 0) {
+		if waited >= patience && n.file.Role == single {
 			if wanted == "" {
 				n.address = n.privateAddress()
 			}
@@ -144,6 +144,9 @@ func (n *Node) findAddress(ctx context.Context) error {
 					n.file.Line("address"))
 			case len(n.cards(true)) > 0:
 				n.tell("waiting for an address: the network has a link, but no DHCP server has answered yet")
+			case len(n.cards(false)) == 0:
+				n.tell("waiting for a network: this machine has no network device that the kernel can use, and a %s "+
+					"needs one", n.file.Role)
 			default:
 				n.tell("waiting for a network: check the cable or the Wi-Fi settings")
 			}

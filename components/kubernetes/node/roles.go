@@ -78,6 +78,7 @@ func (n *Node) Start(ctx context.Context) error {
 	if err := n.readSettings(); err != nil {
 		return err
 	}
+	n.reportDevices(ctx)
 	if n.wish() != WantOther {
 		if err := n.applySettings(ctx); err != nil {
 			return err

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "guest/devices.hpp"
 #include "support/catch.hpp"
 #include "support/step_context.hpp"
 #include "util/text.hpp"
@@ -55,6 +56,34 @@ struct Fixture {
 };
 
 }  // namespace
+
+TEST_CASE("the disk and the network card can be other devices") {
+  Fixture f;
+  CHECK(contains(f.line(), " if=virtio,format=qcow2,"));
+  CHECK(drive_name(f.machine, 0) == "vdb");
+  use_disk(f.machine, "megasas");
+  use_network_card(f.machine, "e1000e");
+  std::string line = f.line();
+  CHECK(contains(line, " -drive if=none,id=disk0,format=qcow2,"));
+  CHECK(contains(line, " -device megasas,id=controller -device scsi-hd,bus=controller.0,drive=disk0,bootindex=0 "));
+  CHECK(contains(line, " -device e1000e,netdev=net0 "));
+  CHECK_FALSE(contains(line, "virtio-net"));
+  CHECK(drive_name(f.machine, 1) == "vdb");
+  use_disk(f.machine, "sdhci-pci");
+  CHECK(f.machine.power_of_two);
+  use_network_card(f.machine, "usb-net");
+  CHECK(contains(f.line(), " -device qemu-xhci,id=usbnet -device usb-net,bus=usbnet.0,netdev=net0 "));
+  use_disk(f.machine, "ide");
+  CHECK(contains(f.line(), " -machine pc "));
+  CHECK_FALSE(f.machine.power_of_two);
+
+  CHECK(contains(failure([&] { use_disk(f.machine, "scsi"); }), "ahci"));
+  f.machine.arguments.clear();
+  CHECK(contains(failure([&] { use_network_card(f.machine, "e1000"); }), "have no network card to replace"));
+  f.machine.disk = "sd";
+  CHECK(contains(failure([&] { use_disk(f.machine, "nvme"); }), "SD card"));
+  for (const auto& name : disk_controllers()) CHECK(controller_arguments(name).empty() == (name == "virtio"));
+}
 
 TEST_CASE("the image is bound read-only and written through an overlay") {
   Fixture f;

@@ -101,6 +101,28 @@ TEST_CASE("what the node needs is checked, what is only recommended is reported"
   CHECK(f.context.store().read(outputs.at("report").digest) == "recommended, not set: CONFIG_ZRAM (needed by us)\n");
 }
 
+TEST_CASE("a driver list is one of the fragments") {
+  Fixture f;
+  const Value drivers = f.context.store().put(
+      "[[driver]]\nsymbol = \"CONFIG_TYPO\"\nmodule = \"typo\"\nbuild = \"module\"\nhardware = \"x\"\n");
+  const std::vector<RecordedInput> fragments{{"fragment/boards/toy/drivers.toml", drivers}};
+  const auto outputs = f.context.run(*f.graph.find("kernel/request"), fragments);
+  CHECK(f.context.store().read(outputs.at("request").digest) == "CONFIG_TYPO=m\n");
+  const std::string text = failure([&] {
+    f.context.run(
+        *f.graph.find("kernel/check"),
+        {{"config", f.context.store().put("")}, {"source", f.source}, {"fragment/boards/toy/drivers.toml", drivers}});
+  });
+  CHECK(contains(text, "boards/toy/drivers.toml:1: CONFIG_TYPO=m was requested, but the result is n"));
+  CHECK(contains(text, "this kernel has no such symbol"));
+}
+
+TEST_CASE("what only a program of the image needs does not fail the build") {
+  Fixture f({{{"CONFIG_MACVLAN"}, {"cni"}, true, "", "/opt/cni/bin/macvlan"}});
+  const std::string config = "CONFIG_NET=y\nCONFIG_HZ=250\nCONFIG_VXLAN=y\n";
+  CHECK(f.check(config).at("config").digest == sha256(config));
+}
+
 TEST_CASE("a source package without the tarball is named") {
   Fixture f;
   const Value empty = put_tree(f.context.store(), Tree());

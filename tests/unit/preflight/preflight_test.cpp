@@ -243,6 +243,16 @@ TEST_CASE("kernel symbols, by who asks for them") {
   }));
 }
 
+TEST_CASE("a program of the image can need a kernel symbol") {
+  PreflightImage image;
+  image.config.kernel.required.push_back({{"CONFIG_MACVLAN"}, {"cni"}, true, "", "/opt/cni/bin/macvlan"});
+  CHECK(image.troubles().empty());
+  image.file("opt/cni/bin/macvlan", "#!", 0755);
+  CHECK(image.troubles() == Names{"error kernel-node: the kernel does not have it; needed by /opt/cni/bin/macvlan"});
+  image.kernel_config += "CONFIG_MACVLAN=m\n";
+  CHECK(image.troubles().empty());
+}
+
 TEST_CASE("cgroup controllers: compiled in, and not taken away on the command line") {
   PreflightImage image;
   image.without_symbol("CONFIG_CPUSETS=y");
