@@ -205,6 +205,9 @@ Manifest parse_manifest(std::string_view text, const std::string& name) {
   if (manifest.image.table != "gpt" && manifest.image.table != "dos")
     disk.at("table").fail("is neither \"gpt\" nor \"dos\"");
   manifest.image.size = disk.at("size").number();
+  if (disk.has("sector_size")) manifest.sector_size = disk.at("sector_size").number();
+  if (manifest.sector_size != 512 && manifest.sector_size != 4096)
+    disk.at("sector_size").fail("is neither 512 nor 4096");
   const Field partitions = disk.at("partitions");
   std::size_t index = 0;
   for (const auto& value : partitions.array()) {

@@ -13,7 +13,8 @@ namespace k8simg {
 
 struct Manifest {
   std::string defconfig;
-  ImageState image;  ///< with partition types as GUID or number, and clamped times
+  std::uint64_t sector_size = 512;  ///< bytes of a logical sector of the disk
+  ImageState image;                 ///< with partition types as GUID or number, and clamped times
   struct Artifact {
     std::uint64_t size = 0;
     Digest sha256;

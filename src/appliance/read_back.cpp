@@ -286,11 +286,11 @@ class Reader {
 
 }  // namespace
 
-ImageState read_back(const fs::path& image, const Appliance& appliance,
+ImageState read_back(const fs::path& image, std::uint64_t sector_size, const Appliance& appliance,
                      const std::function<void(const std::string&)>& progress, const std::stop_token& stop) {
   const TempDir scratch(appliance.scratch, "read");
   progress("starting the appliance");
-  ApplianceSession session(image, appliance, scratch.path(), stop);
+  ApplianceSession session(image, sector_size, appliance, scratch.path(), stop);
   return Reader(session, scratch.path(), progress).read();
 }
 

@@ -53,14 +53,14 @@ void ApplianceSession::Killer::operator()() const {
 
 void ApplianceSession::Close::operator()(guestfs_h* handle) const { guestfs_close(handle); }
 
-ApplianceSession::ApplianceSession(const fs::path& image, const Appliance& appliance, const fs::path& scratch,
-                                   const std::stop_token& stop)
+ApplianceSession::ApplianceSession(const fs::path& image, std::uint64_t sector_size, const Appliance& appliance,
+                                   const fs::path& scratch, const std::stop_token& stop)
     : stop_(stop) {
   on_stop_.emplace(stop, Killer{});
-  if (launch(image, appliance, scratch, nullptr)) return;
+  if (launch(image, sector_size, appliance, scratch, nullptr)) return;
   if (appliance.rebuild && !stop_.stop_requested()) appliance.rebuild();
   std::string messages;
-  if (!stop_.stop_requested() && launch(image, appliance, scratch, &messages)) {
+  if (!stop_.stop_requested() && launch(image, sector_size, appliance, scratch, &messages)) {
     // `messages` goes out of scope here.
     guestfs_set_verbose(handle(), 0);
     guestfs_delete_event_callback(handle(), 0);
@@ -75,8 +75,8 @@ ApplianceSession::ApplianceSession(const fs::path& image, const Appliance& appli
 
 ApplianceSession::~ApplianceSession() = default;
 
-bool ApplianceSession::launch(const fs::path& image, const Appliance& appliance, const fs::path& scratch,
-                              std::string* messages) {
+bool ApplianceSession::launch(const fs::path& image, std::uint64_t sector_size, const Appliance& appliance,
+                              const fs::path& scratch, std::string* messages) {
   // Do not use the caller's environment.
   handle_.reset(guestfs_create_flags(GUESTFS_CREATE_NO_ENVIRONMENT));
   guestfs_h* const g = handle();
@@ -93,7 +93,8 @@ bool ApplianceSession::launch(const fs::path& image, const Appliance& appliance,
          guestfs_set_cachedir(g, appliance.folder.parent_path().c_str()) == 0 &&
          guestfs_set_tmpdir(g, scratch.c_str()) == 0 &&
          guestfs_add_drive_opts(g, image.c_str(), GUESTFS_ADD_DRIVE_OPTS_READONLY, 1, GUESTFS_ADD_DRIVE_OPTS_FORMAT,
-                                "raw", GUESTFS_ADD_DRIVE_OPTS_LABEL, "image", -1) == 0 &&
+                                "raw", GUESTFS_ADD_DRIVE_OPTS_LABEL, "image", GUESTFS_ADD_DRIVE_OPTS_BLOCKSIZE,
+                                static_cast<int>(sector_size), -1) == 0 &&
          guestfs_launch(g) == 0 && guestfs_get_pid(g) > 0;
 }
 

@@ -1,6 +1,7 @@
 // A running appliance: libguestfs' handle, its errors as exceptions, and its end on a stop request.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -18,9 +19,10 @@ namespace k8simg {
 class ApplianceSession {
  public:
   /// Launches the appliance. After a failure it tries once more with a rebuilt appliance, and adds all messages to the
-  /// error. Error{Step} or Error{Interrupted}. libguestfs keeps its overlay of the image in `scratch`.
-  ApplianceSession(const std::filesystem::path& image, const Appliance& appliance, const std::filesystem::path& scratch,
-                   const std::stop_token& stop);
+  /// error. Error{Step} or Error{Interrupted}. The disk has sectors of `sector_size` bytes. libguestfs keeps its
+  /// overlay of the image in `scratch`.
+  ApplianceSession(const std::filesystem::path& image, std::uint64_t sector_size, const Appliance& appliance,
+                   const std::filesystem::path& scratch, const std::stop_token& stop);
   ~ApplianceSession();
   ApplianceSession(const ApplianceSession&) = delete;
   ApplianceSession& operator=(const ApplianceSession&) = delete;
@@ -46,8 +48,8 @@ class ApplianceSession {
   struct Close {
     void operator()(guestfs_h* handle) const;
   };
-  bool launch(const std::filesystem::path& image, const Appliance& appliance, const std::filesystem::path& scratch,
-              std::string* messages);
+  bool launch(const std::filesystem::path& image, std::uint64_t sector_size, const Appliance& appliance,
+              const std::filesystem::path& scratch, std::string* messages);
 
   std::unique_ptr<guestfs_h, Close> handle_;
   std::stop_token stop_;

@@ -46,7 +46,7 @@ VerifyReport verify_image(const fs::path& image, const fs::path& manifest_file, 
 
   // Hashes the image while the appliance starts.
   auto digest = std::async(std::launch::async, [&] { return sha256_file(image); });
-  const ImageState found = read_back(image, appliance, progress, stop);
+  const ImageState found = read_back(image, manifest.sector_size, appliance, progress, stop);
 
   VerifyReport report;
   report.differences = compare(manifest.image, found);

@@ -33,7 +33,7 @@ std::string candidates() {
   for (const Disk& disk : list_disks(machine_root)) {
     if (!is_candidate(disk)) continue;
     text += fmt::format("/dev/{}  {}\n  {}\n", disk.name, describe(disk), describe_content(disk));
-    for (const std::string& reason : objections(disk, 0, true))
+    for (const std::string& reason : objections(disk, {}, true))
       text += fmt::format("  cannot be written: {}\n", reason);
   }
   return text.empty() ? "no removable disk found\n" : text;
@@ -65,9 +65,9 @@ Target choose_file(const Chosen& chosen, const struct stat& status, std::uint64_
   return {fmt::format("{}: a regular file, {}\n", chosen.device, format_size(size)), std::nullopt};
 }
 
-Target choose_disk(const Chosen& chosen, const struct stat& status, std::uint64_t image_size) {
+Target choose_disk(const Chosen& chosen, const struct stat& status, const ImageShape& image) {
   const Disk disk = find_disk(machine_root, fmt::format("{}:{}", major(status.st_rdev), minor(status.st_rdev)));
-  const auto reasons = objections(disk, image_size, chosen.force_fixed);
+  const auto reasons = objections(disk, image, chosen.force_fixed);
   if (!reasons.empty()) {
     Error error(ErrorKind::Flash, fmt::format("{} ({}) is not written: {}", chosen.device, describe(disk), reasons[0]),
                 reasons == std::vector<std::string>{"it is not removable"}
@@ -82,7 +82,7 @@ Target choose_disk(const Chosen& chosen, const struct stat& status, std::uint64_
   return {fmt::format("{}{}: {}\n  {}\n", chosen.device, kernel_name, describe(disk), describe_content(disk)), disk};
 }
 
-Target choose_target(const Chosen& chosen, std::uint64_t image_size) {
+Target choose_target(const Chosen& chosen, const ImageShape& image) {
   struct stat status {};
   if (::stat(chosen.device.c_str(), &status) != 0) {
     const bool short_name = fs::exists("/dev/" + chosen.device);
@@ -92,11 +92,11 @@ Target choose_target(const Chosen& chosen, std::uint64_t image_size) {
                            : "`k8simg flash` lists the disks that can be written");
   }
   if (chosen.file) {
-    if (S_ISREG(status.st_mode)) return choose_file(chosen, status, image_size);
+    if (S_ISREG(status.st_mode)) return choose_file(chosen, status, image.size);
     throw Error(ErrorKind::Flash, fmt::format("{} is not a regular file", chosen.device),
                 "remove --file to write a disk");
   }
-  if (S_ISBLK(status.st_mode)) return choose_disk(chosen, status, image_size);
+  if (S_ISBLK(status.st_mode)) return choose_disk(chosen, status, image);
   const char* what = S_ISREG(status.st_mode)   ? "a regular file"
                      : S_ISDIR(status.st_mode) ? "a folder"
                      : S_ISCHR(status.st_mode) ? "a character device"
@@ -147,7 +147,8 @@ int flash(Session& session, const Chosen& chosen) {
     if (!source->size()) reporter.message("no block map: unpacking the image once to determine its size");
     map = whole_image(measure(chosen.image, session.stop()));
   }
-  const Target target = choose_target(chosen, map.image_size);
+  const ImageShape shape{.size = map.image_size, .sector_size = read_sector_size(*open_image_source(chosen.image))};
+  const Target target = choose_target(chosen, shape);
   ask(chosen, target, session.stop());  // before any step, because the status display would overwrite the question
   // A plain file is verified before anything is written. A compressed file is verified while it is written.
   if (source->size() && map.ranges[0].digest)

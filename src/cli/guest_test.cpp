@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "disk/formats.hpp"
 #include "oci/archive.hpp"
 #include "pipeline/images.hpp"
 #include "report/output.hpp"
@@ -76,13 +77,29 @@ constexpr std::uint64_t disk_size = 4ull << 30;
 }  // namespace
 
 Guest open_guest(Session& session, const std::string& name, const std::string& accel, const Devices& devices) {
-  Guest guest{.name = name, .image = open_image(session, name, "test"), .machine = {}, .kvm = false, .container = {}};
+  Guest guest{.name = name,
+              .image = open_image(session, name, "test"),
+              .machine = {},
+              .kvm = false,
+              .conversion = {},
+              .conversion_format = {},
+              .container = {}};
   guest.machine = guest.image.config.qemu;
   use_devices(guest.machine, devices);
   guest.container = container_archive(session, guest.image);
   const TempDir scratch(session.store().folder("scratch"), "kvm");
   guest.kvm = choose_kvm(session, guest.machine, guest.image.tools, scratch.path(), accel);
   return guest;
+}
+
+void use_format(Guest& guest, const std::string& format) {
+  const OutputFormat& handler = output_format(format);
+  const auto file = guest.image.disk.parent_path() / handler.file(guest.image.disk.filename().string());
+  if (handler.rules.kind != OutputKind::Conversion || !std::filesystem::exists(file)) {
+    throw Error(ErrorKind::Usage, fmt::format("{} is not built as {}", guest.name, format),
+                fmt::format("add \"{}\" to disk.formats and run `k8simg build {}`", format, guest.name));
+  }
+  guest.conversion = file, guest.conversion_format = format;
 }
 
 std::string ready_image(const Config& config, bool in_cluster) {
@@ -105,6 +122,8 @@ Expectations expectations_of(const Guest& guest, const std::string& firmware) {
                       .firmware = firmware,
                       .earliest_time = guest.image.epoch,
                       .root_bytes = shared ? guest.image.root_size : disk_size - (disk_size >> 3),
+                      .sector_size = guest.image.sector_size,
+                      .protective_mbr_active = config.disk.protective_mbr_active,
                       .versions = versions(guest.image)};
   expect.script_drive = drive_name(guest.machine, 0), expect.container_drive = drive_name(guest.machine, 1);
   if (!guest.container.empty()) expect.container_image = test_image, expect.container_says = "CNI";
@@ -118,7 +137,8 @@ GuestBoot boot_guest(const Guest& guest, const Expectations& expectations, const
   write_file_atomically(script, check_script(expectations));
   std::filesystem::resize_file(script, 1 << 16);  // the size of a drive is a multiple of the sector size
   boot.tools = guest.image.tools, boot.boot_partition = guest.image.boot_partition, boot.kvm = guest.kvm,
-  boot.disk_size = disk_size;
+  boot.disk_size = disk_size, boot.sector_size = guest.image.sector_size, boot.conversion = guest.conversion,
+  boot.conversion_format = guest.conversion_format;
   if (boot.image.empty()) boot.image = guest.image.disk;
   boot.firmware = parse_firmware(firmware);
   boot.credentials.merge(check_credentials(expectations));

@@ -17,12 +17,17 @@ struct Guest {
   BuiltImage image;
   Machine machine;
   bool kvm = false;
+  std::filesystem::path conversion;  ///< the disk in another published format, which is booted; empty: the plain image
+  std::string conversion_format;     ///< the name of that format
   std::filesystem::path
       container;  ///< archive of a container image that the guest runs; empty if the disk image has no
   ///< program for one
 };
 /// `accel`: as for choose_kvm(). Error{Usage} if the image is not built.
 Guest open_guest(Session& session, const std::string& name, const std::string& accel, const Devices& devices = {});
+
+/// Lets `guest` boot the disk in a published format. Error{Usage} if it was not built.
+void use_format(Guest& guest, const std::string& format);
 
 /// The expectations of every boot.
 Expectations expectations_of(const Guest& guest, const std::string& firmware);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "disk/raspberrypi.hpp"
@@ -41,8 +42,9 @@ BuiltImage open_image(Session& session, const std::string& defconfig, const std:
   for (const auto& file : built.config.boot_files) {
     if (file.from == "kernel") built.boot_partition.kernel = file.path;
   }
-  for (const auto& partition :
-       manifest.value("disk", nlohmann::json::object()).value("partitions", nlohmann::json::array())) {
+  const auto disk = manifest.value("disk", nlohmann::json::object());
+  built.sector_size = disk.value("sector_size", std::uint64_t{512});
+  for (const auto& partition : disk.value("partitions", nlohmann::json::array())) {
     if (filesystem(partition.value("filesystem", "")).firmware_reads)
       built.boot_partition.start = partition.value("start", std::uint64_t{0});
     else
@@ -69,6 +71,21 @@ void add_devices(CLI::App& verb, Devices& devices) {
 void use_devices(Machine& machine, const Devices& devices) {
   if (!devices.disk.empty()) use_disk(machine, devices.disk);
   if (!devices.network_card.empty()) use_network_card(machine, devices.network_card);
+}
+
+std::vector<std::string> firmware_of(const BuiltImage& image, const std::vector<std::string>& chosen) {
+  std::vector<std::string> list = chosen.empty() ? image.config.qemu.firmware : chosen;
+  if (image.sector_size == 512) return list;
+  const bool asked = std::find(chosen.begin(), chosen.end(), "bios") != chosen.end();
+  std::erase(list, "bios");
+  if (asked || list.empty()) {
+    throw Error(ErrorKind::Usage,
+                fmt::format("a BIOS cannot start from {}, whose sectors have {} bytes", image.disk.filename().string(),
+                            image.sector_size),
+                list.empty() ? "give the board another qemu.firmware, or set disk.sector-size = 512"
+                             : "choose another firmware, or set disk.sector-size = 512");
+  }
+  return list;
 }
 
 bool choose_kvm(Session& session, const Machine& machine, const std::filesystem::path& tools,

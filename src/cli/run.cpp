@@ -32,6 +32,7 @@ void add_run(CLI::App& app, Options& options, Verb& run) {
   verb->callback([=, &run] {
     run = [=](Session& session) {
       const BuiltImage image = open_image(session, chosen->name, "run");
+      const std::vector<std::string> firmware(chosen->firmware.empty() ? 0 : 1, chosen->firmware);
       Machine machine = image.config.qemu;
       use_devices(machine, chosen->devices);
       if (chosen->memory) machine.memory_mib = chosen->memory;
@@ -48,16 +49,16 @@ void add_run(CLI::App& app, Options& options, Verb& run) {
       }
       if (machine.power_of_two) disk_size = card_size(disk_size);
       const TempDir scratch(session.store().folder("scratch"), "run");
-      Boot boot{
-          .tools = image.tools,
-          .image = image.disk,
-          .scratch = scratch.path(),
-          .firmware = parse_firmware(chosen->firmware.empty() ? image.config.qemu.firmware.at(0) : chosen->firmware),
-          .boot_partition = image.boot_partition,
-          .disk_size = disk_size,
-          .kvm = choose_kvm(session, machine, image.tools, scratch.path(), chosen->accel),
-          .interactive = true,
-          .network = true};
+      Boot boot{.tools = image.tools,
+                .image = image.disk,
+                .sector_size = image.sector_size,
+                .scratch = scratch.path(),
+                .firmware = parse_firmware(firmware_of(image, firmware).at(0)),
+                .boot_partition = image.boot_partition,
+                .disk_size = disk_size,
+                .kvm = choose_kvm(session, machine, image.tools, scratch.path(), chosen->accel),
+                .interactive = true,
+                .network = true};
       if (chosen->ssh) boot.forwards.push_back(fmt::format("tcp:127.0.0.1:{}-:22", chosen->ssh));
       session.reporter().message("changes are written to an overlay and are discarded at the end; leave with Ctrl-A X");
       const MachineResult result = run_machine(system_runner(), machine, boot, session.stop());

@@ -16,7 +16,7 @@ namespace k8simg {
 namespace {
 
 struct Chosen {
-  std::string name, accel = "auto";
+  std::string name, accel = "auto", format;
   std::vector<std::string> firmware, cluster;
   Devices devices;
   int timeout = 0;
@@ -28,7 +28,8 @@ struct Chosen {
 
 /// Whether all checks of all boots passed.
 bool test_machine(Session& session, const Chosen& chosen) {
-  const Guest guest = open_guest(session, chosen.name, chosen.accel, chosen.devices);
+  Guest guest = open_guest(session, chosen.name, chosen.accel, chosen.devices);
+  if (!chosen.format.empty()) use_format(guest, chosen.format);
   const Config& config = guest.image.config;
   if (chosen.ready && config.node_role != "single" && config.node_role != "standalone") {
     throw Error(ErrorKind::Usage,
@@ -39,7 +40,7 @@ bool test_machine(Session& session, const Chosen& chosen) {
     throw Error(ErrorKind::Usage, fmt::format("{} does not make a cluster with certificates to renew", chosen.name),
                 "set node.role to \"single\"");
   }
-  std::vector<std::string> firmware_list = chosen.firmware.empty() ? config.qemu.firmware : chosen.firmware;
+  std::vector<std::string> firmware_list = firmware_of(guest.image, chosen.firmware);
   // The firmware does not affect the node, so only one is used. The second boot uses the same disk.
   if (chosen.ready) firmware_list = {firmware_list.front(), firmware_list.front()};
   // A second boot would begin at the time of the computer, two years before the end of the first boot.
@@ -53,8 +54,9 @@ bool test_machine(Session& session, const Chosen& chosen) {
   bool again = false;
   for (const std::string& firmware : firmware_list) {
     if (const std::string note = not_shown(guest, firmware); !note.empty()) session.reporter().message(note);
-    session.reporter().message(fmt::format("booting {} by {}{}", guest.image.disk.filename().string(), firmware,
-                                           again ? ", for the second time" : ""));
+    const auto& booted = guest.conversion.empty() ? guest.image.disk : guest.conversion;
+    session.reporter().message(
+        fmt::format("booting {} by {}{}", booted.filename().string(), firmware, again ? ", for the second time" : ""));
     Expectations expect = expectations_of(guest, firmware);
     expect.preflight_verdicts = verdicts;
     expect.preflight = makes_control_plane(config) ? Expectations::Preflight::Init : Expectations::Preflight::Join;
@@ -92,6 +94,7 @@ void add_test(CLI::App& app, Options& options, Verb& run) {
   auto* name = verb->add_option("defconfig", chosen->name, "name");
   verb->add_option("--firmware", chosen->firmware, "bios, uefi or kernel (default: all of the board)")->needs(name);
   add_devices(*verb, chosen->devices);
+  verb->add_option("--format", chosen->format, "boot the disk in this published format, such as qcow2")->needs(name);
   verb->add_option("--timeout", chosen->timeout,
                    "seconds for each boot (default: 900, with --ready or --cluster 2400, with --move-clock 7200)")
       ->check(CLI::PositiveNumber);

@@ -81,7 +81,7 @@ bool test_cluster(Session& session, const ClusterTest& test) {
                   .scratch = scratch.path() / std::to_string(members.size()),
                   .firmware = {},
                   .boot = {}};
-    member.firmware = member.guest.image.config.qemu.firmware.front();
+    member.firmware = firmware_of(member.guest.image, {}).front();
     if (const std::string note = not_shown(member.guest, member.firmware); !note.empty())
       session.reporter().message(note);
     std::filesystem::create_directory(member.scratch);

@@ -55,11 +55,18 @@ struct ArchConfig {
 
 /// A file of the boot partition.
 struct BootFile {
-  std::string path;     ///< in the partition
-  std::string from;     ///< "kernel" (the image), "dtb:NAME", "package:NAME" (target or tools tree's package), "file"
+  std::string path;  ///< in the partition
+  /// "kernel" (the image), "dtb:NAME", "package:NAME" (of the target's architecture, installed or not), "tool:NAME" (of
+  /// the tool set "files"), "board" or "file".
+  std::string from;
   std::string source;   ///< path in the package (a glob if `path` ends in "/"), or in the project
   bool expand = false;  ///< "file" only: replace ${cmdline}, ${root_partuuid}, ${kernel}, ${hostname}, ...
 };
+
+/// The package that a boot file comes from; "" if it comes from none.
+std::string package_of(const BootFile& file);
+/// Whether that package is a tool, and not one of the target's architecture.
+bool is_tool_file(const BootFile& file);
 
 /// How Raspberry Pi Imager lists the image. Without `devices` no list is made.
 struct ImagerConfig {
@@ -175,6 +182,8 @@ struct Config {
   /// Memory of the smallest machine of the board.
   int smallest_memory_mib() const { return hardware.memory_mib ? hardware.memory_mib : qemu.memory_mib; }
   int smallest_cpus() const { return hardware.cpus ? hardware.cpus : qemu.cpus; }
+  /// The boot files that come from packages of the target's architecture.
+  std::vector<BootFile> target_boot_files() const;
   /// `name`: one of tool_set_names.
   const ToolSet& tool_set(std::string_view name) const;
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <set>
 
 #include "config/chain.hpp"
@@ -167,6 +168,21 @@ std::int64_t parse_source_date_epoch(const std::string& text) {
                 "unset it, or set it to seconds since 1970");
   }
   return std::stoll(text);
+}
+
+std::string package_of(const BootFile& file) {
+  for (const std::string_view prefix : {"package:", "tool:"})
+    if (file.from.starts_with(prefix)) return file.from.substr(prefix.size());
+  return {};
+}
+
+bool is_tool_file(const BootFile& file) { return file.from.starts_with("tool:"); }
+
+std::vector<BootFile> Config::target_boot_files() const {
+  std::vector<BootFile> files;
+  std::copy_if(boot_files.begin(), boot_files.end(), std::back_inserter(files),
+               [](const BootFile& file) { return !package_of(file).empty() && !is_tool_file(file); });
+  return files;
 }
 
 std::string where_set(const std::vector<Setting>& settings, const std::string& table, const std::string& entry) {

@@ -70,16 +70,21 @@ class Rules {
       wrong("arch.goarm", fmt::format("is valid with arch.go = \"arm\" only, not with {}", quote(config_.arch.go)));
   }
 
+  /// `key` names `package`, whose files are taken from the tool set "files".
+  void check_tool_file(const std::string& key, const std::string& package) {
+    const auto& files = config_.tool_set("files").packages;
+    const auto is_it = [&](const std::string& asked) { return asked.substr(0, asked.find_first_of("=/")) == package; };
+    if (!package.empty() && std::none_of(files.begin(), files.end(), is_it))
+      wrong(key,
+            fmt::format("is {}, which tools.files.packages does not name{}", quote(package), suggest(package, files)));
+  }
+
   void check_kernel() {
     for (const auto& item : reader_.items("kernel.config")) check_board_file("kernel.config", item);
     if (config_.kernel.base != "allnoconfig" && !config_.kernel.base.empty() &&
         !(config_.kernel.base.size() > 10 && config_.kernel.base.ends_with("_defconfig")))
       wrong("kernel.base", "must be \"allnoconfig\" or a make target that ends in \"_defconfig\"");
-    const auto& files = config_.tool_set("files").packages;
-    if (const auto& package = config_.kernel.package;
-        !package.empty() && std::find(files.begin(), files.end(), package) == files.end())
-      wrong("kernel.package",
-            fmt::format("is {}, which tools.files.packages does not name{}", quote(package), suggest(package, files)));
+    check_tool_file("kernel.package", config_.kernel.package);
     for (const auto& item : reader_.items("kernel.cmdline"))
       for (const auto& word : split_words(item.text))
         if (word.rfind("root=", 0) == 0)
@@ -144,6 +149,15 @@ class Rules {
       wrong("disk.boot-code-package", "needs disk.boot-code, the path in the package");
     if (!disk.boot_code.empty() && disk.boot_code_package.empty())
       wrong("disk.boot-code", "needs disk.boot-code-package, the package that contains the file");
+    check_tool_file("disk.boot-code-package", disk.boot_code_package);
+    if (disk.sector_size != 512 && disk.sector_size != 4096)
+      wrong("disk.sector-size", fmt::format("must be 512 or 4096, not {}", disk.sector_size));
+    if (disk.sector_size != 512 && config_.qemu.sd_card())
+      wrong("disk.sector-size",
+            fmt::format("is {}, but SD cards (qemu.disk = \"sd\") have sectors of 512 bytes", disk.sector_size));
+    if (!disk.starts_by_bios() && config_.qemu.firmware == std::vector<std::string>{"bios"})
+      wrong("disk.sector-size",
+            fmt::format("is {}, from which a BIOS cannot start, and qemu.firmware has nothing else", disk.sector_size));
   }
 
   void check_boot_files() {
@@ -159,8 +173,12 @@ class Rules {
         if (std::find(names.begin(), names.end(), name) == names.end())
           wrong(from,
                 fmt::format("names the DTB {}, which is not in kernel.dtbs{}", quote(name), suggest(name, names)));
-      } else if (file.from.rfind("package:", 0) == 0 && file.from.size() > 8) {
+      } else if (!package_of(file).empty()) {
         if (file.source.empty()) wrong(from, "needs source, the path in the package");
+        if (const std::string complaint = package_name()(package_of(file)); !complaint.empty())
+          wrong(from, complaint);
+        else if (is_tool_file(file))
+          check_tool_file(from, package_of(file));
       } else if (file.from == "file") {
         if (file.source.empty())
           wrong(from, "is \"file\", which needs source, a path in the project");
@@ -172,8 +190,10 @@ class Rules {
         else if (const auto* at = reader_.position(source))
           check_board_file(source, {file.source, *at});
       } else if (!file.from.empty()) {
-        wrong(from, fmt::format("must be \"kernel\", \"dtb:NAME\", \"package:NAME\", \"board\" or \"file\", not {}",
-                                quote(file.from)));
+        wrong(from,
+              fmt::format(
+                  "must be \"kernel\", \"dtb:NAME\", \"package:NAME\", \"tool:NAME\", \"board\" or \"file\", not {}",
+                  quote(file.from)));
       }
       if (file.expand && file.from != "file" && file.from != "board")
         wrong(key + ".expand", "is valid with from = \"board\" and \"file\" only");

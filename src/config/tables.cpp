@@ -61,6 +61,8 @@ Table disk_table(DiskConfig& disk, const DiskFormats& formats) {
       entries<PartitionConfig>("partition", "name", disk.partitions, &PartitionConfig::name,
                                [&formats](PartitionConfig& partition) { return partition_table(partition, formats); })
           .require(),
+      number("sector-size", disk.sector_size, 1, 1 << 20),
+      flag("protective-mbr-active", disk.protective_mbr_active),
       text("boot-code-package", disk.boot_code_package, package_name()),
       text("boot-code", disk.boot_code, relative_path()),
       text("compress", disk.compress, one_of(compressions)).require(),

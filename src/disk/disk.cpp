@@ -20,7 +20,9 @@ namespace k8simg {
 
 namespace {
 
-constexpr std::uint64_t sector = 512;
+constexpr off_t first_boot_indicator = 446;  // of the MBR's first entry: UEFI specification 2.10, 5.2.1
+constexpr char active = '\x80';
+
 /// A script of sfdisk(8), which libfdisk reads. No other interface of libfdisk sets every identifier.
 std::string table_script(const DiskSpec& spec, const PartitionTable& table, const DiskLayout& layout) {
   std::string text =
@@ -32,8 +34,8 @@ std::string table_script(const DiskSpec& spec, const PartitionTable& table, cons
       throw Error(ErrorKind::Usage,
                   fmt::format("unknown partition type \"{}\" for a {} table", partition.type, spec.table),
                   fmt::format("use {}", table.types));
-    text += fmt::format("start={}, size={}, type={}{}\n", layout.partitions[i].start / sector,
-                        layout.partitions[i].size / sector, *type, table.script(partition));
+    text += fmt::format("start={}, size={}, type={}{}\n", layout.partitions[i].start / spec.sector_size,
+                        layout.partitions[i].size / spec.sector_size, *type, table.script(partition));
   }
   return text;
 }
@@ -56,11 +58,13 @@ void check(int result, const char* what) {
   if (result < 0) throw_errno(std::string("libfdisk: ") + what, "the partition table", -result);
 }
 
-void write_table(const std::filesystem::path& file, const std::string& table, const std::string& script_text) {
+void write_table(const std::filesystem::path& file, const DiskSpec& spec, const std::string& script_text) {
   const std::unique_ptr<fdisk_context, decltype(&fdisk_unref_context)> context(fdisk_new_context(),
                                                                                &fdisk_unref_context);
   if (!context) throw Error(ErrorKind::Internal, "libfdisk cannot create a context");
   fdisk_disable_dialogs(context.get(), 1);
+  const auto sector = static_cast<unsigned>(spec.sector_size);
+  check(fdisk_save_user_sector_size(context.get(), sector, sector), "cannot set the size of sectors of");
   check(fdisk_assign_device(context.get(), file.c_str(), 0), "cannot open");
   const std::unique_ptr<fdisk_script, decltype(&fdisk_unref_script)> script(fdisk_new_script(context.get()),
                                                                             &fdisk_unref_script);
@@ -69,7 +73,7 @@ void write_table(const std::filesystem::path& file, const std::string& table, co
   check(fdisk_script_read_file(script.get(), stream.get()), "cannot read the script");
   // If the script is not set first, a new label gets a random identifier.
   check(fdisk_set_script(context.get(), script.get()), "cannot use the script");
-  check(fdisk_create_disklabel(context.get(), table.c_str()), "cannot create the label");
+  check(fdisk_create_disklabel(context.get(), spec.table.c_str()), "cannot create the label");
   check(fdisk_apply_script(context.get(), script.get()), "cannot apply the script");
   check(fdisk_write_disklabel(context.get()), "cannot write");
   check(fdisk_deassign_device(context.get(), 0), "cannot close");
@@ -110,10 +114,8 @@ class AreaList {
     end_ += size;
   }
   void add_table(const std::string& name, std::uint64_t size) {
-    std::string buffer(size, '\0'), bytes;
-    read_range(disk_.get(), {static_cast<off_t>(end_), static_cast<off_t>(end_ + size)}, file_, buffer,
-               [&](std::string_view piece, off_t) { bytes += piece; });
-    add(name, size, std::move(bytes));
+    if (size == 0) return;
+    add(name, size, read_all_at(disk_.get(), static_cast<off_t>(end_), size, file_));
   }
   void add_unallocated(std::uint64_t end) { add("unallocated", end - end_); }
   std::vector<DiskArea> take() { return std::move(areas_); }
@@ -129,17 +131,18 @@ std::vector<DiskArea> list_areas(const Fd& disk, const std::filesystem::path& fi
                                  const PartitionTable& table, const DiskLayout& layout) {
   AreaList list(disk, file);
   list.add("boot code", boot_code_size, spec.boot_code);
-  for (const auto& [name, size] : table.front) list.add_table(name, size);
+  for (const auto& [name, size] : table.front(spec.sector_size)) list.add_table(name, size);
   for (std::size_t i = 0; i < spec.partitions.size(); ++i) {
     const PartitionSpec& partition = spec.partitions[i];
     list.add_unallocated(layout.partitions[i].start);
     list.add("partition " + partition.name, partition.content.size, {}, partition.content.digest);
     list.add("rest of partition " + partition.name, layout.partitions[i].size - partition.content.size);
   }
-  std::uint64_t back = 0;
-  for (const auto& area : table.back) back += area.second;
-  list.add_unallocated(layout.size - back);
-  for (const auto& [name, size] : table.back) list.add_table(name, size);
+  const AreaSizes back = table.back(spec.sector_size);
+  std::uint64_t back_size = 0;
+  for (const auto& area : back) back_size += area.second;
+  list.add_unallocated(layout.size - back_size);
+  for (const auto& [name, size] : back) list.add_table(name, size);
   return list.take();
 }
 
@@ -180,10 +183,12 @@ Disk make_disk(StepContext& context, const DiskSpec& spec) {
   make_empty_file(file, layout.size);
   const std::string script = table_script(spec, table, layout);
   context.log(script);
-  write_table(file, spec.table, script);
+  write_table(file, spec, script);
   {
     const Fd fd = Fd::open(file, O_RDWR);
     write_all_at(fd.get(), spec.boot_code, 0, file);
+    // libfdisk has no setting for the flag.
+    if (spec.protective_mbr_active) write_all_at(fd.get(), std::string_view(&active, 1), first_boot_indicator, file);
     for (std::size_t i = 0; i < spec.partitions.size(); ++i) {
       copy_content(fd.get(), layout.partitions[i].start, context.store().path(spec.partitions[i].content.digest),
                    spec.partitions[i].content.size, context.stop());

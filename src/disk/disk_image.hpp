@@ -36,10 +36,12 @@ struct DiskSpec {
   Uuid disk_uuid;                         ///< GPT; the first 4 bytes are the disk id of an MBR
   std::vector<PartitionSpec> partitions;  ///< aligned to 1 MiB, in order
   std::string boot_code;                  ///< at most boot_code_size bytes, may be empty
+  std::uint64_t sector_size = 512;        ///< bytes of a logical sector, in which the table counts
+  bool protective_mbr_active = false;     ///< GPT: sets the active flag in the MBR's protective entry
 };
-/// A range of bytes of the disk. Names: "boot code", "MBR" (from its identifier on), "GPT header", "GPT entries",
-/// "unallocated", "partition NAME" (its filesystem), "rest of partition NAME", "backup GPT entries", "backup GPT
-/// header".
+/// A range of bytes of the disk. Names: "boot code", "MBR" (from its identifier on), "rest of the first sector", "GPT
+/// header", "GPT entries", "unallocated", "partition NAME" (its filesystem), "rest of partition NAME", "backup GPT
+/// entries", "backup GPT header".
 struct DiskArea {
   std::string name;
   std::uint64_t start = 0, size = 0;  ///< bytes

@@ -42,6 +42,11 @@ DiskMistakes check_dos(const DiskConfig& disk) {
     mistakes.push_back({"", "table",
                         fmt::format("is \"dos\", which has room for {} partitions, not {}", most_dos_partitions,
                                     disk.partitions.size())});
+  if (disk.sector_size != 512)
+    mistakes.push_back({"", "sector-size", fmt::format("is {}, which needs disk.table = \"gpt\"", disk.sector_size)});
+  if (disk.protective_mbr_active)
+    mistakes.push_back({"", "protective-mbr-active",
+                        "needs disk.table = \"gpt\"; in a dos table, `bootable` of a partition sets its active flag"});
   return mistakes;
 }
 
@@ -52,8 +57,8 @@ const PartitionTable dos{
     .rules = {"dos", check_dos},
     .types = "esp, root, linux, fat32-lba or a number such as 0x0c",
     .most_partitions = most_dos_partitions,
-    .front = {{"MBR", 512 - boot_code_size}},
-    .back = {},
+    .front = [](std::uint64_t) { return AreaSizes{{"MBR", 512 - boot_code_size}}; },
+    .back = [](std::uint64_t) { return AreaSizes{}; },
     .identifier = [](const Uuid& disk) { return "0x" + dos_identifier(disk); },
     .type_code = dos_type_code,
     .root_type = [](const std::string&) { return std::optional<std::string>("root"); },

@@ -17,9 +17,8 @@ namespace k8simg {
 
 namespace {
 
-constexpr std::uint64_t sector_size = 512;
 // FAT32 has at least 65,525 clusters. Drivers read a volume with fewer as FAT16.
-constexpr std::uint64_t smallest_fat32 = 34 * mebibyte;
+constexpr std::uint64_t smallest_fat32_sectors = 34 * mebibyte / 512;
 
 void check_names(const Tree& tree) {
   std::map<std::string, std::string> folded;
@@ -77,9 +76,10 @@ Value make_fat(const ImageTools& tools, const Tree& tree, const FilesystemSpec& 
                 "shorten the partition's label");
   check_names(tree);
 
+  const std::uint64_t sector_size = options.sector_size, smallest_fat32 = smallest_fat32_sectors * sector_size;
   const std::uint64_t used = content_size(tree, sector_size);
   // Two FATs with 4 bytes per cluster each, and the reserved sectors.
-  const auto total_for = [](std::uint64_t bytes) {
+  const auto total_for = [&](std::uint64_t bytes) {
     return round_up(bytes + bytes / sector_size * 8 + 64 * sector_size, mebibyte);
   };
   const std::uint64_t needed = total_for(used + options.free);
@@ -91,8 +91,9 @@ Value make_fat(const ImageTools& tools, const Tree& tree, const FilesystemSpec& 
   }
   const std::uint64_t size = options.size ? options.size : std::max(needed, smallest_fat32);
   const bool fat32 = size >= smallest_fat32;
-  // A small volume has enough clusters for FAT32 with one sector per cluster. mkfs.fat chooses for larger volumes.
-  const bool small_clusters = fat32 && size <= 256 * mebibyte;
+  // A volume has enough clusters for FAT32 with one sector per cluster. mkfs.fat chooses for larger volumes; it chooses
+  // a number of sectors that is too large if these are larger than 512 bytes.
+  const bool small_clusters = fat32 && (size <= 256 * mebibyte || sector_size > 512);
 
   const auto image = context.scratch() / "image.vfat";
   make_empty_file(image, size);
@@ -101,6 +102,7 @@ Value make_fat(const ImageTools& tools, const Tree& tree, const FilesystemSpec& 
   std::vector<std::string> mkfs{
       "/usr/sbin/mkfs.fat", "--invariant", "-F",
       fat32 ? "32" : "16",  "-i",          fmt::format("{:08x}", fat_volume_id(options.uuid))};
+  if (sector_size != 512) mkfs.insert(mkfs.end(), {"-S", std::to_string(sector_size)});
   if (small_clusters) mkfs.insert(mkfs.end(), {"-s", "1"});
   if (!options.label.empty()) mkfs.insert(mkfs.end(), {"-n", options.label});
   mkfs.push_back(target);

@@ -12,14 +12,14 @@ namespace k8simg {
 
 extern const Filesystem ext4, vfat;
 extern const PartitionTable gpt, dos;
-extern const OutputFormat zstd, xz, gzip, qcow2;
+extern const OutputFormat zstd, xz, gzip, qcow2, vmdk, vhdx;
 extern const BootMethod raspberrypi, syslinux;
 
 namespace {
 
 constexpr std::array registered_filesystems{&ext4, &vfat};
 constexpr std::array registered_tables{&gpt, &dos};
-constexpr std::array registered_outputs{&zstd, &xz, &gzip, &qcow2};
+constexpr std::array registered_outputs{&zstd, &xz, &gzip, &qcow2, &vmdk, &vhdx};
 constexpr std::array registered_boot_methods{&raspberrypi, &syslinux};
 
 std::string name_of(const BootMethod& method) { return method.name; }

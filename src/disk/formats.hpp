@@ -21,6 +21,7 @@ struct FilesystemSpec {
   std::uint64_t free = 0;
   std::int64_t source_date_epoch = 0;
   std::map<std::string, std::string> boot_loaders;  ///< DiskConfig::boot_loaders, for the boot partition
+  std::uint64_t sector_size = 512;                  ///< bytes of a logical sector of the disk
 };
 
 struct Filesystem {
@@ -35,14 +36,17 @@ struct Filesystem {
   std::vector<ByteRange> (*unused)(const ImageTools&, const Value& image) = nullptr;
 };
 
+/// Names and sizes of areas of a disk, in order.
+using AreaSizes = std::vector<std::pair<std::string, std::uint64_t>>;
+
 struct PartitionTable {
   PartitionTableRules rules;
   const char* types;                 ///< the known types, for errors: "esp, root, linux or a GUID"
   std::size_t most_partitions = 0;   ///< 0: no limit
   bool made_on_device = false;       ///< systemd-repart(8) can add and grow partitions
   std::uint64_t reserve_at_end = 0;  ///< bytes after the last partition
-  /// Names and sizes of the areas between boot code and first partition, and at the end of the disk.
-  std::vector<std::pair<std::string, std::uint64_t>> front, back;
+  /// The areas between boot code and first partition, and those at the end of the disk.
+  AreaSizes (*front)(std::uint64_t sector_size), (*back)(std::uint64_t sector_size);
   std::string (*identifier)(const Uuid& disk);  ///< the disk's, as sfdisk(8) writes it
   /// The table's code for a partition type; nullopt for an unknown type.
   std::optional<std::string> (*type_code)(const std::string& type);
@@ -52,6 +56,12 @@ struct PartitionTable {
   std::string (*script)(const PartitionSpec& partition);  ///< additional fields in a script of sfdisk(8)
 };
 
+/// Sources of identifiers in converted disk images.
+struct DiskIdentity {
+  Uuid disk;       ///< of the partition table
+  Digest content;  ///< SHA-256 of the disk image
+};
+
 /// A format in which the disk image is published in addition to the plain file.
 struct OutputFormat {
   OutputRules rules;
@@ -59,6 +69,8 @@ struct OutputFormat {
   /// Converts `input` to `output`, absolute paths in the sandbox. The output does not depend on the number of
   /// processors.
   std::vector<std::string> (*command)(int level, const std::string& input, const std::string& output);
+  /// Replaces identifiers that the command chose at random, in the file that it wrote. nullptr: it chooses none.
+  void (*identify)(const std::filesystem::path& file, const DiskIdentity& identity) = nullptr;
 };
 
 /// The system that starts from a boot partition.

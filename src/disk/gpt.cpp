@@ -14,7 +14,7 @@ namespace k8simg {
 
 namespace {
 
-constexpr std::uint64_t gpt_sector = 512;
+constexpr std::uint64_t mbr_size = 512;           // of the MBR, which does not fill a larger sector
 constexpr std::uint64_t gpt_entries = 128 * 128;  // libfdisk's number of entries times their size
 
 /// Names of types in boards → in libfdisk.
@@ -65,6 +65,17 @@ std::string gpt_script(const PartitionSpec& partition) {
                      partition.bootable ? ", attrs=\"LegacyBIOSBootable\"" : "");
 }
 
+AreaSizes gpt_front(std::uint64_t sector) {
+  return {{"MBR", mbr_size - boot_code_size},
+          {"rest of the first sector", sector - mbr_size},
+          {"GPT header", sector},
+          {"GPT entries", gpt_entries}};
+}
+
+AreaSizes gpt_back(std::uint64_t sector) {
+  return {{"backup GPT entries", gpt_entries}, {"backup GPT header", sector}};
+}
+
 DiskMistakes check_gpt(const DiskConfig& disk) {
   DiskMistakes mistakes;
   for (const PartitionConfig& partition : disk.partitions)
@@ -76,18 +87,17 @@ DiskMistakes check_gpt(const DiskConfig& disk) {
 }  // namespace
 
 extern const PartitionTable gpt;
-const PartitionTable gpt{
-    .rules = {"gpt", check_gpt},
-    .types = "esp, root, linux or a GUID",
-    .most_partitions = 128,
-    .made_on_device = true,
-    .reserve_at_end = mebibyte,  // for the backup header and table
-    .front = {{"MBR", gpt_sector - boot_code_size}, {"GPT header", gpt_sector}, {"GPT entries", gpt_entries}},
-    .back = {{"backup GPT entries", gpt_entries}, {"backup GPT header", gpt_sector}},
-    .identifier = [](const Uuid& disk) { return disk.text(); },
-    .type_code = gpt_type_code,
-    .root_type = gpt_root_type,
-    .partuuid = gpt_partuuid,
-    .script = gpt_script};
+const PartitionTable gpt{.rules = {"gpt", check_gpt},
+                         .types = "esp, root, linux or a GUID",
+                         .most_partitions = 128,
+                         .made_on_device = true,
+                         .reserve_at_end = mebibyte,  // for the backup header and table
+                         .front = gpt_front,
+                         .back = gpt_back,
+                         .identifier = [](const Uuid& disk) { return disk.text(); },
+                         .type_code = gpt_type_code,
+                         .root_type = gpt_root_type,
+                         .partuuid = gpt_partuuid,
+                         .script = gpt_script};
 
 }  // namespace k8simg

@@ -77,8 +77,9 @@ std::string make_manifest(const ManifestInput& input) {
     artifacts.emplace_back(file, json{{"size", value.size}, {"sha256", value.digest.hex()}});
   text += "\"artifacts\": " + lines(artifacts, " ") + ",\n";
 
-  text += fmt::format("\"disk\": {{\"table\": {}, \"size\": {}, \"partitions\": [", text_of(input.table),
-                      input.layout.size);
+  text += fmt::format("\"disk\": {{\"table\": {}, \"size\": {}, ", text_of(input.table), input.layout.size);
+  if (input.sector_size != 512) text += fmt::format("\"sector_size\": {}, ", input.sector_size);
+  text += "\"partitions\": [";
   for (std::size_t i = 0; i < input.partitions.size(); ++i) {
     const auto& place = input.layout.partitions.at(i);
     const auto& partition = input.partitions[i];

@@ -23,6 +23,7 @@ struct ManifestInput {
   std::string kernel_release;
   std::int64_t source_date_epoch = 0;
   std::string table;  ///< "gpt" or "dos"
+  std::uint64_t sector_size = 512;
   DiskLayout layout;
   std::vector<ManifestPartition> partitions;  ///< in the order of layout.partitions
   std::map<std::string, Value> artifacts;     ///< file name in output/NAME → value
@@ -33,7 +34,8 @@ struct ManifestInput {
 /// JSON, keys sorted, one path per line, deterministic. Shape (format 1):
 /// { "format": 1, "name", "board", "k8simg", "kernel", "source_date_epoch",
 ///   "artifacts": {FILE: {"size", "sha256"}},
-///   "disk": {"table", "size", "partitions": [{"name","start","size","type","partuuid","filesystem","label","uuid",
+///   "disk": {"table", "size", "sector_size" (if it is not 512), "partitions":
+///   [{"name","start","size","type","partuuid","filesystem","label","uuid",
 ///      "paths": {PATH:
 ///      {"type":"file|directory|symlink|char|block|fifo","mode":"0644","uid","gid","mtime","size","sha256",
 ///       "target","device":"1:3","xattrs":{NAME:HEX},"origin"}}}],

@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::uint64_t sector = 512;  ///< the unit of sizes in /sys, and the sector size of images
+constexpr std::uint64_t sector = 512;  ///< the unit of sizes in /sys
 
 /// The file's text, trimmed; empty when it cannot be read, since attributes depend on drivers and disks.
 std::string attribute(const fs::path& file) {
@@ -270,17 +270,19 @@ Disk find_disk(const fs::path& root, const std::string& number) {
               "give a disk: `k8simg flash` lists them");
 }
 
-std::vector<std::string> objections(const Disk& disk, std::uint64_t image_size, bool allow_fixed) {
+std::vector<std::string> objections(const Disk& disk, const ImageShape& image, bool allow_fixed) {
   std::vector<std::string> list;
   for (const DiskUse& use : disk.uses) list.push_back(use.text);
   if (disk.size == 0)
     list.emplace_back("there is no medium in it");
-  else if (disk.size < image_size)
+  else if (disk.size < image.size)
     list.push_back(fmt::format("it is too small: it has {} ({} bytes), the image {} ({} bytes)", format_size(disk.size),
-                               disk.size, format_size(image_size), image_size));
-  if (disk.sector_size != 0 && disk.sector_size != sector) {
-    list.push_back(fmt::format("its sectors have {} bytes; the image's partition table counts in sectors of {}",
-                               disk.sector_size, sector));
+                               disk.size, format_size(image.size), image.size));
+  if (disk.sector_size != 0 && image.sector_size != 0 && disk.sector_size != image.sector_size) {
+    const bool supported = disk.sector_size == 512 || disk.sector_size == 4096;
+    list.push_back(fmt::format(
+        "its sectors have {} bytes; the image's partition table counts in sectors of {}{}", disk.sector_size,
+        image.sector_size, supported ? fmt::format(": build it with disk.sector-size = {}", disk.sector_size) : ""));
   }
   if (disk.read_only) list.emplace_back("it is read-only");
   if (!disk.removable && !allow_fixed) list.emplace_back("it is not removable");
@@ -332,6 +334,7 @@ bool is_candidate(const Disk& disk) {
 std::string describe(const Disk& disk) {
   std::string text = disk.model.empty() ? "unknown model" : disk.model;
   text += ", " + (disk.size == 0 ? "no medium" : format_size(disk.size));
+  if (disk.sector_size > sector) text += fmt::format(", sectors of {} bytes", disk.sector_size);
   if (!disk.bus.empty()) text += ", " + disk.bus;
   if (!disk.serial.empty()) text += ", serial " + disk.serial;
   return text;

@@ -50,9 +50,15 @@ std::vector<Disk> list_disks(const std::filesystem::path& root);  ///< whole dis
 /// unknown.
 Disk find_disk(const std::filesystem::path& root, const std::string& number);
 
-/// The reasons why `disk` must not be written with an image of `image_size` bytes, one sentence each; empty when it
-/// may. `allow_fixed` permits disks that are not removable.
-std::vector<std::string> objections(const Disk& disk, std::uint64_t image_size, bool allow_fixed);
+/// The image that is to be written. 0: not known.
+struct ImageShape {
+  std::uint64_t size = 0;         ///< bytes
+  std::uint64_t sector_size = 0;  ///< bytes of the sectors in which its partition table counts
+};
+
+/// The reasons why `disk` must not be written with this image, one sentence each; empty when it may. `allow_fixed`
+/// permits disks that are not removable.
+std::vector<std::string> objections(const Disk& disk, const ImageShape& image, bool allow_fixed);
 
 /// Checks that the opened `device` is still the disk `shown` that the user confirmed: compares /sys (sequence, size,
 /// sector size, model, serial number, partitions) and the size of `device`. Number and name belong to the slot or port,

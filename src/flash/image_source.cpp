@@ -145,6 +145,16 @@ std::unique_ptr<ImageSource> open_image_source(const fs::path& file) {
   return std::make_unique<PlainSource>(file, std::move(fd), static_cast<std::uint64_t>(status.st_size));
 }
 
+std::uint64_t read_sector_size(ImageSource& image) {
+  constexpr std::string_view signature =
+      "EFI PART";  // of the GPT header in the second sector: UEFI specification, 5.3.2
+  constexpr std::size_t large = 4096;
+  std::vector<char> start(large + signature.size());
+  const std::string_view bytes(start.data(), image.read(start));
+  const bool is_small = bytes.size() >= 512 && bytes.substr(512).starts_with(signature);
+  return !is_small && bytes.size() >= large && bytes.substr(large).starts_with(signature) ? large : 512;
+}
+
 std::uint64_t measure(const fs::path& file, std::stop_token stop) {
   const auto source = open_image_source(file);
   if (const auto size = source->size()) return *size;

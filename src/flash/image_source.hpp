@@ -27,6 +27,10 @@ class ImageSource {
 /// Error{Usage}, anything else is a plain image. A file named .xz or .zst must have that format: Error{Fetch}.
 std::unique_ptr<ImageSource> open_image_source(const std::filesystem::path& file);
 
+/// Bytes of the sectors in which the image's partition table counts, by the place of its GPT; 512 for another table.
+/// Reads the start of the image.
+std::uint64_t read_sector_size(ImageSource& image);
+
 /// The size of the image; a compressed image is decoded for this.
 std::uint64_t measure(const std::filesystem::path& file, std::stop_token stop);
 

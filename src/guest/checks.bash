@@ -115,6 +115,11 @@ network() {
 }
 default_route() { ip -4 route show default | grep -o 'default via .*' || { ip address; return 1; }; }
 root_partition() { findmnt -n -o SOURCE,FSTYPE / | grep ext4; }
+# The disk with the root filesystem: "vda".
+root_disk() { basename "$(dirname "$(readlink -f "/sys/class/block/$(basename "$(findmnt -n -o SOURCE /)")")")"; }
+sectors() { equal "$(cat "/sys/block/$(root_disk)/queue/logical_block_size")" "$sector_size"; }
+# systemd-repart writes the protective MBR anew when it grows a partition.
+active_flag() { equal "$(od -A n -t x1 -j 446 -N 1 "/dev/$(root_disk)")" " 80"; }
 grown() {
   local size
   size=$(df --block-size=1 --output=size / | tail -n 1)
@@ -611,6 +616,8 @@ machine_checks() {
   check network network
   check root-filesystem root_partition
   check root-grown grown
+  check sectors sectors
+  [ -z "$protective_mbr_active" ] || check active-flag active_flag
   check mounts mounts
   check no-passwords no_passwords
   check hardware-database hardware_database

@@ -58,6 +58,8 @@ std::string check_values(const Expectations& expectations) {
   set("firmware", expectations.firmware);
   set("earliest_time", std::to_string(expectations.earliest_time));
   set("root_bytes", std::to_string(expectations.root_bytes));
+  set("sector_size", std::to_string(expectations.sector_size));
+  set_flag("protective_mbr_active", expectations.protective_mbr_active);
   set_flag("router", expectations.router);
   set("container_drive", expectations.container_drive);
   set("container_image", expectations.container_image);

@@ -18,6 +18,8 @@ struct Expectations {
   std::int64_t earliest_time = 0;                  ///< minimum of the clock
   bool router = true;                              ///< the network has a default route
   std::uint64_t root_bytes = 0;                    ///< minimum size of the grown root filesystem
+  std::uint64_t sector_size = 512;                 ///< bytes of a logical sector of the disk
+  bool protective_mbr_active = false;              ///< the active flag in the protective MBR
   std::vector<std::vector<std::string>> versions;  ///< {program, argument..., text that it must print}
   std::string script_drive;                        ///< the guest's name of the script's drive: "vdb"
   std::string container_drive;                     ///< the name of the drive with the container image's archive

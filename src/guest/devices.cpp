@@ -47,11 +47,22 @@ const std::map<std::string, Controller>& controllers() {
 
 }  // namespace
 
-std::vector<std::string> controller_arguments(const std::string& controller) {
+std::vector<std::string> controller_arguments(const std::string& controller, std::uint64_t sector_size) {
   std::vector<std::string> arguments;
   const auto found = controllers().find(controller);
-  if (found == controllers().end()) return arguments;
-  for (const auto& device : found->second.devices) arguments.insert(arguments.end(), {"-device", device});
+  if (found == controllers().end() || (found->second.devices.empty() && sector_size == 512)) return arguments;
+  std::vector<std::string> devices = found->second.devices;
+  if (devices.empty()) devices = {"virtio-blk-pci,drive=disk0,bootindex=0"};
+  if (sector_size != 512) {
+    std::string& disk = devices.back();
+    if (disk.starts_with("ide-") || disk.starts_with("sd-"))
+      throw Error(
+          ErrorKind::Usage,
+          fmt::format("QEMU's {} has only disks with sectors of 512 bytes, the image has {}", controller, sector_size),
+          "choose another --disk, such as nvme");
+    disk += fmt::format(",logical_block_size={0},physical_block_size={0}", sector_size);
+  }
+  for (const auto& device : devices) arguments.insert(arguments.end(), {"-device", device});
   return arguments;
 }
 

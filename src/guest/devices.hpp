@@ -1,6 +1,7 @@
 // Disk controllers and network cards of emulated PCs, for tests of the kernel's drivers.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -9,8 +10,9 @@
 namespace k8simg {
 
 /// QEMU's arguments that connect the drive with the id "disk0" to a controller of this name, as the first device that
-/// the firmware tries. Empty for "virtio" and "sd", which need only the drive itself.
-std::vector<std::string> controller_arguments(const std::string& controller);
+/// the firmware tries. Empty for "sd", and for "virtio" with sectors of 512 bytes: they need only the drive itself.
+/// `sector_size`: bytes of a logical sector. Error{Usage} if it is not 512 and the controller has only these.
+std::vector<std::string> controller_arguments(const std::string& controller, std::uint64_t sector_size);
 
 /// Names that use_disk() knows: "virtio", "ide", "ahci", "nvme", ...
 std::vector<std::string> disk_controllers();

@@ -65,6 +65,16 @@ std::vector<std::string> kernel_arguments(CommandRunner& runner, const Boot& boo
   return {"-kernel", "/build/kernel", "-dtb", "/build/dtb", "-append", cmdline};
 }
 
+/// The arguments for the disk, whose changes go to the overlay.
+std::vector<std::string> disk_arguments(const Machine& machine, const Boot& boot) {
+  const std::string overlay = "format=qcow2,file=/build/overlay.qcow2,cache=unsafe";
+  const auto controller = controller_arguments(machine.disk, boot.sector_size);
+  if (controller.empty()) return {"-drive", fmt::format("if={},{}", machine.sd_card() ? "sd" : "virtio", overlay)};
+  std::vector<std::string> words{"-drive", "if=none,id=disk0," + overlay};
+  words.insert(words.end(), controller.begin(), controller.end());
+  return words;
+}
+
 /// The arguments for netdev "net0" and the rest of the network.
 std::vector<std::string> network_arguments(const Boot& boot) {
   if (!boot.lan) {
@@ -121,28 +131,26 @@ MachineResult run_machine(CommandRunner& runner, const Machine& machine, const B
   const auto log = boot.scratch / "qemu.log", console = boot.scratch / "console.log",
              monitor = boot.scratch / "monitor";
   for (const auto& file : {log, console, monitor}) std::filesystem::remove(file);  // files of an earlier boot
+  const SandboxBind disk{boot.conversion.empty() ? boot.image : boot.conversion, "/in/disk.img"};
   if (!boot.again) {
+    const std::string format = boot.conversion.empty() ? "raw" : boot.conversion_format;
     std::vector<std::string> create{
-        "/usr/bin/qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "/in/disk.img", "/build/overlay.qcow2"};
+        "/usr/bin/qemu-img", "create", "-q", "-f", "qcow2", "-F", format, "-b", disk.inside, "/build/overlay.qcow2"};
     if (boot.disk_size) create.push_back(std::to_string(boot.disk_size));
-    Command overlay = in_sandbox(boot.tools, create, {{boot.image, "/in/disk.img"}}, boot.scratch, false, false);
+    Command overlay = in_sandbox(boot.tools, create, {disk}, boot.scratch, false, false);
     overlay.log = log;
     run_checked(runner, overlay, "qemu-img", stop);
   }
 
   std::vector<std::string> argv = machine_arguments(machine, boot.kvm);
   const auto add = [&](std::initializer_list<std::string> words) { argv.insert(argv.end(), words); };
-  std::vector<SandboxBind> binds{{boot.image, "/in/disk.img"}};
+  std::vector<SandboxBind> binds{disk};
   if (boot.kvm) binds.push_back({"/dev/kvm", "/dev/kvm", true, true});
   add({"-m", std::to_string(machine.memory_mib), "-smp", std::to_string(machine.cpus), "-nodefaults"});
   // A test counts a guest that restarts by itself as ended. A person may restart it.
   if (!boot.interactive) add({"-no-reboot"});
-  const auto controller = controller_arguments(machine.disk);
-  add({"-drive", fmt::format("if={},format=qcow2,file=/build/overlay.qcow2,cache=unsafe", machine.sd_card() ? "sd"
-                                                                                          : controller.empty()
-                                                                                              ? "virtio"
-                                                                                              : "none,id=disk0")});
-  argv.insert(argv.end(), controller.begin(), controller.end());
+  const auto disk_words = disk_arguments(machine, boot);
+  argv.insert(argv.end(), disk_words.begin(), disk_words.end());
   for (std::size_t i = 0; i < boot.drives.size(); ++i) {
     const std::string inside = fmt::format("/in/drive{}", i);
     binds.push_back({boot.drives[i], inside});

@@ -39,9 +39,12 @@ struct Lan {
 };
 
 struct Boot {
-  std::filesystem::path tools;    ///< checked-out tools tree
-  std::filesystem::path image;    ///< raw disk image, opened read-only
-  std::filesystem::path scratch;  ///< writable folder: overlay, firmware variables, console.log
+  std::filesystem::path tools;         ///< checked-out tools tree
+  std::filesystem::path image;         ///< raw disk image, opened read-only
+  std::uint64_t sector_size = 512;     ///< bytes of a logical sector of the disk
+  std::filesystem::path conversion{};  ///< the same disk in another format, used as the disk; empty: `image` is
+  std::string conversion_format{};     ///< QEMU's name of that format: "vmdk"
+  std::filesystem::path scratch;       ///< writable folder: overlay, firmware variables, console.log
   Firmware firmware = Firmware::Bios;
   BootPartition boot_partition{};  ///< for Firmware::Kernel
   std::uint64_t disk_size = 0;  ///< size of the overlay in bytes, for growing the root filesystem; 0: the image's size

@@ -54,6 +54,7 @@ std::vector<std::string> describe_changes(const Lock& before, const Lock& after,
                                           const Reasons& tools) {
   std::vector<std::string> lines;
   compare(packages_of(before.target), packages_of(after.target), "", target, lines);
+  compare(packages_of(before.boot), packages_of(after.boot), "boot: ", target, lines);
   compare(packages_of(before.tools.packages), packages_of(after.tools.packages), "tools: ", tools, lines);
   compare(components_of(before), components_of(after), "component: ", {}, lines);
   return lines;

@@ -320,6 +320,7 @@ std::string Lock::serialise() const {
   std::string optional;
   if (!without_suites.empty()) optional += fmt::format(" \"without_suites\": {},\n", list_names(without_suites));
   if (!evaluated.empty()) optional += fmt::format(" \"evaluated\": {},\n", list_names(evaluated));
+  const std::string boot_packages = boot.empty() ? "" : fmt::format(" \"boot\": {},\n", list_packages(boot, date));
   auto sorted_components = components;
   std::sort(sorted_components.begin(), sorted_components.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -332,10 +333,10 @@ std::string Lock::serialise() const {
                                   .add("go_sum", component.go_sum)
                                   .text());
   return fmt::format(
-      "{{\n \"format\": {},\n \"defconfig\": {},\n \"date\": {},\n \"suites\": {},\n{} \"target\": {},\n "
+      "{{\n \"format\": {},\n \"defconfig\": {},\n \"date\": {},\n \"suites\": {},\n{} \"target\": {},\n{} "
       "\"components\": {}\n}}\n",
       format_version, quote(defconfig), quote(format_date(date)), list_suites(suites), optional,
-      list_packages(target, date), list(component_lines, " "));
+      list_packages(target, date), boot_packages, list(component_lines, " "));
 }
 
 Lock Lock::parse(std::string_view text, const std::string& name) {
@@ -349,6 +350,7 @@ Lock Lock::parse(std::string_view text, const std::string& name) {
   if (root.has("without_suites")) lock.without_suites = read_names(root, "without_suites");
   if (root.has("evaluated")) lock.evaluated = read_names(root, "evaluated");
   lock.target = read_packages(root, "target", name, lock.date);
+  if (root.has("boot")) lock.boot = read_packages(root, "boot", name, lock.date);
   if (format == 1) {
     lock.tools.date = lock.date;
     lock.tools.packages = read_packages(root, "tools", name, lock.date);

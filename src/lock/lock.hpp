@@ -79,6 +79,8 @@ struct Lock {
   std::vector<std::string> without_suites;  ///< suites left out on request, sorted
   std::vector<std::string> evaluated;       ///< packages whose maintainer scripts are evaluated, sorted
   std::vector<LockedPackage> target;        ///< sorted by name
+  /// Packages of the target's architecture that are not installed: boot files come from them. Sorted by name.
+  std::vector<LockedPackage> boot;
   std::vector<LockedComponent> components;
   ToolsLock tools;  ///< from tools.lock
 

@@ -203,7 +203,7 @@ void check_without(const Config& config, const std::vector<std::string>& without
 
 void check_update(const Config& config, const LockUpdate& update, const Lock& before) {
   std::vector<std::string> names;
-  for (const auto* packages : {&before.target, &before.tools.packages})
+  for (const auto* packages : {&before.target, &before.boot, &before.tools.packages})
     for (const auto& package : *packages) names.push_back(package.name);
   for (const auto& name : update.packages) {
     if (contains(names, name)) continue;
@@ -261,6 +261,23 @@ std::vector<LockedPackage> choose_target(Chooser& chooser, const Config& config,
     if (const auto needed = interpreters.find(unless.interpreter); needed != interpreters.end())
       for (const auto& name : unless.exclude)
         chooser.explain(name, fmt::format("{} is the interpreter of a command of {}", needed->first, needed->second));
+  return chosen;
+}
+
+/// The packages that boot files come from and that are not installed, without what they depend on.
+std::vector<LockedPackage> choose_boot(Chooser& chooser, const Config& config,
+                                       const std::vector<LockedPackage>& target) {
+  std::vector<std::string> wanted, files;
+  for (const auto& file : config.target_boot_files()) {
+    const std::string name = package_of(file);
+    if (has_package(target, name)) continue;
+    merge(wanted, {name});
+    files.push_back(fmt::format("{} of {} ({})", name, file.path, where_set(config.settings, "boot.files", file.path)));
+  }
+  if (wanted.empty()) return {};
+  auto chosen = with_context(fmt::format("while choosing the packages of boot files: {}", join(files, ", ")),
+                             [&] { return chooser.choose({.install = wanted, .essential = false}); });
+  std::erase_if(chosen, [&](const LockedPackage& package) { return !contains(wanted, package.name); });
   return chosen;
 }
 
@@ -330,11 +347,15 @@ LockResult make_lock(const Config& config, const std::vector<Config>& project, c
   lock.defconfig = config.name;
   lock.without_suites = request.without;
   lock.components = lock_components(config);
+  std::vector<LockedPackage> locked_before = before.target;
+  locked_before.insert(locked_before.end(), before.boot.begin(), before.boot.end());
   Chooser target = chooser(repositories_of(config, request.without, false), config.arch.debian, before.suites,
-                           before.target, request.files);
+                           locked_before, request.files);
   lock.target = with_context("while choosing the target's packages",
                              [&] { return choose_target(target, config, request.files, services); });
-  if (lock.target != before.target || lock.without_suites != before.without_suites) lock.suites = target.suites();
+  lock.boot = choose_boot(target, config, lock.target);
+  if (lock.target != before.target || lock.boot != before.boot || lock.without_suites != before.without_suites)
+    lock.suites = target.suites();
   lock.date = date_of(before.date, target.suites());
   result.target = std::move(target).reasons();
 

@@ -25,11 +25,17 @@ struct DiskConfig {
   std::string file;   ///< "disk.img" or "sdcard.img"
   std::string table;  ///< the name of one of DiskFormats::tables
   std::vector<PartitionConfig> partitions;
-  std::string boot_code_package, boot_code;         ///< package and path of the first 440 bytes (gptmbr.bin), or empty
+  int sector_size = 512;                     ///< bytes of a logical sector: 512 or 4096
+  bool protective_mbr_active = false;        ///< the active flag in the protective MBR of a GPT
+  std::string boot_code_package, boot_code;  ///< tool package and path of the first 440 bytes (gptmbr.bin), or empty
   std::map<std::string, std::string> boot_loaders;  ///< of DiskFormats::boot_loaders → folder on the boot partition
   std::string compress;                             ///< the name of a compression, or "none"
   int compress_level = 0;
   std::vector<std::string> formats;  ///< names of conversions: further formats in which the image is published
+
+  /// A BIOS reads sectors of 512 bytes. A disk with others starts by UEFI alone, and has neither boot code nor the boot
+  /// loaders that are installed.
+  bool starts_by_bios() const { return sector_size == 512; }
 };
 
 /// What is wrong with a key of the disk, or of one of its partitions.

@@ -40,6 +40,21 @@ std::string compare_package_files(const Config& config, const Lock& lock) {
   return list;
 }
 
+/// What the lock lacks for boot files.
+std::string compare_boot_packages(const Config& config, const Lock& lock) {
+  std::string list;
+  for (const auto& file : config.target_boot_files()) {
+    const std::string name = package_of(file);
+    if (has_package(lock.target, name) || has_package(lock.boot, name)) continue;
+    const auto& tools = config.tool_set("files").packages;
+    const bool is_tool = std::find(tools.begin(), tools.end(), name) != tools.end();
+    list += fmt::format("\n  package {} of boot file {} ({}) is not in it{}", name, file.path,
+                        where_set(config.settings, "boot.files", file.path),
+                        is_tool ? fmt::format("; \"tool:{}\" takes it from tools.files", name) : "");
+  }
+  return list;
+}
+
 }  // namespace
 
 void check_agreement(const Config& config, const Lock& lock) {
@@ -48,6 +63,7 @@ void check_agreement(const Config& config, const Lock& lock) {
     if (!is_locked(lock.target, asked)) list += fmt::format("\n  package {} is not in it", asked);
   }
   list += compare_package_files(config, lock);
+  list += compare_boot_packages(config, lock);
   for (const ToolSet& set : config.tools) {
     if (set.packages.empty() || lock.tools.find(set)) continue;
     list += fmt::format("\n  the tool set {} ({}) is not in defconfigs/tools.lock", set.name, join(set.packages, ", "));

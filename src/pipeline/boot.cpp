@@ -21,9 +21,13 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BootTarget, kernel_arch, root_partuuid, memor
 namespace {
 
 const TreePort boot_kernel{"kernel"}, boot_tree{"tree"};
-const TreeFamily package_tree_in{"package/"};
+const TreeFamily package_tree_in{"package/"}, tool_tree_in{"tool/"};
 const BlobFamily file_in{"file/"};
-constexpr std::string_view package_prefix = "package:";
+
+/// The input with the tree of a boot file's package.
+TreePort package_port(const BootFile& file) {
+  return (is_tool_file(file) ? tool_tree_in : package_tree_in)[package_of(file)];
+}
 
 struct BootTree {
   std::vector<BootFile> files;
@@ -62,7 +66,8 @@ struct Collector {
     const std::string what = file.from.starts_with("dtb:") ? "the kernel build has no " + file.from.substr(4)
                                                            : fmt::format("{} has no {}", file.from, file.source);
     throw Error(ErrorKind::Step, fmt::format("boot file {}: {}", file.path, what),
-                "check [[boot.files]] in the board's board.toml");
+                "check [[boot.files]] in the board's board.toml")
+        .about_setting("boot.files", file.path);
   }
 
   /// Takes one path of a tree, or every match of a glob if `path` ends in "/".
@@ -92,9 +97,8 @@ Outputs collect(StepContext& context, const BootTree& parameters) {
       collector.from_tree(file, read_tree(context, boot_kernel), "image", Origin::kernel());
     } else if (file.from.starts_with("dtb:")) {
       collector.from_tree(file, read_tree(context, boot_kernel), "dtbs/" + file.from.substr(4), Origin::kernel());
-    } else if (file.from.starts_with(package_prefix)) {
-      const std::string package = file.from.substr(package_prefix.size());
-      collector.from_tree(file, read_tree(context, package_tree_in[package]), file.source, Origin(file.from));
+    } else if (const std::string package = package_of(file); !package.empty()) {
+      collector.from_tree(file, read_tree(context, package_port(file)), file.source, Origin("package:" + package));
     } else {
       std::string text = store.read(file_in[file.source].in(context).digest);
       if (file.expand) text = expand(text, parameters.values, file.source);
@@ -118,10 +122,9 @@ TreeHandle add_boot_tree(StepGraph& graph, const PipelineInputs& in, PackageStep
   std::string kernel_path;
   for (const BootFile& file : config.boot_files) {
     if (file.from == "kernel") kernel_path = file.path;
-    if (file.from.starts_with(package_prefix) && seen.insert(file.from).second) {
-      const std::string package = file.from.substr(package_prefix.size());
-      inputs.push_back(package_tree_in[package](packages.unpacked(package)));
-    }
+    if (const std::string package = package_of(file); !package.empty() && seen.insert(file.from).second)
+      inputs.push_back(
+          package_port(file)(is_tool_file(file) ? packages.tool_file(package) : packages.target_file(package)));
     if (file.from == "file" && seen.insert("file:" + file.source).second)
       inputs.push_back(file_in[file.source](BlobHandle(in.store.put(read_file(inside(config.project, file.source))))));
   }

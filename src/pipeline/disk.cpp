@@ -4,6 +4,7 @@
 #include "disk/formats.hpp"
 #include "disk/imager_list.hpp"
 #include "disk/manifest.hpp"
+#include "disk/tool.hpp"
 #include "graph/builtin.hpp"
 #include "pipeline/output.hpp"
 #include "pipeline/partitions.hpp"
@@ -60,8 +61,9 @@ struct FilesystemImage {
   Partition partition;
   std::map<std::string, std::string> boot_loaders;
   std::int64_t epoch = 0;
+  std::uint64_t sector_size = 0;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FilesystemImage, partition, boot_loaders, epoch)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FilesystemImage, partition, boot_loaders, epoch, sector_size)
 
 Outputs write_filesystem(StepContext& context, const FilesystemImage& parameters) {
   const Tree tree = read_tree(context, tree_in);
@@ -75,7 +77,8 @@ Outputs write_filesystem(StepContext& context, const FilesystemImage& parameters
                                                  .size = partition.size,
                                                  .free = partition.free,
                                                  .source_date_epoch = parameters.epoch,
-                                                 .boot_loaders = parameters.boot_loaders}))};
+                                                 .boot_loaders = parameters.boot_loaders,
+                                                 .sector_size = parameters.sector_size}))};
       });
 }
 
@@ -84,13 +87,21 @@ struct DiskImage {
   Uuid uuid;
   std::vector<Partition> partitions;
   std::string boot_code_package, boot_code;
+  std::uint64_t sector_size = 0;
+  bool protective_mbr_active = false;
   std::string library;  ///< the library that writes the partition table
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DiskImage, table, uuid, partitions, boot_code_package, boot_code, library)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DiskImage, table, uuid, partitions, boot_code_package, boot_code, sector_size,
+                                   protective_mbr_active, library)
 
 Outputs write_disk(StepContext& context, const DiskImage& parameters) {
   Store& store = context.store();
-  DiskSpec spec{.table = parameters.table, .disk_uuid = parameters.uuid, .partitions = {}, .boot_code = {}};
+  DiskSpec spec{.table = parameters.table,
+                .disk_uuid = parameters.uuid,
+                .partitions = {},
+                .boot_code = {},
+                .sector_size = parameters.sector_size,
+                .protective_mbr_active = parameters.protective_mbr_active};
   for (const Partition& partition : parameters.partitions) {
     spec.partitions.push_back({.name = partition.name,
                                .type = partition.type,
@@ -109,6 +120,26 @@ Outputs write_disk(StepContext& context, const DiskImage& parameters) {
   }
   const Disk disk = make_disk(context, spec);
   return {image_out.give(disk.image), layout_port.give(store.put(serialise_layout(disk.layout)))};
+}
+
+struct Conversion {
+  std::string format, file;  ///< name of an OutputFormat; the published file
+  Uuid disk;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Conversion, format, file, disk)
+
+/// The disk image in another format.
+Outputs convert_disk(StepContext& context, const Conversion& parameters) {
+  Store& store = context.store();
+  const OutputFormat& format = output_format(parameters.format);
+  const Value image = disk_in.in(context);
+  const std::filesystem::path folder = context.scratch() / "out", file = folder / parameters.file;
+  std::filesystem::create_directory(folder);
+  // The name matters: a VMDK contains its own.
+  run_tool(image_tools(context), format.command(0, "/in/disk.img", "/out/" + parameters.file),
+           {{store.path(image.digest), "/in/disk.img"}, {folder, "/out", true}}, 0);
+  if (format.identify) format.identify(file, {parameters.disk, image.digest});
+  return {image_out.give(store.put_file(file, true))};
 }
 
 /// Single files of the kernel build's tree as blobs, to publish them.
@@ -165,12 +196,14 @@ Outputs write_imager_list(StepContext& context, const Imager& parameters) {
 
 struct Manifest {
   std::string defconfig, board, version, table;
+  std::uint64_t sector_size = 0;
   std::int64_t epoch = 0;
   std::vector<Partition> partitions;
   std::vector<LockedPackage> packages;
   std::vector<std::pair<std::string, std::string>> components;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Manifest, defconfig, board, version, table, epoch, partitions, packages, components)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Manifest, defconfig, board, version, table, sector_size, epoch, partitions, packages,
+                                   components)
 
 Outputs write_manifest(StepContext& context, const Manifest& parameters) {
   Store& store = context.store();
@@ -182,6 +215,7 @@ Outputs write_manifest(StepContext& context, const Manifest& parameters) {
                          .kernel_release = std::string(trim(store.read(kernel.find("release")->content))),
                          .source_date_epoch = parameters.epoch,
                          .table = parameters.table,
+                         .sector_size = parameters.sector_size,
                          .layout = parse_layout(store.read(layout_port.in(context).digest)),
                          .partitions = {},
                          .artifacts = {},
@@ -214,8 +248,10 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
 
   const TreeHandle filesystems = packages.tools("filesystems");
   const std::vector<Partition> partitions = partitions_of(plan);
+  const auto sector_size = static_cast<std::uint64_t>(disk.sector_size);
   std::map<std::string, std::string> loaders = disk.boot_loaders;
-  std::erase_if(loaders, [](const auto& loader) { return loader.second.empty(); });
+  std::erase_if(loaders, [&](const auto& loader) { return loader.second.empty() || !disk.starts_by_bios(); });
+  const bool boot_code = !disk.boot_code_package.empty() && disk.starts_by_bios();
   const std::map<std::string, std::string> none;
   std::vector<Input> images, disk_inputs;
   for (std::size_t i = 0; i < partitions.size(); ++i) {
@@ -227,15 +263,16 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
     const std::string id = partition.is_root ? "disk/root" : "disk/boot";
     graph.add({.id = id,
                .inputs = {tools_in(filesystems), tree_in(partition.is_root ? inputs.root : inputs.boot)},
-               .action = builtin<write_filesystem>(
-                   "image.filesystem",
-                   {.partition = partition, .boot_loaders = i == plan.boot ? loaders : none, .epoch = epoch})});
+               .action = builtin<write_filesystem>("image.filesystem", {.partition = partition,
+                                                                        .boot_loaders = i == plan.boot ? loaders : none,
+                                                                        .epoch = epoch,
+                                                                        .sector_size = sector_size})});
     const BlobHandle image = image_out.of(id);
     artifacts[(partition.is_root ? "rootfs." : "boot.") + partition.filesystem] = image;
     images.push_back(partition_in[partition.name](image));
   }
   disk_inputs = images;
-  if (!disk.boot_code_package.empty()) disk_inputs.push_back(boot_code_in(packages.unpacked(disk.boot_code_package)));
+  if (boot_code) disk_inputs.push_back(boot_code_in(packages.tool_file(disk.boot_code_package)));
 
   const std::string disk_id = "disk/image";
   graph.add({.id = disk_id,
@@ -244,7 +281,9 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
                                                           .uuid = plan.disk,
                                                           .partitions = partitions,
                                                           .boot_code_package = disk.boot_code_package,
-                                                          .boot_code = disk.boot_code,
+                                                          .boot_code = boot_code ? disk.boot_code : "",
+                                                          .sector_size = sector_size,
+                                                          .protective_mbr_active = disk.protective_mbr_active,
                                                           .library = partition_table_library()})});
   const BlobHandle image = image_out.of(disk_id), layout = layout_port.of(disk_id);
   artifacts[disk.file] = image;
@@ -259,8 +298,12 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
 
   for (const std::string& name : disk.formats) {
     const OutputFormat& format = output_format(name);
-    artifacts[format.file(disk.file)] = add_output_step(graph, "disk/" + name, packages.tools(format.rules.tool_set),
-                                                        image, {.in = disk_in, .out = image_out, .format = name});
+    const std::string id = "disk/" + name, file = format.file(disk.file);
+    graph.add({.id = id,
+               .inputs = {tools_in(packages.tools(format.rules.tool_set)), disk_in(image)},
+               .action = builtin<convert_disk>("image.convert", {.format = name, .file = file, .disk = plan.disk}),
+               .resource = Resource::Heavy});
+    artifacts[file] = image_out.of(id);
   }
 
   if (disk.compress != "none") {
@@ -291,6 +334,7 @@ DiskOutputs add_disk_steps(StepGraph& graph, const PipelineInputs& in, PackageSt
                     .board = config.board,
                     .version = in.version,
                     .table = disk.table,
+                    .sector_size = sector_size,
                     .epoch = epoch,
                     .partitions = partitions,
                     .packages = in.lock.target,

@@ -99,17 +99,21 @@ TreeHandle PackageSteps::add(const LockedPackage& package) {
   return unpacked_.emplace(key, packages_out.of(unpack_id)).first->second;
 }
 
-TreeHandle PackageSteps::unpacked(const std::string& name) {
-  const auto& target = inputs_.lock.target;
-  const auto found =
-      std::find_if(target.begin(), target.end(), [&](const LockedPackage& package) { return package.name == name; });
-  if (found != target.end()) return add(*found);
+TreeHandle PackageSteps::target_file(const std::string& name) {
+  for (const auto* packages : {&inputs_.lock.target, &inputs_.lock.boot})
+    for (const LockedPackage& package : *packages)
+      if (package.name == name) return add(package);
+  throw Error(ErrorKind::Usage, fmt::format("the lock of {} has no package {}", inputs_.config.name, name),
+              fmt::format("run `k8simg lock {}`", inputs_.config.name));
+}
+
+TreeHandle PackageSteps::tool_file(const std::string& name) {
   const LockedToolSet* files = inputs_.lock.tools.find(inputs_.config.tool_set("files"));
   if (files && std::binary_search(files->packages.begin(), files->packages.end(), name))
     return add(inputs_.lock.tools.package(name));
-  throw Error(ErrorKind::Usage, fmt::format("the lock of {} has no package {}", inputs_.config.name, name),
-              fmt::format("add it to [packages] or [tools.files] of the defconfig or board, and run `k8simg lock {}`",
-                          inputs_.config.name));
+  throw Error(
+      ErrorKind::Usage, fmt::format("the tool set files of {} has no package {}", inputs_.config.name, name),
+      fmt::format("add it to [tools.files] of the defconfig or board, and run `k8simg lock {}`", inputs_.config.name));
 }
 
 NamedTrees PackageSteps::target() {

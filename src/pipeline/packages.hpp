@@ -20,9 +20,11 @@ class PackageSteps {
   /// Keeps references to `graph` and to the objects of `inputs`.
   PackageSteps(StepGraph& graph, const PipelineInputs& inputs);
 
-  /// The unpacked tree of a package of the target, otherwise of the tool set "files". Error{Usage} if the lock has
-  /// neither.
-  TreeHandle unpacked(const std::string& name);
+  /// The unpacked tree of a package of the target's architecture: an installed one, or one for boot files.
+  /// Error{Usage} if the lock has none.
+  TreeHandle target_file(const std::string& name);
+  /// The unpacked tree of a package of the tool set "files". Error{Usage} if the lock has none.
+  TreeHandle tool_file(const std::string& name);
   /// The tree of every target package by its identity, in the order of the lock (by name).
   NamedTrees target();
   /// The tools tree of a set of the configuration. Each set has one step. Error{Usage} if the set has no packages.

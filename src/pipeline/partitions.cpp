@@ -12,6 +12,19 @@ namespace k8simg {
 
 namespace {
 
+// systemd-repart writes the protective MBR anew, without the flag.
+constexpr const char* set_active_flag = R"script(#!/bin/sh
+# Sets the active flag in the protective MBR of the disk with the root filesystem (disk.protective-mbr-active).
+# systemd-repart clears it when it writes the partition table.
+set -eu
+device=$(findmnt --noheadings --output SOURCE /)
+partition=/sys/class/block/${device##*/}
+[ -e "$partition/partition" ] || exit 0  # the whole disk
+disk=$(basename "$(dirname "$(readlink -f "$partition")")")
+printf '\200' | dd "of=/dev/$disk" bs=1 seek=446 conv=notrunc,fsync status=none
+)script";
+constexpr const char* set_active_flag_path = "usr/libexec/set-active-flag";
+
 /// The type of a partition. That of a root partition depends on the architecture. `architecture`: Debian's name.
 std::string partition_type(const PartitionTable& table, const PartitionConfig& partition,
                            const std::string& architecture) {
@@ -133,6 +146,11 @@ Tree repart_definitions(Store& store, const Config& config, const DiskPlan& plan
     if (partition.grow)
       text += "GrowFileSystem=yes\nWeight=4000\n";  // the root partition has 1000, so data gets most of the space
     define(partition, text);
+  }
+  if (config.disk.protective_mbr_active && !tree.empty()) {
+    tree.add_file(store, set_active_flag_path, set_active_flag, 0755, origin);
+    tree.add_file(store, "etc/systemd/system/systemd-repart.service.d/50-active-flag.conf",
+                  fmt::format("[Service]\nExecStartPost=/{}\n", set_active_flag_path), 0644, origin);
   }
   tree.add_missing_parents(origin);
   return tree;

@@ -38,7 +38,8 @@ void check_overlay_is_visible(const Config& config, const DiskPlan& plan, const 
 /// Lines for /etc/fstab: partitions of the image by PARTUUID, those that systemd-repart creates by partition label.
 std::vector<DiskMount> disk_mounts(const Config& config, const DiskPlan& plan);
 /// /etc/repart.d (repart.d(5)) as a tree: a definition for each partition that grows or is created on the device. The
-/// root partition is first, so that it keeps its position.
+/// root partition is first, so that it keeps its position. If there is one, and the disk has the active flag in its
+/// protective MBR, also a program that sets the flag again.
 Tree repart_definitions(Store& store, const Config& config, const DiskPlan& plan);
 
 struct DiskInputs {

@@ -111,7 +111,7 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   }
 
   const TreeHandle kernel = add_kernel_steps(graph, in.store, kernel_spec(in, epoch), packages.tools("c"),
-                                             packages.unpacked(config.kernel.package));
+                                             packages.tool_file(config.kernel.package));
   layers.emplace_back(Origin::kernel().text(), add_kernel_layer(graph, kernel, epoch));
   const DiskPlan disk = plan_disk(config);
   for (const std::string& overlay : config.overlays) {

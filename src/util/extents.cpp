@@ -65,6 +65,13 @@ void read_range(int fd, DataRange range, const fs::path& file, std::span<char> b
   }
 }
 
+std::string read_all_at(int fd, off_t offset, std::size_t size, const std::filesystem::path& file) {
+  std::string buffer(size, '\0'), bytes;
+  read_range(fd, {offset, offset + static_cast<off_t>(size)}, file, buffer,
+             [&](std::string_view piece, off_t) { bytes += piece; });
+  return bytes;
+}
+
 void write_all_at(int fd, std::string_view bytes, off_t offset, const fs::path& file) {
   while (!bytes.empty()) {
     const ssize_t count = ::pwrite(fd, bytes.data(), bytes.size(), offset);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace k8simg {
@@ -26,6 +27,9 @@ std::optional<DataRange> next_data(int fd, off_t at, off_t size, const std::file
 /// `file`: it cannot be read, or became shorter.
 void read_range(int fd, DataRange range, const std::filesystem::path& file, std::span<char> buffer,
                 const std::function<void(std::string_view, off_t)>& take);
+
+/// `size` bytes at `offset`. Errors as above.
+std::string read_all_at(int fd, off_t offset, std::size_t size, const std::filesystem::path& file);
 
 /// Error{Internal}: the file became shorter while it was read.
 [[noreturn]] void throw_shorter(const std::filesystem::path& file);

@@ -19,7 +19,7 @@ constexpr std::uint64_t mib = 1 << 20;
 
 /// A disk with two partitions, and its manifest.
 struct Made {
-  explicit Made(const std::string& table) {
+  explicit Made(const std::string& table, std::uint64_t sector_size = 512, bool active = false) {
     const bool gpt = table == "gpt";
     const auto uuid = [&](const char* name) { return gpt ? std::optional(uuid5(name)) : std::nullopt; };
     const k8simg::Disk disk =
@@ -33,7 +33,9 @@ struct Made {
                                             .type = "linux",
                                             .uuid = uuid("root"),
                                             .content = context.store().put(std::string(mib, 'r'))}},
-                            .boot_code = std::string(300, '\x90')});
+                            .boot_code = std::string(300, '\x90'),
+                            .sector_size = sector_size,
+                            .protective_mbr_active = active});
     file = context.folder() / "image";
     copy_sparse(context.store().path(disk.image.digest), file);
     const Tree nothing;
@@ -43,6 +45,7 @@ struct Made {
                         .kernel_release = "6",
                         .source_date_epoch = 1,
                         .table = table,
+                        .sector_size = sector_size,
                         .layout = parse_layout(serialise_layout(disk.layout)),
                         .partitions = {},
                         .artifacts = {},
@@ -148,6 +151,24 @@ TEST_CASE("GPT: the field of the partition table that one flipped bit belongs to
                                          "entry 128: partition type 00000001-0000-0000-0000-000000000000, manifest "
                                          "says 00000000-0000-0000-0000-000000000000"});
   }
+}
+
+TEST_CASE("GPT with sectors of 4096 bytes") {
+  const Made made("gpt", 4096);
+  CHECK(made.manifest.sector_size == 4096);
+  CHECK(made.lines() == Lines{});
+  CHECK(made.after(512) == Lines{"disk: rest of the first sector: byte 512 is 0x01, manifest says 0x00"});
+  CHECK(made.after(4096 + 80) == Lines{"disk: GPT header: number of entries 129, manifest says 128"});
+  CHECK(made.after(4096 + 4095) == Lines{"disk: GPT header: reserved bytes has other bytes than the manifest says"});
+  CHECK(made.after(8192 + 32) == Lines{"esp: GPT entries: first sector 257, manifest says 256"});
+  CHECK(made.after(made.size - 4096 - 16384 + 32) ==
+        Lines{"esp: backup GPT entries: first sector 257, manifest says 256"});
+}
+
+TEST_CASE("the active flag of the protective MBR is compared") {
+  CHECK(Made("gpt", 512, true).lines() == Lines{});
+  CHECK(Made("gpt", 512, true).after(446, 7) == Lines{"disk: MBR: entry 1: boot flag 0x00, manifest says 0x80"});
+  CHECK(Made("gpt").after(446, 7) == Lines{"disk: MBR: entry 1: boot flag 0x80, manifest says 0x00"});
 }
 
 TEST_CASE("a checksum that follows from a named change is not told, one of the other copy is") {

@@ -87,6 +87,20 @@ bool says(const std::string& message, const std::string& part) {
 
 }  // namespace
 
+TEST_CASE("the size of sectors is 512 bytes if it is not said, or 4096") {
+  json document = manifest();
+  CHECK(parse_manifest(document.dump(), "m").sector_size == 512);
+  document["disk"]["sector_size"] = 4096;
+  CHECK(parse_manifest(document.dump(), "m").sector_size == 4096);
+  document["disk"]["sector_size"] = 520;
+  try {
+    parse_manifest(document.dump(), "m");
+    FAIL("no error");
+  } catch (const Error& error) {
+    CHECK(error.message() == "m: disk.sector_size is neither 512 nor 4096");
+  }
+}
+
 TEST_CASE("a manifest gives partitions in the order of the disk, and every field of a path") {
   const Manifest read = parse_manifest(manifest().dump(), "m.json");
   CHECK(read.defconfig == "pc");

@@ -63,9 +63,16 @@ path = "notes.txt"
 from = "file"
 source = "boards/toy/entry.conf"         #> "boards/toy/other.conf"
 
+[[boot.files]]
+path = "BOOT.EFI"
+from = "package:loader"                  #> "tool:loader"
+source = "usr/lib/boot.efi"              #> "usr/lib/other.efi"
+
 [disk]
 file = "sdcard.img"                      #> "disk.img"
 table = "gpt"                            #> "dos"
+sector-size = 512                        #> 4096
+protective-mbr-active = false            #> true
 boot-code-package = "loader"             #> "loader-2"
 boot-code = "usr/lib/boot.bin"           #> "usr/lib/other.bin"
 syslinux = "syslinux"                    #> "other"

@@ -1,4 +1,6 @@
 // Tests that one run reports all mistakes in a project's files, each with file, line, column, key and the nearest name.
+#include <fmt/format.h>
+
 #include <string>
 
 #include "project.hpp"
@@ -228,6 +230,17 @@ TEST_CASE("values that do not fit each other") {
         std::string::npos);
   CHECK(mistake("boot.files.bzImage.from=package:firmware").find("needs source") != std::string::npos);
   CHECK(mistake("boot.files.bzImage.from=nowhere").find("must be \"kernel\", \"dtb:NAME\"") != std::string::npos);
+  CHECK(mistake("boot.files.bzImage.from=tool:").find("\"package:NAME\", \"tool:NAME\"") != std::string::npos);
+  CHECK(project.mistakes({"boot.files.bzImage.from=package:Firm_ware", "boot.files.bzImage.source=a"}) ==
+        "--set: boot.files.bzImage.from must be the name of a Debian package, not \"Firm_ware\"");
+  // A package of the target's architecture is looked for when the lock is made; a tool must be named.
+  CHECK(project.mistakes({"boot.files.bzImage.from=package:firmware", "boot.files.bzImage.source=a"}) == "");
+  CHECK(project.mistakes({"boot.files.bzImage.from=tool:linux-source-6.12", "boot.files.bzImage.source=a"}) == "");
+  CHECK(project.mistakes({"boot.files.bzImage.from=tool:linux-source-6.13", "boot.files.bzImage.source=a"}) ==
+        "--set: boot.files.bzImage.from is \"linux-source-6.13\", which tools.files.packages does not name (did you "
+        "mean \"linux-source-6.12\"?)");
+  CHECK(project.mistakes({"disk.boot-code=x.bin", "disk.boot-code-package=boot"})
+            .find("disk.boot-code-package is \"boot\", which tools.files.packages does not name") != std::string::npos);
   CHECK(mistake("qemu.dtb=bzImag") ==
         "--set: qemu.dtb is \"bzImag\", which is not in boot.files (did you mean \"bzImage\"?)");
   CHECK(mistake("qemu.dtb=bzImage") == "");
@@ -242,6 +255,38 @@ TEST_CASE("values that do not fit each other") {
   CHECK(mistake("system.services.enable=networkd").find("must be a systemd unit with its suffix") != std::string::npos);
   CHECK(project.mistakes({"system.services.enable=a.service", "system.services.mask=a.service"})
             .find("system.services.mask: \"a.service\" is in system.services.enable too") != std::string::npos);
+}
+
+TEST_CASE("sectors of 4096 bytes, the protective MBR, and formats of virtual machines") {
+  Project project;
+  const auto mistakes = [&](std::vector<std::string> set) {
+    set.insert(set.begin(), {"qemu.firmware=kernel", "tools.qemu.packages+=qemu-utils"});
+    return project.mistakes(set);
+  };
+  CHECK(mistakes({"disk.sector-size=4096"}) == "");
+  CHECK(mistakes({"disk.sector-size=512"}) == "");
+  CHECK(mistakes({"disk.sector-size=520"}) == "--set: disk.sector-size must be 512 or 4096, not 520");
+  CHECK(mistakes({"disk.sector-size=4K"}).find("disk.sector-size must be a whole number") != std::string::npos);
+  CHECK(mistakes({"disk.sector-size=4096", "disk.table=dos"}) ==
+        "--set: disk.sector-size is 4096, which needs disk.table = \"gpt\"");
+  CHECK(mistakes({"disk.sector-size=4096", "qemu.disk=sd"}).find("SD cards (qemu.disk = \"sd\") have sectors of 512") !=
+        std::string::npos);
+  CHECK(project.mistakes({"disk.sector-size=4096"}) ==
+        "--set: disk.sector-size is 4096, from which a BIOS cannot start, and qemu.firmware has nothing else");
+  CHECK(mistakes({"disk.protective-mbr-active=true"}) == "");
+  CHECK(mistakes({"disk.protective-mbr-active=true", "disk.table=dos"})
+            .find("disk.protective-mbr-active needs disk.table = \"gpt\"") != std::string::npos);
+  CHECK(mistakes({R"(disk.formats=["qcow2", "vmdk", "vhdx"])"}) == "");
+  CHECK(mistakes({R"(disk.formats=["vdi"])"}) ==
+        "--set: disk.formats must be \"qcow2\", \"vmdk\" or \"vhdx\", not \"vdi\"");
+  CHECK(project.mistakes({R"(disk.formats=["vhdx"])"}) ==
+        "--set: disk.formats has \"vhdx\", which needs \"qemu-utils\" in tools.qemu.packages");
+  CHECK(mistakes({"disk.sector-size=4096", R"(disk.formats=["qcow2"])"}) == "");
+  for (const char* format : {"vmdk", "vhdx"})
+    CHECK(mistakes({"disk.sector-size=4096", fmt::format("disk.formats=[\"{}\"]", format)}) ==
+          fmt::format("--set: disk.formats has \"{}\", whose disks have sectors of 512 bytes, but disk.sector-size is "
+                      "4096",
+                      format));
 }
 
 TEST_CASE("an image of the user's: where it is from, and what it needs") {

@@ -1,5 +1,6 @@
 // Tests disk images: the table that sfdisk reads, the position of contents, and reproducibility.
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +12,8 @@
 #include "support/catch.hpp"
 #include "support/failing_seek.hpp"
 #include "support/step_context.hpp"
+#include "util/bytes.hpp"
+#include "util/text.hpp"
 
 using namespace k8simg;
 using namespace k8simg::test;
@@ -147,6 +150,58 @@ TEST_CASE("boot code fills the start of the disk and leaves the table alone") {
   f.gpt.boot_code += 'x';
   CHECK(contains(failure([&] { f.make(f.gpt); }),
                  "the boot code has 441 bytes, but only 440 fit at the start of the disk"));
+}
+
+TEST_CASE("GPT with sectors of 4096 bytes: another program reads it, and every place is a multiple of them") {
+  Fixture f;
+  f.gpt.sector_size = 4096;
+  const Disk disk = f.make(f.gpt);
+  CHECK(f.make(f.gpt).image == disk.image);
+  const std::string bytes = f.bytes(disk), path = f.context.store().path(disk.image.digest).string();
+  CHECK(bytes.substr(510, 2) == "\x55\xaa");
+  CHECK(bytes.substr(4096, 8) == "EFI PART");
+  CHECK(bytes.substr(7 * mebibyte - 4096, 8) == "EFI PART");  // the backup header, in the last sector
+  CHECK_FALSE(contains(bytes.substr(0, 4096), "EFI PART"));
+  const std::string list =
+      output_of({"fdisk", "-b", "4096", "-o", "Start,Sectors,Type-UUID,UUID,Attrs,Name", "-l", path});
+  CHECK(contains(list, "Units: sectors of 1 * 4096 = 4096 bytes"));
+  CHECK(contains(list, "Disklabel type: gpt"));
+  CHECK(contains(upper(list), upper(uuid5("pc/disk").text())));
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& line : split(list, '\n'))
+    if (auto words = split_words(line);
+        words.size() >= 5 && words[0].find_first_not_of("0123456789") == std::string::npos)
+      rows.push_back(words);
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0] == std::vector<std::string>{"256", "512", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B",
+                                            upper(uuid5("pc/esp/partition").text()), "LegacyBIOSBootable", "esp"});
+  CHECK(rows[1] == std::vector<std::string>{"768", "768", "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709",
+                                            upper(uuid5("pc/root/partition").text()), "root"});
+  CHECK((bytes.substr(mebibyte, f.small.size()) == f.small));
+  CHECK((bytes.substr(3 * mebibyte, f.large.size()) == f.large));
+  std::vector<std::string> areas;
+  for (const auto& area : disk.layout.areas) areas.push_back(fmt::format("{} {}", area.name, area.size));
+  CHECK(areas ==
+        std::vector<std::string>{"MBR 72", "rest of the first sector 3584", "GPT header 4096", "GPT entries 16384",
+                                 fmt::format("unallocated {}", mebibyte - 4096 - 4096 - 16384), "partition esp 1234567",
+                                 fmt::format("rest of partition esp {}", 2 * mebibyte - 1234567),
+                                 fmt::format("partition root {}", 3 * mebibyte),
+                                 fmt::format("unallocated {}", mebibyte - 16384 - 4096), "backup GPT entries 16384",
+                                 "backup GPT header 4096"});
+}
+
+TEST_CASE("the active flag in the protective MBR is one byte, and programs still read the table") {
+  Fixture f;
+  const std::string without = f.bytes(f.make(f.gpt));
+  f.gpt.protective_mbr_active = true;
+  const Disk disk = f.make(f.gpt);
+  std::string with = f.bytes(disk);
+  // The entry: active, first sector as CHS 0/0/2, type EE, last as CHS, first sector 1, number of sectors.
+  CHECK(to_hex(with.substr(446, 16)) == "80000200eeffffff01000000ff370000");
+  CHECK(to_hex(without.substr(446, 16)) == "00000200eeffffff01000000ff370000");
+  with[446] = '\0';
+  CHECK((with == without));
+  CHECK(f.table(disk).at("partitions").size() == 2);
 }
 
 TEST_CASE("holes stay holes") {

@@ -3,6 +3,7 @@
 #include "disk/tool.hpp"
 #include "support/catch.hpp"
 #include "support/step_context.hpp"
+#include "util/text.hpp"
 
 using namespace k8simg;
 using namespace k8simg::test;
@@ -83,6 +84,27 @@ TEST_CASE("FAT: names that differ only in case") {
   f.tree.add_directory("EFI/BOOT", 0755, "board:pc");
   f.tree.add_directory("EFI/boot", 0755, "package:x");
   CHECK(contains(f.fat(), "only in case"));
+}
+
+TEST_CASE("FAT: as many clusters as FAT32 needs, of one sector, also with sectors of 4096 bytes") {
+  const auto mkfs = [](const FilesystemSpec& spec) {
+    FilesystemFixture f;
+    f.tree.set("bzImage", f.file());
+    failure([&] { filesystem("vfat").make(f.tools, f.tree, spec); });
+    REQUIRE(f.context.programs.asked.size() == 1);  // it refused to run mkfs.fat
+    return std::pair(" " + join(f.context.programs.asked[0], " ") + " ",
+                     fs::file_size(f.context.scratch() / "image.vfat"));
+  };
+  const auto [small, small_size] = mkfs({.label = "BOOT"});
+  CHECK(contains(small, " -F 32 -i 00000000 -s 1 -n BOOT "));
+  CHECK(small_size == 34 * mebibyte);
+  const auto [large, large_size] = mkfs({.label = "BOOT", .sector_size = 4096});
+  CHECK(contains(large, " -F 32 -i 00000000 -S 4096 -s 1 -n BOOT "));
+  CHECK(large_size == 272 * mebibyte);
+  // mkfs.fat's own choice of 8 sectors would be clusters of 32 KiB, too few for FAT32.
+  CHECK(contains(mkfs({.label = "BOOT", .free = 300 * mebibyte, .sector_size = 4096}).first, " -S 4096 -s 1 "));
+  CHECK_FALSE(contains(mkfs({.label = "BOOT", .free = 300 * mebibyte}).first, " -s 1 "));
+  CHECK(contains(mkfs({.label = "BOOT", .size = 100 * mebibyte, .sector_size = 4096}).first, " -F 16 "));
 }
 
 TEST_CASE("FAT: a label too long, a size too small") {

@@ -68,6 +68,9 @@ TEST_CASE("the manifest is JSON and says all of the image") {
                                          {"disk.img", {{"size", 1000}, {"sha256", sha256("d").hex()}}}});
   CHECK(manifest.at("disk").at("table") == "gpt");
   CHECK(manifest.at("disk").at("size") == 1000);
+  CHECK_FALSE(manifest.at("disk").contains("sector_size"));
+  f.input.sector_size = 4096;
+  CHECK(json::parse(make_manifest(f.input)).at("disk").at("sector_size") == 4096);
   CHECK(manifest.at("disk").at("areas") ==
         json::array({{{"name", "boot code"}, {"start", 0}, {"size", 30}, {"hex", "9001"}},
                      {{"name", "partition root"}, {"start", 30}, {"size", 970}, {"sha256", sha256("root").hex()}}}));

@@ -151,8 +151,8 @@ TEST_CASE("a loop device as the target") {
 
   const Disk disk = find_disk("/", fmt::format("{}:{}", major(loop->number()), minor(loop->number())));
   CHECK(disk.size == 12 * mib);
-  CHECK(objections(disk, map.image_size, false) == std::vector<std::string>{"it is not removable"});
-  CHECK(objections(disk, map.image_size, true).empty());
+  CHECK(objections(disk, {map.image_size, 512}, false) == std::vector<std::string>{"it is not removable"});
+  CHECK(objections(disk, {map.image_size, 512}, true).empty());
   CHECK_FALSE(is_candidate(disk));
 
   {
@@ -204,14 +204,26 @@ TEST_CASE("a disk that was changed for another of the same size after it was sho
   CHECK(open_disk("/", loop->disk(), loop->path())->size() == 4 * mib);
 }
 
-TEST_CASE("a loop device with sectors of 4096 bytes is refused") {
+TEST_CASE("a loop device with sectors of 4096 bytes takes an image that counts in these, and no other") {
   const TempDir folder(fs::temp_directory_path());
-  write_file_atomically(folder.path() / "back", std::string(4 * mib, '\xee'));
-  const Fd fd = Fd::open(folder.path() / "back", O_RDWR);
+  const fs::path back = folder.path() / "back", file = folder.path() / "a.img";
+  write_file_atomically(back, std::string(4 * mib, '\xee'));
+  std::string image = random_bytes(3 * mib, 24);
+  image.replace(4096, 8, "EFI PART");
+  write_file_atomically(file, image);
+  const Fd fd = Fd::open(back, O_RDWR);
   const auto loop = Loop::over(fd.get(), 0, 4096);
   NEED_LOOP(loop);
-  CHECK(objections(loop->disk(), mib, true) ==
-        std::vector<std::string>{"its sectors have 4096 bytes; the image's partition table counts in sectors of 512"});
+  CHECK(objections(loop->disk(), {mib, 512}, true) ==
+        std::vector<std::string>{"its sectors have 4096 bytes; the image's partition table counts in sectors of 512: "
+                                 "build it with disk.sector-size = 4096"});
+  CHECK(objections(loop->disk(), {image.size(), read_sector_size(*open_image_source(file))}, true).empty());
+  {
+    const auto device = open_disk("/", loop->disk(), loop->path());
+    Listener listener;
+    flash_image(*open_image_source(file), whole_image(image.size()), *device, true, listener, {});
+  }
+  CHECK((read_file(back).substr(0, image.size()) == image));
 }
 
 TEST_CASE("a loop device that is read-only") {
@@ -221,7 +233,7 @@ TEST_CASE("a loop device that is read-only") {
   const auto loop = Loop::over(fd.get(), LO_FLAGS_READ_ONLY);
   NEED_LOOP(loop);
   const Disk disk = find_disk("/", fmt::format("{}:{}", major(loop->number()), minor(loop->number())));
-  CHECK(objections(disk, mib, true) == std::vector<std::string>{"it is read-only"});
+  CHECK(objections(disk, {mib, 512}, true) == std::vector<std::string>{"it is read-only"});
   // Some kernels allow root to open it for writing.
   const Failure failure = failure_of([&] { open_device({loop->path(), loop->number()}); });
   CHECK(failure.kind == ErrorKind::Flash);

@@ -76,9 +76,9 @@ class MachineFolder {
   }
 
   Disk disk(const std::string& number) const { return find_disk(folder_.path(), number); }
-  std::vector<std::string> against(const std::string& number, std::uint64_t size = mib,
-                                   bool allow_fixed = false) const {
-    return objections(disk(number), size, allow_fixed);
+  std::vector<std::string> against(const std::string& number, std::uint64_t size = mib, bool allow_fixed = false,
+                                   std::uint64_t sector_size = 512) const {
+    return objections(disk(number), {size, sector_size}, allow_fixed);
   }
   const fs::path& path() const { return folder_.path(); }
 
@@ -166,15 +166,23 @@ TEST_CASE("fixed disks need to be forced, and only that can be") {
   CHECK(machine.against("179:96", mib, true) == Texts{"it is read-only"});
 }
 
-TEST_CASE("disks with sectors of another size than the image's are refused, and listed with the reason") {
+TEST_CASE("disks with sectors of another size than the image's are refused") {
   MachineFolder machine;
   machine.write("sys/block/sdb/queue/logical_block_size", "512\n");
   CHECK(machine.against("8:16").empty());
   machine.write("sys/block/sdb/queue/logical_block_size", "4096\n");
-  const std::string reason = "its sectors have 4096 bytes; the image's partition table counts in sectors of 512";
+  const std::string counts = "; the image's partition table counts in sectors of ";
+  const std::string reason = "its sectors have 4096 bytes" + counts + "512: build it with disk.sector-size = 4096";
   CHECK(machine.against("8:16") == Texts{reason});
-  CHECK(machine.against("8:16", 0, true) == Texts{reason});  // not even with force, which the list uses
+  CHECK(machine.against("8:16", mib, true) == Texts{reason});  // not even with force
+  CHECK(machine.against("8:16", mib, false, 4096).empty());
+  // The list knows no image. It says what is special about the disk.
   CHECK(is_candidate(machine.disk("8:16")));
+  CHECK(objections(machine.disk("8:16"), {}, true).empty());
+  CHECK(describe(machine.disk("8:16")) == "SanDisk Ultra [31m, 29.7 GiB, sectors of 4096 bytes, usb, serial 4C530001");
+  machine.write("sys/block/sdb/queue/logical_block_size", "512\n");
+  CHECK(machine.against("8:16", mib, true, 4096) ==
+        Texts{"its sectors have 512 bytes" + counts + "4096: build it with disk.sector-size = 512"});
   machine.write("sys/block/sdb/queue/logical_block_size", "520\n");
   CHECK(machine.against("8:16") ==
         Texts{"its sectors have 520 bytes; the image's partition table counts in sectors of 512"});

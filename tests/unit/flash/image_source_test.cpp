@@ -26,6 +26,28 @@ std::string image_bytes() {
 
 }  // namespace
 
+TEST_CASE("the size of an image's sectors is read from the place of its GPT, however it is packed") {
+  const TempDir folder(fs::temp_directory_path());
+  const auto sectors = [&](const std::string& image, Packing packing) {
+    const fs::path file = folder.path() / "image";
+    write_file_atomically(file, packed(image, packing));
+    return read_sector_size(*open_image_source(file));
+  };
+  const auto with_gpt = [](std::initializer_list<std::size_t> places) {
+    std::string image(20'000, '\0');
+    for (const std::size_t at : places) image.replace(at, 8, "EFI PART");
+    return image;
+  };
+  for (const Packing packing : {Packing::None, Packing::Xz, Packing::Zstd}) {
+    CHECK(sectors(with_gpt({512}), packing) == 512);
+    CHECK(sectors(with_gpt({4096}), packing) == 4096);
+    CHECK(sectors(with_gpt({512, 4096}), packing) == 512);
+    CHECK(sectors(with_gpt({}), packing) == 512);  // an MBR
+    CHECK(sectors("short", packing) == 512);
+    CHECK(sectors(with_gpt({4096}).substr(0, 4100), packing) == 512);
+  }
+}
+
 TEST_CASE("what is read is the image, however it is packed") {
   const TempDir folder(fs::temp_directory_path());
   const std::string image = image_bytes();

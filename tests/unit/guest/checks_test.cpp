@@ -153,6 +153,22 @@ TEST_CASE("units that a test has no time for are not started") {
   CHECK(credentials.at("systemd.unit-dropin.k8simg-node.service") == "[Unit]\nConditionPathExists=/k8simg-test\n");
 }
 
+TEST_CASE("the size of sectors is always looked at, the protective MBR if it has the flag") {
+  CHECK(runs(plan_of(sample()), "check sectors sectors"));
+  CHECK_FALSE(runs(plan_of(sample()), "check active-flag"));
+  Expectations expectations = sample();
+  expectations.sector_size = 4096, expectations.protective_mbr_active = true;
+  CHECK(runs(plan_of(expectations), "check active-flag active_flag"));
+  const auto report = [&](const std::string& size, const std::string& byte) {
+    return run_functions(expectations, "root_disk() { echo d; }\ncat() { echo " + size + "; }\nod() { echo ' " + byte +
+                                           "'; }\ncheck sectors sectors\ncheck flag active_flag\n");
+  };
+  CHECK(report("4096", "80").checks.at(0).ok);
+  CHECK(report("4096", "80").checks.at(1).ok);
+  CHECK(report("512", "00").checks.at(0).detail == "is \"512\", wanted \"4096\"");
+  CHECK_FALSE(report("512", "00").checks.at(1).ok);
+}
+
 TEST_CASE("versions are checked under the program's own name") {
   const auto plan = plan_of(sample());
   CHECK(runs(plan, "check version-kubelet has v1.37.1 /usr/bin/kubelet --version"));

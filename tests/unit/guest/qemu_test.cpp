@@ -82,7 +82,7 @@ TEST_CASE("the disk and the network card can be other devices") {
   CHECK(contains(failure([&] { use_network_card(f.machine, "e1000"); }), "have no network card to replace"));
   f.machine.disk = "sd";
   CHECK(contains(failure([&] { use_disk(f.machine, "nvme"); }), "SD card"));
-  for (const auto& name : disk_controllers()) CHECK(controller_arguments(name).empty() == (name == "virtio"));
+  for (const auto& name : disk_controllers()) CHECK(controller_arguments(name, 512).empty() == (name == "virtio"));
 }
 
 TEST_CASE("the image is bound read-only and written through an overlay") {
@@ -105,6 +105,41 @@ TEST_CASE("the image is bound read-only and written through an overlay") {
   CHECK(contains(line, " -serial file:/build/console.log "));
   CHECK_FALSE(contains(line, "pflash"));
   CHECK_FALSE(contains(line, "/dev/kvm"));
+}
+
+TEST_CASE("a disk with sectors of 4096 bytes is a device that says so, before all other drives") {
+  Fixture f;
+  CHECK(contains(f.line(), " -drive if=virtio,format=qcow2,"));
+  CHECK_FALSE(contains(f.line(), "block_size"));
+  f.boot.sector_size = 4096;
+  f.boot.drives = {"/images/a.tar"};
+  const std::string line = f.line(),
+                    device = "virtio-blk-pci,drive=disk0,bootindex=0,logical_block_size=4096,physical_block_size=4096 ";
+  CHECK(
+      contains(line, " -drive if=none,id=disk0,format=qcow2,file=/build/overlay.qcow2,cache=unsafe -device " + device));
+  CHECK(line.find(device) < line.find("/in/drive0"));
+  use_disk(f.machine, "nvme");
+  CHECK(contains(f.line(), "serial=k8simg,bootindex=0,logical_block_size=4096,physical_block_size=4096 "));
+  use_disk(f.machine, "ide");
+  CHECK(contains(failure([&] { f.line(); }), "QEMU's ide has only disks with sectors of 512 bytes"));
+}
+
+TEST_CASE("a converted disk image is the disk, and kernel and command line come from the plain one") {
+  Fixture f;
+  f.boot.conversion = "/output/disk.vmdk", f.boot.conversion_format = "vmdk";
+  f.line();
+  for (const auto& command : f.runner.commands) {
+    const std::string words = join(command.argv, " ");
+    CHECK(contains(words, "--ro-bind /output/disk.vmdk /in/disk.img"));
+    CHECK_FALSE(contains(words, f.boot.image.string()));
+  }
+  CHECK(contains(join(f.runner.commands[0].argv, " "), "-F vmdk -b /in/disk.img /build/overlay.qcow2"));
+  f.runner.commands.clear();
+  f.boot.firmware = Firmware::Kernel;
+  write_file_atomically(f.boot.scratch / "cmdline", "rw\n");
+  run_machine(f.runner, f.machine, f.boot);
+  REQUIRE(f.runner.commands.size() == 5);
+  CHECK(contains(join(f.runner.commands[1].argv, " "), "--ro-bind " + f.boot.image.string() + " /in/disk.img"));
 }
 
 TEST_CASE("KVM, network, forwards and further drives only when asked for") {

@@ -329,6 +329,28 @@ TEST_CASE("changes between two locks read as a list") {
   CHECK(describe_changes(before, dated).empty());
 }
 
+TEST_CASE("packages of boot files are apart from those of the target, and only there if there are any") {
+  Lock lock = sample();
+  CHECK(lock.serialise().find("\"boot\"") == std::string::npos);
+  lock.boot = {package("grub-efi-arm64-bin", "2.12-9"), package("systemd-boot-efi", "257.9-1~deb13u1")};
+  const std::string text = lock.serialise();
+  CHECK(text.find(" ],\n \"boot\": [\n  {\"name\": \"grub-efi-arm64-bin\"") != std::string::npos);
+  const Lock read = Lock::parse(text, "pc.lock");
+  CHECK(read.boot == lock.boot);
+  CHECK(read.target == lock.target);
+  CHECK(read.serialise() == text);
+  CHECK(describe_changes(sample(), lock) ==
+        std::vector<std::string>{"boot: + grub-efi-arm64-bin 2.12-9", "boot: + systemd-boot-efi 257.9-1~deb13u1"});
+  const std::string unsorted =
+      replace_all(replace_all(text, "systemd-boot-efi", "a-boot"), "a-boot_", "systemd-boot-efi_");
+  try {
+    Lock::parse(unsorted, "pc.lock");
+    FAIL("no error");
+  } catch (const Error& error) {
+    CHECK(error.message().find("\"boot\" is sorted by name") != std::string::npos);
+  }
+}
+
 TEST_CASE("packages whose scripts are evaluated are named, and only then") {
   Lock lock = sample();
   lock.evaluated = {"nano", "sudo"};

@@ -175,6 +175,57 @@ TEST_CASE("adding a package adds it and what it needs: nothing else moves, and t
   CHECK(site.lock(site.pc, after.lock).lock.target == before.target);
 }
 
+TEST_CASE("packages of boot files are locked for the target's architecture, without what they need, and kept") {
+  Site site;
+  site.suites.at("trixie") += stanza("efi-loader", "1", "Depends: ncurses\n");
+  site.pc.boot_files = {{"a.efi", "package:efi-loader", "a", false},
+                        {"b.efi", "package:efi-loader", "b", false},
+                        {"c", "package:lib", "c", false},  // an installed one
+                        {"d", "tool:gcc", "d", false}};
+  site.pc.settings = {{.key = "boot.files.\"a.efi\".from", .value = "", .set_by = {{"boards/x/board.toml", 7, 1}}}};
+  const LockResult first = site.lock(site.pc, {});
+  const Lock before = first.lock;
+  CHECK(words(before.boot) == "efi-loader 1");
+  CHECK(words(before.target) == "app 1, lib 1");
+  CHECK(before.boot[0].date == first_day);
+  CHECK(Lock::parse(before.serialise(), "pc.lock").boot == before.boot);
+
+  // A newer version changes nothing until it is asked for.
+  site.today += a_day;
+  std::string& trixie = site.suites.at("trixie");
+  trixie = replace_all(trixie, stanza("efi-loader", "1", "Depends: ncurses\n"),
+                       stanza("efi-loader", "2", "Depends: ncurses\n"));
+  site.debs = {{"efi-loader 1", "Package: efi-loader\nVersion: 1\nArchitecture: amd64\nDepends: ncurses\n"}};
+  CHECK(site.lock(site.pc, before).lock.serialise() == before.serialise());
+  const LockResult updated = site.lock(site.pc, before, {What::Packages, {"efi-loader"}});
+  CHECK(words(updated.lock.boot) == "efi-loader 2");
+  CHECK(changes(before, updated) == "boot: efi-loader 1 → 2 (update)");
+
+  // It moves to the target when it is installed, and goes when no boot file names it.
+  site.pc.packages.push_back("efi-loader");
+  const Lock installed = site.lock(site.pc, updated.lock).lock;
+  CHECK(words(installed.boot) == "");
+  CHECK(words(installed.target) == "app 1, efi-loader 2, lib 1, ncurses 1");
+  site.pc.packages.pop_back();
+  site.pc.boot_files.clear();
+  CHECK(words(site.lock(site.pc, installed).lock.boot) == "");
+}
+
+TEST_CASE("a boot file's package that no suite has for the architecture is named with the line of the board") {
+  Site site;
+  site.pc.boot_files = {{"a.efi", "package:efi-loader", "a", false}};
+  site.pc.settings = {{.key = "boot.files.\"a.efi\".from", .value = "", .set_by = {{"boards/x/board.toml", 7, 1}}}};
+  try {
+    site.lock(site.pc, {});
+    FAIL("no error");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::Resolve);
+    CHECK(error.message().find("no suite has a package efi-loader for amd64") == 0);
+    CHECK(error.context() == Names{"while choosing the packages of boot files: efi-loader of a.efi "
+                                   "(boards/x/board.toml:7)"});
+  }
+}
+
 TEST_CASE("nothing to do changes no byte of a lock") {
   Site site;
   const Lock before = site.lock(site.pc, {}).lock;

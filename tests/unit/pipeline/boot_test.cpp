@@ -63,8 +63,8 @@ TEST_CASE("each file comes from where the board says, as root's, with its proven
   BootFixture f;
   f.add("vmlinuz", "kernel");
   f.add("board.dtb", "dtb:board.dtb");
-  f.add("EFI/BOOT/start.elf", "package:boot-loader", "usr/lib/loader/start.elf");
-  f.add("link.elf", "package:boot-loader", "usr/lib/loader/link.elf");
+  f.add("EFI/BOOT/start.elf", "tool:boot-loader", "usr/lib/loader/start.elf");
+  f.add("link.elf", "tool:boot-loader", "usr/lib/loader/link.elf");
   f.add("plain.conf", "file", "boards/pc/entry.conf");
   const Tree tree = f.make();
   CHECK(f.text(tree, "vmlinuz") == "the kernel");
@@ -98,8 +98,8 @@ TEST_CASE("values are filled in where the board asks for it") {
 
 TEST_CASE("a glob fills a folder with files, by their last name") {
   BootFixture f;
-  f.add("firmware/", "package:boot-loader", "usr/lib/loader/*.elf");
-  f.add("firmware/", "package:boot-loader", "usr/lib/loader/*.dat");
+  f.add("firmware/", "tool:boot-loader", "usr/lib/loader/*.elf");
+  f.add("firmware/", "tool:boot-loader", "usr/lib/loader/*.dat");
   const Tree tree = f.make();
   CHECK(f.text(tree, "firmware/start.elf") == "start");
   CHECK(f.text(tree, "firmware/fixup.dat") == "fixup");
@@ -112,20 +112,58 @@ TEST_CASE("what is not there is named, with the boot file that wants it") {
     f.add(path, from, source);
     return failure([&] { f.make(); });
   };
-  CHECK(contains(refused("a", "package:boot-loader", "usr/lib/nothing"),
-                 "boot file a: package:boot-loader has no usr/lib/nothing"));
-  CHECK(contains(refused("a/", "package:boot-loader", "usr/*.bin"),
-                 "boot file a/: package:boot-loader has no usr/*.bin"));
-  CHECK(contains(refused("a", "package:boot-loader", "usr/lib/loader"), "boot file a"));
+  CHECK(contains(refused("a", "tool:boot-loader", "usr/lib/nothing"),
+                 "boot file a: tool:boot-loader has no usr/lib/nothing"));
+  CHECK(contains(refused("a/", "tool:boot-loader", "usr/*.bin"), "boot file a/: tool:boot-loader has no usr/*.bin"));
+  CHECK(contains(refused("a", "tool:boot-loader", "usr/lib/loader"), "boot file a"));
   CHECK(contains(refused("a", "dtb:other.dtb", ""), "boot file a: the kernel build has no other.dtb"));
   CHECK(contains(refused("a", "package:absent", "x"), "the lock of pc has no package absent"));
   CHECK(contains(refused("a", "package:absent", "x"), "k8simg lock pc"));
+  // The tools have it, but they are of another architecture.
+  CHECK(contains(refused("a", "package:boot-loader", "x"), "the lock of pc has no package boot-loader"));
+  CHECK(contains(refused("a", "tool:bash", "x"), "the tool set files of pc has no package bash"));
   CHECK(contains(refused("a", "file", "boards/pc/absent.conf"), "absent.conf"));
+}
+
+TEST_CASE("a package of the target's architecture: an installed one, one that the lock has for this, and no tool") {
+  BootFixture f;
+  LockedPackage loader = locked("boot-loader");
+  loader.architecture = "arm64", loader.sha256 = sha256("for arm64");
+  f.project.lock.boot = {loader};
+  f.add("a", "package:boot-loader", "usr/lib/loader/start.elf");
+  f.add("b", "tool:boot-loader", "usr/lib/loader/fixup.dat");
+  f.add("c", "package:systemd", "usr/lib/loader/start.elf");
+  StepGraph graph;
+  graph.add({.id = "kernel/build", .action = BuiltinAction{}});
+  const PipelineInputs inputs = f.project.inputs();
+  PackageSteps packages(graph, inputs);
+  add_boot_tree(graph, inputs, packages, TreePort{"kernel"}.of("kernel/build"), plan_disk(f.project.config), 1);
+  std::map<std::string, std::string> from;
+  for (const auto& input : graph.find("boot/tree")->inputs) from[input.name] = std::get<OutputRef>(input.source).step;
+  CHECK(from.at("package/boot-loader") == "unpack/boot-loader_1_arm64");
+  CHECK(from.at("tool/boot-loader") == "unpack/boot-loader_1_amd64");
+  CHECK(from.at("package/systemd") == "unpack/systemd_1_amd64");
+  CHECK(graph.find("fetch/boot-loader_1_arm64")->known_outputs.at("deb").digest == sha256("for arm64"));
+  const Tree tree = f.make();
+  for (const char* path : {"a", "b"}) CHECK(tree.find(path)->origin == "package:boot-loader");
+}
+
+TEST_CASE("an error about a boot file leads to the line that names it") {
+  BootFixture f;
+  f.add("a", "tool:boot-loader", "usr/lib/nothing");
+  try {
+    f.make();
+    FAIL("no error");
+  } catch (const Error& error) {
+    REQUIRE(error.setting());
+    CHECK(error.setting()->table == "boot.files");
+    CHECK(error.setting()->entry == "a");
+  }
 }
 
 TEST_CASE("two sources for one boot file are refused") {
   BootFixture f;
-  f.add("firmware/", "package:boot-loader", "usr/lib/loader/**");
+  f.add("firmware/", "tool:boot-loader", "usr/lib/loader/**");
   CHECK(contains(failure([&] { f.make(); }),
                  "boot file firmware/start.elf comes from package:boot-loader and from package:boot-loader"));
   f.project.config.boot_files.clear();
@@ -143,9 +181,9 @@ TEST_CASE("a boot partition with a config.txt is checked as the firmware would r
   f.project.write("boards/pc/cmdline.txt", "root=PARTUUID=${root_partuuid} ${cmdline}\n");
   f.add("kernel.img", "kernel");
   f.add("board.dtb", "dtb:board.dtb");
-  f.add("start.elf", "package:boot-loader", "usr/lib/loader/start.elf");
-  f.add("fixup.dat", "package:boot-loader", "usr/lib/loader/fixup.dat");
-  f.add("bootcode.bin", "package:boot-loader", "usr/lib/loader/start.elf");
+  f.add("start.elf", "tool:boot-loader", "usr/lib/loader/start.elf");
+  f.add("fixup.dat", "tool:boot-loader", "usr/lib/loader/fixup.dat");
+  f.add("bootcode.bin", "tool:boot-loader", "usr/lib/loader/start.elf");
   f.add("config.txt", "file", "boards/pc/config.txt", true);
   f.add("cmdline.txt", "file", "boards/pc/cmdline.txt", true);
   CHECK(f.text(f.make(), "config.txt") == "kernel=kernel.img\n");

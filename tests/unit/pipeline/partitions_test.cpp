@@ -2,8 +2,11 @@
 #include "pipeline/partitions.hpp"
 
 #include "disk/disk_image.hpp"
+#include "process/command.hpp"
 #include "project.hpp"
 #include "support/catch.hpp"
+#include "util/file.hpp"
+#include "util/text.hpp"
 
 using namespace k8simg;
 using namespace k8simg::test;
@@ -91,6 +94,47 @@ TEST_CASE("mounts: outer ones first, what repart makes by its label") {
   CHECK(lines == std::vector<std::string>{"PARTUUID=" + plan.root_partuuid + " / ext4 grow",
                                           "PARTUUID=" + plan.partitions[0].partition.text() + " /boot vfat",
                                           "PARTLABEL=var /var ext4", "PARTLABEL=etcd /var/lib/etcd ext4"});
+}
+
+TEST_CASE("systemd-repart clears the active flag of the protective MBR, so it is set again") {
+  Project p;
+  Store& store = p.context.store();
+  p.config.disk.protective_mbr_active = true;
+  CHECK(repart_definitions(store, p.config, plan_disk(p.config)).empty());  // nothing writes the table
+  p.config.disk.partitions[1].grow = true;
+  const Tree tree = repart_definitions(store, p.config, plan_disk(p.config));
+  CHECK(text_of(p, tree, "etc/systemd/system/systemd-repart.service.d/50-active-flag.conf") ==
+        "[Service]\nExecStartPost=/usr/libexec/set-active-flag\n");
+  CHECK(tree.find("usr/libexec/set-active-flag")->mode == 0755);
+  p.config.disk.protective_mbr_active = false;
+  CHECK_FALSE(repart_definitions(store, p.config, plan_disk(p.config)).find("usr/libexec/set-active-flag"));
+}
+
+TEST_CASE("the program that sets the active flag writes one byte of the disk with the root filesystem") {
+  Project p;
+  p.config.disk.protective_mbr_active = true;
+  p.config.disk.partitions[1].grow = true;
+  const Tree tree = repart_definitions(p.context.store(), p.config, plan_disk(p.config));
+  const fs::path folder = p.context.folder() / "machine";
+  fs::create_directories(folder / "devices/vda/vda2");
+  fs::create_directories(folder / "class");
+  fs::create_directory_symlink("../devices/vda/vda2", folder / "class/vda2");
+  write_file_atomically(folder / "devices/vda/vda2/partition", "2\n");
+  std::string disk(1000, 'd');
+  write_file_atomically(folder / "vda", disk);
+  std::string script = text_of(p, tree, "usr/libexec/set-active-flag");
+  script = replace_all(script, "/sys/class/block", (folder / "class").string());
+  script = replace_all(script, "\"of=/dev/$disk\"", "\"of=" + folder.string() + "/$disk\"");
+  const auto run = [&](const std::string& source) {
+    return system_runner()
+        .run({.argv = {"/bin/sh", "-c", "findmnt() { echo " + source + "; }\n" + script},
+              .environment = {{"PATH", "/usr/bin:/bin"}}})
+        .exit_code;
+  };
+  CHECK(run("/dev/vda2") == 0);
+  disk[446] = '\x80';
+  CHECK(read_file(folder / "vda") == disk);
+  CHECK(run("/dev/vdb") == 0);  // the whole disk is the filesystem
 }
 
 TEST_CASE("repart is told of what grows and of what is made on the device, and of nothing else") {

@@ -49,6 +49,63 @@ TEST_CASE("the artifacts of a build, each from a step that exists") {
   CHECK(make_pipeline(p.inputs()).artifacts.contains("sdcard.img.xz"));
 }
 
+TEST_CASE("formats of virtual machines are made by qemu-img of the tools, from the disk image and its identity alone") {
+  Project p;
+  p.config.tools[7].packages = {"qemu-utils"};
+  p.lock_tools();
+  p.config.disk.formats = {"qcow2", "vmdk", "vhdx"};
+  const Pipeline pipeline = make_pipeline(p.inputs());
+  for (const char* format : {"qcow2", "vmdk", "vhdx"}) {
+    const std::string file = std::string("disk.") + format;
+    REQUIRE(pipeline.artifacts.contains(file));
+    const Step& step = *pipeline.graph.find(OutputRef(pipeline.artifacts.at(file)).step);
+    CHECK(step.id == std::string("disk/") + format);
+    CHECK(input_names(step) == Names{"tools", "disk"});
+    CHECK(std::get<OutputRef>(step.inputs[0].source).step == "tools/qemu");
+    CHECK(contains(parameters(pipeline.graph, step.id), "\"file\":\"" + file + "\""));
+    // The records of the build list it.
+    const auto listed = input_names(*pipeline.graph.find("disk/manifest"));
+    CHECK(std::find(listed.begin(), listed.end(), "artifact/" + file) != listed.end());
+    const auto sums = input_names(*pipeline.graph.find("disk/sums"));
+    CHECK(std::find(sums.begin(), sums.end(), "file/" + file) != sums.end());
+  }
+}
+
+TEST_CASE("a disk that no BIOS reads has no boot code, and nothing is installed for one") {
+  Project p;
+  p.config.disk.boot_code_package = "boot-loader", p.config.disk.boot_code = "usr/lib/mbr.bin";
+  p.config.disk.boot_loaders = {{"syslinux", "syslinux"}};
+  const auto has_boot_code = [](const Pipeline& pipeline) {
+    const auto names = input_names(*pipeline.graph.find("disk/image"));
+    return std::find(names.begin(), names.end(), "boot-code") != names.end();
+  };
+  const Pipeline small = make_pipeline(p.inputs());
+  CHECK(has_boot_code(small));
+  CHECK(contains(parameters(small.graph, "disk/boot"), "\"boot_loaders\":{\"syslinux\":\"syslinux\"}"));
+  p.config.disk.sector_size = 4096;
+  const Pipeline large = make_pipeline(p.inputs());
+  CHECK_FALSE(has_boot_code(large));
+  CHECK(contains(parameters(large.graph, "disk/boot"), "\"boot_loaders\":{}"));
+  for (const char* step : {"disk/boot", "disk/image", "disk/manifest"})
+    CHECK(contains(parameters(large.graph, step), "\"sector_size\":4096"));
+}
+
+TEST_CASE("a lock without the package of a boot file is refused, with the file and the line that names it") {
+  Project p;
+  p.config.boot_files = {{"EFI/x.efi", "package:boot-loader", "usr/x.efi", false}};
+  p.config.settings = {
+      {.key = "boot.files.\"EFI/x.efi\".from", .value = "", .set_by = {{"boards/pc/board.toml", 36, 1}}}};
+  const std::string text = failure([&] { make_pipeline(p.inputs()); });
+  CHECK(contains(text,
+                 "package boot-loader of boot file EFI/x.efi (boards/pc/board.toml:36) is not in it; "
+                 "\"tool:boot-loader\" takes it from tools.files"));
+  CHECK(contains(text, "k8simg lock pc"));
+  p.lock.boot = {locked("boot-loader")};
+  CHECK(make_pipeline(p.inputs()).graph.find("boot/tree"));
+  p.config.boot_files[0].from = "package:bash";  // an installed one
+  CHECK(make_pipeline(p.inputs()).graph.find("boot/tree"));
+}
+
 TEST_CASE("every step leads to an artifact, and the disk needs them all but what is published beside it") {
   Project p;
   const Pipeline pipeline = make_pipeline(p.inputs());

@@ -181,6 +181,13 @@ TEST_CASE("pieces are read with their offsets, whatever the buffer's size") {
       read_range(fd.get(), {3 * part - 10, 3 * part + 1}, file.path, buffer, [](std::string_view, off_t) {}), Error);
 }
 
+TEST_CASE("a piece is read whole, or not at all") {
+  HoledFile file;
+  const Fd fd = Fd::open(file.path, O_RDONLY);
+  CHECK((read_all_at(fd.get(), part - 10, 3010, file.path) == file.content.substr(part - 10, 3010)));
+  CHECK_THROWS_AS(read_all_at(fd.get(), 3 * part - 10, 11, file.path), Error);
+}
+
 TEST_CASE("a full disk is an error of the file that is written") {
   const Fd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
   if (!full.valid()) return;
