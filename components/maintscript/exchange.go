@@ -38,7 +38,18 @@ type node struct {
 
 type requestFile struct {
 	eval.Request
-	Nodes []node `json:"nodes"`
+	Nodes     []node `json:"nodes"`
+	Contested []struct {
+		First  contestant `json:"first"`
+		Second contestant `json:"second"`
+	} `json:"contested"`
+}
+
+// contestant is the file of one package at a path that two packages have.
+type contestant struct {
+	Package string `json:"package"`
+	Origin  string `json:"origin"`
+	Node    node   `json:"node"`
 }
 
 type removal struct {
@@ -118,7 +129,24 @@ func readRequest(file, blobs string) (*eval.Request, *vfs.FS, error) {
 			return nil, nil, fmt.Errorf("%s: %w", each.Path, err)
 		}
 	}
+	request.Contested = map[string][]eval.Contestant{}
+	for _, each := range read.Contested {
+		for _, one := range []contestant{each.First, each.Second} {
+			made, err := one.read(blobs)
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", one.Node.Path, err)
+			}
+			name, _ := fromText(one.Node.Path)
+			request.AddContestant("/"+name, made)
+		}
+	}
 	return &request, fs, nil
+}
+
+func (c contestant) read(blobs string) (eval.Contestant, error) {
+	n, load, err := nodeOf(c.Node, blobs)
+	n.Changed = c.Origin
+	return eval.Contestant{Package: c.Package, Node: n, Size: c.Node.Size, Load: load}, err
 }
 
 func addNode(fs *vfs.FS, request *eval.Request, each node, blobs string) error {
@@ -137,13 +165,22 @@ func addNode(fs *vfs.FS, request *eval.Request, each node, blobs string) error {
 		}
 		return fs.PutLink("/"+link, at)
 	}
-	kind, err := typeOf(each.Type)
+	n, load, err := nodeOf(each, blobs)
 	if err != nil {
 		return err
 	}
+	return fs.Put(at, n, each.Size, load)
+}
+
+// nodeOf gives a node and what loads its content.
+func nodeOf(each node, blobs string) (vfs.Node, func() ([]byte, error), error) {
+	kind, err := typeOf(each.Type)
+	if err != nil {
+		return vfs.Node{}, nil, err
+	}
 	target, err := fromText(each.Target)
 	if err != nil {
-		return err
+		return vfs.Node{}, nil, err
 	}
 	n := vfs.Node{Type: kind, Mode: each.Mode, UID: each.UID, GID: each.GID, MTime: each.MTime, Target: target,
 		Device: each.Device}
@@ -152,13 +189,13 @@ func addNode(fs *vfs.FS, request *eval.Request, each node, blobs string) error {
 			n.Xattrs = map[string][]byte{}
 		}
 		if n.Xattrs[name], err = hex.DecodeString(value); err != nil {
-			return err
+			return n, nil, err
 		}
 	}
 	if kind == vfs.File && each.Size > 0 {
-		return fs.Put(at, n, each.Size, func() ([]byte, error) { return readBlob(blobs, each.Source), nil })
+		return n, func() ([]byte, error) { return readBlob(blobs, each.Source), nil }, nil
 	}
-	return fs.Put(at, n, 0, nil)
+	return n, nil, nil
 }
 
 // readBlob reads a content, which is named by its SHA-256. A damaged one ends the program: no script may go on with
@@ -231,6 +268,9 @@ func isVolatile(name string) bool {
 func writeResult(out string, machine *eval.Machine, given map[string]state) error {
 	r := result{Report: &machine.Report, Nodes: []node{}, Removed: []removal{}}
 	entries := machine.FS.Entries()
+	for i, each := range machine.Report.Diverted {
+		machine.Report.Diverted[i] = toText(each)
+	}
 	names := map[*vfs.Node]string{} // first path of a node
 	written := map[*vfs.Node]string{}
 	there := make(map[string]bool, len(entries))

@@ -21,7 +21,7 @@ func TestExchange(t *testing.T) {
 		t.Fatal(err)
 	}
 	request := `{"date": 1700000000, "architecture": "armel", "multiarch": "arm-linux-gnueabi", "hostname": "node",
-"answers": {}, "numbers": {}, "limits": {}, "packages": [
+"answers": {}, "numbers": {}, "limits": {"seconds": 86400}, "packages": [
 {"name": "p", "version": "1", "architecture": "all", "fields": {},
 "scripts": {
 "postinst": "echo x >/etc/new; rm /etc/gone; chmod 600 /etc/linked; mv /etc/latin* /etc/moved; hostname >>/etc/link2"},

@@ -172,7 +172,13 @@ int lock(Session& session, const Chosen& chosen) {
       return fetch_text(session.downloader(), mirrors, repository, path, limit, scratch, session.stop());
     });
   };
-  IndexLoader loader(fetcher, system_runner(), debian_keyring, Clock::system(), scratch);
+  Store& store = session.store();
+  const IndexCache known{.find = [&](const Digest& digest) -> std::optional<std::string> {
+                           if (store.check(digest) != Condition::Whole) return std::nullopt;
+                           return store.read(digest);
+                         },
+                         .keep = [&](const std::string& bytes) { store.put(bytes); }};
+  IndexLoader loader(fetcher, system_runner(), debian_keyring, Clock::system(), scratch, known);
   request.files = read_package_files(config, session.store());
   LockResult made =
       make_lock(config, project_configs(session, config), request,

@@ -115,7 +115,8 @@ struct PatchConfig {
 
 struct ComponentConfig {
   std::string name, version, description, license;
-  std::filesystem::path folder;  ///< project-relative
+  std::filesystem::path folder;       ///< project-relative
+  std::vector<std::string> provides;  ///< Debian packages that it stands for: they are not installed beside it
   std::vector<std::string> tags, ldflags;
   std::vector<PatchConfig> patches;       ///< in the order in which they are applied
   std::vector<ComponentBinary> binaries;  ///< only those of the chosen link mode

@@ -283,6 +283,7 @@ Table component_table(ComponentConfig& component) {
       text("version", component.version, single_line()).require(),
       text("description", component.description, single_line()).require(),
       text("license", component.license, single_line()).require(),
+      list("provides", component.provides, Growth::Replace, package_name()),
       table("build", {{
                          list("tags", component.tags, Growth::Replace, single_line()),
                          list("ldflags", component.ldflags, Growth::Replace, single_line()),

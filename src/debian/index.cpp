@@ -100,10 +100,19 @@ std::vector<std::string> places_of(const Release& release, const Listed& listed)
   return places;
 }
 
-std::string fetch_index(const IndexFetcher& fetch, const std::string& repository, const std::string& suite,
-                        const Release& release, const Listed& listed) {
+bool is_listed(const std::string& bytes, const IndexFile& file) {
+  return bytes.size() == file.size && sha256(bytes) == file.sha256;
+}
+
+std::string fetch_index(const IndexFetcher& fetch, const IndexCache& cache, const std::string& repository,
+                        const std::string& suite, const Release& release, const Listed& listed) {
   const std::string base = folder_of(suite);
   const std::string name = fmt::format("{} of {}", base + listed.path, repository);
+  const auto plain = [&](std::string& bytes) {
+    return listed.compressed ? decompress(bytes, listed, name) : std::move(bytes);
+  };
+  if (cache.find)
+    if (auto known = cache.find(listed.file.sha256); known && is_listed(*known, listed.file)) return plain(*known);
   std::string wrong;
   for (const std::string& place : places_of(release, listed)) {
     std::optional<std::string> bytes = fetch(repository, base + place, listed.file.size);
@@ -113,7 +122,8 @@ std::string fetch_index(const IndexFetcher& fetch, const std::string& repository
     } else if (const Digest found = sha256(*bytes); found != listed.file.sha256) {
       wrong = fmt::format("its SHA-256 is {}, the signed release says {}", found.hex(), listed.file.sha256.hex());
     } else {
-      return listed.compressed ? decompress(*bytes, listed, name) : std::move(*bytes);
+      if (cache.keep) cache.keep(*bytes);
+      return plain(*bytes);
     }
   }
   if (wrong.empty())
@@ -188,7 +198,7 @@ IndexSet IndexLoader::load(const std::vector<Repository>& repositories, const st
                       fmt::format("{}Release of {} lists no index: neither Packages.xz, Packages.gz nor Packages",
                                   folder_of(suite_name), repository.name),
                       "Make Packages first, and then Release with its SHA-256.");
-        const std::string text = fetch_index(fetch_, repository.name, suite_name, release, *listed);
+        const std::string text = fetch_index(fetch_, cache_, repository.name, suite_name, release, *listed);
         for (const std::string& architecture : architectures)
           set.packages.push_back({repository.name, suite_name, "flat", architecture, text, release.not_automatic});
         continue;
@@ -202,7 +212,7 @@ IndexSet IndexLoader::load(const std::vector<Repository>& repositories, const st
         for (const std::string& architecture : wanted)
           if (const auto listed = find_index(release, fmt::format("{}/binary-{}/Packages", section, architecture)))
             set.packages.push_back({repository.name, suite_name, section, architecture,
-                                    fetch_index(fetch_, repository.name, suite_name, release, *listed),
+                                    fetch_index(fetch_, cache_, repository.name, suite_name, release, *listed),
                                     release.not_automatic});
       }
     }

@@ -28,6 +28,11 @@ struct Repository {
 /// when not found. Throws Error{Fetch}.
 using IndexFetcher = std::function<std::optional<std::string>(const std::string& repository, const std::string& path,
                                                               std::uint64_t limit)>;
+/// Indexes that were fetched before, by the digest in the signed release, so that they are not downloaded again.
+struct IndexCache {
+  std::function<std::optional<std::string>(const Digest& digest)> find;  ///< nullopt if it is not there
+  std::function<void(const std::string& bytes)> keep;
+};
 
 struct IndexSet {
   std::vector<LockedSuite> suites;
@@ -46,12 +51,13 @@ class IndexLoader {
  public:
   /// `runner` and `clock` must outlive the loader.
   IndexLoader(IndexFetcher fetch, CommandRunner& runner, std::filesystem::path keyring, const Clock& clock,
-              std::filesystem::path scratch)
+              std::filesystem::path scratch, IndexCache cache = {})
       : fetch_(std::move(fetch)),
         runner_(runner),
         keyring_(std::move(keyring)),
         clock_(clock),
-        scratch_(std::move(scratch)) {}
+        scratch_(std::move(scratch)),
+        cache_(std::move(cache)) {}
 
   /// The Packages indexes of each section for `architectures` (and "all"); size and SHA-256 must match the signed file.
   /// A section or architecture that the release does not list (armel in backports' non-free-firmware) is skipped. A
@@ -67,12 +73,12 @@ class IndexLoader {
   const Suite& suite(const Repository& repository, const std::string& name);
   std::string signed_release(const Repository& repository, const std::string& suite, const std::string& place,
                              Digest& digest);
-
   IndexFetcher fetch_;
   CommandRunner& runner_;
   std::filesystem::path keyring_;
   const Clock& clock_;
   std::filesystem::path scratch_;
+  IndexCache cache_;
   std::map<std::pair<std::string, std::string>, Suite> suites_;  ///< by repository and name
 };
 

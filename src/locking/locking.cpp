@@ -227,12 +227,13 @@ std::vector<LockedComponent> lock_components(const Config& config) {
 
 using NeededInterpreters = std::map<std::string, std::string>;  // interpreter → package
 
-/// Excluded packages: what the configuration asks for itself is not, nor what belongs to a package that was chosen, nor
-/// an interpreter that one needs.
+/// Excluded packages, also those that components stand for: what the configuration asks for itself is not excluded, nor
+/// what belongs to a package that was chosen, nor an interpreter that one needs.
 std::vector<std::string> excluded_packages(const Config& config, const std::vector<PackageFile>& files,
                                            const std::vector<LockedPackage>& chosen,
                                            const NeededInterpreters& interpreters) {
   std::vector<std::string> excluded = config.exclude_packages;
+  for (const auto& component : config.components) merge(excluded, component.provides);
   for (const auto& unless : config.exclude_packages_unless)
     if (!has_package(chosen, unless.package) && !interpreters.contains(unless.interpreter))
       merge(excluded, unless.exclude);

@@ -65,7 +65,10 @@ Assembly merged(Store& store, std::vector<PackageTree> packages, const RootfsOpt
   Assembly assembly{store, options, log ? log : [](const std::string&) {}, take_apart(store, std::move(packages)), {},
                     {},    {}};
   assembly.evaluator = evaluator;
-  assembly.tree = merge_packages(assembly.packages);
+  auto packages_merged =
+      merge_packages(assembly.packages, [&](const std::string& package) { return assembly.evaluates(package); });
+  assembly.tree = std::move(packages_merged.tree);
+  assembly.contested = std::move(packages_merged.contested);
   assembly.log(fmt::format("{} packages merged: {} paths", assembly.packages.size(), assembly.tree.nodes().size()));
   return assembly;
 }
@@ -106,7 +109,7 @@ Tree assemble_tools(Store& store, std::vector<PackageTree> packages, const std::
   options.source_date_epoch = 86400;
   rootfs::Assembly assembly{
       store, options, [](const std::string&) {}, rootfs::take_apart(store, std::move(packages)), {}, {}, {}};
-  assembly.tree = rootfs::merge_packages(assembly.packages);
+  assembly.tree = rootfs::merge_packages(assembly.packages, [](const std::string&) { return false; }).tree;
   rootfs::usr_merge(assembly);
   rootfs::alternatives(assembly);
   // The sandbox mounts the tree read-only, so every mount point must exist.

@@ -198,28 +198,42 @@ std::vector<Package> take_apart(const Store& store, std::vector<PackageTree> tre
   return packages;
 }
 
-Tree merge_packages(std::vector<Package>& packages) {
-  Tree merged;
+MergedPackages merge_packages(const std::vector<Package>& packages,
+                              const std::function<bool(const std::string& package)>& may_divert) {
+  MergedPackages merged;
   std::map<Origin, const Package*> by_origin;
   std::vector<Conflict> unsettled;
-  for (auto& package : packages) {
+  for (const auto& package : packages) {
     by_origin[package.origin] = &package;
-    const auto conflicts = merge(merged, package.data);
+    const auto conflicts = merge(merged.tree, package.data);
     for (const auto& conflict : conflicts) {
       const auto holder = by_origin.find(conflict.first);
-      const auto* kept = holder == by_origin.end() ? nullptr : winner(*holder->second, package);
       const auto* ours = package.data.find(conflict.path);
-      const auto* theirs = merged.find(conflict.path);
-      if (kept == nullptr || ours == nullptr || theirs == nullptr || ours->type == NodeType::Directory ||
+      const auto* theirs = merged.tree.find(conflict.path);
+      if (holder == by_origin.end() || ours == nullptr || theirs == nullptr || ours->type == NodeType::Directory ||
           theirs->type == NodeType::Directory) {
         unsettled.push_back(conflict);
-      } else if (kept == &package) {
-        merged.set(conflict.path, *ours);
+        continue;
       }
+      const Package& other = *holder->second;
+      const auto* kept = winner(other, package);
+      if (kept == &package)
+        merged.tree.set(conflict.path, *ours);
+      else if (kept == nullptr && (may_divert(other.name) || may_divert(package.name)))
+        merged.contested.push_back({conflict.path, other.name, package.name, *ours});
+      else if (kept == nullptr)
+        unsettled.push_back(conflict);
     }
   }
   if (!unsettled.empty()) throw_conflicts(unsettled);
   return merged;
+}
+
+void throw_contested(const Assembly& assembly, const std::vector<Contested>& contested) {
+  std::vector<Conflict> conflicts;
+  for (const auto& each : contested)
+    conflicts.push_back({each.path, assembly.package(each.first)->origin, assembly.package(each.second)->origin});
+  throw_conflicts(conflicts);
 }
 
 }  // namespace k8simg::rootfs

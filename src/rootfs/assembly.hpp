@@ -38,6 +38,13 @@ struct Group {
   std::vector<std::string> members;
 };
 
+/// A file that two packages have, until a script of one of them diverts it (dpkg-divert(1)).
+struct Contested {
+  std::string path;
+  std::string first, second;  ///< names of the packages; the tree has the file of the first
+  Node node;                  ///< of the second
+};
+
 struct Assembly {
   Store& store;
   const RootfsOptions& options;
@@ -49,6 +56,7 @@ struct Assembly {
   ScriptEvaluator evaluator = {};
   /// Units that evaluated scripts enable or mask.
   std::vector<std::string> enable = {}, enable_user = {}, mask = {};
+  std::vector<Contested> contested = {};  ///< until the rule scripts
 
   /// Some script of the package is evaluated.
   bool evaluates(std::string_view package) const;
@@ -89,7 +97,15 @@ std::string relative(std::string_view path);
 /// Separates control members (DEBIAN/) from data, applies the usr-merge and sorts packages by name. Error{Fetch} for a
 /// package without a control file, or with a malformed one.
 std::vector<Package> take_apart(const Store& store, std::vector<PackageTree> packages);
-/// Merges all packages. Replaces resolves collisions; other collisions are errors.
-Tree merge_packages(std::vector<Package>& packages);
+struct MergedPackages {
+  Tree tree;
+  std::vector<Contested> contested;
+};
+/// Merges all packages. Replaces resolves collisions. `may_divert`: whether scripts of a package are evaluated; a
+/// collision of such a package is left for them. Other collisions are errors.
+MergedPackages merge_packages(const std::vector<Package>& packages,
+                              const std::function<bool(const std::string& package)>& may_divert);
+/// Error{Usage} that lists these paths.
+[[noreturn]] void throw_contested(const Assembly& assembly, const std::vector<Contested>& contested);
 
 }  // namespace k8simg::rootfs

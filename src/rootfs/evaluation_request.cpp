@@ -88,11 +88,22 @@ std::string evaluation_request(const Assembly& assembly) {
                {"numbers", debian().account_numbers},
                {"limits", json::object()},
                {"packages", json::array()},
-               {"nodes", json::array()}};
+               {"nodes", json::array()},
+               {"contested", json::array()}};
   for (const auto& package : assembly.packages) request["packages"].push_back(package_entry(assembly, package));
   std::map<std::string, std::string> groups;
   for (const auto& [path, node] : assembly.tree.nodes())
     request["nodes"].push_back(node_entry(assembly, path, node, groups));
+  for (const auto& each : assembly.contested) {
+    const auto entry = [&](const std::string& package, Node node) {
+      node.link_group.clear();
+      return json{{"package", package},
+                  {"origin", node.origin.text()},
+                  {"node", node_entry(assembly, each.path, node, groups)}};
+    };
+    request["contested"].push_back(
+        {{"first", entry(each.first, *assembly.tree.find(each.path))}, {"second", entry(each.second, each.node)}});
+  }
   return request.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 

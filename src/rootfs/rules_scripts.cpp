@@ -150,6 +150,11 @@ void apply_evaluation(Assembly& assembly, const std::filesystem::path& folder) {
   for (const bool links : {false, true})
     for (const auto& change : result.at("nodes"))
       if (change.contains("link") == links) set_node(assembly, change, folder);
+  const auto diverted = names(report, "diverted");
+  std::erase_if(assembly.contested, [&](const Contested& each) {
+    return std::find(diverted.begin(), diverted.end(), as_text(each.path)) != diverted.end();
+  });
+  if (!assembly.contested.empty()) throw_contested(assembly, assembly.contested);
   read_accounts(assembly);
   assembly.enable = names(report, "enable");
   assembly.enable_user = names(report, "enable_user");
@@ -159,7 +164,7 @@ void apply_evaluation(Assembly& assembly, const std::filesystem::path& folder) {
 }
 
 void scripts(Assembly& assembly) {
-  if (assembly.options.evaluate.empty()) return;
+  if (assembly.options.evaluate.empty()) return;  // then nothing is contested
   if (!assembly.evaluator) throw Error(ErrorKind::Internal, "scripts are to be evaluated, and nothing evaluates them");
   apply_evaluation(assembly, assembly.evaluator(evaluation_request(assembly)));
 }

@@ -107,6 +107,12 @@ func divert(c *call) int {
 	}
 	all = append(all, [3]string{name, to, owner})
 	save()
+	if settled, err := c.m.settle(name, to, owner); settled || err != nil {
+		if err != nil {
+			return c.failed("cannot divert", name, err)
+		}
+		return 0
+	}
 	// The tree already has the file of the package that diverts: only what another package ships is renamed.
 	if o.has("rename") && c.m.FS.Lexists(name) && !c.m.ships(owner, name) {
 		if err := c.m.FS.MkdirAll(path.Dir(to), 0o755); err != nil {
@@ -119,17 +125,66 @@ func divert(c *call) int {
 	return 0
 }
 
+// Contestant is the file of one package at a path that several packages have.
+type Contestant struct {
+	Package string
+	Node    vfs.Node // Changed: its origin
+	Size    int64
+	Load    func() ([]byte, error)
+}
+
+// AddContestant adds a file, unless that of its package is known.
+func (r *Request) AddContestant(name string, one Contestant) {
+	for _, each := range r.Contested[name] {
+		if each.Package == one.Package {
+			return
+		}
+	}
+	r.Contested[name] = append(r.Contested[name], one)
+}
+
+// settle gives a contested path to the package that diverts it, and its new name to the other one's file, as dpkg does
+// when it unpacks them.
+func (m *Machine) settle(name, to, owner string) (bool, error) {
+	real := m.realName(name)
+	all := m.Request.Contested[real]
+	if len(all) != 2 || owner != all[0].Package && owner != all[1].Package {
+		return false, nil
+	}
+	own, other := all[0], all[1]
+	if owner == all[1].Package {
+		own, other = other, own
+	}
+	delete(m.Request.Contested, real)
+	if err := m.FS.MkdirAll(path.Dir(to), 0o755); err != nil {
+		return true, err
+	}
+	if err := m.FS.Put(real, own.Node, own.Size, own.Load); err != nil {
+		return true, err
+	}
+	if err := m.FS.Put(m.realName(to), other.Node, other.Size, other.Load); err != nil {
+		return true, err
+	}
+	m.Report.Diverted = append(m.Report.Diverted, strings.TrimPrefix(real, "/"))
+	return true, nil
+}
+
+// realName resolves the folder of a path, which may not exist.
+func (m *Machine) realName(name string) string {
+	real, err := m.FS.Real(path.Dir(name), false)
+	if err != nil {
+		return name
+	}
+	return strings.TrimSuffix(real, "/") + "/" + path.Base(name)
+}
+
 // ships tells whether a package has a file.
 func (m *Machine) ships(owner, name string) bool {
 	p := m.packages[owner]
 	if p == nil {
 		return false
 	}
-	real, err := m.FS.Real(path.Dir(name), false)
-	if err != nil {
-		real = path.Dir(name)
-	}
-	want := strings.TrimSuffix(real, "/") + "/" + path.Base(name)
+	want := m.realName(name)
 	for _, file := range p.Files {
 		if file == want || file == name {
 			return true

@@ -1,7 +1,9 @@
 package eval
 
 import (
+	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"k8simg/components/maintscript/vfs"
@@ -45,6 +47,39 @@ func system(t *testing.T, files map[string]string) *vfs.FS {
 	return fs
 }
 
+func withoutEnd() (context.Context, context.CancelFunc) {
+	return context.WithCancel(context.Background())
+}
+
+// timeless makes a machine without a limit of time, which a slow computer could miss.
+func timeless(fs *vfs.FS, request *Request) *Machine {
+	m := New(fs, request)
+	m.limit = withoutEnd
+	return m
+}
+
+// lookedAt ends when it was asked for the given number of times whether it has ended.
+type lookedAt struct {
+	context.Context
+	end  context.CancelFunc
+	left atomic.Int64
+}
+
+func (l *lookedAt) Err() error {
+	if l.left.Add(-1) < 0 {
+		l.end()
+		return context.DeadlineExceeded
+	}
+	return l.Context.Err()
+}
+
+func endsAfter(looks int64) (context.Context, context.CancelFunc) {
+	inner, end := withoutEnd()
+	l := &lookedAt{Context: inner, end: end}
+	l.left.Store(looks)
+	return l, end
+}
+
 func script(text string) map[string]string { return map[string]string{"postinst": text} }
 
 // evaluate runs one postinst over a small system.
@@ -53,8 +88,8 @@ func evaluate(t *testing.T, text string, files map[string]string) (*vfs.FS, *Mac
 	fs := system(t, files)
 	p := &Package{Name: "thing", Version: "1.0-1", Architecture: "amd64", Scripts: script(text),
 		Evaluate: []string{"postinst"}}
-	m := New(fs, &Request{Date: testDate, Architecture: "amd64", Multiarch: "x86_64-linux-gnu", Packages: []*Package{p},
-		Limits: Limits{Seconds: 20}})
+	m := timeless(fs, &Request{Date: testDate, Architecture: "amd64", Multiarch: "x86_64-linux-gnu",
+		Packages: []*Package{p}})
 	m.Run()
 	return fs, m
 }

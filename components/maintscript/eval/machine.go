@@ -47,7 +47,9 @@ type Request struct {
 	Answers      map[string]string `json:"answers"` // to debconf's questions
 	Numbers      map[string]uint32 `json:"numbers"` // of accounts
 	Excluded     map[string]bool   `json:"-"`       // paths that the image leaves out
-	Limits       Limits            `json:"limits"`
+	// Contested has the files of paths that several packages have; the tree has that of the first.
+	Contested map[string][]Contestant `json:"-"`
+	Limits    Limits                  `json:"limits"`
 }
 
 // Limits of one evaluation. Zero values stand for the defaults.
@@ -111,6 +113,7 @@ type Report struct {
 	Enable     []string        `json:"enable"`      // units
 	EnableUser []string        `json:"enable_user"` // units of users' managers
 	Mask       []string        `json:"mask"`
+	Diverted   []string        `json:"diverted"` // of the contested paths, without the leading slash
 	Failures   int             `json:"failures"`
 }
 
@@ -132,6 +135,7 @@ type Machine struct {
 	last    position // of the last command
 	failed  position // of the last command that failed
 	temp    int
+	limit   func() (context.Context, context.CancelFunc) // of the time of one script
 	funcs   map[string]bool
 	finally []func() // after the current script
 }
@@ -151,6 +155,9 @@ func New(fs *vfs.FS, request *Request) *Machine {
 		m.packages[p.Name] = p
 	}
 	m.debconf = newDebconf(request.Answers)
+	m.limit = func() (context.Context, context.CancelFunc) {
+		return context.WithTimeout(context.Background(), time.Duration(request.Limits.Seconds)*time.Second)
+	}
 	return m
 }
 
@@ -204,7 +211,7 @@ func (m *Machine) script(p *Package, name string, args ...string) bool {
 	}
 	m.Report.Scripts = append(m.Report.Scripts, report)
 	m.FS.SetActor(fmt.Sprintf("script:%s of %s", name, p.Name))
-	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(m.Request.Limits.Seconds)*time.Second)
+	ctx, cancel := m.limit()
 	defer cancel()
 	m.mu.Lock()
 	m.current, m.pkg, m.cancel = report, p, cancel

@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"k8simg/components/maintscript/vfs"
 )
 
 func TestAccounts(t *testing.T) {
@@ -71,7 +73,7 @@ func TestDebconf(t *testing.T) {
 		if answer != "" {
 			request.Answers = map[string]string{"thing/name": answer}
 		}
-		m := New(fs, request)
+		m := timeless(fs, request)
 		m.Run()
 		for _, report := range m.Report.Scripts {
 			if report.Failure != nil {
@@ -121,6 +123,52 @@ systemctl --user daemon-reload
 	}
 }
 
+// TestContested: a file that two packages have goes to the package that diverts it, whichever was unpacked first.
+func TestContested(t *testing.T) {
+	file := func(name, text string) Contestant {
+		return Contestant{Package: name, Node: vfs.Node{Mode: 0o755, Changed: "package:" + name}, Size: int64(len(text)),
+			Load: func() ([]byte, error) { return []byte(text), nil }}
+	}
+	one, two := file("thing", "own"), file("other", "theirs")
+	for _, files := range [][]Contestant{{one, two}, {two, one}} {
+		fs := system(t, map[string]string{"/usr/sbin/halt": "the first one's"})
+		p := &Package{Name: "thing", Version: "1", Evaluate: []string{"preinst"}, Scripts: map[string]string{
+			"preinst": "dpkg-divert --package thing --add --rename --divert /usr/lib/thing/halt.real /sbin/halt\n"}}
+		m := timeless(fs, &Request{Date: testDate, Packages: []*Package{p, {Name: "other", Version: "1"}},
+			Contested: map[string][]Contestant{"/usr/sbin/halt": files}})
+		m.Run()
+		if m.Report.Scripts[0].Failure != nil {
+			t.Fatalf("%+v", *m.Report.Scripts[0].Failure)
+		}
+		if !reflect.DeepEqual(m.Report.Diverted, []string{"usr/sbin/halt"}) {
+			t.Errorf("diverted: %v", m.Report.Diverted)
+		}
+		for name, want := range map[string]Contestant{"/usr/sbin/halt": one, "/usr/lib/thing/halt.real": two} {
+			text, _ := want.Load()
+			n, err := fs.Stat(name, false)
+			if err != nil || content(t, fs, name) != string(text) || n.Changed != want.Node.Changed || n.Mode != 0o755 {
+				t.Errorf("%s: %v %+v", name, err, n)
+			}
+		}
+	}
+}
+
+// TestContestedByOthers: the diversion of a third package, or of another path, settles nothing.
+func TestContestedByOthers(t *testing.T) {
+	both := []Contestant{{Package: "a", Node: vfs.Node{Mode: 0o755}}, {Package: "b", Node: vfs.Node{Mode: 0o755}}}
+	for _, text := range []string{"dpkg-divert --package c --add /sbin/halt\n", "dpkg-divert --package a --add /sbin/x\n",
+		"dpkg-divert --local --add /sbin/halt\n"} {
+		fs := system(t, nil)
+		p := &Package{Name: "c", Version: "1", Evaluate: []string{"preinst"}, Scripts: map[string]string{"preinst": text}}
+		m := timeless(fs, &Request{Date: testDate, Packages: []*Package{p},
+			Contested: map[string][]Contestant{"/usr/sbin/halt": both}})
+		m.Run()
+		if len(m.Report.Diverted) != 0 {
+			t.Errorf("%s: %v", text, m.Report.Diverted)
+		}
+	}
+}
+
 // TestOrder: every preinst first, then postinsts in the given order, then triggers.
 func TestOrder(t *testing.T) {
 	say := func(name string) map[string]string {
@@ -129,7 +177,7 @@ func TestOrder(t *testing.T) {
 	}
 	both := []string{"preinst", "postinst"}
 	fs := system(t, nil)
-	m := New(fs, &Request{Date: testDate, Packages: []*Package{
+	m := timeless(fs, &Request{Date: testDate, Packages: []*Package{
 		{Name: "b", Version: "1", Scripts: say("b"), Evaluate: both,
 			Triggers: "interest-noawait explicit\ninterest /usr/share/x\n"},
 		{Name: "a", Version: "1", Scripts: say("a"), Evaluate: both, Files: []string{"/usr/share/x/y"}},

@@ -240,6 +240,7 @@ inline constexpr const char* component = R"(name = "engine"
 version = "v1.0.0"                       #> "v1.0.1"
 description = "An engine"                #> "Another engine"
 license = "Apache-2.0"                   #> "MIT"
+provides = ["make"]                      #> []
 
 [build]
 tags = ["small"]                         #> ["tiny"]

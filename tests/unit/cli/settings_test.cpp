@@ -85,7 +85,7 @@ IndexSet indexes(const std::vector<Repository>& repositories, const std::string&
             "qemu-utils", "linux-image", "skopeo", "linux-source", "linux-source-7", "loader", "loader-2"})
         text += fmt::format(
             "Package: {0}\nVersion: 1\nArchitecture: {1}\n{2}{3}Filename: pool/{0}.deb\nSize: 10\nSHA256: {4}\n\n",
-            name, architecture, std::string_view(name) == "bash" ? "Depends: perl-base, tool\n" : "",
+            name, architecture, std::string_view(name) == "bash" ? "Depends: perl-base, tool, make\n" : "",
             std::string_view(name) == "base" ? "Essential: yes\n" : "", sha256(name).hex());
       set.packages.push_back({r.name, suite, "main", architecture, text, suite.ends_with("-backports")});
     }

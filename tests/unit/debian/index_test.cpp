@@ -1,5 +1,7 @@
 // Tests IndexLoader: which files are fetched, skipped and refused.
 #include <algorithm>
+#include <map>
+#include <optional>
 
 #include "process/command.hpp"
 #include "signed_archive.hpp"
@@ -104,6 +106,34 @@ TEST_CASE("a suite is fetched and verified once, for whatever is loaded from it"
   CHECK(second.suites[0].inrelease == first.suites[0].inrelease);
   REQUIRE(second.packages.size() == 1);
   CHECK(second.packages[0].architecture == "armel");
+}
+
+TEST_CASE("an index that is kept is not fetched again, unless it is damaged") {
+  Loading loading;
+  publish(loading.archive, {.indexes = {{"main/binary-amd64", packages}}}, shared_key());
+  std::map<Digest, std::string> kept;
+  const auto load = [&] {
+    TempDir scratch(fs::temp_directory_path());
+    const FixedClock clock(now);
+    const IndexCache cache{.find = [&](const Digest& digest) -> std::optional<std::string> {
+                             const auto found = kept.find(digest);
+                             return found == kept.end() ? std::nullopt : std::optional(found->second);
+                           },
+                           .keep = [&](const std::string& bytes) { kept[sha256(bytes)] = bytes; }};
+    loading.archive.asked.clear();
+    IndexLoader loader(loading.archive.fetcher(), system_runner(), shared_key().keyring(), clock, scratch.path(),
+                       cache);
+    return loader.load(loading.repositories, loading.architectures);
+  };
+  CHECK(load().packages[0].text == packages);
+  CHECK(loading.asked_for("Packages"));
+  REQUIRE(kept.size() == 1);
+  CHECK(load().packages[0].text == packages);
+  CHECK_FALSE(loading.asked_for("Packages"));
+  CHECK(loading.asked_for("InRelease"));  // what is current is always asked
+  kept.begin()->second += "x";
+  CHECK(load().packages[0].text == packages);
+  CHECK(loading.asked_for("Packages"));
 }
 
 TEST_CASE("by-hash paths are used where the release offers them") {

@@ -114,6 +114,21 @@ TEST_CASE("what is excluded unless a package is there is included with it, and s
   CHECK(words(site.lock(site.pc, {}).lock.target) == "app 1, lib 1");
 }
 
+TEST_CASE("a package that a component stands for is not installed beside it, unless it is asked for") {
+  Site site;
+  site.pc.packages = {"app"};
+  ComponentConfig component;
+  component.name = "engine";
+  component.provides = {"lib"};
+  site.pc.components = {component};
+  CHECK(words(site.lock(site.pc, {}).lock.target) == "app 1");
+  site.pc.packages = {"app", "lib"};
+  CHECK(words(site.lock(site.pc, {}).lock.target) == "app 1, lib 1");
+  site.pc.packages = {"app"};
+  site.pc.components.clear();
+  CHECK(words(site.lock(site.pc, {}).lock.target) == "app 1, lib 1");
+}
+
 TEST_CASE("an excluded package is included if a command needs its interpreter, and the reason says so") {
   Site site;
   site.suites.at("trixie") += stanza("perl-base", "1", "Essential: yes\n") + stanza("fish", "1");

@@ -115,6 +115,45 @@ TEST_CASE("the request has the tree, the packages, and those scripts that are no
   CHECK(evaluator.node("etc/passwd"));  // the rules before have been applied
 }
 
+TEST_CASE("a file of two packages is the diverting one's; without a diversion it is a conflict") {
+  MemoryStore store;
+  Evaluator evaluator;
+  const auto made = thing(store), other = package(store, "other", {{"etc/thing", "theirs"}});
+  const auto assembled = [&] {
+    return assemble_rootfs(store, {made, other, base_passwd(store)}, {}, evaluating(made, store), {},
+                           evaluator.evaluator());
+  };
+  try {
+    assembled();
+    FAIL("passed");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::Usage);
+    CHECK(error.message().find("/etc/thing: package:other=1.0-1:amd64 and package:thing=1.0-1:amd64") !=
+          std::string::npos);
+  }
+  // The program is told both files.
+  REQUIRE(evaluator.request.at("contested").size() == 1);
+  const auto& contested = evaluator.request.at("contested")[0];
+  CHECK(contested.at("first").at("package") == "other");
+  CHECK(contested.at("second").at("package") == "thing");
+  CHECK(contested.at("second").at("origin") == "package:thing=1.0-1:amd64");
+  CHECK(contested.at("second").at("node").at("path") == "etc/thing");
+  CHECK(contested.at("second").at("node").at("source").get<std::string>().substr(3) == sha256("old").hex().substr(2));
+  evaluator.result["report"]["diverted"] = {"etc/thing"};
+  evaluator.change("etc/thing", "old", {{"by", "package:thing=1.0-1:amd64"}});
+  evaluator.change("etc/thing.distrib", "theirs", {{"by", "package:other=1.0-1:amd64"}});
+  const auto tree = assembled();
+  CHECK(text(store, tree, "etc/thing") == "old");
+  CHECK(tree.find("etc/thing")->origin == "package:thing=1.0-1:amd64");
+  CHECK(tree.find("etc/thing.distrib")->origin == "package:other=1.0-1:amd64");
+  // Packages whose scripts are not evaluated divert nothing.
+  auto nothing = evaluating(made, store);
+  nothing.evaluate.clear();
+  nothing.judgements.push_back(judged(made, store, "postinst", ""));
+  CHECK_THROWS_AS(assemble_rootfs(store, {made, other, base_passwd(store)}, {}, nothing, {}, evaluator.evaluator()),
+                  Error);
+}
+
 TEST_CASE("the result becomes part of the tree, with its origin; layers win") {
   MemoryStore store;
   Evaluator evaluator;
