@@ -103,6 +103,15 @@ void evaluate_target_scripts(Session& session, const Config& config, const Lock&
   if (pipeline.scripts) session.build(pipeline, config.name, std::vector<OutputRef>{pipeline.scripts});
 }
 
+/// Fails if there is no such keymap or locale.
+void check_localisation(Session& session, const Config& config, const Lock& lock) {
+  if (config.rootfs.keymap.empty() && config.rootfs.locale.empty()) return;
+  Pipeline pipeline = session.pipeline(config, lock);
+  std::vector<OutputRef> targets;
+  for (const auto& [origin, tree] : pipeline.localisation) targets.push_back(tree);
+  if (!targets.empty()) session.build(pipeline, config.name, targets);
+}
+
 /// Checks that all patches apply.
 void check_patches(Session& session, const Config& config, const Lock& lock) {
   Pipeline pipeline = session.pipeline(config, lock);
@@ -193,6 +202,7 @@ int lock(Session& session, const Chosen& chosen) {
                  .warn = [&](const std::string& text) { session.reporter().warning(text); }});
   made.lock.evaluated = packages_to_evaluate(session, config, made.lock);
   evaluate_target_scripts(session, config, made.lock);
+  check_localisation(session, config, made.lock);
   check_patches(session, config, made.lock);
 
   // The tools' lock is written first, so that an existing lock always matches it.

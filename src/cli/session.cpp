@@ -45,7 +45,9 @@ auto with_setting(const std::vector<Setting>& settings, Body&& body) {
   } catch (Error& error) {
     const auto& about = error.setting();
     const std::string where = about ? where_set(settings, about->table, about->entry) : "";
-    if (!where.empty()) error.add_context(fmt::format("{} {} is set in {}", about->table, about->entry, where));
+    if (!where.empty())
+      error.add_context(
+          fmt::format("{}{}{} is set in {}", about->table, about->entry.empty() ? "" : " ", about->entry, where));
     throw;
   }
 }

@@ -30,13 +30,15 @@ inline constexpr std::array tool_set_names{
     "files",        ///< packages of which only files are used: kernel sources, firmware, boot loaders
     "filesystems",  ///< mke2fs, mkfs.fat, mtools, installers of boot loaders
     "go",           ///< the Go compiler
+    "keymap",       ///< ckbcomp and the layouts of XKB, for system.keymap
+    "locales",      ///< localedef and its sources, for system.locale
     "programs",     ///< env, and an emulator if the target's programs need one
     "qemu",         ///< emulated machines for `test` and `run`
     "registry",     ///< skopeo, for container images of registries
 };
 
 /// The position, such as "defconfigs/pc.toml:12", that last set a value of `entry` in the list of tables `table`
-/// ("rootfs.mode"); "" if no file sets one.
+/// ("rootfs.mode"), or the key `table` if `entry` is empty; "" if no file sets one.
 std::string where_set(const std::vector<Setting>& settings, const std::string& table, const std::string& entry);
 
 struct RepositoryConfig {

@@ -30,6 +30,12 @@ void fill_from_draft(Config& config, const Draft& draft) {
     for (const auto& file : draft.board_fragments)
       for (const auto& found : board_files(config.project, {*board}, file)) config.kernel.fragments.push_back(found);
   config.kernel.cmdline = join(draft.cmdline, " ");
+  // loadkeys sets the keymap at each start.
+  const auto is_kbd = [](const std::string& package) {
+    return package.substr(0, package.find_first_of("=/")) == "kbd";
+  };
+  if (!config.rootfs.keymap.empty() && std::none_of(config.packages.begin(), config.packages.end(), is_kbd))
+    config.packages.emplace_back("kbd");
   for (auto& file : config.boot_files) {
     if (file.from != "board") continue;
     file.from = "file";
@@ -188,7 +194,8 @@ std::vector<BootFile> Config::target_boot_files() const {
 std::string where_set(const std::vector<Setting>& settings, const std::string& table, const std::string& entry) {
   const std::string prefix = table + "." + toml::quote(entry) + ".";
   for (const auto& setting : settings) {
-    if (!setting.key.starts_with(prefix) || setting.set_by.empty()) continue;
+    const bool is_meant = entry.empty() ? setting.key == table : setting.key.starts_with(prefix);
+    if (!is_meant || setting.set_by.empty()) continue;
     return fmt::format("{}:{}", setting.set_by.back().file, setting.set_by.back().line);
   }
   return {};

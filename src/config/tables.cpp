@@ -245,6 +245,8 @@ Table config_table(Config& config, Draft& draft, const ProjectNames& names, cons
                 {{
                     text("hostname", config.rootfs.hostname, host_name()).require(),
                     text("timezone", config.rootfs.timezone, relative_path()).require(),
+                    text("keymap", config.rootfs.keymap, keymap_name()),
+                    text("locale", config.rootfs.locale, locale_name()),
                     list("authorized-keys", config.rootfs.authorized_keys, Growth::Accumulate, single_line()),
                     list("ca-certificates", config.ca_certificates, Growth::Accumulate, relative_path()),
                     table("proxy",

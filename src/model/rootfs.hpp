@@ -48,6 +48,8 @@ struct RootfsConfig {
   std::vector<PathReplacement> replace;
   std::vector<PathMode> modes;  ///< applied when all else is done, in order
   std::string hostname, timezone;
+  std::string keymap;  ///< of consoles: layouts of XKB, "de(nodeadkeys)" or "us,ru"; "": the kernel's
+  std::string locale;  ///< "de_DE.UTF-8"; "": C.UTF-8
   std::vector<std::string> authorized_keys;  ///< lines for root
   std::vector<std::string> enable_units, disable_units, mask_units;
   std::map<std::string, std::string> alternatives;  ///< name → path chosen, "iptables" = "/usr/sbin/iptables-nft"

@@ -13,6 +13,7 @@
 #include "pipeline/boot.hpp"
 #include "pipeline/extra_images.hpp"
 #include "pipeline/images.hpp"
+#include "pipeline/localisation.hpp"
 #include "pipeline/node_program.hpp"
 #include "pipeline/packages.hpp"
 #include "pipeline/partitions.hpp"
@@ -123,6 +124,10 @@ Pipeline make_pipeline(const PipelineInputs& in) {
   }
   layers.emplace_back(Origin::board(config.board).text(),
                       TreeHandle(put_tree(in.store, repart_definitions(in.store, config, disk))));
+  pipeline.localisation =
+      add_localisation_steps(graph, config, [&](const std::string& set) { return packages.tools(set); }, epoch);
+  // Before overlays, which may declare that they replace such a file.
+  layers.insert(layers.begin(), pipeline.localisation.begin(), pipeline.localisation.end());
   const RootfsOptions options = rootfs_options(config, in.lock, disk_mounts(config, disk), epoch);
   const ScriptTools scripts = add_script_tools(graph, in.store, config, in.lock.evaluated,
                                                [&](const std::string& set) { return packages.tools(set); });

@@ -33,6 +33,7 @@ struct Pipeline {
   std::map<std::string, TreeHandle> tools;
   std::map<std::string, TreeHandle> programs;  ///< component → its checked binaries, a tree by name
   BlobHandle scripts;                          ///< whether all scripts can be evaluated; empty if there are none
+  NamedTrees localisation;                     ///< files of system.keymap and system.locale
   std::map<std::string, TreeHandle> patched;   ///< component with patches → the changed files
   std::optional<ImageSteps> images;            ///< if a component has any
   std::map<std::string, BlobHandle> releases;  ///< architecture: archives in upstream's layout, by file name

@@ -19,9 +19,9 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Judgement, package, script, remainder, rule, 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AccountConfig, name, comment, uid, shell, groups, authorized_keys, password_hash)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ProxyConfig, http, https, no_proxy)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RootfsOptions, architecture, triplet, source_date_epoch, exclude, keep, replace,
-                                   modes, hostname, timezone, authorized_keys, enable_units, disable_units, mask_units,
-                                   alternatives, mounts, judgements, evaluate, answers, users, registry_mirrors, proxy,
-                                   trusted)
+                                   modes, hostname, timezone, keymap, locale, authorized_keys, enable_units,
+                                   disable_units, mask_units, alternatives, mounts, judgements, evaluate, answers,
+                                   users, registry_mirrors, proxy, trusted)
 
 namespace {
 

@@ -67,9 +67,9 @@ std::optional<std::string> program_path(const Tree& root, const std::string& pro
 std::vector<Finding> preflight(const PreflightInputs& inputs) {
   const rules::Image image(inputs);
   rules::Findings findings;
-  for (const auto rule :
-       {rules::machine, rules::versions, rules::free_paths, rules::services, rules::swap, rules::programs,
-        rules::kernel, rules::host_name, rules::settings, rules::container_runtime, rules::images, rules::manifests}) {
+  for (const auto rule : {rules::machine, rules::versions, rules::free_paths, rules::services, rules::swap,
+                          rules::programs, rules::kernel, rules::host_name, rules::console, rules::settings,
+                          rules::container_runtime, rules::images, rules::manifests}) {
     rule(image, findings);
   }
   for (Finding& finding : findings.list) {

@@ -72,6 +72,7 @@ void services(const Image& image, Findings& findings);    ///< CRI, ContainerRun
 void swap(const Image& image, Findings& findings);        ///< Swap
 void programs(const Image& image, Findings& findings);    ///< FileExisting
 void host_name(const Image& image, Findings& findings);   ///< Hostname
+void console(const Image& image, Findings& findings);     ///< whether the kernel has consoles for the keymap
 void settings(const Image& image, Findings& findings);    ///< FileContent
 void kernel(const Image& image, Findings& findings);      ///< SystemVerification
 void container_runtime(const Image& image, Findings& findings);

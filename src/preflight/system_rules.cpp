@@ -160,6 +160,16 @@ void programs(const Image& image, Findings& findings) {
   if (!there.empty()) findings.ok("programs", "PATH", join(there, ", ") + " exist", not_kubeadm);
 }
 
+void console(const Image& image, Findings& findings) {
+  const std::string& keymap = image.config.rootfs.keymap;
+  if (keymap.empty()) return;
+  if (image.has_symbol("CONFIG_VT"))
+    findings.ok("keymap", "CONFIG_VT", fmt::format("keyboards have the layout {}", keymap), not_kubeadm);
+  else
+    findings.warning("keymap", "CONFIG_VT", "the kernel has no consoles with a keyboard: system.keymap has no effect",
+                     "add CONFIG_VT=y to the kernel, or remove system.keymap", not_kubeadm);
+}
+
 void settings(const Image& image, Findings& findings) {
   const auto lines = read_sysctls(image.in.store, image.root);
   const Unit unit = find_unit(image, "systemd-sysctl.service");

@@ -47,6 +47,8 @@ void certificates(Assembly& assembly);       // rules_certificates.cpp
 void file_capabilities(Assembly& assembly);  // rules_capabilities.cpp
 void identity(Assembly& assembly);           // rules_identity.cpp
 void time_zone(Assembly& assembly);          // rules_identity.cpp
+void keymap(Assembly& assembly);             // rules_localisation.cpp
+void locale(Assembly& assembly);             // rules_localisation.cpp
 void disk_mounts(Assembly& assembly);        // rules_identity.cpp
 void exclusions(Assembly& assembly);         // rules_exclusions.cpp
 void hardware_database(Assembly& assembly);  // rules_hardware_database.cpp

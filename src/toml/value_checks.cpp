@@ -139,6 +139,27 @@ Check host_name() {
       "a host name: up to 63 of a-z, 0-9 and -");
 }
 
+Check keymap_name() {
+  const auto is_layout = [](const std::string& text) {
+    const auto open = text.find('(');
+    if (open == std::string::npos) return !text.empty() && only(text, "_-", true);
+    const std::string variant = text.substr(open + 1);
+    return open > 0 && only(text.substr(0, open), "_-", true) && variant.size() > 1 && variant.back() == ')' &&
+           only(variant.substr(0, variant.size() - 1), "_-", true);
+  };
+  return check(
+      [is_layout](const std::string& text) {
+        const auto layouts = split(text, ',');
+        return layouts.size() <= 4 && std::all_of(layouts.begin(), layouts.end(), is_layout);
+      },
+      "a keyboard layout such as \"de\" or \"de(nodeadkeys)\", or up to four of them with commas between");
+}
+
+Check locale_name() {
+  return check([](const std::string& text) { return !text.empty() && text.front() != '.' && only(text, "_.@-", true); },
+               "a locale such as \"de_DE.UTF-8\"");
+}
+
 Check account_name() {
   return check(
       [](const std::string& text) {

@@ -19,6 +19,8 @@ Check image_name();      ///< NAME:TAG of a container image
 Check image_tag();       ///< OCI Distribution Specification, "Pulling manifests"
 Check unit_name();       ///< systemd.unit(5), with its suffix
 Check host_name();       ///< a label of RFC 1123
+Check keymap_name();     ///< layouts of XKB: "de", "de(nodeadkeys)", "us,ru"
+Check locale_name();     ///< "de_DE.UTF-8", "sr_RS@latin"
 Check account_name();    ///< adduser.conf(5), NAME_REGEX
 Check password_hash();   ///< crypt(5): yescrypt, SHA-512, SHA-256 or bcrypt
 Check comment_field();   ///< the comment of passwd(5)

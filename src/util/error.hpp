@@ -32,9 +32,9 @@ class Error : public std::exception {
   const std::vector<std::string>& context() const { return context_; }
 
   Error& add_context(std::string line);
-  /// Names the configuration entry that caused the error: `entry` of the list of tables `table` ("rootfs.mode"). The
-  /// caller that has the configuration adds file and line.
-  Error& about_setting(std::string table, std::string entry);
+  /// Names the configuration entry that caused the error: `entry` of the list of tables `table` ("rootfs.mode"), or
+  /// the key `table` ("system.locale") without an entry. The caller that has the configuration adds file and line.
+  Error& about_setting(std::string table, std::string entry = {});
   struct SettingName {
     std::string table, entry;
   };

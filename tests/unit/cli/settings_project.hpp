@@ -125,6 +125,12 @@ essential = true                         #> false
 [tools.registry]
 packages = ["skopeo"]                    #> ["skopeo", "make"]
 essential = true                         #> false
+[tools.keymap]
+packages = ["tool"]                      #> ["tool", "make"]
+essential = true                         #> false
+[tools.locales]
+packages = ["tool"]                      #> ["tool", "make"]
+essential = true                         #> false
 [tools.files]
 packages = ["linux-source", "linux-source-7", "loader", "loader-2"]  #> ["linux-source", "linux-source-7", "loader", "loader-2", "make"]
 essential = true                         #> false
@@ -206,6 +212,8 @@ reason = "asks first"                    #= said to whoever reads the defconfig;
 [system]
 hostname = "node"                        #> "other"
 timezone = "Etc/UTC"                     #> "Europe/Berlin"
+keymap = "de"                            #> "de(nodeadkeys)"
+locale = "de_DE.UTF-8"                   #> "de_AT.UTF-8"
 authorized-keys = []                     #> ["ssh-ed25519 AAAA me"]
 
 ca-certificates = []                     #> ["ca/site.pem"]

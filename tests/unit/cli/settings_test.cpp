@@ -81,8 +81,9 @@ IndexSet indexes(const std::vector<Repository>& repositories, const std::string&
       asked += fmt::format(" {}/{}/{}/{}", r.name, suite, join(r.sections, "+"), r.keyring.filename().string());
       std::string text;
       for (const char* name :
-           {"bash", "base", "perl-base", "tool", "vim", "gcc", "make", "go", "coreutils", "e2fsprogs", "zstd", "qemu",
-            "qemu-utils", "linux-image", "skopeo", "linux-source", "linux-source-7", "loader", "loader-2"})
+           {"bash",        "base",   "perl-base",    "tool",           "vim",    "kbd",     "gcc",
+            "make",        "go",     "coreutils",    "e2fsprogs",      "zstd",   "qemu",    "qemu-utils",
+            "linux-image", "skopeo", "linux-source", "linux-source-7", "loader", "loader-2"})
         text += fmt::format(
             "Package: {0}\nVersion: 1\nArchitecture: {1}\n{2}{3}Filename: pool/{0}.deb\nSize: 10\nSHA256: {4}\n\n",
             name, architecture, std::string_view(name) == "bash" ? "Depends: perl-base, tool, make\n" : "",

@@ -235,6 +235,14 @@ create-on-device = true
   CHECK(config.disk.partitions[1].create_on_device);
 }
 
+TEST_CASE("a keymap brings the package that loads it") {
+  Project project;
+  CHECK(project.load().packages == Strings{"systemd", "udev", "crun"});
+  CHECK(project.load({"system.keymap=us,ru(phonetic)"}).packages == Strings{"systemd", "udev", "crun", "kbd"});
+  CHECK(project.load({"system.keymap=de", "packages.install+=kbd/trixie"}).packages ==
+        Strings{"systemd", "udev", "crun", "kbd/trixie"});
+}
+
 TEST_CASE("a partition of the board is changed by its name") {
   Project project;
   project.append("defconfigs/node.toml", "[disk.partition.root]\nfree = \"1G\"\n");

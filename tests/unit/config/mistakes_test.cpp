@@ -324,6 +324,21 @@ TEST_CASE("an image of the user's: where it is from, and what it needs") {
   CHECK(where_set(project.load().settings, "image.extra", "oci:boards/toy") == "defconfigs/node.toml:15");
 }
 
+TEST_CASE("keymaps and locales have the form of one, and an error of a step finds the place of such a key") {
+  Project project;
+  project.edit("defconfigs/base.toml", "timezone = \"Etc/UTC\"\n",
+               "timezone = \"Etc/UTC\"\nkeymap = \"de(nodeadkeys),us\"\nlocale = \"sr_RS@latin\"\n");
+  CHECK(project.mistakes() == "");
+  CHECK(where_set(project.load().settings, "system.keymap", "") == "defconfigs/base.toml:22");
+  CHECK(where_set(project.load().settings, "system", "").empty());
+  for (const char* bad : {"", "de(", "de()", "(nodeadkeys)", "de,", "de us", "a,b,c,d,e", "../de", "de(no)x"})
+    CHECK(project.mistakes({fmt::format("system.keymap=\"{}\"", bad)})
+              .starts_with("--set: system.keymap must be a keyboard layout such as \"de\" or \"de(nodeadkeys)\""));
+  for (const char* bad : {"", ".UTF-8", "de_DE.UTF-8 UTF-8", "../de_DE"})
+    CHECK(project.mistakes({fmt::format("system.locale=\"{}\"", bad)})
+              .starts_with("--set: system.locale must be a locale such as \"de_DE.UTF-8\", not"));
+}
+
 TEST_CASE("what the audit allows needs a reason, and is known by its path") {
   Project project;
   const std::string allow = "[[audit.allow]]\npath = \"/usr/lib/libfast.so.1\"\n";

@@ -52,6 +52,8 @@ struct Project {
                     tool_set("files", {"boot-loader", "linux-source"}),
                     tool_set("filesystems", {"bash", "mke2fs"}),
                     tool_set("go", {"go/trixie-backports"}),
+                    tool_set("keymap", {}),
+                    tool_set("locales", {}),
                     tool_set("programs", {"bash"}),
                     tool_set("qemu", {}),
                     tool_set("registry", {})};

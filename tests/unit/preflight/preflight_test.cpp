@@ -294,6 +294,16 @@ TEST_CASE("the command line is in the boot partition, and of a board without one
   CHECK(image.verdicts() == Names{"ERROR SystemVerification"});
 }
 
+TEST_CASE("a keymap needs consoles with a keyboard") {
+  PreflightImage image;
+  image.config.rootfs.keymap = "de";
+  CHECK(image.troubles() ==
+        Names{"warning keymap: the kernel has no consoles with a keyboard: system.keymap has no effect"});
+  CHECK(image.verdicts() == Names{});
+  image.kernel_config += "CONFIG_VT=y\n";
+  CHECK(image.troubles() == Names{});
+}
+
 TEST_CASE("the node's name, and who knows where it is") {
   PreflightImage image;
   image.config.rootfs.hostname = "under_score-";
