@@ -220,6 +220,9 @@ void print_boot(const std::string& title, const GuestBoot& boot) {
                           static_cast<double>(process.rss_kib) / 1024, process.cpu_seconds,
                           process.count > 1 ? fmt::format(", {} of them", process.count) : ""));
   }
+  // Once more at the end, where they are seen.
+  for (const auto& check : report.checks)
+    if (!check.ok) print_out(fmt::format("{} failed: {}: {}\n", title, check.name, check.detail));
   if (const std::string why = why_unfinished(boot); !why.empty()) print_out(fmt::format("{} FAIL  {}\n", title, why));
 }
 
