@@ -113,7 +113,11 @@ network() {
   timeout 60 bash -c 'until networkctl --no-pager list | grep -E "ether.*routable"; do sleep 1; done' ||
     { networkctl --no-pager list; return 1; }
 }
-default_route() { ip -4 route show default | grep -o 'default via .*' || { ip address; return 1; }; }
+# A device is routable with an IPv6 address, before DHCP has given the IPv4 address and the route.
+default_route() {
+  timeout 60 bash -c 'until ip -4 route show default | grep -o "default via .*"; do sleep 1; done' ||
+    { ip address; return 1; }
+}
 root_partition() { findmnt -n -o SOURCE,FSTYPE / | grep ext4; }
 # The disk with the root filesystem: "vda".
 root_disk() { basename "$(dirname "$(readlink -f "/sys/class/block/$(basename "$(findmnt -n -o SOURCE /)")")")"; }
