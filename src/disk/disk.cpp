@@ -154,7 +154,7 @@ std::string partition_table_library() {
   return fmt::format("libfdisk {}", version ? version : "");
 }
 
-Disk make_disk(StepContext& context, const DiskSpec& spec) {
+BuiltDisk make_disk(StepContext& context, const DiskSpec& spec) {
   const PartitionTable& table = partition_table(spec.table);
   if (table.most_partitions && spec.partitions.size() > table.most_partitions)
     throw Error(ErrorKind::Usage,

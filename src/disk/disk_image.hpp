@@ -58,14 +58,14 @@ struct DiskLayout {
   std::vector<Partition> partitions;
   std::vector<DiskArea> areas;  ///< contiguous; they cover the disk
 };
-struct Disk {
+struct BuiltDisk {
   Value image;
   DiskLayout layout;
 };
 /// Name and version of the library that writes partition tables: "libfdisk 2.41.0".
 std::string partition_table_library();
 /// Makes a disk image. Contents are copied with their holes. Error{Usage} for a spec that the table cannot express.
-Disk make_disk(StepContext& context, const DiskSpec& spec);
+BuiltDisk make_disk(StepContext& context, const DiskSpec& spec);
 /// A range of bytes of a disk image.
 struct ByteRange {
   std::uint64_t start = 0, size = 0;

@@ -33,7 +33,6 @@ const std::map<std::string, Controller>& controllers() {
       {"virtio-scsi", scsi("virtio-scsi-pci")},
       {"pvscsi", scsi("pvscsi")},
       {"lsi53c895a", scsi("lsi53c895a")},
-      {"am53c974", scsi("am53c974")},
       {"mptsas1068", scsi("mptsas1068")},
       {"megasas", scsi("megasas")},
       {"megasas-gen2", scsi("megasas-gen2")},

@@ -118,7 +118,7 @@ Outputs write_disk(StepContext& context, const DiskImage& parameters) {
                   "check disk.boot-code of the board");
     spec.boot_code = store.read(node->content);
   }
-  const Disk disk = make_disk(context, spec);
+  const BuiltDisk disk = make_disk(context, spec);
   return {image_out.give(disk.image), layout_port.give(store.put(serialise_layout(disk.layout)))};
 }
 

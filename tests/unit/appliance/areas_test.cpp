@@ -22,7 +22,7 @@ struct Made {
   explicit Made(const std::string& table, std::uint64_t sector_size = 512, bool active = false) {
     const bool gpt = table == "gpt";
     const auto uuid = [&](const char* name) { return gpt ? std::optional(uuid5(name)) : std::nullopt; };
-    const k8simg::Disk disk =
+    const k8simg::BuiltDisk disk =
         make_disk(context, {.table = table,
                             .disk_uuid = uuid5("disk"),
                             .partitions = {{.name = "esp",

@@ -138,7 +138,7 @@ essential = true                         #> false
 )";
 
 inline constexpr const char* defconfig =
-    R"(board = "toy"  #= it is what board.toml says, and that is changed line by line
+    R"toml(board = "toy"  #= it is what board.toml says, and that is changed line by line
 description = "A node"                   #> "Another node"
 
 [[repository]]
@@ -213,7 +213,7 @@ reason = "asks first"                    #= said to whoever reads the defconfig;
 [system]
 hostname = "node"                        #> "other"
 timezone = "Etc/UTC"                     #> "Europe/Berlin"
-keymap = "de"                            #> "de(nodeadkeys)"
+keymap = "de"                            #> "de(neo)"
 locale = "de_DE.UTF-8"                   #> "de_AT.UTF-8"
 authorized-keys = []                     #> ["ssh-ed25519 AAAA me"]
 
@@ -243,7 +243,7 @@ mask = ["c.service"]                     #> []
 
 [build]
 source-date-epoch = 1763195591           #> 1763195592
-)";
+)toml";
 
 inline constexpr const char* component = R"(name = "engine"
 version = "v1.0.0"                       #> "v1.0.1"

@@ -283,7 +283,7 @@ TEST_CASE("sectors of 4096 bytes, the protective MBR, and formats of virtual mac
             .find("disk.protective-mbr-active needs disk.table = \"gpt\"") != std::string::npos);
   CHECK(mistakes({R"(disk.formats=["qcow2", "vmdk", "vhdx"])"}) == "");
   CHECK(mistakes({R"(disk.formats=["vdi"])"}) ==
-        "--set: disk.formats must be \"qcow2\", \"vmdk\" or \"vhdx\", not \"vdi\"");
+        "--set: disk.formats must be \"qcow2\" or \"vmdk\" or \"vhdx\", not \"vdi\"");
   CHECK(project.mistakes({R"(disk.formats=["vhdx"])"}) ==
         "--set: disk.formats has \"vhdx\", which needs \"qemu-utils\" in tools.qemu.packages");
   CHECK(mistakes({"disk.sector-size=4096", R"(disk.formats=["qcow2"])"}) == "");

@@ -56,7 +56,8 @@ TEST_CASE("a converted disk image has the same bytes every time, and the image c
     Conversions f;
     const std::string first = f.bytes(format);
     CHECK((f.bytes(format) == first));
-    CHECK(first.size() < 6 * mebibyte);  // zeros are not stored
+    // Zeros are not stored. The first block of a VHDX is behind 8 MiB of tables, which are mostly a hole.
+    CHECK(first.size() < (std::string_view(format) == "vhdx" ? 10 : 6) * mebibyte);
     const std::string file = f.make(format).string(), back = (f.context.scratch() / "back.img").string();
     CHECK(contains(output_of({"qemu-img", "check", "-f", format, file}), "No errors were found"));
     CHECK(contains(output_of({"qemu-img", "compare", "-f", "raw", "-F", format, f.raw.string(), file}),

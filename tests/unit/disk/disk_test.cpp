@@ -39,13 +39,13 @@ struct Fixture {
                                .bootable = false}},
                .boot_code = {}};
 
-  Disk make(const DiskSpec& spec) {
+  BuiltDisk make(const DiskSpec& spec) {
     remove_all_forced(context.scratch());
     fs::create_directory(context.scratch());
     return make_disk(context, spec);
   }
-  std::string bytes(const Disk& disk) { return context.store().read(disk.image.digest); }
-  json table(const Disk& disk) {
+  std::string bytes(const BuiltDisk& disk) { return context.store().read(disk.image.digest); }
+  json table(const BuiltDisk& disk) {
     const std::string path = context.store().path(disk.image.digest).string();
     CHECK(contains(output_of({"sfdisk", "--verify", path}), "No errors detected"));
     return json::parse(output_of({"sfdisk", "-J", path})).at("partitiontable");
@@ -61,7 +61,7 @@ std::string upper(std::string text) {
 
 TEST_CASE("GPT: every identifier, start, size and attribute is as asked") {
   Fixture f;
-  const Disk disk = f.make(f.gpt);
+  const BuiltDisk disk = f.make(f.gpt);
   const json table = f.table(disk);
   CHECK(table.at("label") == "gpt");
   CHECK(upper(table.at("id")) == upper(uuid5("pc/disk").text()));
@@ -105,7 +105,7 @@ TEST_CASE("the same disk comes out byte for byte, another one does not") {
     spec.table = table;
     if (spec.table == "dos")
       spec.partitions[1].type = "linux", spec.partitions[0].uuid = spec.partitions[1].uuid = std::nullopt;
-    const Disk one = f.make(spec), two = f.make(spec);
+    const BuiltDisk one = f.make(spec), two = f.make(spec);
     CHECK(one.image == two.image);
     spec.disk_uuid = uuid5("other/disk");
     CHECK(f.make(spec).image.digest != one.image.digest);
@@ -123,7 +123,7 @@ TEST_CASE("dos: identifier, types and the active flag") {
            {.name = "data", .type = "0x8e", .uuid = {}, .content = f.gpt.partitions[0].content},
            {.name = "esp", .type = "esp", .uuid = {}, .content = f.gpt.partitions[0].content}},
       .boot_code = {}};
-  const Disk disk = f.make(spec);
+  const BuiltDisk disk = f.make(spec);
   const json table = f.table(disk);
   CHECK(table.at("label") == "dos");
   CHECK(table.at("id") == "0x" + uuid5("pc/disk").text().substr(0, 8));
@@ -143,7 +143,7 @@ TEST_CASE("dos: identifier, types and the active flag") {
 TEST_CASE("boot code fills the start of the disk and leaves the table alone") {
   Fixture f;
   f.gpt.boot_code = std::string(440, '\x90');
-  const Disk disk = f.make(f.gpt);
+  const BuiltDisk disk = f.make(f.gpt);
   CHECK(f.bytes(disk).substr(0, 440) == f.gpt.boot_code);
   CHECK(f.bytes(disk).substr(510, 2) == "\x55\xaa");
   CHECK(f.table(disk).at("partitions").size() == 2);
@@ -155,7 +155,7 @@ TEST_CASE("boot code fills the start of the disk and leaves the table alone") {
 TEST_CASE("GPT with sectors of 4096 bytes: another program reads it, and every place is a multiple of them") {
   Fixture f;
   f.gpt.sector_size = 4096;
-  const Disk disk = f.make(f.gpt);
+  const BuiltDisk disk = f.make(f.gpt);
   CHECK(f.make(f.gpt).image == disk.image);
   const std::string bytes = f.bytes(disk), path = f.context.store().path(disk.image.digest).string();
   CHECK(bytes.substr(510, 2) == "\x55\xaa");
@@ -181,20 +181,20 @@ TEST_CASE("GPT with sectors of 4096 bytes: another program reads it, and every p
   CHECK((bytes.substr(3 * mebibyte, f.large.size()) == f.large));
   std::vector<std::string> areas;
   for (const auto& area : disk.layout.areas) areas.push_back(fmt::format("{} {}", area.name, area.size));
-  CHECK(areas ==
-        std::vector<std::string>{"MBR 72", "rest of the first sector 3584", "GPT header 4096", "GPT entries 16384",
-                                 fmt::format("unallocated {}", mebibyte - 4096 - 4096 - 16384), "partition esp 1234567",
-                                 fmt::format("rest of partition esp {}", 2 * mebibyte - 1234567),
-                                 fmt::format("partition root {}", 3 * mebibyte),
-                                 fmt::format("unallocated {}", mebibyte - 16384 - 4096), "backup GPT entries 16384",
-                                 "backup GPT header 4096"});
+  CHECK(areas == std::vector<std::string>{
+                     "boot code 440", "MBR 72", "rest of the first sector 3584", "GPT header 4096", "GPT entries 16384",
+                     fmt::format("unallocated {}", mebibyte - 4096 - 4096 - 16384), "partition esp 1234567",
+                     fmt::format("rest of partition esp {}", 2 * mebibyte - 1234567),
+                     fmt::format("partition root {}", 3 * mebibyte),
+                     fmt::format("unallocated {}", mebibyte - 16384 - 4096), "backup GPT entries 16384",
+                     "backup GPT header 4096"});
 }
 
 TEST_CASE("the active flag in the protective MBR is one byte, and programs still read the table") {
   Fixture f;
   const std::string without = f.bytes(f.make(f.gpt));
   f.gpt.protective_mbr_active = true;
-  const Disk disk = f.make(f.gpt);
+  const BuiltDisk disk = f.make(f.gpt);
   std::string with = f.bytes(disk);
   // The entry: active, first sector as CHS 0/0/2, type EE, last as CHS, first sector 1, number of sectors.
   CHECK(to_hex(with.substr(446, 16)) == "80000200eeffffff01000000ff370000");
@@ -213,7 +213,7 @@ TEST_CASE("holes stay holes") {
     REQUIRE(pwrite(fd.get(), "middle", 6, 32 * static_cast<off_t>(mebibyte)) == 6);
   }
   f.gpt.partitions[1].content = f.context.store().put_file(file, false);
-  const Disk disk = f.make(f.gpt);
+  const BuiltDisk disk = f.make(f.gpt);
   struct stat info {};
   REQUIRE(stat(f.context.store().path(disk.image.digest).c_str(), &info) == 0);
   CHECK(info.st_size == 68 * static_cast<off_t>(mebibyte));

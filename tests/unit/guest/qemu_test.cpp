@@ -125,7 +125,7 @@ TEST_CASE("a disk with sectors of 4096 bytes is a device that says so, before al
                     device = "virtio-blk-pci,drive=disk0,bootindex=0,logical_block_size=4096,physical_block_size=4096 ";
   CHECK(
       contains(line, " -drive if=none,id=disk0,format=qcow2,file=/build/overlay.qcow2,cache=unsafe -device " + device));
-  CHECK(line.find(device) < line.find("/in/drive0"));
+  CHECK(line.find(device) < line.find("file=/in/drive0"));
   use_disk(f.machine, "nvme");
   CHECK(contains(f.line(), "serial=k8simg,bootindex=0,logical_block_size=4096,physical_block_size=4096 "));
   use_disk(f.machine, "ide");

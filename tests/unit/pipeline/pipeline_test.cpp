@@ -51,7 +51,7 @@ TEST_CASE("the artifacts of a build, each from a step that exists") {
 
 TEST_CASE("formats of virtual machines are made by qemu-img of the tools, from the disk image and its identity alone") {
   Project p;
-  p.config.tools[7].packages = {"qemu-utils"};
+  p.config.tools[9].packages = {"qemu-utils"};
   p.lock_tools();
   p.config.disk.formats = {"qcow2", "vmdk", "vhdx"};
   const Pipeline pipeline = make_pipeline(p.inputs());
