@@ -125,6 +125,7 @@ Expectations expectations_of(const Guest& guest, const std::string& firmware) {
                       .sector_size = guest.image.sector_size,
                       .protective_mbr_active = config.disk.protective_mbr_active,
                       .versions = versions(guest.image)};
+  expect.no_network = guest.machine.no_network;
   expect.script_drive = drive_name(guest.machine, 0), expect.container_drive = drive_name(guest.machine, 1);
   if (!guest.container.empty()) expect.container_image = test_image, expect.container_says = "CNI";
   expect.kubeadm_images = carries_control_plane(config);
@@ -168,7 +169,7 @@ std::string boots_as_json(const std::vector<GuestBoot>& boots) {
   for (const auto& boot : boots) {
     nlohmann::json checks = nlohmann::json::array(), processes = nlohmann::json::array();
     for (const auto& check : boot.report.checks)
-      checks.push_back({{"name", check.name}, {"ok", check.ok}, {"detail", check.detail}});
+      checks.push_back({{"name", check.name}, {"ok", check.ok}, {"skipped", check.skipped}, {"detail", check.detail}});
     for (const auto& process : boot.report.processes) {
       processes.push_back({{"name", process.name},
                            {"count", process.count},
@@ -210,8 +211,10 @@ std::string why_unfinished(const GuestBoot& boot) {
 
 void print_boot(const std::string& title, const GuestBoot& boot) {
   const auto& [name, firmware, kvm, report, result, console] = boot;
-  for (const auto& check : report.checks)
-    print_out(fmt::format("{} {:<4}  {:<24} {}\n", title, check.ok ? "ok" : "FAIL", check.name, check.detail));
+  for (const auto& check : report.checks) {
+    const char* result = check.skipped ? "skip" : check.ok ? "ok" : "FAIL";
+    print_out(fmt::format("{} {:<4}  {:<24} {}\n", title, result, check.name, check.detail));
+  }
   for (const auto& [figure, value] : report.figures) print_out(fmt::format("{} {:<30} {}\n", title, figure, value));
   for (const auto& process : report.processes) {
     if (process.pss_kib < 1024) continue;
@@ -222,7 +225,8 @@ void print_boot(const std::string& title, const GuestBoot& boot) {
   }
   // Once more at the end, where they are seen.
   for (const auto& check : report.checks)
-    if (!check.ok) print_out(fmt::format("{} failed: {}: {}\n", title, check.name, check.detail));
+    if (!check.ok)
+      print_out(fmt::format("{} {}: {}: {}\n", title, check.skipped ? "skipped" : "failed", check.name, check.detail));
   if (const std::string why = why_unfinished(boot); !why.empty()) print_out(fmt::format("{} FAIL  {}\n", title, why));
 }
 

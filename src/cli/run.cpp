@@ -37,6 +37,10 @@ void add_run(CLI::App& app, Options& options, Verb& run) {
       use_devices(machine, chosen->devices);
       if (chosen->memory) machine.memory_mib = chosen->memory;
       if (chosen->cpus) machine.cpus = chosen->cpus;
+      if (chosen->ssh && !machine.no_network.empty()) {
+        throw Error(ErrorKind::Usage, fmt::format("the machine has no network for --ssh-port: {}", machine.no_network),
+                    "log in on the console");
+      }
       std::uint64_t disk_size = 2 * image.size;
       if (!chosen->disk_size.empty()) {
         const auto size = parse_size(chosen->disk_size);

@@ -26,8 +26,8 @@ struct Chosen {
   }
 };
 
-/// Whether all checks of all boots passed.
-bool test_machine(Session& session, const Chosen& chosen) {
+/// Whether no check of any boot failed. `skipped`: the number of checks that were not made.
+bool test_machine(Session& session, const Chosen& chosen, int& skipped) {
   Guest guest = open_guest(session, chosen.name, chosen.accel, chosen.devices);
   if (!chosen.format.empty()) use_format(guest, chosen.format);
   const Config& config = guest.image.config;
@@ -35,6 +35,12 @@ bool test_machine(Session& session, const Chosen& chosen) {
     throw Error(ErrorKind::Usage,
                 fmt::format("{} does not become a node that is Ready without other machines", chosen.name),
                 "set node.role to \"single\" or \"standalone\"");
+  }
+  if (chosen.ready && config.node_role != "single" && !guest.machine.no_network.empty()) {
+    throw Error(ErrorKind::Usage,
+                fmt::format("{} does not become a node in QEMU, because the machine has no network: {}", chosen.name,
+                            guest.machine.no_network),
+                "only the role \"single\" needs no network");
   }
   if (chosen.move_clock && config.node_role != "single") {
     throw Error(ErrorKind::Usage, fmt::format("{} does not make a cluster with certificates to renew", chosen.name),
@@ -79,6 +85,7 @@ bool test_machine(Session& session, const Chosen& chosen) {
     boot.isolated = chosen.ready;
     GuestBoot done = boot_guest(guest, expect, firmware, boot, console, session.stop());
     again = chosen.ready;
+    skipped += done.report.skipped();
     if (!session.options().json) print_boot(firmware, done);
     boots.push_back(std::move(done));
   }
@@ -121,12 +128,15 @@ void add_test(CLI::App& app, Options& options, Verb& run) {
   verb->callback([=, &run] {
     if (chosen->name.empty() && chosen->cluster.empty()) throw CLI::RequiredError("defconfig or --cluster");
     run = [=](Session& session) {
+      int skipped = 0;
       const bool all_ok = chosen->cluster.empty()
-                              ? test_machine(session, *chosen)
+                              ? test_machine(session, *chosen, skipped)
                               : test_cluster(session, {.names = chosen->cluster,
                                                        .accel = chosen->accel,
                                                        .timeout_seconds = chosen->timeout_seconds()});
-      if (!session.options().json) print_out(fmt::format("{}\n", all_ok ? "all checks passed" : "some checks failed"));
+      const std::string also = skipped == 0 ? "" : fmt::format(", {} skipped", skipped);
+      if (!session.options().json)
+        print_out(fmt::format("{}{}\n", all_ok ? "all checks passed" : "some checks failed", also));
       return all_ok ? 0 : static_cast<int>(ErrorKind::Step);
     };
   });

@@ -82,6 +82,12 @@ bool test_cluster(Session& session, const ClusterTest& test) {
                   .firmware = {},
                   .boot = {}};
     member.firmware = firmware_of(member.guest.image, {}).front();
+    if (!member.guest.machine.no_network.empty()) {
+      throw Error(ErrorKind::Usage,
+                  fmt::format("{} cannot be part of a cluster in QEMU, because the machine has no network: {}", name,
+                              member.guest.machine.no_network),
+                  "leave it out of --cluster");
+    }
     if (const std::string note = not_shown(member.guest, member.firmware); !note.empty())
       session.reporter().message(note);
     std::filesystem::create_directory(member.scratch);

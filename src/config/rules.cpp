@@ -205,6 +205,11 @@ class Rules {
     bool uefi = std::find(qemu.firmware.begin(), qemu.firmware.end(), "uefi") != qemu.firmware.end();
     if (uefi && (qemu.uefi_code.empty() || qemu.uefi_vars.empty()))
       wrong("qemu.firmware", "has \"uefi\", which needs qemu.uefi-code and qemu.uefi-vars");
+    for (const auto& item : reader_.items("qemu.arguments")) {
+      if (!qemu.no_network.empty() && item.text.ends_with("netdev=net0"))
+        wrong("qemu.no-network", fmt::format("says that the machine has no network, but qemu.arguments have {} ({})",
+                                             quote(item.text), describe(item.position)));
+    }
     if (qemu.dtb.empty()) return;
     std::vector<std::string> names;
     for (const auto& file : config_.boot_files) {

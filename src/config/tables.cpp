@@ -81,7 +81,7 @@ Table qemu_table(Machine& qemu) {
       text("cpu", qemu.cpu),
       number("memory", qemu.memory_mib, 32, 1 << 20).require(),
       number("cpus", qemu.cpus, 1, 256).require(),
-      text("disk", qemu.disk, one_of({"virtio", "sd"})).require(),
+      text("disk", qemu.disk, one_of({"virtio", "sd", "usb"})).require(),
       list("arguments", qemu.arguments, Growth::Replace),
       list("firmware", qemu.firmware, Growth::Replace, one_of({"bios", "uefi", "kernel"})).require(),
       text("uefi-code", qemu.uefi_code, relative_path()),
@@ -89,6 +89,7 @@ Table qemu_table(Machine& qemu) {
       text("dtb", qemu.dtb, relative_path()),
       text("extra-cmdline", qemu.extra_cmdline),
       flag("power-of-two", qemu.power_of_two),
+      text("no-network", qemu.no_network, single_line()),
   }};
 }
 

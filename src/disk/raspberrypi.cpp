@@ -188,8 +188,11 @@ class FirmwareCheck {
   // --- the GPU's own firmware ---
 
   void check_firmware() {
-    // Later models have bootcode.bin in an EEPROM, and firmware files with other names.
-    const bool early_models = !any_of("start4*.elf");
+    // The Raspberry Pi 4 has bootcode.bin in an EEPROM, and firmware files with other names. A partition may be for
+    // both.
+    const bool pi4 = any_of("start4*.elf"), early_models = !pi4 || any_of("start.elf") || any_of("start_*.elf");
+    if (early_models) families_.push_back("");
+    if (pi4) families_.push_back("4");
     if (early_models && !find("bootcode.bin"))
       wrong("config.txt", "the boot partition has no bootcode.bin, which the boot ROM looks for");
     const auto starts = all("start_file"), fixups = all("fixup_file");
@@ -214,14 +217,14 @@ class FirmwareCheck {
       if (!setting.key.starts_with("gpu_mem")) continue;
       if (!number(setting.value))
         wrong(setting.place(), fmt::format("{} must be a number of megabytes", setting.key));
-      else if (early_models && starts.empty() && cut_down(setting.value))
-        need_pair(setting.place(), setting.key + "=" + setting.value, "_cd");
+      else if (starts.empty() && cut_down(setting.value))
+        need_pair(setting.place(), setting.key + "=" + setting.value, "cd");
     }
-    if (!early_models || !starts.empty() || cut_down(general("gpu_mem").value_or(""))) return;
+    if (!starts.empty() || cut_down(general("gpu_mem").value_or(""))) return;
     if (on("start_x"))
-      need_pair("config.txt", "start_x=1", "_x");
+      need_pair("config.txt", "start_x=1", "x");
     else if (on("start_debug"))
-      need_pair("config.txt", "start_debug=1", "_db");
+      need_pair("config.txt", "start_debug=1", "db");
     else
       need_pair("config.txt", "without gpu_mem=16 or start_file", "");
   }
@@ -230,10 +233,14 @@ class FirmwareCheck {
     const std::string low = lower(name);
     return low.starts_with(prefix) ? low.substr(prefix.size(), low.rfind('.') - prefix.size()) : low;
   }
+  /// `variant`: "cd" for start_cd.elf and start4cd.elf.
   void need_pair(const std::string& place, const std::string& why, const std::string& variant) {
-    for (const std::string& name : {"start" + variant + ".elf", "fixup" + variant + ".dat"}) {
-      if (!find(name))
-        wrong(place, fmt::format("{}: the firmware looks for {}, which is not on the boot partition", why, name));
+    for (const std::string& family : families_) {
+      const std::string ending = family + (family.empty() && !variant.empty() ? "_" : "") + variant;
+      for (const std::string& name : {"start" + ending + ".elf", "fixup" + ending + ".dat"}) {
+        if (!find(name))
+          wrong(place, fmt::format("{}: the firmware looks for {}, which is not on the boot partition", why, name));
+      }
     }
   }
 
@@ -364,6 +371,7 @@ class FirmwareCheck {
   std::vector<Setting> settings_;
   bool filtered_ = false, disabled_ = false;
   std::string prefix_;
+  std::vector<std::string> families_;  ///< of firmware files on the partition: "" for start.elf, "4" for start4.elf
   std::vector<std::string> mistakes_;
 };
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # The checks that `k8simg test` runs inside a booted machine. check_script() of guest/checks.hpp puts the values of an
 # Expectations before this file as variables of the same names, and `main` behind it. Reports go to the console, one
-# line each: "@k8simg@ ok NAME DETAIL", "@k8simg@ FAIL NAME DETAIL", "@k8simg@ figure NAME NUMBER",
-# "@k8simg@ process NAME COUNT RSS PSS TICKS", "@k8simg@ join SERVER HASH TOKEN", "@k8simg@ end COUNT".
+# line each: "@k8simg@ ok NAME DETAIL", "@k8simg@ FAIL NAME DETAIL", "@k8simg@ skip NAME REASON", "@k8simg@ figure NAME
+# NUMBER", "@k8simg@ process NAME COUNT RSS PSS TICKS", "@k8simg@ join SERVER HASH TOKEN", "@k8simg@ end COUNT".
 # SC2154: the variables of Expectations. SC2015: what stands after && cannot fail.
 # shellcheck disable=SC2154,SC2015
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
@@ -23,6 +23,11 @@ check() {
   # ${#output} counts characters, so no character is cut.
   [ ${#output} -le 3000 ] || output=${output: -3000}
   say "$status $name $(printf '%s' "$output" | tr '\n\t' '; ')"
+}
+# skip NAME REASON: a check that this machine cannot make.
+skip() {
+  count=$((count + 1))
+  say "skip $1 $2"
 }
 since_boot() { local up; read -r up _ </proc/uptime; echo "$up"; }
 # wait_until SECONDS PAUSE COMMAND...: repeats the command until it succeeds and prints its last output.
@@ -113,7 +118,11 @@ network() {
   timeout 60 bash -c 'until networkctl --no-pager list | grep -E "ether.*routable"; do sleep 1; done' ||
     { networkctl --no-pager list; return 1; }
 }
-default_route() { ip -4 route show default | grep -o 'default via .*' || { ip address; return 1; }; }
+# A device is routable with an IPv6 address, before DHCP has given the IPv4 address and the route.
+default_route() {
+  timeout 60 bash -c 'until ip -4 route show default | grep -o "default via .*"; do sleep 1; done' ||
+    { ip address; return 1; }
+}
 root_partition() { findmnt -n -o SOURCE,FSTYPE / | grep ext4; }
 # The disk with the root filesystem: "vda".
 root_disk() { basename "$(dirname "$(readlink -f "/sys/class/block/$(basename "$(findmnt -n -o SOURCE /)")")")"; }
@@ -601,6 +610,8 @@ node_checks() {
   fi
   check no-pulls no_pulls
 }
+# network_check NAME COMMAND...
+network_check() { if [ -n "$no_network" ]; then skip "$1" "$no_network"; else check "$@"; fi; }
 machine_checks() {
   check system-state system_state
   figure settled_seconds "$(since_boot)"
@@ -613,7 +624,7 @@ machine_checks() {
   check nftables-rule nft_rule
   check iptables-rule iptables_rule
   check clock clock
-  check network network
+  network_check network network
   check root-filesystem root_partition
   check root-grown grown
   check sectors sectors
@@ -621,7 +632,7 @@ machine_checks() {
   check mounts mounts
   check no-passwords no_passwords
   check hardware-database hardware_database
-  [ -z "$router" ] || check default-route default_route
+  [ -z "$router" ] || network_check default-route default_route
 }
 main() {
   mkdir -p "$work"

@@ -44,8 +44,12 @@ std::string ready_name(Expectations::Ready ready) {
 }  // namespace
 
 bool GuestReport::ok() const {
-  return finished && !checks.empty() &&
-         std::all_of(checks.begin(), checks.end(), [](const CheckResult& check) { return check.ok; });
+  return finished && std::any_of(checks.begin(), checks.end(), [](const CheckResult& check) { return check.ok; }) &&
+         std::all_of(checks.begin(), checks.end(), [](const CheckResult& check) { return check.ok || check.skipped; });
+}
+int GuestReport::skipped() const {
+  return static_cast<int>(
+      std::count_if(checks.begin(), checks.end(), [](const CheckResult& check) { return check.skipped; }));
 }
 
 std::string check_values(const Expectations& expectations) {
@@ -61,6 +65,7 @@ std::string check_values(const Expectations& expectations) {
   set("sector_size", std::to_string(expectations.sector_size));
   set_flag("protective_mbr_active", expectations.protective_mbr_active);
   set_flag("router", expectations.router);
+  set("no_network", expectations.no_network);
   set("container_drive", expectations.container_drive);
   set("container_image", expectations.container_image);
   set("container_says", expectations.container_says);
@@ -123,9 +128,12 @@ GuestReport read_report(std::string_view console) {
       };
       report.processes.push_back(
           {words[1], static_cast<int>(number(2)), number(3), number(4), static_cast<double>(number(5)) / 100});
-    } else if ((words[0] == "ok" || words[0] == "FAIL") && words.size() >= 2) {
+    } else if ((words[0] == "ok" || words[0] == "FAIL" || words[0] == "skip") && words.size() >= 2) {
       const auto detail = rest.find(words[1], words[0].size());
-      report.checks.push_back({words[1], words[0] == "ok", std::string(trim(rest.substr(detail + words[1].size())))});
+      report.checks.push_back({.name = words[1],
+                               .ok = words[0] == "ok",
+                               .detail = std::string(trim(rest.substr(detail + words[1].size()))),
+                               .skipped = words[0] == "skip"});
     }
   }
   return report;

@@ -17,6 +17,7 @@ struct Expectations {
   std::string firmware;                            ///< "bios", "uefi" or "kernel"
   std::int64_t earliest_time = 0;                  ///< minimum of the clock
   bool router = true;                              ///< the network has a default route
+  std::string no_network;                          ///< why there is no network, whose checks are then skipped; or ""
   std::uint64_t root_bytes = 0;                    ///< minimum size of the grown root filesystem
   std::uint64_t sector_size = 512;                 ///< bytes of a logical sector of the disk
   bool protective_mbr_active = false;              ///< the active flag in the protective MBR
@@ -54,7 +55,8 @@ struct ProcessUse {
 struct CheckResult {
   std::string name;
   bool ok = false;
-  std::string detail;
+  std::string detail;    ///< what was found, or why the check was skipped
+  bool skipped = false;  ///< neither passed nor failed
 };
 struct GuestReport {
   std::vector<CheckResult> checks;
@@ -66,7 +68,8 @@ struct GuestReport {
   };
   std::optional<Join> join;
   bool finished = false;  ///< the script ended, and no result was lost
-  bool ok() const;
+  bool ok() const;        ///< it finished, checks passed, and none failed
+  int skipped() const;    ///< number of skipped checks
 };
 
 /// The text of checks.bash, which the build embeds.

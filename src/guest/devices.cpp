@@ -76,8 +76,17 @@ void use_disk(Machine& machine, const std::string& controller) {
   if (found == controllers().end())
     throw Error(ErrorKind::Usage, fmt::format("unknown disk controller \"{}\"", controller),
                 "the known ones are: " + join(disk_controllers(), ", "));
-  if (machine.sd_card())
-    throw Error(ErrorKind::Usage, "the disk of this board is an SD card", "leave the disk controller out");
+  if (machine.sd_card() || machine.usb_disk()) {
+    throw Error(ErrorKind::Usage,
+                fmt::format("the disk of this board is {}", machine.sd_card() ? "an SD card" : "a USB disk"),
+                "leave the disk controller out");
+  }
+  if (*found->second.model && machine.binary != "qemu-system-x86_64") {
+    throw Error(ErrorKind::Usage,
+                fmt::format("QEMU has the controller {} in its machine \"{}\" alone, and {} has no such machine",
+                            controller, found->second.model, machine.binary),
+                "choose another disk controller, such as nvme");
+  }
   machine.disk = controller;
   if (*found->second.model) machine.model = found->second.model;
   machine.power_of_two = found->second.power_of_two;

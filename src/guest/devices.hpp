@@ -18,7 +18,8 @@ std::vector<std::string> controller_arguments(const std::string& controller, std
 std::vector<std::string> disk_controllers();
 
 /// Connects the machine's disk to another controller. Only for PCs with PCI.
-/// Error{Usage} for a name that is not in disk_controllers(), and for a machine whose disk is an SD card.
+/// Error{Usage} for a name that is not in disk_controllers(), for "ide" and a machine that is no PC, and for a machine
+/// without PCI, whose disk is an SD card or a USB disk.
 void use_disk(Machine& machine, const std::string& controller);
 
 /// Replaces the machine's network card by another of QEMU's devices ("e1000", "rtl8139"). "usb-net" is connected to a

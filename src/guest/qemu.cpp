@@ -68,6 +68,12 @@ std::vector<std::string> kernel_arguments(CommandRunner& runner, const Boot& boo
 /// The arguments for the disk, whose changes go to the overlay.
 std::vector<std::string> disk_arguments(const Machine& machine, const Boot& boot) {
   const std::string overlay = "format=qcow2,file=/build/overlay.qcow2,cache=unsafe";
+  if (machine.usb_disk()) {
+    // On the port itself: QEMU's hubs, which it adds for further devices, are slow ones of USB 1.1.
+    return {"-drive",  "if=none,id=disk0," + overlay,
+            "-device", "usb-bot,id=controller,port=1",
+            "-device", "scsi-hd,bus=controller.0,lun=0,drive=disk0"};
+  }
   const auto controller = controller_arguments(machine.disk, boot.sector_size);
   if (controller.empty()) return {"-drive", fmt::format("if={},{}", machine.sd_card() ? "sd" : "virtio", overlay)};
   std::vector<std::string> words{"-drive", "if=none,id=disk0," + overlay};
@@ -75,8 +81,21 @@ std::vector<std::string> disk_arguments(const Machine& machine, const Boot& boot
   return words;
 }
 
+/// The arguments for a further drive.
+std::vector<std::string> drive_arguments(const Machine& machine, std::size_t index, const std::string& file) {
+  const std::string drive = "format=raw,readonly=on,file=" + file, id = fmt::format("drive{}", index);
+  if (machine.sd_card())
+    return {"-drive", fmt::format("if=none,id={},{}", id, drive), "-device", "usb-storage,drive=" + id};
+  if (machine.usb_disk()) {
+    return {"-drive", fmt::format("if=none,id={},{}", id, drive), "-device",
+            fmt::format("scsi-hd,bus=controller.0,lun={},drive={}", index + 1, id)};
+  }
+  return {"-drive", "if=virtio," + drive};
+}
+
 /// The arguments for netdev "net0" and the rest of the network.
-std::vector<std::string> network_arguments(const Boot& boot) {
+std::vector<std::string> network_arguments(const Machine& machine, const Boot& boot) {
+  if (!machine.no_network.empty()) return {};
   if (!boot.lan) {
     std::string netdev = "user,id=net0";
     // ipv6=off: without an answering name server, programs repeat their queries, and QEMU keeps a socket for each,
@@ -120,9 +139,9 @@ Firmware parse_firmware(const std::string& name) {
 }
 
 std::string drive_name(const Machine& machine, std::size_t index) {
-  // The first virtio disk is the machine's own, unless it has another controller.
-  const char first = machine.disk == "virtio" ? 'b' : 'a';
-  return (machine.sd_card() ? "sd" : "vd") + std::string(1, static_cast<char>(first + index));
+  // The first virtio or USB disk is the machine's own, unless it has another controller.
+  const char first = machine.disk == "virtio" || machine.usb_disk() ? 'b' : 'a';
+  return (machine.sd_card() || machine.usb_disk() ? "sd" : "vd") + std::string(1, static_cast<char>(first + index));
 }
 
 std::uint64_t card_size(std::uint64_t bytes) { return std::bit_ceil(bytes); }
@@ -154,12 +173,8 @@ MachineResult run_machine(CommandRunner& runner, const Machine& machine, const B
   for (std::size_t i = 0; i < boot.drives.size(); ++i) {
     const std::string inside = fmt::format("/in/drive{}", i);
     binds.push_back({boot.drives[i], inside});
-    if (machine.sd_card()) {
-      add({"-drive", fmt::format("if=none,id=drive{},format=raw,readonly=on,file={}", i, inside), "-device",
-           fmt::format("usb-storage,drive=drive{}", i)});
-    } else {
-      add({"-drive", "if=virtio,format=raw,readonly=on,file=" + inside});
-    }
+    const auto drive_words = drive_arguments(machine, i, inside);
+    argv.insert(argv.end(), drive_words.begin(), drive_words.end());
   }
   if (boot.firmware == Firmware::Uefi) {
     std::filesystem::copy_file(boot.tools / machine.uefi_vars, boot.scratch / "vars.fd",
@@ -170,7 +185,7 @@ MachineResult run_machine(CommandRunner& runner, const Machine& machine, const B
          "if=pflash,format=raw,file=/build/vars.fd"});
   }
   if (boot.lan) binds.push_back({boot.lan->folder, "/in/lan", true});
-  for (const auto& words : {network_arguments(boot), device_arguments(machine, boot)})
+  for (const auto& words : {network_arguments(machine, boot), device_arguments(machine, boot)})
     argv.insert(argv.end(), words.begin(), words.end());
   if (boot.firmware == Firmware::Kernel) {
     const auto kernel = kernel_arguments(runner, boot, stop);

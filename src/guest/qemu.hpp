@@ -62,8 +62,8 @@ struct Boot {
   bool again = false;   ///< reuse the overlay of the previous boot in the same `scratch`
 };
 
-/// The guest's name of drive `index` (from 0): "vdb", "vda" beside a disk on another controller, or "sda" with an SD
-/// card.
+/// The guest's name of drive `index` (from 0): "vdb", "vda" beside a disk on another controller, "sda" with an SD card,
+/// or "sdb" with a USB disk.
 std::string drive_name(const Machine& machine, std::size_t index);
 
 /// The next valid size of an emulated SD card: a power of two.

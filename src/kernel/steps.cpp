@@ -73,8 +73,7 @@ cd /
 cp -a "/build/root/lib/modules/$release/." /out/kernel/modules/
 if [ -n "$KERNEL_DTBS" ]; then
   mkdir /out/kernel/dtbs
-  for dtb in $KERNEL_DTBS;
-do cp "/build/$dtb" / out / kernel / dtbs / ; done
+  for dtb in $KERNEL_DTBS; do cp "/build/$dtb" /out/kernel/dtbs/; done
 fi
 )";
 

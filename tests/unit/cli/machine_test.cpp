@@ -1,6 +1,8 @@
 // Tests how a disk image is booted: by which firmware, and in which format.
 #include "cli/machine.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "cli/guest_test.hpp"
 #include "support/catch.hpp"
 #include "support/failure.hpp"
@@ -32,6 +34,18 @@ TEST_CASE("a disk with sectors of 4096 bytes starts by every firmware but a BIOS
   CHECK(contains(failure([&] { firmware_of(built(4096, both), {"bios"}); }),
                  "a BIOS cannot start from disk.img, whose sectors have 4096 bytes"));
   CHECK(contains(failure([&] { firmware_of(built(4096, {"bios"}), {}); }), "a BIOS cannot start from disk.img"));
+}
+
+TEST_CASE("the JSON of a test tells skipped checks from passed ones") {
+  GuestBoot boot{.name = "pi", .firmware = "kernel"};
+  boot.report.checks = {{.name = "kernel", .ok = true}, {.name = "network", .detail = "no device", .skipped = true}};
+  boot.report.finished = true;
+  const auto made = nlohmann::json::parse(boots_as_json({boot})).at("boots").at(0);
+  CHECK(made.at("ok") == true);
+  CHECK(made.at("checks").at(0) ==
+        nlohmann::json{{"name", "kernel"}, {"ok", true}, {"skipped", false}, {"detail", ""}});
+  CHECK(made.at("checks").at(1) ==
+        nlohmann::json{{"name", "network"}, {"ok", false}, {"skipped", true}, {"detail", "no device"}});
 }
 
 TEST_CASE("the disk is booted in a format that was built") {

@@ -21,6 +21,7 @@ extra-cmdline = "x"                      #= as above
 power-of-two = false                     #= as above
 uefi-code = "a"                          #= as above
 uefi-vars = "b"                          #= as above
+no-network = "the machine has none"      #= as above
 )";
 
 inline constexpr const char* board = R"(name = "toy"

@@ -154,6 +154,16 @@ TEST_CASE("later models bring the first stage with them") {
   p.file("start4.elf", "x"), p.file("fixup4.dat", "x");
   p.file("config.txt", "");
   CHECK(p.check() == "");
+  CHECK(contains(p.of(""), "config.txt:1: gpu_mem=16: the firmware looks for start4cd.elf"));
+  CHECK(contains(p.of(""), "the firmware looks for fixup4cd.dat"));
+  p.file("start4cd.elf", "x"), p.file("fixup4cd.dat", "x");
+  CHECK(p.of("") == "");
+  p.file("config.txt", "start_x=1\n");
+  CHECK(contains(p.check(), "start_x=1: the firmware looks for start4x.elf"));
+  CHECK_FALSE(contains(p.check(), "start_x.elf"));
+  // A partition for all models needs both.
+  p.file("start_cd.elf", "x"), p.file("bootcode.bin", "x");
+  CHECK(contains(p.of(""), "gpu_mem=16: the firmware looks for fixup_cd.dat"));
 }
 
 TEST_CASE("the kernel is there, whole, of the right width and within its limits") {

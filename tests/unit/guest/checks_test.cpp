@@ -169,6 +169,34 @@ TEST_CASE("the size of sectors is always looked at, the protective MBR if it has
   CHECK_FALSE(report("512", "00").checks.at(1).ok);
 }
 
+TEST_CASE("a machine without a network skips the checks of it, which is neither success nor failure") {
+  CHECK(runs(plan_of(sample()), "check network network"));
+  CHECK(runs(plan_of(sample()), "check default-route default_route"));
+  Expectations expectations = sample();
+  expectations.no_network = "QEMU's machine has no Ethernet";
+  const auto plan = plan_of(expectations);
+  CHECK_FALSE(runs(plan, "check network"));
+  CHECK_FALSE(runs(plan, "check default-route"));
+  CHECK(runs(plan, "say skip network QEMU's machine has no Ethernet"));
+  const auto results = std::count_if(plan.begin(), plan.end(), [](const std::string& line) {
+    return line.starts_with("check ") || line.starts_with("say skip ");
+  });
+  CHECK(runs(plan, "say end " + std::to_string(results)));
+
+  const GuestReport report =
+      run_functions(expectations, "network_check network false\ncheck other true\nsay \"end $count\"\n");
+  REQUIRE(report.checks.size() == 2);
+  CHECK(report.checks[0].name == "network");
+  CHECK(report.checks[0].skipped);
+  CHECK_FALSE(report.checks[0].ok);
+  CHECK(report.checks[0].detail == "QEMU's machine has no Ethernet");
+  CHECK_FALSE(report.checks[1].skipped);
+  CHECK(report.skipped() == 1);
+  CHECK(report.ok());
+  CHECK_FALSE(read_report("@k8simg@ skip a x\n@k8simg@ FAIL b\n@k8simg@ end 2\n").ok());
+  CHECK_FALSE(read_report("@k8simg@ skip a x\n@k8simg@ end 1\n").ok());  // nothing was looked at
+}
+
 TEST_CASE("versions are checked under the program's own name") {
   const auto plan = plan_of(sample());
   CHECK(runs(plan, "check version-kubelet has v1.37.1 /usr/bin/kubelet --version"));

@@ -82,6 +82,14 @@ TEST_CASE("the disk and the network card can be other devices") {
   CHECK(contains(failure([&] { use_network_card(f.machine, "e1000"); }), "have no network card to replace"));
   f.machine.disk = "sd";
   CHECK(contains(failure([&] { use_disk(f.machine, "nvme"); }), "SD card"));
+  f.machine.disk = "usb";
+  CHECK(contains(failure([&] { use_disk(f.machine, "nvme"); }), "the disk of this board is a USB disk"));
+  f.machine.disk = "virtio", f.machine.model = "virt", f.machine.binary = "qemu-system-aarch64";
+  CHECK(
+      contains(failure([&] { use_disk(f.machine, "ide"); }),
+               "QEMU has the controller ide in its machine \"pc\" alone, and qemu-system-aarch64 has no such machine"));
+  use_disk(f.machine, "nvme");
+  CHECK(f.machine.model == "virt");
   for (const auto& name : disk_controllers()) CHECK(controller_arguments(name, 512).empty() == (name == "virtio"));
 }
 
@@ -122,6 +130,31 @@ TEST_CASE("a disk with sectors of 4096 bytes is a device that says so, before al
   CHECK(contains(f.line(), "serial=k8simg,bootindex=0,logical_block_size=4096,physical_block_size=4096 "));
   use_disk(f.machine, "ide");
   CHECK(contains(failure([&] { f.line(); }), "QEMU's ide has only disks with sectors of 512 bytes"));
+}
+
+TEST_CASE("a machine with one USB port has all disks on it, as units of one device") {
+  Fixture f;
+  f.machine.disk = "usb";
+  f.boot.drives = {"/images/a.tar", "/images/b.tar"};
+  const std::string line = f.line();
+  CHECK(contains(line,
+                 " -drive if=none,id=disk0,format=qcow2,file=/build/overlay.qcow2,cache=unsafe -device "
+                 "usb-bot,id=controller,port=1 -device scsi-hd,bus=controller.0,lun=0,drive=disk0 "));
+  CHECK(contains(line,
+                 " -drive if=none,id=drive1,format=raw,readonly=on,file=/in/drive1 -device "
+                 "scsi-hd,bus=controller.0,lun=2,drive=drive1 "));
+  CHECK_FALSE(contains(line, "virtio,"));
+  CHECK(drive_name(f.machine, 0) == "sdb");
+  CHECK(drive_name(f.machine, 1) == "sdc");
+}
+
+TEST_CASE("a machine without a network is given no network") {
+  Fixture f;
+  CHECK(contains(f.line(), "net0"));
+  f.machine.no_network = "not emulated";
+  f.machine.arguments.clear();
+  f.boot.forwards = {"tcp:127.0.0.1:2222-:22"};
+  CHECK_FALSE(contains(f.line(), "net0"));
 }
 
 TEST_CASE("a converted disk image is the disk, and kernel and command line come from the plain one") {
