@@ -18,11 +18,20 @@ namespace k8simg {
 using AuditAllow = Config::AuditAllow;
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AuditAllow, path, reason)
 
+namespace {
+
+/// Firmware of devices, and data that is the same on all machines: also boot code of machines that QEMU emulates.
+bool has_no_programs(const std::string& path) {
+  return path.starts_with("usr/lib/firmware/") || path.starts_with("usr/share/");
+}
+
+}  // namespace
+
 std::vector<AuditFinding> audit_tree(const Store& store, const Tree& tree, const IsaTarget& target) {
   std::vector<AuditFinding> findings;
   std::map<Digest, std::optional<std::string>> judged;  // one program often has several names
   for (const auto& [path, node] : tree.nodes()) {
-    if (node.type != NodeType::File || node.size < 4 || path.starts_with("usr/lib/firmware/")) continue;
+    if (node.type != NodeType::File || node.size < 4 || has_no_programs(path)) continue;
     auto known = judged.find(node.content);
     if (known == judged.end())
       known = judged.emplace(node.content, isa_violation(MappedFile(store.path(node.content)).bytes(), target)).first;

@@ -18,8 +18,8 @@ struct AuditFinding {
   std::string what;  ///< "is for ARMv7, NEON"
 };
 
-/// The ELF files of the tree that the target cannot run, sorted by path. Firmware of devices (/usr/lib/firmware) is
-/// ignored. Also used for the layers of container images.
+/// The ELF files of the tree that the target cannot run, sorted by path. Firmware of devices (/usr/lib/firmware) and
+/// data for all machines (/usr/share) are ignored. Also used for the layers of container images.
 std::vector<AuditFinding> audit_tree(const Store& store, const Tree& tree, const IsaTarget& target);
 
 /// rootfs/audit: its output `tree` is the unchanged tree of `rootfs`. Later steps take it from here, so they only use

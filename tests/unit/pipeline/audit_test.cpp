@@ -116,6 +116,17 @@ TEST_CASE("programs of another machine and damaged ones fail it too") {
   CHECK(contains(f.mistakes(), "/usr/bin/half (overlay:mine) is a damaged ELF file"));
 }
 
+TEST_CASE("firmware, and data for all machines, are not for the board's processor") {
+  Fixture f;
+  std::string other = arm_library(4);
+  other[18] = 62;
+  f.file("usr/lib/firmware/wifi.elf", other, "package:firmware=1:all");
+  f.file("usr/share/qemu/bios.img", other, "package:qemu-system-data=1:all");
+  CHECK(f.run() == f.project.tree(f.root));
+  f.file("usr/lib/qemu/bios.so", other, "package:qemu-system-gui=1:armel");
+  CHECK(contains(f.mistakes(), "/usr/lib/qemu/bios.so"));
+}
+
 TEST_CASE("every name of one program is told") {
   Fixture f;
   f.file("usr/bin/a", arm_library(10), "component:x");
