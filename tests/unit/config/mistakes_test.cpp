@@ -219,7 +219,7 @@ TEST_CASE("values that do not fit each other") {
         "--set: disk.compress is \"zstd\", which needs disk.compress-level from 1 to 19");
   CHECK(mistake("disk.boot-code=x.bin").find("disk.boot-code needs disk.boot-code-package") != std::string::npos);
   CHECK(mistake("qemu.firmware=uefi").find("qemu.firmware has \"uefi\", which needs") != std::string::npos);
-  CHECK(mistake("qemu.disk=floppy").find("qemu.disk must be \"virtio\", \"sd\" or \"usb\"") != std::string::npos);
+  CHECK(mistake("qemu.disk=floppy").find("qemu.disk must be \"virtio\" or \"sd\" or \"usb\"") != std::string::npos);
   CHECK(mistake("qemu.no-network=not emulated") == "");
   CHECK(project.mistakes({"qemu.no-network=not emulated", "qemu.arguments=[\"-device\", \"e1000,netdev=net0\"]"}) ==
         "--set: qemu.no-network says that the machine has no network, but qemu.arguments have \"e1000,netdev=net0\" "
