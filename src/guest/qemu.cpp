@@ -200,7 +200,8 @@ MachineResult run_machine(CommandRunner& runner, const Machine& machine, const B
     add({"-smbios", "type=11,path=/build/" + file});
   }
   if (boot.interactive) {
-    add({"-nographic"});
+    // -nographic would give the machine no serial port beside -nodefaults.
+    add({"-display", "none", "-serial", "mon:stdio"});
   } else {
     add({"-display", "none", "-serial", "file:/build/console.log"});
     add({"-chardev", "socket,id=monitor,path=/build/monitor,server=on,wait=off", "-mon",

@@ -283,7 +283,7 @@ TEST_CASE("a machine that nobody sits at has a monitor to be asked by, one at a 
   f.boot.interactive = true;
   const std::string line = f.line();
   CHECK_FALSE(contains(line, "monitor"));
-  CHECK(contains(line, " -nographic "));
+  CHECK(contains(line, " -display none -serial mon:stdio "));
   CHECK_FALSE(contains(line, "-no-reboot"));
   CHECK(f.runner.commands[1].log == f.boot.scratch / "qemu.log");
 }
