@@ -65,6 +65,9 @@ struct BootFile {
   bool expand = false;  ///< "file" only: replace ${cmdline}, ${root_partuuid}, ${kernel}, ${hostname}, ...
 };
 
+/// The name in a choice of a package: "NAME", "NAME=VERSION" or "NAME/SUITE".
+std::string package_name_of(const std::string& choice);
+
 /// The package that a boot file comes from; "" if it comes from none.
 std::string package_of(const BootFile& file);
 /// Whether that package is a tool, and not one of the target's architecture.

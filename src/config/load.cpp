@@ -31,9 +31,7 @@ void fill_from_draft(Config& config, const Draft& draft) {
       for (const auto& found : board_files(config.project, {*board}, file)) config.kernel.fragments.push_back(found);
   config.kernel.cmdline = join(draft.cmdline, " ");
   // loadkeys sets the keymap at each start.
-  const auto is_kbd = [](const std::string& package) {
-    return package.substr(0, package.find_first_of("=/")) == "kbd";
-  };
+  const auto is_kbd = [](const std::string& choice) { return package_name_of(choice) == "kbd"; };
   if (!config.rootfs.keymap.empty() && std::none_of(config.packages.begin(), config.packages.end(), is_kbd))
     config.packages.emplace_back("kbd");
   for (auto& file : config.boot_files) {
@@ -175,6 +173,8 @@ std::int64_t parse_source_date_epoch(const std::string& text) {
   }
   return std::stoll(text);
 }
+
+std::string package_name_of(const std::string& choice) { return choice.substr(0, choice.find_first_of("=/")); }
 
 std::string package_of(const BootFile& file) {
   for (const std::string_view prefix : {"package:", "tool:"})

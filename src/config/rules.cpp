@@ -73,7 +73,7 @@ class Rules {
   /// `key` names `package`, whose files are taken from the tool set "files".
   void check_tool_file(const std::string& key, const std::string& package) {
     const auto& files = config_.tool_set("files").packages;
-    const auto is_it = [&](const std::string& asked) { return asked.substr(0, asked.find_first_of("=/")) == package; };
+    const auto is_it = [&](const std::string& choice) { return package_name_of(choice) == package; };
     if (!package.empty() && std::none_of(files.begin(), files.end(), is_it))
       wrong(key,
             fmt::format("is {}, which tools.files.packages does not name{}", quote(package), suggest(package, files)));
@@ -250,7 +250,7 @@ class Rules {
   void check_packages() {
     for (const auto& item : reader_.items("packages.exclude"))
       for (const auto& wanted : reader_.items("packages.install"))
-        if (wanted.text.substr(0, wanted.text.find_first_of("=/")) == item.text)
+        if (package_name_of(wanted.text) == item.text)
           reader_.diagnostics().add(item.position, fmt::format("packages.exclude: {} is in packages.install too ({})",
                                                                quote(item.text), describe(wanted.position)));
   }

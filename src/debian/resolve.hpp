@@ -73,6 +73,7 @@ class IndexLoader {
   const Suite& suite(const Repository& repository, const std::string& name);
   std::string signed_release(const Repository& repository, const std::string& suite, const std::string& place,
                              Digest& digest);
+
   IndexFetcher fetch_;
   CommandRunner& runner_;
   std::filesystem::path keyring_;

@@ -14,13 +14,6 @@ namespace k8simg {
 
 namespace {
 
-/// `asked`: "NAME", "NAME=VERSION" or "NAME/SUITE". Only the name is compared.
-bool is_locked(const std::vector<LockedPackage>& packages, const std::string& asked) {
-  const std::string name = asked.substr(0, asked.find_first_of("=/"));
-  return std::any_of(packages.begin(), packages.end(),
-                     [&](const LockedPackage& package) { return package.name == name; });
-}
-
 /// What differs between the .debs of packages.files and those of the lock.
 std::string compare_package_files(const Config& config, const Lock& lock) {
   std::string list;
@@ -60,7 +53,7 @@ std::string compare_boot_packages(const Config& config, const Lock& lock) {
 void check_agreement(const Config& config, const Lock& lock) {
   std::string list;
   for (const auto& asked : config.packages) {
-    if (!is_locked(lock.target, asked)) list += fmt::format("\n  package {} is not in it", asked);
+    if (!has_package(lock.target, package_name_of(asked))) list += fmt::format("\n  package {} is not in it", asked);
   }
   list += compare_package_files(config, lock);
   list += compare_boot_packages(config, lock);
