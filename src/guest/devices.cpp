@@ -18,6 +18,7 @@ struct Controller {
   std::vector<std::string> devices;  ///< arguments of -device
   const char* model = "";            ///< the machine that has the controller, if not the board's
   bool power_of_two = false;         ///< SD cards
+  bool of_board = false;             ///< only a board can choose it
 };
 
 Controller scsi(const std::string& adapter) {
@@ -40,6 +41,8 @@ const std::map<std::string, Controller>& controllers() {
       {"usb-storage", {{"qemu-xhci,id=usb", "usb-storage,bus=usb.0,drive=disk0,bootindex=0"}}},
       {"usb-uas",
        {{"qemu-xhci,id=usb", "usb-uas,id=controller,bus=usb.0", "scsi-hd,bus=controller.0,drive=disk0,bootindex=0"}}},
+      // On the port itself: QEMU's hubs, which it adds for further devices, are slow ones of USB 1.1.
+      {"usb", {{"usb-bot,id=controller,port=1", "scsi-hd,bus=controller.0,lun=0,drive=disk0"}, "", false, true}},
   };
   return list;
 }
@@ -67,13 +70,14 @@ std::vector<std::string> controller_arguments(const std::string& controller, std
 
 std::vector<std::string> disk_controllers() {
   std::vector<std::string> names;
-  for (const auto& [name, controller] : controllers()) names.push_back(name);
+  for (const auto& [name, controller] : controllers())
+    if (!controller.of_board) names.push_back(name);
   return names;
 }
 
 void use_disk(Machine& machine, const std::string& controller) {
   const auto found = controllers().find(controller);
-  if (found == controllers().end())
+  if (found == controllers().end() || found->second.of_board)
     throw Error(ErrorKind::Usage, fmt::format("unknown disk controller \"{}\"", controller),
                 "the known ones are: " + join(disk_controllers(), ", "));
   if (machine.sd_card() || machine.usb_disk()) {

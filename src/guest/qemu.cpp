@@ -68,12 +68,6 @@ std::vector<std::string> kernel_arguments(CommandRunner& runner, const Boot& boo
 /// The arguments for the disk, whose changes go to the overlay.
 std::vector<std::string> disk_arguments(const Machine& machine, const Boot& boot) {
   const std::string overlay = "format=qcow2,file=/build/overlay.qcow2,cache=unsafe";
-  if (machine.usb_disk()) {
-    // On the port itself: QEMU's hubs, which it adds for further devices, are slow ones of USB 1.1.
-    return {"-drive",  "if=none,id=disk0," + overlay,
-            "-device", "usb-bot,id=controller,port=1",
-            "-device", "scsi-hd,bus=controller.0,lun=0,drive=disk0"};
-  }
   const auto controller = controller_arguments(machine.disk, boot.sector_size);
   if (controller.empty()) return {"-drive", fmt::format("if={},{}", machine.sd_card() ? "sd" : "virtio", overlay)};
   std::vector<std::string> words{"-drive", "if=none,id=disk0," + overlay};
@@ -83,14 +77,13 @@ std::vector<std::string> disk_arguments(const Machine& machine, const Boot& boot
 
 /// The arguments for a further drive.
 std::vector<std::string> drive_arguments(const Machine& machine, std::size_t index, const std::string& file) {
-  const std::string drive = "format=raw,readonly=on,file=" + file, id = fmt::format("drive{}", index);
-  if (machine.sd_card())
-    return {"-drive", fmt::format("if=none,id={},{}", id, drive), "-device", "usb-storage,drive=" + id};
-  if (machine.usb_disk()) {
-    return {"-drive", fmt::format("if=none,id={},{}", id, drive), "-device",
-            fmt::format("scsi-hd,bus=controller.0,lun={},drive={}", index + 1, id)};
-  }
-  return {"-drive", "if=virtio," + drive};
+  const std::string drive = "format=raw,readonly=on,file=" + file;
+  if (!machine.sd_card() && !machine.usb_disk()) return {"-drive", "if=virtio," + drive};
+  // A USB stick, or a further unit of the USB disk.
+  const std::string device =
+      machine.sd_card() ? "usb-storage" : fmt::format("scsi-hd,bus=controller.0,lun={}", index + 1);
+  return {"-drive", fmt::format("if=none,id=drive{},{}", index, drive), "-device",
+          fmt::format("{},drive=drive{}", device, index)};
 }
 
 /// The arguments for netdev "net0" and the rest of the network.
