@@ -95,27 +95,14 @@ std::vector<std::string> packages_to_evaluate(Session& session, const Config& co
   return names;
 }
 
-/// Fails if a script cannot be evaluated.
-void evaluate_target_scripts(Session& session, const Config& config, const Lock& lock) {
-  if (lock.evaluated.empty()) return;
-  session.reporter().message(fmt::format("evaluating the scripts of {}", join(lock.evaluated, ", ")));
-  Pipeline pipeline = session.pipeline(config, lock);
-  if (pipeline.scripts) session.build(pipeline, config.name, std::vector<OutputRef>{pipeline.scripts});
-}
-
-/// Fails if there is no such keymap or locale.
-void check_localisation(Session& session, const Config& config, const Lock& lock) {
-  if (config.rootfs.keymap.empty() && config.rootfs.locale.empty()) return;
+/// Fails if a script cannot be evaluated, if the keymap or the locale does not exist, or if a patch does not apply.
+void check_steps(Session& session, const Config& config, const Lock& lock) {
+  if (!lock.evaluated.empty())
+    session.reporter().message(fmt::format("evaluating the scripts of {}", join(lock.evaluated, ", ")));
   Pipeline pipeline = session.pipeline(config, lock);
   std::vector<OutputRef> targets;
+  if (pipeline.scripts) targets.push_back(pipeline.scripts);
   for (const auto& [origin, tree] : pipeline.localisation) targets.push_back(tree);
-  if (!targets.empty()) session.build(pipeline, config.name, targets);
-}
-
-/// Checks that all patches apply.
-void check_patches(Session& session, const Config& config, const Lock& lock) {
-  Pipeline pipeline = session.pipeline(config, lock);
-  std::vector<OutputRef> targets;
   for (const auto& [component, tree] : pipeline.patched) targets.push_back(tree);
   if (!targets.empty()) session.build(pipeline, config.name, targets);
 }
@@ -201,9 +188,7 @@ int lock(Session& session, const Chosen& chosen) {
                      },
                  .warn = [&](const std::string& text) { session.reporter().warning(text); }});
   made.lock.evaluated = packages_to_evaluate(session, config, made.lock);
-  evaluate_target_scripts(session, config, made.lock);
-  check_localisation(session, config, made.lock);
-  check_patches(session, config, made.lock);
+  check_steps(session, config, made.lock);
 
   // The tools' lock is written first, so that an existing lock always matches it.
   const auto write_if_changed = [](const std::filesystem::path& file, const std::string& text) {
