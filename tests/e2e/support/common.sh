@@ -37,6 +37,19 @@ build_with_lock() {
   fi
   [ "$status" -eq 0 ] || fail "the build ended with $status"
 }
+# build_image NAME DISK FILE...: builds it, and checks that the files and their sums are there. Shows the files, and the
+# partition table as fdisk reads it.
+build_image() {
+  local name=$1 disk=$2 folder=output/$1 file
+  shift 2
+  build_with_lock "$name"
+  for file in "$disk" "$disk.bmap" boot.vfat rootfs.ext4 manifest.json SHA256SUMS "$@"; do
+    [ -s "$folder/$file" ] || fail "$folder/$file is not there"
+  done
+  (cd "$folder" && sha256sum --check --quiet SHA256SUMS)
+  ls -ls "$folder"
+  sfdisk --dump "$folder/$disk"
+}
 # copy_project: copies the project to $project, where a test may change it, and removes the copy at the end of the
 # script. k8simg then runs the compiled program there.
 copy_project() {
