@@ -65,11 +65,15 @@ func (n *Node) devices(folder string) []string {
 // hexadecimal returns a number of sysfs without its prefix.
 func hexadecimal(text string) string { return strings.TrimPrefix(text, "0x") }
 
-// reportDevices reports network devices without a driver, and a machine without any network device. udev may still be
-// loading drivers, so it waits a few seconds for missing ones.
+// udevQueue exists while udev has events to process: systemd/src/libudev/libudev-queue.c.
+const udevQueue = "/run/udev/queue"
+
+// reportDevices reports network devices without a driver, and a machine without any network device. It waits at most
+// six seconds: for udev, which loads drivers, and for a first network device, which may be on a slow bus.
 func (n *Node) reportDevices(ctx context.Context) {
 	missing := func() []string { return n.driverless(len(n.cards(false)) == 0) }
-	for waited := 0; waited < 6 && (len(missing()) > 0 || len(n.cards(false)) == 0) && ctx.Err() == nil; waited++ {
+	mayCome := func() bool { return len(n.cards(false)) == 0 || n.exists(udevQueue) && len(missing()) > 0 }
+	for waited := 0; waited < 6 && mayCome() && ctx.Err() == nil; waited++ {
 		n.Clock.Sleep(ctx, time.Second)
 	}
 	if names := missing(); len(names) > 0 {

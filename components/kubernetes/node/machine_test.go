@@ -72,6 +72,23 @@ func TestDevicesWithoutDriver(t *testing.T) {
 	b.says("this machine has no network device that the kernel can use")
 }
 
+func TestDriverThatUdevIsLoading(t *testing.T) {
+	b := newBoard(t, 1000)
+	const card = "/sys/bus/pci/devices/0000:02:00.0/"
+	b.put(card+"class", "0x020000\n")
+	b.put(udevQueue, "")
+	b.onSleep = func(slept time.Duration) {
+		if slept >= 2*time.Second {
+			b.put(card+"driver/module", "")
+			b.remove(udevQueue)
+		}
+	}
+	b.starts()
+	if strings.Contains(b.journal.String(), "no driver") {
+		t.Error("a card was reported while udev was loading its driver")
+	}
+}
+
 func TestNetworkThatComesLate(t *testing.T) {
 	b := newBoard(t, 1000)
 	route, addresses := b.route, b.addresses
