@@ -81,7 +81,7 @@ int run_program(int argc, char** argv) {
   app.fallthrough();
   for (const auto add :
        {add_list, add_show, add_lock, add_plan, add_build, add_check, add_binaries, add_images, add_release, add_tree,
-        add_run, add_test, add_verify, add_flash, add_node_config, add_gc, add_store})
+        add_why, add_run, add_test, add_verify, add_flash, add_node_config, add_gc, add_store})
     add(app, options, run);
 
   try {

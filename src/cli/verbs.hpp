@@ -23,6 +23,7 @@ void add_images(CLI::App& app, Options& options, Verb& run);
 void add_release(CLI::App& app, Options& options, Verb& run);
 void add_check(CLI::App& app, Options& options, Verb& run);
 void add_tree(CLI::App& app, Options& options, Verb& run);
+void add_why(CLI::App& app, Options& options, Verb& run);
 void add_run(CLI::App& app, Options& options, Verb& run);
 void add_test(CLI::App& app, Options& options, Verb& run);
 void add_verify(CLI::App& app, Options& options, Verb& run);

@@ -37,8 +37,9 @@ inline constexpr std::array tool_set_names{
     "registry",     ///< skopeo, for container images of registries
 };
 
-/// The position, such as "defconfigs/pc.toml:12", that last set a value of `entry` in the list of tables `table`
-/// ("rootfs.mode"), or the key `table` if `entry` is empty; "" if no file sets one.
+/// The position, such as "defconfigs/pc.toml:12", of the item `entry` of the list `table` ("packages.install"); or that
+/// which last set a value of `entry` in the list of tables `table` ("rootfs.mode"), or the key `table` if `entry` is
+/// empty. "" if no file sets one; "--set" for the command line.
 std::string where_set(const std::vector<Setting>& settings, const std::string& table, const std::string& entry);
 
 struct RepositoryConfig {

@@ -192,11 +192,16 @@ std::vector<BootFile> Config::target_boot_files() const {
 }
 
 std::string where_set(const std::vector<Setting>& settings, const std::string& table, const std::string& entry) {
-  const std::string prefix = table + "." + toml::quote(entry) + ".";
+  const std::string prefix = toml::join_key(table, entry) + ".";
+  const auto text_of = [](const SourcePosition& position) {
+    return position.line == 0 ? position.file : fmt::format("{}:{}", position.file, position.line);
+  };
   for (const auto& setting : settings) {
+    if (setting.key == table && !entry.empty())
+      for (const auto& item : setting.items)
+        if (item.text == entry) return text_of(item.position);
     const bool is_meant = entry.empty() ? setting.key == table : setting.key.starts_with(prefix);
-    if (!is_meant || setting.set_by.empty()) continue;
-    return fmt::format("{}:{}", setting.set_by.back().file, setting.set_by.back().line);
+    if (is_meant && !setting.set_by.empty()) return text_of(setting.set_by.back());
   }
   return {};
 }

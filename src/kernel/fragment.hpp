@@ -1,9 +1,7 @@
 // Kernel configuration: requests of fragments, the final .config, and the check that it meets the requests.
 #pragma once
 
-#include <functional>
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,27 +38,5 @@ std::vector<KernelMismatch> check_config(const std::vector<KernelRequest>& merge
 /// The requirements without a set symbol (y or m) in `any_of`.
 std::vector<KernelRequirement> unmet_requirements(const std::vector<KernelRequirement>& requirements,
                                                   const std::map<std::string, std::string>& config);
-
-/// A definition of a symbol in Kconfig, with its conditions as written (own `depends on`, enclosing menu and if, and
-/// those around the `source` line of its file).
-struct KconfigDefinition {
-  std::string file;
-  int line = 0;
-  std::vector<std::string> depends;
-  bool has_prompt = false;
-};
-/// Reads `root` and every file that it sources. A file sourced several times counts only the first time.
-class KconfigIndex {
- public:
-  using Read = std::function<std::optional<std::string>(const std::string& path)>;
-  /// `read`: content of a file of the kernel source, nullopt if it does not exist; `arch`: the folder below arch/, the
-  /// value of $(SRCARCH).
-  KconfigIndex(const std::string& root, const std::string& arch, const Read& read);
-  std::vector<KconfigDefinition> find(const std::string& symbol) const;  ///< without the CONFIG_ prefix
- private:
-  std::map<std::string, std::vector<KconfigDefinition>> definitions_;  ///< by symbol
-};
-/// Adds the value in `config` to each symbol of the expression: "NETFILTER_ADVANCED (=n) && IPV6 (=y)".
-std::string annotate_dependency(const std::string& expression, const std::map<std::string, std::string>& config);
 
 }  // namespace k8simg

@@ -1,11 +1,11 @@
-// Reads the parts of the Kconfig language (Documentation/kbuild/kconfig-language.rst) that explain why a symbol could
-// not be set.
+// Reads Kconfig files and evaluates expressions of them.
+#include "kernel/kconfig.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <set>
 
-#include "kernel/fragment.hpp"
 #include "util/text.hpp"
 
 namespace k8simg {
@@ -25,8 +25,15 @@ std::size_t indent_of(std::string_view line) {
   return width;
 }
 
-using Definitions = std::map<std::string, std::vector<KconfigDefinition>>;
+using Definitions = KconfigIndex::Definitions;
 using Conditions = std::vector<std::string>;
+
+/// "VALUE if CONDITION". An `if` in quotes or parentheses does not occur in Kconfig files.
+KconfigClause clause_of(std::string_view text, int line) {
+  const auto condition = text.find(" if ");
+  if (condition == std::string_view::npos) return {std::string(trim(text)), "", line};
+  return {std::string(trim(text.substr(0, condition))), std::string(trim(text.substr(condition + 4))), line};
+}
 
 /// Reads files in Kconfig's order and keeps track of the enclosing conditions.
 class Reader {
@@ -74,7 +81,7 @@ class Reader {
       const auto leave_entry = [&](bool block_header) { current = nullptr, in_block_header = block_header; };
       if ((word == "config" || word == "menuconfig") && words.size() == 2) {
         auto& list = definitions_[words[1]];
-        list.push_back({name, number, all_conditions(), false});
+        list.push_back({.file = name, .line = number, .depends = all_conditions()});
         current = &list.back();
         in_block_header = false;
       } else if (word == "if") {
@@ -100,6 +107,10 @@ class Reader {
       } else if (word == "help" || word == "---help---") {
         in_help = true;
         help_indent = 0;
+      } else if (current && (word == "select" || word == "imply")) {
+        (word == "select" ? current->selects : current->implies).push_back(clause_of(rest, number));
+      } else if (current && (word == "default" || word == "def_bool" || word == "def_tristate")) {
+        current->defaults.push_back(clause_of(rest, number));
       } else if (current && (word == "prompt" || ((word == "bool" || word == "tristate" || word == "int" ||
                                                    word == "hex" || word == "string") &&
                                                   words.size() > 1))) {
@@ -124,6 +135,109 @@ KconfigIndex::KconfigIndex(const std::string& root, const std::string& arch, con
 std::vector<KconfigDefinition> KconfigIndex::find(const std::string& symbol) const {
   const auto found = definitions_.find(symbol);
   return found == definitions_.end() ? std::vector<KconfigDefinition>{} : found->second;
+}
+
+namespace {
+
+constexpr int no = 0, module = 1, yes = 2;
+
+int tristate_of(std::string_view value) { return value == "y" ? yes : value == "m" ? module : no; }
+
+/// Evaluates an expression by recursive descent: or, and, not, comparison, operand.
+class Expression {
+ public:
+  Expression(std::string_view text, const std::map<std::string, std::string>& config) : text_(text), config_(config) {}
+  int value() {
+    int result = both();
+    while (take("||")) result = std::max(result, both());
+    return result;
+  }
+
+ private:
+  int both() {
+    int result = negated();
+    while (take("&&")) result = std::min(result, negated());
+    return result;
+  }
+  int negated() {
+    constexpr int most_nested = 100;  // real ones have about five; a damaged file must not exhaust the stack
+    if (nested_ > most_nested) return no;
+    if (take_not()) {
+      ++nested_;
+      const int inner = negated();
+      --nested_;
+      return yes - inner;
+    }
+    if (take("(")) {
+      ++nested_;
+      const int inner = value();
+      --nested_;
+      take(")");
+      return inner;
+    }
+    const std::string left = operand();
+    for (const std::string_view op : {"!=", "=", "<=", ">=", "<", ">"})
+      if (take(op)) return compares(left, op, operand()) ? yes : no;
+    return tristate_of(left);
+  }
+  static bool compares(const std::string& left, std::string_view op, const std::string& right) {
+    if (op == "=") return left == right;
+    if (op == "!=") return left != right;
+    const auto number = [](const std::string& text) { return std::strtoll(text.c_str(), nullptr, 0); };
+    const long long a = number(left), b = number(right);
+    return op == "<" ? a < b : op == ">" ? a > b : op == "<=" ? a <= b : a >= b;
+  }
+  /// The value of a symbol or of a constant. Always moves on, so that no text is read forever.
+  std::string operand() {
+    skip_space();
+    if (at_ == text_.size()) return "n";
+    if (text_[at_] == '"' || text_[at_] == '\'') {
+      const std::size_t begin = at_ + 1, end = std::min(text_.find(text_[at_], begin), text_.size());
+      at_ = std::min(end + 1, text_.size());
+      return std::string(text_.substr(begin, end - begin));
+    }
+    if (text_.substr(at_).starts_with("$(")) {
+      int depth = 0;
+      do {
+        depth += text_[at_] == '(' ? 1 : text_[at_] == ')' ? -1 : 0;
+      } while (++at_ < text_.size() && (depth > 0 || text_[at_ - 1] == '$'));
+      return "y";
+    }
+    const std::size_t begin = at_++;
+    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) || text_[at_] == '_')) ++at_;
+    const std::string name(text_.substr(begin, at_ - begin));
+    if (name == "y" || name == "m" || name == "n" || name.starts_with("0x")) return name;
+    if (std::none_of(name.begin(), name.end(), [](unsigned char c) { return std::isalpha(c); })) return name;
+    const auto found = config_.find("CONFIG_" + name);
+    if (found == config_.end()) return "n";
+    const std::string& value = found->second;
+    const bool quoted = value.size() >= 2 && value.front() == '"';
+    return quoted ? value.substr(1, value.size() - 2) : value;
+  }
+  void skip_space() {
+    while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
+  }
+  bool take(std::string_view word) {
+    skip_space();
+    if (!text_.substr(at_).starts_with(word)) return false;
+    at_ += word.size();
+    return true;
+  }
+  bool take_not() {
+    skip_space();
+    return !text_.substr(at_).starts_with("!=") && take("!");
+  }
+
+  std::string_view text_;
+  const std::map<std::string, std::string>& config_;
+  std::size_t at_ = 0;
+  int nested_ = 0;
+};
+
+}  // namespace
+
+int evaluate_kconfig(const std::string& expression, const std::map<std::string, std::string>& config) {
+  return trim(expression).empty() ? yes : Expression(expression, config).value();
 }
 
 std::string annotate_dependency(const std::string& expression, const std::map<std::string, std::string>& config) {

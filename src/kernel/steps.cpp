@@ -9,6 +9,8 @@
 
 #include "graph/builtin.hpp"
 #include "kernel/driver_list.hpp"
+#include "kernel/kconfig.hpp"
+#include "kernel/symbols.hpp"
 #include "tree/archive.hpp"
 #include "tree/tree.hpp"
 #include "util/error.hpp"
@@ -23,7 +25,7 @@ namespace {
 const TreePort tools_in{"tools"}, package_in{"package"}, source_out{"source"}, source_in{"source"}, linux_in{"linux"},
     kernel_out{"kernel"};
 const BlobPort request_out{"request"}, request_in{"request.config"}, config_out{"config"}, config_in{"config"},
-    report_out{"report"}, configure_in{"configure.sh"}, build_in{"build.sh"};
+    report_out{"report"}, symbols_out{"symbols"}, configure_in{"configure.sh"}, build_in{"build.sh"};
 const BlobFamily fragment_in{"fragment/"};
 
 // The source is mounted read-only at /in/linux; generated files go to /build.
@@ -96,12 +98,21 @@ Outputs make_source(StepContext& context, const KernelSource& parameters) {
   return {source_out.give(put_tree(store, source))};
 }
 
-std::vector<KernelRequest> read_requests(StepContext& context) {
+std::vector<std::vector<KernelRequest>> read_fragments(StepContext& context) {
   std::vector<std::vector<KernelRequest>> fragments;
   for (const auto& [name, value] : fragment_in.all(context))
     fragments.push_back(
         (name.ends_with(".toml") ? parse_driver_list : parse_fragment)(context.store().read(value.digest), name));
-  return merge_requests(fragments);
+  return fragments;
+}
+
+std::vector<KernelRequest> read_requests(StepContext& context) { return merge_requests(read_fragments(context)); }
+
+KconfigIndex read_kconfig(const Store& store, const Tree& source, const std::string& arch) {
+  return {"Kconfig", arch, [&](const std::string& path) -> std::optional<std::string> {
+            const Node* node = source.find(path);
+            return node ? std::optional(store.read(node->content)) : std::nullopt;
+          }};
 }
 
 Outputs make_request(StepContext& context) {
@@ -159,10 +170,7 @@ Outputs check_kernel(StepContext& context, const KernelCheck& parameters) {
   const auto mismatches = check_config(read_requests(context), config);
   if (!mismatches.empty()) {
     const Tree source = read_tree(context, source_in);
-    const KconfigIndex index("Kconfig", parameters.arch, [&](const std::string& path) -> std::optional<std::string> {
-      const Node* node = source.find(path);
-      return node ? std::optional(store.read(node->content)) : std::nullopt;
-    });
+    const KconfigIndex index = read_kconfig(store, source, parameters.arch);
     std::string list;
     for (const auto& mismatch : mismatches) list += "\n  " + explain_mismatch(mismatch, index, config);
     throw Error(ErrorKind::Step,
@@ -187,12 +195,38 @@ Outputs check_kernel(StepContext& context, const KernelCheck& parameters) {
   return {config_out.give(config_in.in(context)), report_out.give(store.put(report))};
 }
 
+struct SymbolSources {
+  std::string arch;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SymbolSources, arch)
+
+Outputs explain_kernel(StepContext& context, const SymbolSources& parameters) {
+  Store& store = context.store();
+  const Tree source = read_tree(context, source_in);
+  const auto config = parse_kernel_config(store.read(config_in.in(context).digest));
+  std::vector<KernelRequest> requests;
+  for (auto& fragment : read_fragments(context)) requests.insert(requests.end(), fragment.begin(), fragment.end());
+  KernelSymbols result;
+  result.symbols = explain_symbols(read_kconfig(store, source, parameters.arch), requests, config);
+  for (const auto& [path, node] : source.nodes()) {
+    const auto slash = path.rfind('/');
+    const std::string name = path.substr(slash == std::string::npos ? 0 : slash + 1);
+    if (slash == std::string::npos || node.type != NodeType::File || (name != "Makefile" && name != "Kbuild")) continue;
+    if (path.starts_with("arch/") && !path.starts_with("arch/" + parameters.arch + "/")) continue;
+    for (const auto& [object, symbol] : parse_kernel_makefile(store.read(node.content))) {
+      const auto found = config.find(symbol);
+      if (found != config.end() && found->second == "m") result.modules[path.substr(0, slash + 1) + object] = symbol;
+    }
+  }
+  return {symbols_out.give(store.put(serialise(result)))};
+}
+
 }  // namespace
 
-TreeHandle add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spec, const TreeHandle& tools,
-                            const TreeHandle& package) {
+KernelOutputs add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spec, const TreeHandle& tools,
+                               const TreeHandle& package) {
   const std::string source_id = "kernel/source", request_id = "kernel/request", config_id = "kernel/config",
-                    check_id = "kernel/check", build_id = "kernel/build";
+                    check_id = "kernel/check", symbols_id = "kernel/symbols", build_id = "kernel/build";
   const KernelConfig& kernel = spec.kernel;
   std::vector<Input> fragments;
   for (const auto& [name, blob] : spec.fragments) fragments.push_back(fragment_in[name](blob));
@@ -221,6 +255,12 @@ TreeHandle add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& sp
              .action = builtin<check_kernel>(
                  "kernel.check", {.arch = spec.arch, .dtbs = kernel.dtbs, .requirements = kernel.required})});
 
+  std::vector<Input> explained{config_in(config_out.of(check_id)), source_in(source)};
+  explained.insert(explained.end(), fragments.begin(), fragments.end());
+  graph.add({.id = symbols_id,
+             .inputs = std::move(explained),
+             .action = builtin<explain_kernel>("kernel.symbols", {.arch = spec.arch})});
+
   const std::map<std::string, std::string> environment{
       {"KERNEL_ARCH", spec.arch},
       {"KERNEL_CROSS", spec.cross},
@@ -246,7 +286,7 @@ TreeHandle add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& sp
                                                 build_in.mount("/in/build.sh")},
                                      .captures = {kernel_out.capture("/out/kernel")}},
              .resource = Resource::Heavy});
-  return kernel_out.of(build_id);
+  return {.kernel = kernel_out.of(build_id), .config = config_out.of(check_id), .symbols = symbols_out.of(symbols_id)};
 }
 
 }  // namespace k8simg

@@ -17,11 +17,17 @@ struct KernelSpec {
   std::int64_t source_date_epoch = 0;
 };
 
-/// Adds kernel/source, kernel/request, kernel/config, kernel/check, kernel/build. `tools`: the tools tree; `package`:
-/// the unpacked linux-source package. The result is a tree: `image`, `dtbs/NAME.dtb`, `config`, `release` (one line),
-/// and `modules/` (the contents of /usr/lib/modules/RELEASE: modules.builtin, modules.builtin.modinfo, modules.order,
-/// and modules if any are built).
-TreeHandle add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spec, const TreeHandle& tools,
-                            const TreeHandle& package);
+struct KernelOutputs {
+  /// `image`, `dtbs/NAME.dtb`, `config`, `release` (one line), and `modules/` (the contents of
+  /// /usr/lib/modules/RELEASE: modules.builtin, modules.builtin.modinfo, modules.order, and modules if any are built).
+  TreeHandle kernel;
+  BlobHandle config;   ///< the checked .config
+  BlobHandle symbols;  ///< KernelSymbols
+};
+
+/// Adds kernel/source, kernel/request, kernel/config, kernel/check, kernel/symbols, kernel/build. `tools`: the tools
+/// tree; `package`: the unpacked linux-source package.
+KernelOutputs add_kernel_steps(StepGraph& graph, Store& store, const KernelSpec& spec, const TreeHandle& tools,
+                               const TreeHandle& package);
 
 }  // namespace k8simg

@@ -111,8 +111,11 @@ Pipeline make_pipeline(const PipelineInputs& in) {
     return pipeline;
   }
 
-  const TreeHandle kernel = add_kernel_steps(graph, in.store, kernel_spec(in, epoch), packages.tools("c"),
-                                             packages.tool_file(config.kernel.package));
+  const KernelOutputs kernel_outputs = add_kernel_steps(graph, in.store, kernel_spec(in, epoch), packages.tools("c"),
+                                                        packages.tool_file(config.kernel.package));
+  const TreeHandle& kernel = kernel_outputs.kernel;
+  pipeline.kernel_symbols = kernel_outputs.symbols;
+  pipeline.packages = packages.target();
   layers.emplace_back(Origin::kernel().text(), add_kernel_layer(graph, kernel, epoch));
   const DiskPlan disk = plan_disk(config);
   for (const std::string& overlay : config.overlays) {

@@ -32,6 +32,8 @@ struct Pipeline {
   /// Tools trees by the name of the set. "files" and sets without packages have none.
   std::map<std::string, TreeHandle> tools;
   std::map<std::string, TreeHandle> programs;  ///< component → its checked binaries, a tree by name
+  NamedTrees packages;                         ///< unpacked packages of the target by identity; of a machine only
+  BlobHandle kernel_symbols;                   ///< KernelSymbols; empty for an architecture
   BlobHandle scripts;                          ///< whether all scripts can be evaluated; empty if there are none
   NamedTrees localisation;                     ///< files of system.keymap and system.locale
   std::map<std::string, TreeHandle> patched;   ///< component with patches → the changed files

@@ -105,11 +105,11 @@ void Reader::check_names(const std::string& path, const std::string& what, const
 
 std::vector<Setting> Reader::settings(const std::string& prefix) const {
   std::vector<Setting> settings;
-  for (const auto& [path, scalar] : scalars_) settings.push_back({prefix + path, scalar.shown, {scalar.position}});
+  for (const auto& [path, scalar] : scalars_) settings.push_back({prefix + path, scalar.shown, {scalar.position}, {}});
   for (const auto& [path, list] : lists_) {
     std::vector<std::string> items;
     for (const auto& item : list.items) items.push_back(quote(item.text));
-    settings.push_back({prefix + path, "[" + join(items, ", ") + "]", list.set_by});
+    settings.push_back({prefix + path, "[" + join(items, ", ") + "]", list.set_by, list.items});
   }
   std::sort(settings.begin(), settings.end(), [](const Setting& a, const Setting& b) { return a.key < b.key; });
   return settings;

@@ -86,11 +86,7 @@ class Reader {
   /// a section that began in a file of `bases` are reported in `where`.
   void complete(const Table& table, const SourcePosition& where, std::set<std::string> bases = {});
 
-  /// An item of a list with its position.
-  struct Item {
-    std::string text;
-    SourcePosition position;
-  };
+  using Item = SettingItem;
   const std::vector<Item>& items(const std::string& path) const;
   /// The position that set `path` last; nullptr if none did.
   const SourcePosition* position(const std::string& path) const;

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "kernel/fragment.hpp"
+#include "kernel/kconfig.hpp"
 #include "util/text.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -1,5 +1,5 @@
 // Tests Kconfig files: definitions of symbols and their dependencies.
-#include "kernel/fragment.hpp"
+#include "kernel/kconfig.hpp"
 #include "support/catch.hpp"
 
 using namespace k8simg;

@@ -69,7 +69,7 @@ std::vector<std::string> includes(const fs::path& file, char open, char close) {
 }
 
 /// The folders that a folder may include in addition to itself (util ← report, process ← store ← tree ← graph ← domain
-/// folders ← pipeline, preflight ← cli).
+/// folders ← pipeline, preflight, locking, provenance ← cli).
 std::map<std::string, Names> allowed_folders() {
   std::map<std::string, Names> allowed;
   Names below;
@@ -86,8 +86,9 @@ std::map<std::string, Names> allowed_folders() {
   for (const auto& folder : domains) allowed[folder] = below;
   below.insert(domains.begin(), domains.end());
   below.insert("config");
-  allowed["pipeline"] = allowed["preflight"] = allowed["locking"] = below;
-  below.insert({"pipeline", "preflight", "locking"});
+  const Names siblings{"pipeline", "preflight", "locking", "provenance"};
+  for (const auto& folder : siblings) allowed[folder] = below;
+  below.insert(siblings.begin(), siblings.end());
   allowed["cli"] = below;
   allowed[""] = {"cli"};  // main.cpp
   return allowed;
